@@ -1,0 +1,71 @@
+"""Facts about this machine and this process, for the record."""
+
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+DISTRIBUTION = "tfjob-speedup"
+
+
+def describe_host() -> dict[str, Any]:
+    """Returns CPU model, usable cores, memory in bytes and platform."""
+    return {
+        "cpu_model": _cpu_model(),
+        "cores": psutil.cpu_count() or 1,
+        "memory_bytes": psutil.virtual_memory().total,
+        "platform": platform.platform(),
+    }
+
+
+def describe_versions() -> dict[str, str]:
+    """Returns the versions of Python, the libraries that compute, and this project."""
+    names = ("tensorflow", "keras", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "tfjob_speedup": importlib.metadata.version(DISTRIBUTION),
+        "git_sha": os.environ.get("GIT_SHA") or _git_sha(),
+    }
+
+
+def cpu_seconds() -> float:
+    """Returns the processor time of this process so far, user and system."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def peak_rss_bytes() -> int:
+    """Returns this process's largest resident memory so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def seconds_since_process_start() -> float:
+    """Returns the age of this process."""
+    return time.time() - psutil.Process().create_time()
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git_sha() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,195 @@
+"""Asynchronous training: workers push gradients to parameter servers whenever they have one."""
+
+import collections
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from model.role import Role
+from model.state import State
+from model.step import (
+    EVALUATION_BATCH_SIZE,
+    apply_momentum,
+    count_correct,
+    make_group_function,
+    map_into_memory,
+    read_batch,
+    split_contribution,
+    sum_over_groups,
+)
+from model.trainer import OnStep, StepTiming, Task, check_loss
+
+# Worker functions wait for the server's own threads: with one inter-op thread, as a replica that sees one CPU gets,
+# a job hangs without a word.
+_SERVER_THREADS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=4)
+# Results that the coordinator has not looked at yet, a worker; enough to keep it busy, few enough to stop soon.
+_IN_FLIGHT_PER_WORKER = 8
+
+
+def serve(role: Role, is_finished: Callable[[], bool]) -> None:
+    """Runs the server of a worker or a parameter server until the chief says that the training is finished.
+
+    Args:
+        role: This replica's.
+        is_finished: Whether the chief is done.
+    """
+    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+    server = tf.distribute.Server(
+        cluster,
+        job_name=role.task_type,
+        task_index=role.task_index,
+        protocol="grpc",
+        config=_SERVER_THREADS,
+        start=True,
+    )
+    while not is_finished():
+        time.sleep(0.1)
+    del server
+
+
+def connect_servers() -> tf.distribute.ParameterServerStrategy:
+    """Waits for the workers and parameter servers of TF_CONFIG and returns the strategy that reaches them."""
+    return tf.distribute.ParameterServerStrategy(tf.distribute.cluster_resolver.TFConfigClusterResolver())
+
+
+class ParameterServerTrainer:
+    """The chief's trainer: it hands out work, the workers compute, the parameter servers update.
+
+    A worker's update uses its share of the global batch, so the learning rate is that of the global batch divided by
+    the number of workers (the linear scaling rule), and so is its step of the statistics' moving average.
+
+    Source: Li et al. 2014, OSDI, for the architecture; Goyal et al. 2017, arXiv:1706.02677, section 2.1, for the rule.
+    """
+
+    def __init__(self, task: Task, role: Role, strategy: tf.distribute.ParameterServerStrategy) -> None:
+        self._task, self._role = task, role
+        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        bounds = np.linspace(0, task.flat.num_parameters, role.num_ps + 1, dtype=int)
+        self._slices = [slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)]
+        initial = task.flat.initial_weights()
+        with strategy.scope():  # one slice a server, in turn
+            self._weights = [tf.Variable(initial[part]) for part in self._slices]
+        with strategy.scope():
+            self._velocities = [tf.Variable(np.zeros_like(initial[part])) for part in self._slices]
+        with strategy.scope():
+            self._statistics = tf.Variable(task.flat.initial_statistics())
+        self._compute_and_push = self._make_compute_and_push()
+        self._count = self._make_count()
+
+    def load(self, state: State) -> int:
+        """Takes over a state and returns its step."""
+        for part, weights, velocity in zip(self._slices, self._weights, self._velocities, strict=True):
+            weights.assign(state.weights[part])
+            velocity.assign(state.velocity[part])
+        self._statistics.assign(state.statistics)
+        return state.step
+
+    def warm_up(self) -> None:
+        """Lets every worker make an update and an evaluation, then restores the state."""
+        before = self.read_state()
+        share = self._task.plan.take(0, 0, self._role.num_workers)
+        for _ in range(2 * self._role.num_workers):  # each idle worker takes the next, and is busy compiling
+            self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
+        self._coordinator.join()
+        for _ in range(2 * self._role.num_workers):
+            self._coordinator.schedule(self._count, args=(0, 1))
+        self._coordinator.join()
+        self.load(before)
+
+    def train(self, start: int, stop: int, on_step: OnStep) -> None:
+        """Makes the updates of the global batches from `start` up to `stop`, one by each worker for each."""
+        task, num_workers = self._task, self._role.num_workers
+        pending: collections.deque[tuple[int, Any]] = collections.deque()
+        for step in range(start, stop):
+            rate = task.learning_rate(step) / num_workers
+            for rank in range(num_workers):
+                share = task.plan.take(step, rank, num_workers)
+                group = task.first_group(step, rank)
+                arguments = (share.indices, share.shifts, group, rate)
+                pending.append((step, self._coordinator.schedule(self._compute_and_push, args=arguments)))
+            while len(pending) > _IN_FLIGHT_PER_WORKER * num_workers:
+                self._report(*pending.popleft(), on_step)
+        self._coordinator.join()
+        while pending:
+            self._report(*pending.popleft(), on_step)
+
+    def count_correct(self) -> int:
+        """Returns the correct answers on the validation split, computed by the workers."""
+        count = self._task.dataset.split("validation").count
+        results = [
+            self._coordinator.schedule(self._count, args=(start, min(start + EVALUATION_BATCH_SIZE, count)))
+            for start in range(0, count, EVALUATION_BATCH_SIZE)
+        ]
+        self._coordinator.join()
+        return int(sum(float(result.fetch()) for result in results))
+
+    def read_state(self) -> State:
+        """Returns weights, velocity and statistics as the parameter servers hold them."""
+        weights, velocity = (
+            np.concatenate([part.numpy() for part in parts]) for parts in (self._weights, self._velocities)
+        )
+        return State(0, weights, velocity, self._statistics.numpy())
+
+    def finish(self) -> None:
+        """Nothing to wait for: `serve` ends when it sees the chief's mark."""
+
+    def _report(self, step: int, result: Any, on_step: OnStep) -> None:
+        loss, seconds, communication_seconds = (float(value) for value in result.fetch())
+        check_loss(step, loss)
+        on_step(StepTiming(step, loss, seconds, communication_seconds))
+
+    def _make_compute_and_push(self) -> Any:
+        task = self._task
+        group_function = make_group_function(task.flat, task.config)
+
+        def compute_and_push(
+            indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor
+        ) -> tf.Tensor:
+            began = tf.timestamp()
+            with tf.control_dependencies([began]):
+                weights = tf.concat([part.read_value() for part in self._weights], axis=0)
+                statistics = self._statistics.read_value()
+            with tf.control_dependencies([weights, statistics]):
+                pulled = tf.timestamp()
+            with tf.control_dependencies([pulled]):
+                batch = read_batch(task.dataset, indices, shifts, task.config.max_shift)
+            total = sum_over_groups(group_function, task.config, (weights, statistics), batch, first_group)
+            gradient, updated, loss = split_contribution(
+                total / task.config.groups_per_replica, task.flat.num_parameters
+            )
+            with tf.control_dependencies([gradient, updated]):
+                computed = tf.timestamp()
+            with tf.control_dependencies([computed]):
+                pushes = [
+                    apply_momentum(w, v, gradient[part], learning_rate, task.config.momentum)
+                    for part, w, v in zip(self._slices, self._weights, self._velocities, strict=True)
+                ]
+                pushes.append(self._statistics.assign_add((updated - statistics) / task.config.num_workers))
+            with tf.control_dependencies(pushes):
+                ended = tf.timestamp()
+            communication = (pulled - began) + (ended - computed)
+            return tf.stack([tf.cast(loss, tf.float64), ended - began, communication])
+
+        share_size = task.config.per_replica_batch_size
+        signature = [
+            tf.TensorSpec([share_size], tf.int64),
+            tf.TensorSpec([share_size, 2], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.float32),
+        ]
+        return tf.function(compute_and_push, input_signature=signature, autograph=False)
+
+    def _make_count(self) -> Any:
+        task = self._task
+
+        def count(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+            images, labels = map_into_memory(task.dataset.split("validation"))
+            weights = tf.concat([part.read_value() for part in self._weights], axis=0)
+            statistics = self._statistics.read_value()
+            return count_correct(task.flat, weights, statistics, images[start:stop], labels[start:stop])
+
+        return tf.function(count, input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False)

@@ -1,0 +1,97 @@
+"""The data preparation program: a name or a file in, a prepared data set out."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.arrays import NPZ_FORM, DatasetError
+from model.dataset import DEFAULT_VALIDATION_FRACTION, SPLITS, PreparedDataset, check_options, write_dataset
+from model.sources import NAMED_DATASETS, Report, load_dataset
+
+
+def prepare(
+    dataset: str,
+    output_dir: Path,
+    *,
+    validation_fraction: float = DEFAULT_VALIDATION_FRACTION,
+    seed: int = 0,
+    max_train_images: int | None = None,
+    max_test_images: int | None = None,
+    report: Report = print,
+) -> PreparedDataset:
+    """Fetches, checks, splits and writes a data set, and returns it.
+
+    Args:
+        dataset: A name (`mnist`, `fashion_mnist`), or the path or URL of an .npz.
+        output_dir: Where the prepared data set goes; an earlier one there is replaced.
+        validation_fraction: Share of the training images that becomes the validation split.
+        seed: Decides which images.
+        max_train_images: Take no more than so many training images, validation included, of each class its share.
+        max_test_images: Take no more than so many test images, of each class its share.
+        report: Takes a line about each thing worth telling.
+
+    Raises:
+        DatasetError: The data set cannot be had or used, or an option is out of range.
+    """
+    check_options(validation_fraction, seed, max_train_images, max_test_images)
+    loaded = load_dataset(dataset, report=report)
+    prepared = write_dataset(
+        loaded.arrays,
+        output_dir,
+        name=loaded.name,
+        source=loaded.source,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        max_train_images=max_train_images,
+        max_test_images=max_test_images,
+    )
+    report(_summarize(prepared))
+    return prepared
+
+
+def _summarize(prepared: PreparedDataset) -> str:
+    counts = ", ".join(f"{prepared.split(split).count:,} {split}" for split in SPLITS)
+    shape = " x ".join(map(str, prepared.image_shape))
+    return f"{prepared.name}: {counts} images of {shape}, {prepared.num_classes} classes, in {prepared.directory}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the program's command line."""
+    parser = argparse.ArgumentParser(prog="python -m model.prepare", description=__doc__)
+    parser.add_argument(
+        "--dataset", default="mnist", help=f"{', '.join(NAMED_DATASETS)}; or {NPZ_FORM} (default: mnist)"
+    )
+    parser.add_argument("--output-dir", type=Path, required=True, help="directory to write the prepared data set to")
+    parser.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=DEFAULT_VALIDATION_FRACTION,
+        help="share of the training images that becomes the validation split (default: %(default).4f)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides which images those are (default: 0)")
+    parser.add_argument("--max-train-images", type=int, help="take no more than so many training images")
+    parser.add_argument("--max-test-images", type=int, help="take no more than so many test images")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program and returns its exit code: 0, or 2 where something the user gave does not work."""
+    options = build_parser().parse_args(arguments)
+    try:
+        prepare(
+            options.dataset,
+            options.output_dir,
+            validation_fraction=options.validation_fraction,
+            seed=options.seed,
+            max_train_images=options.max_train_images,
+            max_test_images=options.max_test_images,
+        )
+    except (DatasetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,347 @@
+"""The training program: the baseline and every replica of a distributed training run it.
+
+The role comes from TF_CONFIG: absent, this is the single process; with `ps`, a replica of a parameter-server training;
+else a worker of a synchronous all-reduce.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.arrays import DatasetError
+from model.atomic import write_atomically
+from model.config import ConfigError, TrainingConfig, add_arguments, from_arguments
+from model.dataset import PreparedDataset
+from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
+from model.registry import build_model, find_builder
+from model.role import Role, parse_tf_config
+from model.state import State, load_newest_checkpoint, save_checkpoint
+from model.trainer import Clock, StepTiming, Task, Trainer, TrainingDiverged
+
+if TYPE_CHECKING:
+    from model.step import FlatModel
+
+SCHEMA_VERSION = 1
+USER_ERROR_EXIT_CODE = 2
+DIVERGED_EXIT_CODE = 3
+# The training operator restarts a replica that ends with 128 or more, and fails the job on 1 to 127.
+RETRYABLE_EXIT_CODE = 138
+PROGRESS_SECONDS = 2.0
+SERVERS_PATIENCE_SECONDS = 30.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs this replica and returns its exit code: 0, or one that tells the operator whether to try again."""
+    options = build_parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+    try:
+        role = parse_tf_config(os.environ.get("TF_CONFIG"))
+        config = from_arguments(options, role)
+        dataset = PreparedDataset.open(options.data_dir)
+        check_batches(config, dataset)
+        find_builder(config.model)
+        return run(config, role, dataset, options.output_dir)
+    except TrainingDiverged as error:
+        return _fail(error, DIVERGED_EXIT_CODE)
+    except (ConfigError, DatasetError, ValueError) as error:
+        return _fail(error, USER_ERROR_EXIT_CODE)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the program's command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="the prepared data set")
+    parser.add_argument(
+        "--output-dir", type=Path, required=True, help="where checkpoints, the model and the results go; all replicas'"
+    )
+    add_arguments(parser)
+    return parser
+
+
+def check_batches(config: TrainingConfig, dataset: PreparedDataset) -> None:
+    """Checks that the training split fills a batch.
+
+    Raises:
+        ConfigError: It is smaller than the global batch.
+    """
+    count = dataset.split("train").count
+    if config.global_batch_size > count:
+        raise ConfigError(
+            "global_batch_size must not exceed the number of training images. "
+            f"Received: {config.global_batch_size} and {count}."
+        )
+
+
+def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir: Path) -> int:
+    """Trains as `role` says, writes the results into `output_dir` and returns the exit code.
+
+    Raises:
+        TrainingDiverged: The loss is no longer finite.
+        ValueError: The model does not fit the data or the program.
+    """
+    import keras  # noqa: PLC0415 - errors of the user's are told before TensorFlow's seconds of import
+    import tensorflow as tf  # noqa: PLC0415
+
+    keras.utils.set_random_seed(config.seed)
+    if role.strategy != "parameter_server":  # asynchronous updates come in no fixed order anyway
+        tf.config.experimental.enable_op_determinism()
+    finished = output_dir / "finished"
+    if role.strategy == "parameter_server" and not role.is_chief:
+        from model.parameter_server import serve  # noqa: PLC0415
+
+        _say("serving")
+        serve(role, finished.exists)
+        write_replica_record(output_dir, role, weights_sha256=None, restored_step=None)
+        return 0
+    if role.is_chief:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        finished.unlink(missing_ok=True)
+    try:
+        return _train(config, role, dataset, output_dir)
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as e:
+        # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.
+        print(f"error: lost contact with another replica: {e.message.splitlines()[0]}", file=sys.stderr, flush=True)
+        os._exit(RETRYABLE_EXIT_CODE)  # the runtime's own end would wait for peers that are gone
+
+
+def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir: Path) -> int:
+    clock = Clock({"startup_seconds": seconds_since_process_start()})
+    task, trainer = _connect(config, role, dataset, clock)
+    initial = trainer.read_state()
+    initial_sha256 = initial.sha256
+    restored = load_newest_checkpoint(output_dir / "checkpoints", _say)
+    state = restored or initial
+    with clock.measure("rendezvous_seconds"):
+        state.step = trainer.load(state)
+    restored_step = state.step
+    if restored_step:
+        _say(f"resumed from the checkpoint at step {restored_step}")
+    with clock.measure("compile_seconds"):
+        trainer.warm_up()
+    for name, seconds in clock.seconds.items():  # start-up and compilation of every start add up
+        state.clocks[name] = state.clocks.get(name, 0.0) + seconds
+    state = _run_epochs(task, trainer, role, state, output_dir)
+    write_replica_record(output_dir, role, weights_sha256=state.sha256, restored_step=restored_step)
+    trainer.finish()
+    if role.is_chief:
+        finish_servers(output_dir, role)
+        clock = Clock(state.clocks)
+        with clock.measure("save_seconds"):
+            save_model(task.flat, state, output_dir / "model.keras")
+        state.clocks = clock.seconds
+        record = describe_training(task, role, state, initial_sha256, output_dir)
+        write_atomically(output_dir / "training.json", json.dumps(record, indent=1).encode())
+        _say(f"trained in {state.clocks['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")
+    return 0
+
+
+def _connect(config: TrainingConfig, role: Role, dataset: PreparedDataset, clock: Clock) -> tuple[Task, Trainer]:
+    """Returns the task and the trainer of this role, once all replicas have met.
+
+    The collectives must be set up before anything else runs, hence before the model is built.
+    """
+    from model.parameter_server import ParameterServerTrainer, connect_servers  # noqa: PLC0415
+    from model.step import FlatModel  # noqa: PLC0415
+    from model.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing  # noqa: PLC0415
+
+    with clock.measure("rendezvous_seconds"):
+        reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
+        servers = connect_servers() if role.strategy == "parameter_server" else None
+    with clock.measure("startup_seconds"):
+        model = build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments)
+        task = Task(config, dataset, FlatModel.wrap(model))
+        if servers is not None:
+            return task, ParameterServerTrainer(task, role, servers)
+        return task, SynchronousTrainer(task, role, reduce)
+
+
+def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_dir: Path) -> State:
+    """Returns the state after the last epoch; the chief has written a checkpoint after each."""
+    clock = Clock(state.clocks)
+    steps_per_epoch = task.plan.steps_per_epoch
+    interval = task.config.checkpoint_steps or steps_per_epoch
+    while state.step < task.total_steps:
+        epoch, epoch_end = state.step // steps_per_epoch + 1, (state.step // steps_per_epoch + 1) * steps_per_epoch
+        stop = min(epoch_end, (state.step // interval + 1) * interval)
+        recorder = _Recorder(task, role, clock, state)
+        with clock.measure("train_seconds"):
+            trainer.train(state.step, stop, recorder.record)
+        state.step = stop
+        if stop == epoch_end:
+            with clock.measure("eval_seconds"):
+                accuracy = trainer.count_correct() / task.dataset.split("validation").count
+            state.curve.append(
+                {
+                    "epoch": epoch,
+                    "step": stop,
+                    "train_seconds": clock.seconds["train_seconds"],
+                    "train_loss": statistics.fmean(state.epoch_losses),
+                    "validation_accuracy": accuracy,
+                }
+            )
+            state.epoch_losses = []
+            _say(_describe_epoch(task, state))
+        values = trainer.read_state()
+        state.weights, state.velocity, state.statistics = values.weights, values.velocity, values.statistics
+        state.clocks = clock.seconds
+        if role.is_chief:
+            with clock.measure("save_seconds"):
+                save_checkpoint(output_dir / "checkpoints", state)
+    return state
+
+
+class _Recorder:
+    """Takes each step's timing and tells the progress every few seconds."""
+
+    def __init__(self, task: Task, role: Role, clock: Clock, state: State) -> None:
+        self._task, self._role, self._clock, self._state = task, role, clock, state
+        self._told = time.perf_counter()
+        self._seen = 0
+
+    def record(self, timing: StepTiming) -> None:
+        self._state.step_seconds.append(timing.seconds)
+        self._state.epoch_losses.append(timing.loss)
+        sharers = self._task.config.num_workers if self._role.strategy == "parameter_server" else 1
+        self._clock.add("communication_seconds", timing.communication_seconds / sharers)
+        self._seen += 1
+        elapsed = time.perf_counter() - self._told
+        if self._role.is_chief and elapsed >= PROGRESS_SECONDS:
+            rate = self._seen / sharers * self._task.config.global_batch_size / elapsed
+            per_epoch = self._task.plan.steps_per_epoch
+            epoch, step = divmod(timing.step, per_epoch)
+            _say(
+                f"epoch {epoch + 1}/{self._task.config.epochs} step {step + 1}/{per_epoch} "
+                f"loss {timing.loss:.3f} {rate:,.0f} images/s",
+            )
+            self._told, self._seen = time.perf_counter(), 0
+
+
+def _describe_epoch(task: Task, state: State) -> str:
+    point = state.curve[-1]
+    return (
+        f"epoch {point['epoch']}/{task.config.epochs} done: loss {point['train_loss']:.3f}, "
+        f"validation accuracy {point['validation_accuracy']:.2%} after {point['train_seconds']:.1f} s of training"
+    )
+
+
+def describe_training(
+    task: Task, role: Role, state: State, initial_weights_sha256: str, output_dir: Path
+) -> dict[str, Any]:
+    """Returns the content of `training.json`, as docs/schemas.md defines it."""
+    config = task.config
+    images_seen = state.step * config.global_batch_size
+    clocks = {
+        name: state.clocks.get(name, 0.0)
+        for name in (
+            "startup_seconds",
+            "rendezvous_seconds",
+            "compile_seconds",
+            "train_seconds",
+            "communication_seconds",
+            "eval_seconds",
+            "save_seconds",
+        )
+    }
+    replicas = [json.loads(path.read_text()) for path in sorted((output_dir / "replicas").glob("*.json"))]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "strategy": config.strategy,
+        "scaling": config.scaling,
+        "num_workers": role.num_workers,
+        "num_ps": role.num_ps,
+        "seed": config.seed,
+        "model": config.model,
+        "num_parameters": task.flat.num_parameters,
+        "dataset": task.dataset.name,
+        "dataset_sha256": task.dataset.sha256,
+        "global_batch_size": config.global_batch_size,
+        "per_replica_batch_size": config.per_replica_batch_size,
+        "batch_norm_group_size": config.group_size,
+        "learning_rate": config.learning_rate,
+        "epochs": config.epochs,
+        "steps": state.step,
+        "images_seen": images_seen,
+        "initial_weights_sha256": initial_weights_sha256,
+        "weights_sha256": state.sha256,
+        **clocks,
+        "images_per_second": images_seen / clocks["train_seconds"],
+        "step_seconds": _percentiles(state.step_seconds),
+        "curve": state.curve,
+        "target_accuracy": config.target_accuracy or None,
+        "seconds_to_target": seconds_to_target(state.curve, config.target_accuracy),
+        "versions": describe_versions(),
+        "host": describe_host(),
+        "replicas": replicas,
+    }
+
+
+def seconds_to_target(curve: Sequence[dict[str, Any]], target_accuracy: float) -> float | None:
+    """Returns the training seconds at the first epoch whose validation accuracy reaches the target, or None."""
+    if not target_accuracy:
+        return None
+    reached = (p["train_seconds"] for p in curve if p["validation_accuracy"] >= target_accuracy)
+    return next(reached, None)
+
+
+def write_replica_record(
+    output_dir: Path, role: Role, *, weights_sha256: str | None, restored_step: int | None
+) -> None:
+    """Writes what this replica used, and the digest of the weights that it ended with."""
+    record = {
+        "type": role.task_type,
+        "index": role.task_index,
+        "cpu_seconds": cpu_seconds(),
+        "peak_rss_bytes": peak_rss_bytes(),
+        "weights_sha256": weights_sha256,
+        "restored_step": restored_step,
+    }
+    directory = output_dir / "replicas"
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(directory / f"{role.name}.json", json.dumps(record).encode())
+
+
+def finish_servers(output_dir: Path, role: Role) -> None:
+    """Tells the workers and parameter servers to end, and waits for their records."""
+    if role.strategy != "parameter_server":
+        return
+    write_atomically(output_dir / "finished", b"")
+    expected = role.num_workers + role.num_ps + 1
+    deadline = time.monotonic() + SERVERS_PATIENCE_SECONDS
+    while len(list((output_dir / "replicas").glob("*.json"))) < expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def save_model(flat: "FlatModel", state: State, path: Path) -> None:
+    """Writes the trained Keras model, whole or not at all."""
+    flat.assign(state.weights, state.statistics)
+    partial = path.with_name(f"partial-{path.name}")
+    flat.model.save(partial)
+    partial.replace(path)
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    import numpy as np  # noqa: PLC0415
+
+    names = ("p50", "p90", "p99")
+    return dict(zip(names, np.percentile(seconds or [0.0], [50, 90, 99]).tolist(), strict=True))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def _fail(error: Exception, exit_code: int) -> int:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.dataset import PreparedDataset
+from model.fetch import encode_idx
+from model.prepare import main, prepare
+from model.sources import load_dataset
+
+CANONICAL_MD5 = {
+    "x_train": "6bbc9ace898e44ae57da46a324031adb",
+    "y_train": "a25bea736e30d166cdddb491f175f624",
+    "x_test": "2646ac647ad5339dbf082846283269ea",
+    "y_test": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+@pytest.fixture
+def npz(tmp_path: Path) -> Path:
+    path = tmp_path / "digits.npz"
+    images, labels = np.arange(120 * 4, dtype=np.uint16).astype(np.uint8).reshape(120, 2, 2), np.arange(120) % 3
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:30], y_test=labels[:30])
+    return path
+
+
+def test_an_own_npz_becomes_a_prepared_data_set(npz: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    prepared = prepare(str(npz), tmp_path / "deep" / "out", report=lines.append)
+    opened = PreparedDataset.open(tmp_path / "deep" / "out", verify=True)
+    assert opened.sha256 == prepared.sha256
+    assert opened.manifest["source"] == str(npz)
+    assert lines == [
+        f"digits: 110 train, 10 validation, 30 test images of 2 x 2 x 1, 3 classes, in {tmp_path / 'deep' / 'out'}"
+    ]
+
+
+def test_the_program_takes_every_option(npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--validation-fraction=0.5", "--seed=3", "--max-train-images=60", "--max-test-images=9"]
+    assert main([f"--dataset={npz}", f"--output-dir={tmp_path / 'out'}", *options]) == 0
+    assert "30 train, 30 validation, 9 test images" in capsys.readouterr().out
+    assert PreparedDataset.open(tmp_path / "out").manifest["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--dataset=cifar"], "error: Unknown data set 'cifar'. Known: mnist, fashion_mnist"),
+        (["--dataset=none.npz"], "error: none.npz cannot be read: No such file or directory"),
+        (["--dataset=cifar", "--seed=-1"], "error: seed must be 0 or more. Received: -1"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_message_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main([f"--output-dir={tmp_path / 'out'}", *options]) == 2
+    assert capsys.readouterr().err.startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_cannot_be_written_is_one_message(
+    npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main([f"--dataset={npz}", f"--output-dir={tmp_path / 'file' / 'out'}"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert str(tmp_path / "file") in message
+
+
+def test_the_program_starts_without_tensorflow() -> None:
+    program = "import sys, model.prepare; print(*{'tensorflow', 'keras', 'kfp', 'kubernetes'} & set(sys.modules))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout == "\n"
+
+
+@pytest.mark.slow
+def test_mnist_is_the_canonical_one(tmp_path: Path) -> None:
+    arrays = load_dataset("mnist").arrays
+    for key, md5 in CANONICAL_MD5.items():
+        array = getattr(arrays, key).astype(np.uint8)
+        content = encode_idx(array[..., 0] if key.startswith("x") else array)
+        assert hashlib.md5(content).hexdigest() == md5
+    prepare("mnist", tmp_path / "mnist")
+    prepared = PreparedDataset.open(tmp_path / "mnist", verify=True)
+    assert [prepared.split(split).count for split in ("train", "validation", "test")] == [55_000, 5_000, 10_000]
+    assert prepared.split("test").class_histogram == (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+    assert prepared.sha256 == "808fc9eb1bf02c4e57edf834ce7c69ce9b1698c2296b469aa14643b9e93f854a"
