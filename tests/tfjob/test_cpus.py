@@ -1,0 +1,81 @@
+import pytest
+
+from tfjob.cpus import CoreRequest, assign_cores, format_cpus, limit_to_quota, parse_cpus
+
+
+def requests(*replicas: tuple[str, float]) -> list[CoreRequest]:
+    return [CoreRequest(name, cpus, is_worker=name.startswith("worker")) for name, cpus in replicas]
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "cores"),
+    [
+        (requests(("worker-0", 1)), [0, 1], {"worker-0": (0,)}),
+        (requests(("worker-0", 2)), [0, 1], {"worker-0": (0, 1)}),
+        (requests(("worker-0", 0.5), ("worker-1", 0.5)), [4, 6], {"worker-0": (4,), "worker-1": (6,)}),
+        (requests(("worker-0", 1.5), ("worker-1", 1)), [0, 1, 2], {"worker-0": (0, 1), "worker-1": (2,)}),
+        (
+            requests(("chief-0", 1), ("worker-0", 1), ("worker-1", 1), ("ps-0", 1)),
+            [0, 1, 2, 3],
+            {"worker-0": (0,), "worker-1": (1,), "chief-0": (2,), "ps-0": (3,)},
+        ),
+    ],
+)
+def test_with_enough_cores_each_replica_has_its_own(
+    asked: list[CoreRequest], available: list[int], cores: dict[str, tuple[int, ...]]
+) -> None:
+    assignment = assign_cores(asked, available)
+    assert assignment.cores == cores
+    assert not assignment.is_contended
+
+
+@pytest.mark.parametrize(
+    ("asked", "available", "cores", "numbers"),
+    [
+        (
+            requests(("chief-0", 1), ("worker-0", 1), ("worker-1", 1), ("ps-0", 1)),
+            [0, 1],
+            {"worker-0": (0,), "worker-1": (1,), "chief-0": (0, 1), "ps-0": (0, 1)},
+            "4 replicas ask for 4 cores, this machine has 2",
+        ),
+        (
+            requests(("worker-0", 1), ("worker-1", 1), ("worker-2", 1)),
+            [2, 3],
+            {"worker-0": (2,), "worker-1": (3,), "worker-2": (2,)},
+            "3 replicas ask for 3 cores, this machine has 2",
+        ),
+        (
+            requests(("worker-0", 2), ("worker-1", 2)),
+            [0, 1, 2],
+            {"worker-0": (0, 1), "worker-1": (0, 2)},
+            "2 replicas ask for 4 cores, this machine has 3",
+        ),
+        (requests(("worker-0", 8)), [0, 1], {"worker-0": (0, 1)}, "1 replica asks for 8 cores, this machine has 2"),
+    ],
+)
+def test_without_enough_workers_wrap_round_and_the_others_share_all(
+    asked: list[CoreRequest], available: list[int], cores: dict[str, tuple[int, ...]], numbers: str
+) -> None:
+    assignment = assign_cores(asked, available)
+    assert assignment.cores == cores
+    assert assignment.warning == f"{numbers}: timings are contended"
+
+
+@pytest.mark.parametrize(
+    ("cpu_max", "cores"),
+    [
+        ("max 100000\n", [0, 1, 2, 3]),
+        ("200000 100000\n", [0, 1]),
+        ("250000 100000\n", [0, 1]),
+        ("50000 100000\n", [0]),
+        ("800000 100000\n", [0, 1, 2, 3]),
+    ],
+)
+def test_a_containers_cpu_limit_bounds_the_cores(cpu_max: str, cores: list[int]) -> None:
+    assert limit_to_quota([0, 1, 2, 3], cpu_max) == cores
+
+
+@pytest.mark.parametrize(("cpus", "quantity"), [(1, "1"), (2.0, "2"), (0.5, "500m"), (1.25, "1250m"), (0.1, "100m")])
+def test_cpus_survive_the_way_through_a_quantity(cpus: float, quantity: str) -> None:
+    assert format_cpus(cpus) == quantity
+    assert parse_cpus(quantity) == cpus

@@ -1,0 +1,153 @@
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tfjob.manifest import build_manifest, thread_env
+from tfjob.spec import ReplicaSpec, TFJobSpec
+
+GOLDEN = Path(__file__).parent / "golden"
+OPERATOR_VERSION = "v1.9.3"
+
+SPECS = {
+    "all-reduce": TFJobSpec(
+        name="mnist-all-reduce-2w",
+        image="registry.example/speedup:1",
+        command=("python", "-m", "model.train", "--epochs=2"),
+        replicas={"Worker": ReplicaSpec(count=2)},
+    ),
+    "parameter-server": TFJobSpec(
+        name="mnist-parameter-server-2w-1ps",
+        namespace="team-a",
+        image="registry.example/speedup:1",
+        command=("python", "-m", "model.train"),
+        replicas={
+            "PS": ReplicaSpec(cpus=0.5, memory="512Mi"),
+            "Worker": ReplicaSpec(count=2, cpus=1.5, memory="2Gi", gpus=1),
+            "Chief": ReplicaSpec(memory="1Gi"),
+        },
+        env={
+            "OMP_NUM_THREADS": "7",
+            "RUN_ID": "r1",
+            "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}},
+        },
+        restart_policy="ExitCode",
+        backoff_limit=2,
+        active_deadline_seconds=600,
+        clean_pod_policy="All",
+        ttl_seconds_after_finished=60,
+        success_policy="AllWorkers",
+        volumes=({"name": "workspace", "persistentVolumeClaim": {"claimName": "run-workspace"}},),
+        volume_mounts=({"name": "workspace", "mountPath": "/workspace"},),
+        labels={"app": "speedup"},
+        annotations={"example.com/run": "r1"},
+        tolerations=({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},),
+        node_selector={"pool": "gpu"},
+        affinity={
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]
+                }
+            }
+        },
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def crd() -> dict[str, Any]:
+    text = (GOLDEN / f"kubeflow.org_tfjobs-{OPERATOR_VERSION}.yaml").read_text()
+    definition: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
+    return definition
+
+
+@pytest.fixture(scope="module")
+def operator_schema(crd: dict[str, Any]) -> Draft202012Validator:
+    schema = refuse_what_is_pruned(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    # The CRD leaves the job's own metadata to the API server; a pod template's is the same type, written out.
+    replica = schema["properties"]["spec"]["properties"]["tfReplicaSpecs"]["additionalProperties"]
+    schema["properties"]["metadata"] = replica["properties"]["template"]["properties"]["metadata"]
+    return Draft202012Validator(schema)
+
+
+def refuse_what_is_pruned(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [refuse_what_is_pruned(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    strict = {key: refuse_what_is_pruned(value) for key, value in schema.items()}
+    if schema.get("type") == "object":
+        strict.setdefault("additionalProperties", False)
+    return strict
+
+
+def pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return [replica["template"]["spec"] for replica in manifest["spec"]["tfReplicaSpecs"].values()]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_manifest_is_the_golden_one(name: str) -> None:
+    assert build_manifest(SPECS[name]) == json.loads((GOLDEN / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_operator_knows_every_key_of_the_manifest(name: str, operator_schema: Draft202012Validator) -> None:
+    assert [error.message for error in operator_schema.iter_errors(build_manifest(SPECS[name]))] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (["spec", "runPolicy"], "activeDeadlineSecond"),
+        (["spec"], "cleanPodPolicy"),
+        (["spec", "tfReplicaSpecs", "Worker", "template", "spec"], "nodeSelectors"),
+        (["spec", "tfReplicaSpecs", "Worker", "template", "spec", "containers", "0"], "imagePullPolice"),
+        (["metadata"], "label"),
+    ],
+)
+def test_a_key_that_would_be_pruned_is_caught(path: list[str], key: str, operator_schema: Draft202012Validator) -> None:
+    manifest = deepcopy(build_manifest(SPECS["all-reduce"]))
+    place: Any = manifest
+    for step in path:
+        place = place[int(step) if isinstance(place, list) else step]
+    place[key] = 10
+    assert [
+        (list(map(str, error.absolute_path)), error.validator) for error in operator_schema.iter_errors(manifest)
+    ] == [(path, "additionalProperties")]
+
+
+def test_a_value_of_the_wrong_type_is_caught(operator_schema: Draft202012Validator) -> None:
+    manifest = build_manifest(SPECS["all-reduce"])
+    manifest["spec"]["runPolicy"]["backoffLimit"] = "3"
+    assert not operator_schema.is_valid(manifest)
+
+
+def test_the_crd_serves_the_version_that_the_manifest_names(crd: dict[str, Any]) -> None:
+    served = [f"{crd['spec']['group']}/{version['name']}" for version in crd["spec"]["versions"] if version["served"]]
+    assert served == [build_manifest(SPECS["all-reduce"])["apiVersion"]]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_pods_meet_the_restricted_security_standard(name: str) -> None:
+    for pod in pods(build_manifest(SPECS[name])):
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert [container["securityContext"] for container in pod["containers"]] == [
+            {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+        ]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "intra_op", "inter_op"), [(0.5, "1", "2"), (1, "1", "2"), (1.5, "2", "2"), (2, "2", "2"), (4, "4", "4")]
+)
+def test_thread_pools_follow_the_cpu_limit(cpus: float, intra_op: str, inter_op: str) -> None:
+    assert thread_env(cpus) == {
+        "OMP_NUM_THREADS": intra_op,
+        "OPENBLAS_NUM_THREADS": intra_op,
+        "MKL_NUM_THREADS": intra_op,
+        "TF_NUM_INTRAOP_THREADS": intra_op,
+        "TF_NUM_INTEROP_THREADS": inter_op,
+    }

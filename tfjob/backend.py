@@ -1,0 +1,110 @@
+"""The seam: what runs a TFJob, what it tells meanwhile, what it returns."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tfjob.job import Manifest
+
+Status = Literal["Created", "Running", "Restarting", "Succeeded", "Failed"]
+
+
+@dataclass(frozen=True)
+class StatusChanged:
+    """The job has reached a status; the message says why, or which replica it is about."""
+
+    status: Status
+    message: str
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that the job survives but a reader of its figures should know."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a replica's log."""
+
+    replica: str
+    text: str
+
+
+Event = StatusChanged | Warned | LogLine
+
+
+@dataclass(frozen=True)
+class ReplicaResult:
+    """How one replica ended.
+
+    Args:
+        name: `worker-0`.
+        type: `worker`.
+        index: Its index among replicas of the type.
+        restarts: How many times it was restarted.
+        exit_code: 128 + n after signal n; None when it still ran as the job ended, and was stopped.
+        cpus: The cores it was bound to; empty when unbound or unknown.
+        started_at: Unix time of its first start.
+        ended_at: Unix time of its last end.
+    """
+
+    name: str
+    type: str
+    index: int
+    restarts: int
+    exit_code: int | None
+    cpus: list[int]
+    started_at: float
+    ended_at: float
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job that succeeded went.
+
+    Args:
+        job_name: The job.
+        backend: What ran it: `local` say.
+        queue_seconds: From submitting it until its last replica first ran.
+        total_seconds: From submitting it until it had succeeded.
+        contended: Whether replicas asked for more cores than there are.
+        warnings: What a reader of its figures should know.
+        replicas: Each replica.
+        started_at: Unix time at which it was submitted.
+        ended_at: Unix time at which it had succeeded.
+    """
+
+    job_name: str
+    backend: str
+    queue_seconds: float
+    total_seconds: float
+    contended: bool
+    warnings: list[str]
+    replicas: list[ReplicaResult]
+    started_at: float
+    ended_at: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns this result's part of `launch.json`."""
+        return asdict(self)
+
+
+class Backend(Protocol):
+    """Something that runs a TFJob."""
+
+    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+        """Returns when the job has succeeded; leaves nothing running, however it ends.
+
+        Args:
+            manifest: The TFJob, as `build_manifest` makes it.
+            log_dir: Where each replica's log is written, as `<replica>.log`.
+            on_event: Called for each change of status, warning and log line as it comes, in the calling thread.
+
+        Raises:
+            JobFailed: A replica failed and was not restarted.
+            JobDeadlineExceeded: The job took longer than it may.
+            JobCancelled: The job was stopped from outside.
+        """

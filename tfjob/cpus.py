@@ -1,0 +1,111 @@
+"""CPU quantities, and which of a machine's cores a replica runs on."""
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CAN_BIND = sys.platform == "linux"
+
+# Of the control group that this process is in, where that is a container's; a machine's own has none.
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class CoreRequest:
+    """What one replica asks for; a fraction of a core counts as a whole one, since affinity knows no fractions."""
+
+    replica: str
+    cpus: float
+    is_worker: bool
+
+    @property
+    def cores(self) -> int:
+        """Whole cores."""
+        return math.ceil(self.cpus)
+
+
+@dataclass(frozen=True)
+class CoreAssignment:
+    """Cores by replica, and a warning when they are contended for."""
+
+    cores: dict[str, tuple[int, ...]]
+    warning: str | None = None
+
+    @property
+    def is_contended(self) -> bool:
+        """Whether replicas asked for more cores than there are."""
+        return self.warning is not None
+
+
+def assign_cores(requests: Sequence[CoreRequest], available: Sequence[int]) -> CoreAssignment:
+    """Returns the cores of each replica.
+
+    With enough cores every replica has its own: workers, which compute most, first, then the others in the order they
+    come. Without, workers take cores in turn, beginning again at the first, and the others share all of them.
+
+    Args:
+        requests: One per replica.
+        available: The cores this process may use.
+    """
+    workers = [request for request in requests if request.is_worker]
+    others = [request for request in requests if not request.is_worker]
+    asked = sum(request.cores for request in requests)
+    if asked <= len(available):
+        return CoreAssignment(_take_in_turn([*workers, *others], available))
+    shared = {request.replica: tuple(available) for request in others}
+    warning = (
+        f"{len(requests)} {_plural('replica asks', 'replicas ask', len(requests))} for "
+        f"{asked} {_plural('core', 'cores', asked)}, this machine has {len(available)}: timings are contended"
+    )
+    return CoreAssignment(_take_in_turn(workers, available) | shared, warning)
+
+
+def _take_in_turn(requests: Sequence[CoreRequest], available: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    taken: dict[str, tuple[int, ...]] = {}
+    first = 0
+    for request in requests:
+        size = min(request.cores, len(available))
+        taken[request.replica] = tuple(sorted(available[(first + k) % len(available)] for k in range(size)))
+        first += size
+    return taken
+
+
+def _plural(one: str, many: str, count: int) -> str:
+    return one if count == 1 else many
+
+
+def available_cores() -> list[int]:
+    """Returns the cores that this process and its children may use."""
+    if sys.platform != "linux":
+        return list(range(os.cpu_count() or 1))
+    cores = sorted(os.sched_getaffinity(0))
+    return limit_to_quota(cores, _CPU_MAX.read_text()) if _CPU_MAX.exists() else cores
+
+
+def limit_to_quota(cores: Sequence[int], cpu_max: str) -> list[int]:
+    """Returns as many of the cores as a control group's CPU time suffices for, at least one.
+
+    A container with a CPU limit may still be scheduled on all of a machine's cores.
+
+    Args:
+        cores: The cores that processes may be scheduled on.
+        cpu_max: `cpu.max` of the control group: microseconds of CPU time, or `max`, in each period of microseconds.
+    """
+    quota, period = cpu_max.split()
+    if quota == "max":
+        return list(cores)
+    return list(cores)[: max(1, int(quota) // int(period))]
+
+
+def format_cpus(cpus: float) -> str:
+    """Returns a number of CPUs as a Kubernetes quantity: 2.0 is `2`, 0.5 is `500m`."""
+    millis = round(cpus * 1000)
+    return f"{millis}m" if millis % 1000 else str(millis // 1000)
+
+
+def parse_cpus(quantity: str) -> float:
+    """Returns the number of CPUs of a Kubernetes quantity: `2` is 2.0, `500m` is 0.5."""
+    return float(quantity.removesuffix("m")) / 1000 if quantity.endswith("m") else float(quantity)

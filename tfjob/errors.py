@@ -1,0 +1,45 @@
+"""Everything a launched job can end with other than success."""
+
+from collections.abc import Sequence
+
+
+class TFJobError(Exception):
+    """The job did not succeed."""
+
+
+class JobFailed(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
+    """A replica failed and was not restarted.
+
+    Args:
+        job_name: The job.
+        replica: The replica that failed, `worker-1` say.
+        exit_code: Its exit code, 128 + n when signal n ended it; None when it never ran.
+        reason: Why this ends the job.
+        last_lines: The end of the replica's log.
+    """
+
+    def __init__(
+        self, job_name: str, *, replica: str, exit_code: int | None, reason: str, last_lines: Sequence[str] = ()
+    ) -> None:
+        self.job_name = job_name
+        self.replica = replica
+        self.exit_code = exit_code
+        self.reason = reason
+        self.last_lines = tuple(last_lines)
+        ended = "" if exit_code is None else f" exited with code {exit_code}"
+        super().__init__(f"Job {job_name} failed: {replica}{ended}: {reason}.{quote_lines(replica, last_lines)}")
+
+
+class JobDeadlineExceeded(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
+    """The job ran longer than its `activeDeadlineSeconds`."""
+
+
+class JobCancelled(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
+    """The job was stopped from outside: by a signal, or because its owner is gone."""
+
+
+def quote_lines(replica: str, lines: Sequence[str]) -> str:
+    """Returns the end of a replica's log as it is shown in an error's message."""
+    if not lines:
+        return f"\n{replica} logged nothing."
+    return "\n".join([f"\nLast lines of {replica}:", *(f"  {line}" for line in lines)])

@@ -1,0 +1,106 @@
+"""What a backend reads in a manifest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tfjob.cpus import parse_cpus
+from tfjob.spec import REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy
+
+Manifest = Mapping[str, Any]
+
+# Names and numbers that the operator knows a TFJob's container by.
+CONTAINER_NAME = "tensorflow"
+PORT_NAME = "tfjob-port"
+DEFAULT_PORT = 2222
+GPU_RESOURCE = "nvidia.com/gpu"
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One replica of a job.
+
+    Args:
+        type: Its type.
+        index: Its index among replicas of the type.
+        command: Program and arguments.
+        env: Environment variables that the manifest gives as values.
+        cpus: Its CPU limit.
+        restart_policy: What happens when it ends.
+    """
+
+    type: ReplicaType
+    index: int
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    cpus: float
+    restart_policy: RestartPolicy
+
+    @property
+    def name(self) -> str:
+        """`worker-0`: what it is called in logs and, after the job's name, in the cluster."""
+        return replica_name(self.type, self.index)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as a backend needs it.
+
+    Args:
+        name: The job's name.
+        replicas: All replicas, in the order of types and indices.
+        success_policy: When the job is done.
+        backoff_limit: Number of restarts at which the job fails.
+        active_deadline_seconds: How long it may take.
+    """
+
+    name: str
+    replicas: tuple[Replica, ...]
+    success_policy: SuccessPolicy
+    backoff_limit: int
+    active_deadline_seconds: float
+
+
+def read_job(manifest: Manifest) -> Job:
+    """Returns what is to run, of a manifest that `build_manifest` made."""
+    run_policy = manifest["spec"]["runPolicy"]
+    return Job(
+        name=manifest["metadata"]["name"],
+        replicas=tuple(
+            _read_replica(replica_type, index, manifest["spec"]["tfReplicaSpecs"][replica_type])
+            for replica_type, count in replica_counts(manifest).items()
+            for index in range(count)
+        ),
+        success_policy=manifest["spec"]["successPolicy"],
+        backoff_limit=run_policy["backoffLimit"],
+        active_deadline_seconds=run_policy["activeDeadlineSeconds"],
+    )
+
+
+def replica_counts(manifest: Manifest) -> dict[ReplicaType, int]:
+    """Returns the number of replicas of each type that the job has."""
+    specs = manifest["spec"]["tfReplicaSpecs"]
+    return {replica_type: specs[replica_type]["replicas"] for replica_type in REPLICA_TYPES if replica_type in specs}
+
+
+def replica_name(replica_type: ReplicaType, index: int) -> str:
+    """Returns `worker-0` of `Worker` and 0."""
+    return f"{replica_type.lower()}-{index}"
+
+
+def read_container(replica_spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the container that the operator looks at among those of a replica."""
+    containers: list[Mapping[str, Any]] = replica_spec["template"]["spec"]["containers"]
+    return next(container for container in containers if container["name"] == CONTAINER_NAME)
+
+
+def _read_replica(replica_type: ReplicaType, index: int, replica_spec: Mapping[str, Any]) -> Replica:
+    container = read_container(replica_spec)
+    return Replica(
+        type=replica_type,
+        index=index,
+        command=tuple(container["command"]),
+        env={variable["name"]: variable["value"] for variable in container["env"] if "value" in variable},
+        cpus=parse_cpus(container["resources"]["limits"]["cpu"]),
+        restart_policy=cast("RestartPolicy", replica_spec["restartPolicy"]),
+    )

@@ -1,0 +1,57 @@
+"""One call from a spec to a result."""
+
+from collections.abc import Callable
+from os import environ
+from pathlib import Path
+
+from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.local import LocalBackend
+from tfjob.owner import find_owner
+from tfjob.spec import TFJobSpec
+
+
+def print_line(line: str) -> None:
+    """Prints a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
+def run_job(
+    spec: TFJobSpec,
+    *,
+    log_dir: Path,
+    backend: Backend | None = None,
+    report: Callable[[str], None] = print_line,
+) -> JobResult:
+    """Returns how the job went, when it has succeeded.
+
+    Args:
+        spec: What to run.
+        log_dir: Where each replica's log is written, as `<replica>.log`.
+        backend: What runs it; chosen by the environment when None.
+        report: Gets status and log lines as they come.
+
+    Raises:
+        JobFailed: A replica failed and was not restarted.
+        JobDeadlineExceeded: The job took longer than it may.
+        JobCancelled: The job was stopped from outside.
+    """
+    from tfjob.manifest import build_manifest  # noqa: PLC0415 - its libraries take a second that only a launch needs
+
+    chosen = backend or choose_backend()
+    return chosen.run(build_manifest(spec), log_dir=log_dir, on_event=lambda event: report(render_event(event)))
+
+
+def choose_backend() -> Backend:
+    """Returns the backend for where this process runs."""
+    return LocalBackend(owner=find_owner(environ))
+
+
+def render_event(event: Event) -> str:
+    """Returns an event as a line of text."""
+    match event:
+        case LogLine(replica, text):
+            return f"[{replica}] {text}"
+        case StatusChanged(status, message):
+            return f"{status}: {message}"
+        case Warned(message):
+            return f"Warning: {message}"
