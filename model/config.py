@@ -152,6 +152,11 @@ def from_arguments(arguments: argparse.Namespace, role: Role) -> TrainingConfig:
     return TrainingConfig(strategy=role.strategy, num_workers=role.num_workers, num_ps=role.num_ps, **settings)
 
 
+def setting_names() -> list[str]:
+    """Returns the names of the settings that do not follow from a replica's role."""
+    return [setting.name for setting in _settings()]
+
+
 def _settings() -> list[dataclasses.Field[Any]]:
     return [s for s in dataclasses.fields(TrainingConfig) if s.name not in ("strategy", "num_workers", "num_ps")]
 

@@ -70,13 +70,20 @@ def load_dataset(dataset: str, *, report: Report = print) -> LoadedDataset:
     Raises:
         DatasetError: There is no such data set, it cannot be had, or it is not as it should be.
     """
+    check_dataset_name(dataset)
     if dataset in NAMED_DATASETS:
         return load_named(NAMED_DATASETS[dataset], find_cache(), report=report)
-    if "://" in dataset:
-        return load_npz_url(dataset)
-    if dataset.endswith(".npz") or os.sep in dataset:
-        return load_npz_path(Path(dataset))
-    raise DatasetError(f"Unknown data set {dataset!r}. Known: {', '.join(NAMED_DATASETS)}; or {NPZ_FORM}.")
+    return load_npz_url(dataset) if "://" in dataset else load_npz_path(Path(dataset))
+
+
+def check_dataset_name(dataset: str) -> None:
+    """Checks that `dataset` can be a data set, without looking for it.
+
+    Raises:
+        DatasetError: It is neither a name of NAMED_DATASETS nor like the path or URL of an .npz.
+    """
+    if not (dataset in NAMED_DATASETS or "://" in dataset or dataset.endswith(".npz") or os.sep in dataset):
+        raise DatasetError(f"Unknown data set {dataset!r}. Known: {', '.join(NAMED_DATASETS)}; or {NPZ_FORM}.")
 
 
 def find_cache() -> Path:

@@ -44,7 +44,12 @@ class State:
     @property
     def sha256(self) -> str:
         """Digest of the weights and the statistics."""
-        return hashlib.sha256(self.weights.tobytes() + self.statistics.tobytes()).hexdigest()
+        return hash_weights(self.weights, self.statistics)
+
+
+def hash_weights(weights: Vector, statistics: Vector) -> str:
+    """Returns the digest that names a trained model: of its weights, shape [P], and statistics, shape [Q]."""
+    return hashlib.sha256(weights.tobytes() + statistics.tobytes()).hexdigest()
 
 
 def save_checkpoint(directory: Path, state: State) -> Path:

@@ -259,6 +259,7 @@ def describe_training(
         "num_ps": role.num_ps,
         "seed": config.seed,
         "model": config.model,
+        "model_arguments": config.model_arguments,
         "num_parameters": task.flat.num_parameters,
         "dataset": task.dataset.name,
         "dataset_sha256": task.dataset.sha256,

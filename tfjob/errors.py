@@ -38,6 +38,19 @@ class JobCancelled(TFJobError):  # noqa: N818 - named like the condition of the 
     """The job was stopped from outside: by a signal, or because its owner is gone."""
 
 
+class JobRestartedTooOften(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
+    """Replicas ended again and again with codes that ask for a restart.
+
+    Args:
+        job_name: The job.
+        max_restarts: How many restarts it was granted.
+        message: What happened last.
+    """
+
+    def __init__(self, job_name: str, max_restarts: int, message: str) -> None:
+        super().__init__(f"Job {job_name} was given up after {max_restarts} restarts. The last: {message}")
+
+
 def quote_lines(replica: str, lines: Sequence[str]) -> str:
     """Returns the end of a replica's log as it is shown in an error's message."""
     if not lines:

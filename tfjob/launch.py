@@ -5,6 +5,7 @@ from os import environ
 from pathlib import Path
 
 from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.errors import JobRestartedTooOften
 from tfjob.local import LocalBackend
 from tfjob.owner import find_owner
 from tfjob.spec import TFJobSpec
@@ -21,6 +22,7 @@ def run_job(
     log_dir: Path,
     backend: Backend | None = None,
     report: Callable[[str], None] = print_line,
+    max_restarts: int | None = None,
 ) -> JobResult:
     """Returns how the job went, when it has succeeded.
 
@@ -29,20 +31,37 @@ def run_job(
         log_dir: Where each replica's log is written, as `<replica>.log`.
         backend: What runs it; chosen by the environment when None.
         report: Gets status and log lines as they come.
+        max_restarts: Number of restarts, over all replicas, after which the job is given up; None: the operator's
+            rules alone decide, which under ExitCode restart for ever.
 
     Raises:
         JobFailed: A replica failed and was not restarted.
+        JobRestartedTooOften: Replicas were restarted more than `max_restarts` times.
         JobDeadlineExceeded: The job took longer than it may.
         JobCancelled: The job was stopped from outside.
     """
     from tfjob.manifest import build_manifest  # noqa: PLC0415 - its libraries take a second that only a launch needs
 
-    chosen = backend or choose_backend()
-    return chosen.run(build_manifest(spec), log_dir=log_dir, on_event=lambda event: report(render_event(event)))
+    restarts = 0
+
+    def on_event(event: Event) -> None:
+        nonlocal restarts
+        report(render_event(event))
+        if isinstance(event, StatusChanged) and event.status == "Restarting":
+            restarts += 1
+            if max_restarts is not None and restarts > max_restarts:
+                raise JobRestartedTooOften(spec.name, max_restarts, event.message)
+
+    return (backend or choose_backend()).run(build_manifest(spec), log_dir=log_dir, on_event=on_event)
 
 
 def choose_backend() -> Backend:
     """Returns the backend for where this process runs."""
+    return processes_here()
+
+
+def processes_here() -> Backend:
+    """Returns the backend that runs replicas as processes beside this one, wherever that is."""
     return LocalBackend(owner=find_owner(environ))
 
 

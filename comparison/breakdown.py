@@ -1,0 +1,73 @@
+"""Where the time of a job went, phase by phase, and how much of a run was not training at all."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from comparison.records import RunInfo, TrialRecord
+from comparison.statistics import compute_mean
+from comparison.summary import Groups
+
+
+class Phase(NamedTuple):
+    """A part of a job's wall time: its column, its name for a reader and what its clock covers."""
+
+    column: str
+    label: str
+    definition: str
+
+
+PHASES = (
+    Phase("queue_seconds", "queue", "from submitting the job until its replicas run (a cluster's queue, image pull)"),
+    Phase("startup_seconds", "start-up", "from starting the process until the program is ready: imports, data, model"),
+    Phase("rendezvous_seconds", "rendezvous", "waiting until all replicas have found each other"),
+    Phase("compile_seconds", "compile", "tracing and compiling the training step, before the training clock starts"),
+    Phase("compute_seconds", "compute", "the training clock less communication: forward, backward, update, input"),
+    Phase("communication_seconds", "communication", "the part of the training clock spent exchanging gradients"),
+    Phase("eval_seconds", "validation", "measuring validation accuracy after each epoch, off the training clock"),
+    Phase("save_seconds", "save", "writing checkpoints and the model, off the training clock"),
+    Phase("other_seconds", "other", "the whole job less all of the above; below zero if clocks overlap"),
+)
+TOTAL = Phase("total_seconds", "whole job", "from submitting the job until its end is known")
+TRAINING = Phase(
+    "train_seconds", "training", "the steps of all epochs, compiled and synchronised: compute and communication"
+)
+
+
+def break_down(groups: Groups) -> pd.DataFrame:
+    """Returns the seconds of each phase and of the whole job, means over trials, one row a configuration."""
+    rows = {
+        name: {
+            column: compute_mean([_measure_phases(trial)[column] for trial in trials])
+            for column in (*(phase.column for phase in PHASES), TOTAL.column)
+        }
+        for name, trials in groups.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def compute_overhead_share(records: Iterable[TrialRecord], run_info: RunInfo) -> float | None:
+    """Returns the share of a run's wall time in which no trial trained or validated, or None without its trials.
+
+    The wall time ends with the run's last trial.
+    """
+    own = [record for record in records if record.run_id == run_info.run_id]
+    if not own:
+        return None
+    wall_seconds = max(record.ended_at for record in own) - run_info.started_at
+    return 1 - sum(record.train_seconds + record.eval_seconds for record in own) / wall_seconds
+
+
+def _measure_phases(trial: TrialRecord) -> dict[str, float]:
+    seconds = {
+        "queue_seconds": trial.queue_seconds,
+        "startup_seconds": trial.startup_seconds,
+        "rendezvous_seconds": trial.rendezvous_seconds,
+        "compile_seconds": trial.compile_seconds,
+        "compute_seconds": trial.train_seconds - trial.communication_seconds,
+        "communication_seconds": trial.communication_seconds,
+        "eval_seconds": trial.eval_seconds,
+        "save_seconds": trial.save_seconds,
+    }
+    return seconds | {"other_seconds": trial.total_seconds - sum(seconds.values()), TOTAL.column: trial.total_seconds}

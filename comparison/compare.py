@@ -1,0 +1,82 @@
+"""From trial records to the answer: the verdict, the table, the report and the files that keep them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
+from comparison.report import render_markdown, render_report
+from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
+from comparison.table import format_table, to_text
+from comparison.verdict import list_contended, state_verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The answer to whether distributing pays off, in the forms that a pipeline and a terminal show.
+
+    Attributes:
+        verdict: The answer in one sentence.
+        table: What `summarize` returned, one row a configuration.
+        metrics: A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`.
+        confusion_matrices: Of each configuration, summed over its trials; rows are true classes.
+        markdown: Verdict, table and warnings.
+        html: The self-contained report.
+    """
+
+    verdict: str
+    table: pd.DataFrame
+    metrics: dict[str, float]
+    confusion_matrices: dict[str, list[list[int]]]
+    markdown: str
+    html: str
+    _text: str
+
+    def terminal_table(self) -> str:
+        """Returns the table's most important columns for a terminal of 100 characters."""
+        return self._text
+
+
+def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path) -> Comparison:
+    """Returns the comparison of the recorded trials, and writes it.
+
+    `output_dir` receives report.html, comparison.csv, comparison.md and trials.jsonl, each of them at once.
+
+    Raises:
+        RecordError: The records do not make a comparison.
+    """
+    groups = group_trials(records)
+    trials = [trial for group in groups.values() for trial in group]
+    table = summarize(trials)
+    cells = format_table(table, list_contended(groups))
+    comparison = Comparison(
+        verdict=state_verdict(table, groups),
+        table=table,
+        metrics=_collect_metrics(table),
+        confusion_matrices={name: add_confusion_matrices(group) for name, group in groups.items()},
+        markdown=render_markdown(table, groups, run_info),
+        html=render_report(table, groups, run_info),
+        _text=to_text(cells),
+    )
+    files = {
+        "report.html": comparison.html,
+        "comparison.csv": to_csv(table),
+        "comparison.md": comparison.markdown,
+        TRIALS_FILE: format_records(trials),
+    }
+    for name, text in files.items():
+        write_text(output_dir / name, text)
+    return comparison
+
+
+def _collect_metrics(table: pd.DataFrame) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for index, row in enumerate(list_rows(table)):
+        name = row["configuration"].replace("-", "_")
+        speedup = read_speedup(row)
+        if speedup and index > 0:  # the first row is the baseline, 1 by definition
+            metrics[f"speedup_{name}"] = speedup.value
+        metrics[f"test_accuracy_{name}"] = row["test_accuracy"]
+    return metrics

@@ -1,0 +1,232 @@
+"""Plots as inline SVG that take their ink from the page, so that they follow its light or dark colours."""
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+from markupsafe import escape
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
+
+from comparison.breakdown import PHASES
+from comparison.summary import SINGLE, Groups, list_rows, read_speedup
+from comparison.table import format_measurement, format_number, format_ratio
+
+# At least 3:1 against white and against the report's dark background; distinguishable without colour vision, and
+# never alone: bars carry their names, lines their dashes and markers.
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b565a7", "#8a6d00", "#7b6ee0", "#c2506b", "#4f8a8b", "#7f7f7f")
+_DASHES = ("-", "--", "-.", ":")
+_MARKERS = "os^Dv<>Pp"
+
+# Matplotlib draws this; the page's text colour replaces it.
+_INK = "#010203"
+_WIDTH_INCHES = 4.0
+_BAR_INCHES = 0.52
+_STYLE: dict[RcKeyType, object] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": 10,
+    "text.parse_math": False,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "figure.facecolor": "none",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def plot_accuracy(groups: Groups) -> str:
+    """Returns validation accuracy against training time, a line for each trial, a colour for each configuration."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for index, (name, trials) in enumerate(groups.items()):
+            for repeat, trial in enumerate(trials):
+                axes.plot(
+                    [point.train_seconds for point in trial.curve],
+                    [100 * point.validation_accuracy for point in trial.curve],
+                    color=_pick(PALETTE, index),
+                    linestyle=_pick(_DASHES, index),
+                    marker=_pick(_MARKERS, index),
+                    label=name if repeat == 0 else None,
+                )
+        targets = {trial.target_accuracy for trials in groups.values() for trial in trials} - {None}
+        for target in sorted(filter(None, targets)):
+            axes.axhline(100 * target, color=_INK, linewidth=0.8, linestyle=":", label=f"target {100 * target:g} %")
+        axes.set_xlabel("training time, s")
+        axes.set_ylabel("validation accuracy, %")
+        axes.set_xlim(left=0)
+        axes.set_ylim(*_find_accuracy_limits(groups))
+        axes.grid(color=_INK, alpha=0.15, linewidth=0.6)
+        figure.legend(loc="outside lower left", ncols=1 if max(map(len, groups)) > 16 else 2)  # noqa: PLR2004
+
+    names = ", ".join(groups)
+    return _render("accuracy", f"Validation accuracy against training time of {names}", 3.6 + 0.12 * len(groups), draw)
+
+
+def plot_throughput(table: pd.DataFrame) -> str:
+    """Returns the images per second of each configuration with 95 % intervals."""
+    rows = list_rows(table)
+    values = [row["images_per_second"] for row in rows]
+    half_widths = [row["images_per_second_ci95"] for row in rows]
+    labels = [format_measurement(value, half) for value, half in zip(values, half_widths, strict=True)]
+    bounds = [(value - half, value + half) for value, half in zip(values, half_widths, strict=True)]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
+        axes.set_xlim(0, 1.25 * max(values))
+        axes.set_xlabel("images per second")
+
+    return _render("throughput", f"Images per second: {_list_labels(rows, labels)}", _measure_height(len(rows)), draw)
+
+
+def plot_speedup(table: pd.DataFrame) -> str:
+    """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker."""
+    rows = [row for row in list_rows(table) if read_speedup(row)]
+    ratios = [ratio for row in rows if (ratio := read_speedup(row))]
+    values = [ratio.value for ratio in ratios]
+    ideals = [math.nan if row["strategy"] == SINGLE else float(row["num_workers"]) for row in rows]
+    bounds = [(ratio.low or ratio.value, ratio.high or ratio.value) for ratio in ratios]
+    labels = [format_ratio(ratio) for ratio in ratios]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
+        axes.axvline(1, color=_INK, linewidth=0.8, linestyle=":")
+        axes.plot(
+            ideals,
+            range(len(rows)),
+            linestyle="none",
+            marker="|",
+            markersize=13,
+            markeredgewidth=2,
+            color=_INK,
+            label="ideal: the number of workers",
+        )
+        axes.set_xlim(0, 1.25 * max([1, *values, *(ideal for ideal in ideals if not math.isnan(ideal))]))
+        axes.set_xlabel("speedup over a single node")
+        if not all(map(math.isnan, ideals)):
+            figure.legend(loc="outside lower left")
+
+    height = _measure_height(len(rows)) + 0.25
+    return _render("speedup", f"Speedup over a single node: {_list_labels(rows, labels)}", height, draw)
+
+
+def plot_breakdown(phases: pd.DataFrame) -> str:
+    """Returns where each configuration's time went, as stacked bars.
+
+    Args:
+        phases: What `break_down` returned.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        positions = range(len(phases))
+        ends = [0.0] * len(phases)
+        for index, phase in enumerate(PHASES):
+            seconds = phases[phase.column].tolist()
+            # What is below zero is drawn to the left of it, not hidden.
+            starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
+            axes.barh(positions, seconds, left=starts, height=0.42, color=_pick(PALETTE, index), label=phase.label)
+            ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
+        _label_bars(axes, [str(name) for name in phases.index])
+        axes.set_xlabel("seconds")
+        figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
+
+    totals = ", ".join(f"{name} {format_number(total)} s" for name, total in phases["total_seconds"].items())
+    return _render("breakdown", f"Where the time went: {totals}", _measure_height(len(phases)) + 0.65, draw)
+
+
+def _draw_bars(
+    axes: Axes,
+    names: Sequence[str],
+    values: Sequence[float],
+    bounds: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+) -> None:
+    """Draws horizontal bars with their names and values above them and their intervals upon them."""
+    for position, (value, (low, high), label) in enumerate(zip(values, bounds, labels, strict=True)):
+        axes.barh(position, value, height=0.42, color=_pick(PALETTE, position))
+        if low < high:
+            axes.plot([max(low, 0), high], [position, position], color=_INK, linewidth=1.2, marker="|", markersize=6)
+        axes.annotate(
+            label, (1, position), (0, 12), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
+        )
+    _label_bars(axes, names)
+
+
+def _label_bars(axes: Axes, names: Sequence[str]) -> None:
+    """Writes the names above the bars, where they leave these the whole width, and puts the first bar on top."""
+    for position, name in enumerate(names):
+        axes.annotate(
+            name, (0, position), (0, 12), xycoords=("axes fraction", "data"), textcoords="offset points", weight="bold"
+        )
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(names) - 0.65, -0.8)
+
+
+def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
+    """Returns limits in per cent that spread out the end of the curves: three times the worst final error."""
+    curves = [trial.curve for trials in groups.values() for trial in trials if trial.curve]
+    final_error = max((1 - curve[-1].validation_accuracy for curve in curves), default=1.0)
+    highest_error = max((1 - point.validation_accuracy for curve in curves for point in curve), default=1.0)
+    error = min(1.0, max(0.005, min(3 * final_error, 1.1 * highest_error)))
+    return 100 * (1 - error), 100 + 4 * error
+
+
+def _measure_height(num_bars: int) -> float:
+    return 0.6 + _BAR_INCHES * num_bars
+
+
+def _list_labels(rows: Sequence[Mapping[str, object]], labels: Sequence[str]) -> str:
+    return ", ".join(f"{row['configuration']} {label}" for row, label in zip(rows, labels, strict=True))
+
+
+def _pick(choices: Sequence[str], index: int) -> str:
+    return choices[index % len(choices)]
+
+
+def _render(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> str:
+    """Returns a figure as an SVG element that can stand in a page, the same for the same input.
+
+    Args:
+        name: Makes the ids inside unlike those of the page's other plots.
+        description: What a reader who cannot see the plot is told.
+        height_inches: The figure's height; its width is that of all plots.
+        draw: Draws the figure.
+    """
+    with rc_context(_STYLE), rc_context({"svg.hashsalt": name}):
+        figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
+        draw(figure)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _embed(file.getvalue(), description)
+
+
+def _embed(document: str, description: str) -> str:
+    """Returns the SVG element of a document that Matplotlib wrote, without what has no place in a page."""
+    view_box = re.search(r'viewBox="([^"]+)"', document)
+    if view_box is None:
+        raise ValueError(f"An SVG document must have a viewBox. Received: {document[:200]!r}.")
+    body = document[document.index(">", document.index("<svg")) + 1 :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<g id="[^"]*"', "<g", body)
+    body = body.replace(_INK, "currentColor")
+    title = escape(description)
+    return f'<svg viewBox="{view_box[1]}" role="img" aria-label="{title}"><title>{title}</title>{body.strip()}'

@@ -1,0 +1,326 @@
+"""What one run and one trial left behind, as docs/schemas.md defines it; every figure is derived from these."""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+SCHEMA_VERSION = 1
+TRIALS_FILE = "trials.jsonl"
+RUN_FILE = "run.json"
+
+_Parsed = TypeVar("_Parsed")
+
+
+class RecordError(ValueError):
+    """A file of measurements is missing, contradicts another one or does not follow the schema."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One process of a trial: what it used, and how it ended."""
+
+    name: str
+    type: str
+    index: int
+    cpu_seconds: float
+    peak_rss_bytes: int
+    weights_sha256: str | None
+    restored_step: int | None
+    restarts: int
+    exit_code: int | None
+    cpus: list[int] | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The state of the training after one epoch, `train_seconds` into it."""
+
+    epoch: int
+    step: int
+    train_seconds: float
+    train_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """Everything measured in one trial of one configuration: a line of `trials.jsonl`."""
+
+    schema_version: int
+    run_id: str
+    configuration: str
+    trial: int
+    seed: int
+    strategy: str
+    scaling: str
+    num_workers: int
+    num_ps: int
+    cpus_per_replica: float
+    global_batch_size: int
+    per_replica_batch_size: int
+    batch_norm_group_size: int
+    learning_rate: float
+    epochs: int
+    steps: int
+    images_seen: int
+    model: str
+    num_parameters: int
+    dataset: str
+    dataset_sha256: str
+    initial_weights_sha256: str
+    weights_sha256: str
+    queue_seconds: float
+    startup_seconds: float
+    rendezvous_seconds: float
+    compile_seconds: float
+    train_seconds: float
+    communication_seconds: float
+    eval_seconds: float
+    save_seconds: float
+    total_seconds: float
+    images_per_second: float
+    step_seconds: dict[str, float]
+    curve: list[CurvePoint]
+    test_n_correct: int
+    test_n_examples: int
+    confusion_matrix: list[list[int]]
+    evaluate_seconds: float
+    target_accuracy: float | None
+    seconds_to_target: float | None
+    replicas: list[Replica]
+    restarts: int
+    contended: bool
+    warnings: list[str]
+    backend: str
+    started_at: float
+    ended_at: float
+    host: dict[str, Any]
+    versions: dict[str, str | None]
+    image: str | None
+
+    @property
+    def test_accuracy(self) -> float:
+        """The share of the test images that the trained model classifies correctly."""
+        return self.test_n_correct / self.test_n_examples
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of all replicas together."""
+        return math.fsum(replica.cpu_seconds for replica in self.replicas)
+
+    @property
+    def peak_rss_bytes(self) -> int:
+        """Memory of the largest replica."""
+        return max(replica.peak_rss_bytes for replica in self.replicas)
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What was planned: the contents of `run.json`."""
+
+    schema_version: int
+    run_id: str
+    started_at: float
+    parameters: dict[str, Any]
+    configurations: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def assemble_record(
+    training: Mapping[str, Any], launch: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> TrialRecord:
+    """Returns the record of one trial from the contents of its three files.
+
+    Args:
+        training: training.json, written by the training's chief.
+        launch: launch.json, written by the step that launched the training.
+        evaluation: evaluation.json, the entry of the model that this training left.
+
+    Raises:
+        RecordError: The three are not about the same trial, data and weights, or one does not follow the schema.
+    """
+    named = {"training.json": training, "launch.json": launch, "evaluation.json": evaluation}
+    for name, contents in named.items():
+        _check_schema_version(contents, name)
+    for key in ("dataset_sha256", "weights_sha256"):
+        _check_equal(key, training, "training.json", evaluation, "evaluation.json")
+    for key in ("configuration", "trial"):
+        _check_equal(key, launch, "launch.json", evaluation, "evaluation.json")
+    if evaluation.get("split") != "test":
+        raise RecordError(f"evaluation.json must be of the split 'test'. Received: {evaluation.get('split')!r}.")
+    joined = {
+        **evaluation,
+        **launch,
+        **training,
+        "test_n_correct": _get(evaluation, "n_correct", "evaluation.json"),
+        "test_n_examples": _get(evaluation, "n_examples", "evaluation.json"),
+        "replicas": _join_replicas(training, launch),
+        "restarts": sum(
+            _get(replica, "restarts", "launch.json") for replica in _get(launch, "replicas", "launch.json")
+        ),
+    }
+    expected = {field.name for field in fields(TrialRecord)}
+    record = _parse(TrialRecord, {key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
+    _check_confusion_matrix(record)
+    return record
+
+
+def read_records(path: Path) -> list[TrialRecord]:
+    """Returns the records of a file of JSON lines, in its order.
+
+    Raises:
+        RecordError: The file is missing, empty, or a line of it is not a record of this schema version.
+    """
+    lines = [(number, line) for number, line in enumerate(_read_text(path).splitlines(), start=1) if line.strip()]
+    if not lines:
+        raise RecordError(f"{path} holds no trial. Expected: one JSON object a line, one line a trial.")
+    return [parse_record(_load_json(line, f"{path}:{number}"), f"{path}:{number}") for number, line in lines]
+
+
+def parse_record(values: Mapping[str, Any], source: str = "trial record") -> TrialRecord:
+    """Returns the record that a JSON object holds.
+
+    Args:
+        values: The object, as parsed from JSON.
+        source: What the object was read from, for the message of an error.
+
+    Raises:
+        RecordError: The object is not a record of this schema version.
+    """
+    _check_schema_version(values, source)
+    record = _parse(TrialRecord, values, source)
+    _check_confusion_matrix(record)
+    return record
+
+
+def format_records(records: Iterable[TrialRecord]) -> str:
+    """Returns the records as JSON lines."""
+    return "".join(json.dumps(asdict(record), allow_nan=False) + "\n" for record in records)
+
+
+def write_records(path: Path, records: Iterable[TrialRecord]) -> None:
+    """Writes the records as JSON lines, all of them or, if that fails, none."""
+    write_text(path, format_records(records))
+
+
+def read_run_info(path: Path) -> RunInfo:
+    """Returns what `run.json` says about a run.
+
+    Raises:
+        RecordError: The file is missing or not of this schema version.
+    """
+    values = _load_json(_read_text(path), str(path))
+    _check_schema_version(values, str(path))
+    return _parse(RunInfo, values, str(path))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file's contents at once, so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
+
+
+def _load_json(text: str, source: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RecordError(f"{source} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise RecordError(f"{source} must hold a JSON object. Received: {type(values).__name__}.")
+    return values
+
+
+def _get(values: Mapping[str, Any], key: str, source: str) -> Any:
+    if key not in values:
+        raise RecordError(f"{source} lacks {key!r}. Received: {', '.join(map(str, values)) or 'nothing'}.")
+    return values[key]
+
+
+def _check_schema_version(values: Mapping[str, Any], source: str) -> None:
+    version = _get(values, "schema_version", source)
+    if version != SCHEMA_VERSION:
+        raise RecordError(f"{source} must have schema_version {SCHEMA_VERSION}. Received: {version!r}.")
+
+
+def _check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mapping[str, Any], their_name: str) -> None:
+    ours_value, theirs_value = _get(ours, key, our_name), _get(theirs, key, their_name)
+    if ours_value != theirs_value:
+        raise RecordError(
+            f"{our_name} and {their_name} must have the same {key}. Received: {ours_value!r} and {theirs_value!r}."
+        )
+
+
+def _check_confusion_matrix(record: TrialRecord) -> None:
+    matrix = record.confusion_matrix
+    if any(len(row) != len(matrix) for row in matrix):
+        raise RecordError(f"confusion_matrix must be square. Received rows of {[len(row) for row in matrix]}.")
+    counts = (sum(row[true] for true, row in enumerate(matrix)), sum(map(sum, matrix)))
+    expected = (record.test_n_correct, record.test_n_examples)
+    if counts != expected or record.test_n_examples == 0:
+        raise RecordError(
+            f"confusion_matrix of {record.configuration} must count {expected[0]} correct of {expected[1]} examples, "
+            f"and at least one. Received: {counts[0]} of {counts[1]}."
+        )
+
+
+def _join_replicas(training: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    measured = {_identify(replica): replica for replica in _get(training, "replicas", "training.json")}
+    launched = {_identify(replica): replica for replica in _get(launch, "replicas", "launch.json")}
+    if not launched or measured.keys() != launched.keys():
+        raise RecordError(
+            "training.json and launch.json must list the same replicas, and at least one. "
+            f"Received: {sorted(measured)} and {sorted(launched)}."
+        )
+    expected = {field.name for field in fields(Replica)}
+    joined = [{**measured[identity], **replica} for identity, replica in launched.items()]
+    return [{key: replica[key] for key in expected & replica.keys()} for replica in joined]
+
+
+def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
+    return _get(replica, "type", "a replica"), _get(replica, "index", "a replica")
+
+
+def _parse(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
+    """Returns a dataclass from a JSON object that has its fields, no more and no fewer."""
+    if not isinstance(values, Mapping):
+        raise RecordError(f"{source} must be a JSON object. Received: {values!r}.")
+    types = get_type_hints(kind)
+    missing, unknown = sorted(types.keys() - values.keys()), sorted(values.keys() - types.keys())
+    if missing or unknown:
+        raise RecordError(f"{source} does not follow the schema. Missing: {missing}. Unknown: {unknown}.")
+    return kind(**{name: _parse_value(types[name], values[name], f"{source}: {name}") for name in types})
+
+
+def _parse_value(kind: Any, value: Any, source: str) -> Any:
+    """Returns a JSON value, checked against an annotation of the dataclasses above."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _parse(kind, value, source)
+    if get_origin(kind) is UnionType:
+        return None if value is None else _parse_value(get_args(kind)[0], value, source)
+    if get_origin(kind) is list and isinstance(value, list):
+        return [_parse_value(get_args(kind)[0], item, f"{source}[{index}]") for index, item in enumerate(value)]
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {key: _parse_value(get_args(kind)[1], item, f"{source}[{key}]") for key, item in value.items()}
+    if not _is_scalar(kind, value):
+        raise RecordError(f"{source} must be {kind.__name__ if isinstance(kind, type) else kind}. Received: {value!r}.")
+    return float(value) if kind is float else value
+
+
+def _is_scalar(kind: Any, value: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return kind is Any or type(value) is kind

@@ -1,0 +1,134 @@
+"""The report: one HTML file that needs nothing else, and its short form in Markdown."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from comparison.breakdown import PHASES, TOTAL, TRAINING, break_down, compute_overhead_share
+from comparison.forecast import Forecast, forecast_break_even
+from comparison.plots import plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
+from comparison.records import RunInfo, TrialRecord, format_records
+from comparison.summary import Groups, add_confusion_matrices
+from comparison.table import CONTENDED_MARK, UNKNOWN, format_table, to_markdown
+from comparison.verdict import collect_warnings, find_winner, list_contended, state_verdict
+
+_CONTENDED_NOTE = f"{CONTENDED_MARK} contended: the replicas asked for more cores than there are"
+_SHORT_SHA = 12
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A cell of a confusion matrix, with how deep it is coloured: from 0 to 1."""
+
+    count: int
+    is_correct: bool
+    depth: float
+
+
+def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
+    """Returns the report as one self-contained HTML page.
+
+    Args:
+        table: What `summarize` returned.
+        groups: The trials of each configuration.
+        run_info: What was planned.
+    """
+    trials = [trial for group in groups.values() for trial in group]
+    contended = list_contended(groups)
+    phases = break_down(groups)
+    template = files("comparison").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(
+        run_id=run_info.run_id,
+        verdict=state_verdict(table, groups),
+        warnings=collect_warnings(groups, run_info),
+        cells=format_table(table, contended).to_dict("split"),
+        winner=list(groups).index(winner) if (winner := find_winner(table)) else None,
+        contended_note=_CONTENDED_NOTE if contended else None,
+        # The plots are the program's own markup; every text in them is escaped where they are drawn.
+        plots={
+            "Speedup": Markup(plot_speedup(table)),  # noqa: S704
+            "Accuracy against training time": Markup(plot_accuracy(groups)),  # noqa: S704
+            "Throughput": Markup(plot_throughput(table)),  # noqa: S704
+        },
+        breakdown_plot=Markup(plot_breakdown(phases)),  # noqa: S704
+        phase_columns=[*PHASES, TOTAL],
+        phases=phases.map("{:.2f}".format).to_dict("split"),
+        forecasts={name: _format_forecast(own) for name, own in forecast_break_even(groups).items()},
+        clocks=[*PHASES, TRAINING, TOTAL],
+        overhead_share=compute_overhead_share(trials, run_info),
+        confusion_matrices={name: shade_confusion_matrix(add_confusion_matrices(own)) for name, own in groups.items()},
+        environment=describe_environment(trials),
+        parameters={name: _format_value(value) for name, value in run_info.parameters.items()},
+        records=format_records(trials),
+    )
+
+
+def render_markdown(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
+    """Returns verdict, table and warnings as Markdown that reads well as raw text, too."""
+    contended = list_contended(groups)
+    paragraphs = [
+        f"# {state_verdict(table, groups)}",
+        to_markdown(format_table(table, contended)).rstrip(),
+        "Means over trials; ± and brackets: 95 % intervals.",
+        *([f"{_CONTENDED_NOTE}."] if contended else []),
+        *(f"- Warning: {warning}" for warning in collect_warnings(groups, run_info)),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def describe_environment(trials: Iterable[TrialRecord]) -> dict[str, str]:
+    """Returns where the trials ran, by name; what differed between them is listed."""
+    facts: dict[str, list[str]] = {}
+    for trial in trials:
+        own = {
+            **{name.replace("_", " "): value for name, value in trial.host.items() if name != "memory_bytes"},
+            "memory": _format_memory(trial.host.get("memory_bytes")),
+            "backend": trial.backend,
+            "image": trial.image or "none: processes on the host",
+            **{name.replace("_", "-"): value for name, value in trial.versions.items()},
+            "model": f"{trial.model}, {trial.num_parameters:,} parameters",
+            "data": f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}…",
+        }
+        for name, value in own.items():
+            facts.setdefault(name, []).append(_format_value(value))
+    return {name: "; ".join(dict.fromkeys(values)) for name, values in facts.items()}
+
+
+def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCell]]:
+    """Returns the matrix with depths that show the rare errors beside the many hits: square roots of shares."""
+    most_errors = max((count for true, row in enumerate(matrix) for j, count in enumerate(row) if j != true), default=0)
+    return [
+        [
+            HeatCell(count, j == true, math.sqrt(count / max(sum(row) if j == true else most_errors, 1)))
+            for j, count in enumerate(row)
+        ]
+        for true, row in enumerate(matrix)
+    ]
+
+
+def _format_forecast(forecast: Forecast) -> list[str]:
+    """Returns the cells of a forecast: the step now, the step and the number of images to break even at."""
+    images = forecast.break_even_images
+    return [
+        f"{1000 * forecast.step_seconds:.1f}",
+        f"{1000 * forecast.break_even_step_seconds:.1f}",
+        "never with this step" if math.isinf(images) else f"{images:,.0f}",
+    ]
+
+
+def _format_memory(size_bytes: float | None) -> str:
+    return UNKNOWN if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, ensure_ascii=False)
+    return UNKNOWN if value is None else str(value)

@@ -1,0 +1,76 @@
+"""From the trials' folders to the comparison, and into the artifacts of the last step."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from comparison.compare import Comparison, compare
+from comparison.records import TrialRecord, assemble_record, read_run_info
+from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
+
+
+class ConfusionMatrixLog(Protocol):
+    """What KFP's ClassificationMetrics offers for a confusion matrix."""
+
+    def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
+        """Shows the matrix; rows are true classes."""
+
+
+def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRecord]:
+    """Returns the records of all trials.
+
+    Args:
+        trained: Folders that hold the folders of trials.
+        evaluations_path: The evaluations of their models, a JSON line each.
+
+    Raises:
+        RecordError: The files of a trial do not belong together.
+    """
+    lines = evaluations_path.read_text(encoding="utf-8").splitlines()
+    evaluations = {(e["configuration"], e["trial"]): e for e in map(json.loads, lines)}
+    records = []
+    for folder in list_trials(trained):
+        launch = read_json(folder / LAUNCH_FILE)
+        evaluation = evaluations[launch["configuration"], launch["trial"]]
+        records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluation))
+    return records
+
+
+def compare_trials(
+    run_info_path: Path, trained: Sequence[Path], evaluations_path: Path, outputs: Mapping[str, str]
+) -> Comparison:
+    """Returns the comparison of all trials, its files written.
+
+    Args:
+        run_info_path: The run's `run.json`.
+        trained: Folders that hold the folders of trials.
+        evaluations_path: The evaluations of their models.
+        outputs: Where each file that `compare` writes goes, by its name.
+    """
+    records = read_trials(trained, evaluations_path)
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = compare(records, read_run_info(run_info_path), Path(folder))
+        for name, path in outputs.items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(Path(folder) / name, path)
+    return comparison
+
+
+def log_confusion(comparison: Comparison, logs: Mapping[str, ConfusionMatrixLog]) -> None:
+    """Shows each strategy's confusion matrix, summed over its configurations.
+
+    Args:
+        comparison: The comparison.
+        logs: KFP's metrics, by strategy.
+    """
+    for strategy, log in logs.items():
+        names = comparison.table.loc[comparison.table["strategy"] == strategy, "configuration"]
+        matrices = [comparison.confusion_matrices[name] for name in names]
+        if matrices:
+            total = np.sum(matrices, axis=0)
+            log.log_confusion_matrix([str(label) for label in range(len(total))], total.tolist())

@@ -1,0 +1,26 @@
+"""Second step: fetch, check and split the data."""
+
+from kfp import dsl
+
+from components.image import DEFAULT_IMAGE
+
+
+@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
+def prepare_data(dataset: str, max_train_images: int, prepared: dsl.Output[dsl.Dataset]) -> None:
+    """Fetches and checks the data set, splits it into training, validation and test, and writes plain arrays.
+
+    Args:
+        dataset: mnist, fashion_mnist, or the path or URL of an .npz.
+        max_train_images: Take no more than so many training images; 0 takes all.
+
+    Returns:
+        prepared: The prepared data set, a folder.
+    """
+    from pathlib import Path
+
+    from components.errors import told_plainly
+    from model.prepare import prepare
+
+    with told_plainly():
+        data = prepare(dataset, Path(prepared.path), max_train_images=max_train_images or None)
+    prepared.metadata.update({key: data.manifest[key] for key in ("name", "source", "sha256", "num_classes")})

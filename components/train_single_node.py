@@ -1,0 +1,38 @@
+"""The baseline of a trial: the training program as one process of this step."""
+
+from kfp import dsl
+
+from components.image import DEFAULT_IMAGE
+
+
+@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
+def train_single_node(
+    trial: int,
+    workspace_path: str,
+    run_info: dsl.Input[dsl.Artifact],
+    prepared: dsl.Input[dsl.Dataset],
+    trained: dsl.Output[dsl.Model],
+) -> None:
+    """Trains the baseline: one process, no distribution strategy in its code path.
+
+    Args:
+        trial: Number of the repeat, from 0.
+        workspace_path: The run's shared folder.
+        run_info: The plan.
+        prepared: The prepared data set.
+
+    Returns:
+        trained: A folder `single` with the model, its records and logs.
+    """
+    from pathlib import Path
+
+    from components.errors import told_plainly
+    from components.run_plan import RunPlan
+    from components.trial import describe_model, run_trial
+    from tfjob.launch import processes_here
+
+    plan = RunPlan.read(Path(run_info.path))
+    output = Path(trained.path) / plan.baseline.name
+    with told_plainly():
+        run_trial(plan, plan.baseline, trial, Path(prepared.path), Path(workspace_path), output, processes_here())
+    trained.metadata.update(describe_model(output))

@@ -1,0 +1,155 @@
+"""One trial of one configuration: from the plan to a trained model and its records in a folder."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from components.run_plan import RunPlan
+from model.plan import Configuration
+from tfjob.backend import Backend
+from tfjob.launch import print_line, run_job
+from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
+
+SCHEMA_VERSION = 1
+TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
+MAX_RESTARTS_PER_REPLICA = 3
+# What TensorFlow's runtime says about itself, which the log files keep.
+_RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
+
+
+def run_trial(
+    plan: RunPlan,
+    configuration: Configuration,
+    trial: int,
+    dataset_dir: Path,
+    workspace: Path,
+    output_dir: Path,
+    backend: Backend,
+) -> None:
+    """Trains one trial and writes what it left into `output_dir`: model, training.json, launch.json and logs.
+
+    Args:
+        plan: The run's plan.
+        configuration: Which row of the comparison.
+        trial: Number of the repeat, from 0.
+        dataset_dir: The prepared data.
+        workspace: Folder that all replicas see.
+        output_dir: Folder for the results.
+        backend: What runs the replicas.
+
+    Raises:
+        TFJobError: The training did not succeed.
+    """
+    print_line(f"== {configuration.name}, trial {trial + 1} of {plan.trials}")
+    training_dir = workspace / f"{configuration.name}-t{trial}"
+    spec = build_spec(plan, configuration, trial, stage_dataset(dataset_dir, workspace), training_dir)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    max_restarts = MAX_RESTARTS_PER_REPLICA * sum(replica.count for replica in spec.replicas.values())
+    result = run_job(
+        spec, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
+    )
+    for name in (TRAINING_FILE, MODEL_FILE):
+        shutil.copyfile(training_dir / name, output_dir / name)
+    launch = {
+        "schema_version": SCHEMA_VERSION,
+        **result.to_json(),
+        "cpus_per_replica": plan.info.parameters["cpus_per_replica"],
+        "configuration": configuration.name,
+        "trial": trial,
+        "run_id": plan.info.run_id,
+        "image": plan.info.parameters["image"],
+    }
+    (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
+
+
+def build_spec(
+    plan: RunPlan, configuration: Configuration, trial: int, dataset_dir: Path, output_dir: Path
+) -> TFJobSpec:
+    """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
+    digest = hashlib.sha256(plan.info.run_id.encode()).hexdigest()[:8]
+    config = configuration.for_trial(trial)
+    folders = ("--data-dir", str(dataset_dir), "--output-dir", str(output_dir))
+    return TFJobSpec(
+        name=f"{configuration.name}-t{trial}-{digest}",
+        image=plan.info.parameters["image"],
+        command=("python", "-m", "model.train", *folders, *config.to_arguments()),
+        replicas=count_replicas(plan, configuration),
+        # The program ends with 128 or more where another try can help, and below where it cannot.
+        restart_policy="ExitCode",
+        active_deadline_seconds=plan.info.parameters["deadline_minutes"] * 60,
+        success_policy="AllWorkers" if config.strategy == "all_reduce" else "",
+        env={"TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+
+
+def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:
+    """Returns the replicas of a configuration. Each may use the same, so that a worker is what the single node is."""
+    training = configuration.training
+    replicas: dict[ReplicaType, ReplicaSpec] = {"Worker": plan.replica(training.num_workers)}
+    if training.strategy == "parameter_server":
+        replicas |= {"Chief": plan.replica(1), "PS": plan.replica(training.num_ps)}
+    return replicas
+
+
+def stage_dataset(dataset_dir: Path, workspace: Path) -> Path:
+    """Returns where all replicas find the prepared data: a copy in the workspace, made by the first trial."""
+    target = workspace / "dataset"
+    if not target.exists():
+        partial = workspace / "dataset.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(dataset_dir, partial)
+        partial.rename(target)
+    return target
+
+
+def describe_model(output_dir: Path) -> dict[str, Any]:
+    """Returns the metadata of a trained model for the dashboard."""
+    training = read_json(output_dir / TRAINING_FILE)
+    keys = ("model", "num_parameters", "epochs", "train_seconds", "images_per_second")
+    accuracy = training["curve"][-1]["validation_accuracy"]
+    return {"framework": "keras", **{key: training[key] for key in keys}, "validation_accuracy": accuracy}
+
+
+def list_trials(trained: Sequence[Path]) -> list[Path]:
+    """Returns the folders that `run_trial` wrote below the given ones, one for each trial of each configuration."""
+    return sorted(launch.parent for folder in trained for launch in folder.glob(f"*/{LAUNCH_FILE}"))
+
+
+def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str, Any]]:
+    """Returns the content of `evaluation.json` for every trained model.
+
+    Args:
+        dataset_dir: The prepared data.
+        trained: Folders that hold the folders of trials.
+
+    Raises:
+        EvaluationError: A model or the data are not those of its training.
+    """
+    from model.dataset import PreparedDataset
+    from model.evaluate import Evaluator  # imports TensorFlow, which no other step needs
+
+    evaluator = Evaluator(PreparedDataset.open(dataset_dir))
+    evaluations = []
+    for folder in list_trials(trained):
+        launch = read_json(folder / LAUNCH_FILE)
+        identity = {key: launch[key] for key in ("configuration", "trial")}
+        evaluation = {**identity, **evaluator.evaluate(folder / MODEL_FILE, read_json(folder / TRAINING_FILE))}
+        accuracy = evaluation["n_correct"] / evaluation["n_examples"]
+        print_line(f"{launch['configuration']}, trial {launch['trial'] + 1}: test accuracy {accuracy:.2%}")
+        evaluations.append(evaluation)
+    return evaluations
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def print_readable(line: str) -> None:
+    """Prints a line of the job unless it is the runtime's talk about itself."""
+    if not _RUNTIME_NOISE.match(line):
+        print_line(line)

@@ -1,0 +1,116 @@
+"""The pipeline: what runs, in what order, with which parameters."""
+
+from typing import List  # noqa: UP035 - KFP reads typing's List
+
+from kfp import dsl
+
+from components.compare import compare
+from components.evaluate import evaluate
+from components.image import DEFAULT_IMAGE
+from components.plan_comparison import plan_comparison
+from components.prepare_data import prepare_data
+from components.train_distributed import train_distributed
+from components.train_single_node import train_single_node
+
+WORKSPACE = dsl.WorkspaceConfig(
+    size="2Gi",
+    kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteMany"]}),
+)
+
+
+@dsl.pipeline(
+    name="tfjob-speedup",
+    description="Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?",
+    pipeline_config=dsl.PipelineConfig(workspace=WORKSPACE),
+)
+def speedup_pipeline(
+    image: str = DEFAULT_IMAGE,
+    dataset: str = "mnist",
+    max_train_images: int = 0,
+    model: str = "resnet8",
+    model_arguments: str = '{"stem_stride": 2}',
+    epochs: int = 3,
+    global_batch_size: int = 128,
+    learning_rate: float = 0.2,
+    target_accuracy: float = 0.98,
+    scaling: str = "strong",
+    strategies: List[str] = ["all_reduce", "parameter_server"],  # noqa: B006, UP006
+    workers: List[int] = [2],  # noqa: B006, UP006
+    num_ps: int = 1,
+    trials: int = 2,
+    seed: int = 0,
+    cpus_per_replica: float = 1.0,
+    memory_per_replica: str = "2Gi",
+    gpus_per_replica: int = 0,
+    deadline_minutes: int = 60,
+) -> None:
+    """Trains the same model on the same data on a single node and as TFJobs, and compares time and accuracy.
+
+    Args:
+        image: Image of every step and replica.
+        dataset: mnist, fashion_mnist, or the path or URL of an .npz with x_train, y_train, x_test and y_test.
+        max_train_images: Take no more than so many training images; 0 takes all.
+        model: A model's name (resnet8, 14, 20, 32, 44, 56, 110; plain8, …) or the import path of a builder.
+        model_arguments: Further arguments of the model's builder, as JSON.
+        epochs: Passes over the training images.
+        global_batch_size: Images in a step, over all workers; every number of workers must divide it.
+        learning_rate: Highest learning rate, for the global batch size.
+        target_accuracy: Validation accuracy whose time is recorded; 0 for none.
+        scaling: strong (one global batch for all) or weak (one batch size a worker).
+        strategies: all_reduce, parameter_server, or both.
+        workers: Numbers of workers to compare.
+        num_ps: Parameter servers of each parameter-server training.
+        trials: Repeats of each configuration.
+        seed: Seed of the first trial.
+        cpus_per_replica: CPUs of each replica.
+        memory_per_replica: Memory of each replica.
+        gpus_per_replica: GPUs of each replica.
+        deadline_minutes: Longest time of one training.
+    """
+    plan = plan_comparison(
+        pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        image=image,
+        dataset=dataset,
+        max_train_images=max_train_images,
+        model=model,
+        model_arguments=model_arguments,
+        epochs=epochs,
+        global_batch_size=global_batch_size,
+        learning_rate=learning_rate,
+        target_accuracy=target_accuracy,
+        scaling=scaling,
+        strategies=strategies,
+        workers=workers,
+        num_ps=num_ps,
+        trials=trials,
+        seed=seed,
+        cpus_per_replica=cpus_per_replica,
+        memory_per_replica=memory_per_replica,
+        gpus_per_replica=gpus_per_replica,
+        deadline_minutes=deadline_minutes,
+    )
+    data = prepare_data(dataset=dataset, max_train_images=max_train_images).after(plan)
+    # One round after another: every round trains each configuration once, so that drift hits all alike.
+    with dsl.ParallelFor(plan.outputs["Output"], name="trials", parallelism=1) as trial:
+        inputs = {
+            "trial": trial,
+            "workspace_path": dsl.WORKSPACE_PATH_PLACEHOLDER,
+            "run_info": plan.outputs["run_info"],
+            "prepared": data.outputs["prepared"],
+        }
+        single = train_single_node(**inputs)
+        distributed = train_distributed(**inputs).after(single)
+    evaluated = evaluate(
+        prepared=data.outputs["prepared"],
+        baselines=dsl.Collected(single.outputs["trained"]),  # the compiler changes it: one for each consumer
+        distributed=dsl.Collected(distributed.outputs["trained"]),
+    )
+    compared = compare(
+        run_info=plan.outputs["run_info"],
+        baselines=dsl.Collected(single.outputs["trained"]),
+        distributed=dsl.Collected(distributed.outputs["trained"]),
+        evaluations=evaluated.outputs["evaluations"],
+    )
+    for task in (plan, data, single, distributed, evaluated, compared):
+        task.set_container_image(image)
+        task.set_caching_options(enable_caching=task is data)  # a timed step is never answered from a cache

@@ -1,0 +1,159 @@
+import re
+from dataclasses import replace
+from typing import Any
+
+from comparison.records import RunInfo, TrialRecord, assemble_record
+
+
+def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: float, seed: int) -> dict[str, Any]:
+    roles = [("worker", index) for index in range(num_workers)] + [("ps", index) for index in range(num_ps)]
+    return {
+        "schema_version": 1,
+        "strategy": strategy,
+        "scaling": "strong",
+        "num_workers": num_workers,
+        "num_ps": num_ps,
+        "seed": seed,
+        "model": "resnet8",
+        "num_parameters": 77754,
+        "dataset": "mnist",
+        "dataset_sha256": "d" * 64,
+        "global_batch_size": 128,
+        "per_replica_batch_size": 128 // num_workers,
+        "batch_norm_group_size": 64,
+        "learning_rate": 0.2,
+        "epochs": 2,
+        "steps": 858,
+        "images_seen": 109824,
+        "initial_weights_sha256": f"{seed}" * 64,
+        "weights_sha256": "f" * 64,
+        "startup_seconds": 5.0,
+        "rendezvous_seconds": 0.0 if strategy == "single" else 0.5,
+        "compile_seconds": 6.0,
+        "train_seconds": train_seconds,
+        "communication_seconds": 0.0 if strategy == "single" else 2.0,
+        "eval_seconds": 2.0,
+        "save_seconds": 0.1,
+        "images_per_second": 109824 / train_seconds,
+        "step_seconds": {"p50": 0.07, "p90": 0.08, "p99": 0.1},
+        "curve": [
+            {
+                "epoch": epoch,
+                "step": 429 * epoch,
+                "train_seconds": train_seconds * epoch / 2,
+                "train_loss": 0.7 / epoch,
+                "validation_accuracy": 0.97 + 0.01 * epoch,
+            }
+            for epoch in (1, 2)
+        ],
+        "target_accuracy": 0.98,
+        "seconds_to_target": train_seconds / 2,
+        "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "tfjob_speedup": "0.1.0", "git_sha": "abc1234"},
+        "host": {"cpu_model": "AMD EPYC", "cores": 2, "memory_bytes": 25769803776, "platform": "Linux-6.1"},
+        "replicas": [
+            {
+                "type": kind,
+                "index": index,
+                "cpu_seconds": 10.0 + train_seconds / num_workers,
+                "peak_rss_bytes": 900 * 2**20 + index,
+                "weights_sha256": "f" * 64,
+                "restored_step": 0,
+            }
+            for kind, index in roles
+        ],
+    }
+
+
+def _make_launch(configuration: str, trial: int, training: dict[str, Any]) -> dict[str, Any]:
+    total_seconds = training["train_seconds"] + 15.0
+    started_at = 1_700_000_000.0 + 200 * trial + 100 * (configuration != "single")
+    return {
+        "schema_version": 1,
+        "job_name": f"job-{configuration}-{trial}",
+        "backend": "local",
+        "queue_seconds": 0.5,
+        "total_seconds": total_seconds,
+        "cpus_per_replica": 1.0,
+        "contended": False,
+        "warnings": [],
+        "replicas": [
+            {
+                "name": f"{replica['type']}-{replica['index']}",
+                "type": replica["type"],
+                "index": replica["index"],
+                "restarts": 0,
+                "exit_code": 0,
+                "cpus": [replica["index"]],
+            }
+            for replica in training["replicas"]
+        ],
+        "configuration": configuration,
+        "trial": trial,
+        "run_id": "run-1",
+        "image": None,
+        "started_at": started_at,
+        "ended_at": started_at + total_seconds,
+    }
+
+
+def _make_evaluation(configuration: str, trial: int, n_correct: int) -> dict[str, Any]:
+    wrong = 3000 - n_correct
+    return {
+        "schema_version": 1,
+        "configuration": configuration,
+        "trial": trial,
+        "split": "test",
+        "n_correct": n_correct,
+        "n_examples": 3000,
+        "confusion_matrix": [[1000 - wrong, wrong, 0], [0, 1000, 0], [0, 0, 1000]],
+        "evaluate_seconds": 3.0,
+        "dataset_sha256": "d" * 64,
+        "weights_sha256": "f" * 64,
+    }
+
+
+def make_parts(
+    configuration: str = "single", trial: int = 0, train_seconds: float = 60.0, n_correct: int = 2970
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Returns the contents of training.json, launch.json and evaluation.json of one trial."""
+    parts = re.fullmatch(r"([a-z-]+?)(?:-(\d+)cpu)?(?:-(\d+)w)?(?:-(\d+)ps)?", configuration)
+    assert parts is not None, configuration
+    strategy, num_workers, num_ps = parts[1].replace("-", "_"), int(parts[3] or 1), int(parts[4] or 0)
+    training = _make_training(strategy, num_workers, num_ps, train_seconds, seed=trial)
+    return (
+        training,
+        _make_launch(configuration, trial, training) | {"cpus_per_replica": float(parts[2] or 1)},
+        _make_evaluation(configuration, trial, n_correct),
+    )
+
+
+def make_record(
+    configuration: str = "single", trial: int = 0, train_seconds: float = 60.0, n_correct: int = 2970, **changes: Any
+) -> TrialRecord:
+    """Returns the record of one trial; `changes` are fields to replace."""
+    return replace(assemble_record(*make_parts(configuration, trial, train_seconds, n_correct)), **changes)
+
+
+def make_run_info(**changes: Any) -> RunInfo:
+    """Returns what was planned for `make_run`; `changes` are fields to replace."""
+    run_info = RunInfo(
+        schema_version=1,
+        run_id="run-1",
+        started_at=1_699_999_990.0,
+        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": None},
+        configurations=[],
+        warnings=[],
+    )
+    return replace(run_info, **changes)
+
+
+def make_run() -> list[TrialRecord]:
+    """Returns two trials each of a single node, all-reduce and parameter servers, the last one contended."""
+    return [
+        make_record("single", 0, 60.0, 2970),
+        make_record("all-reduce-2w", 0, 36.0, 2968),
+        make_record("parameter-server-2w-1ps", 0, 90.0, 2965, contended=True),
+        make_record("single", 1, 62.0, 2974),
+        make_record("all-reduce-2w", 1, 37.0, 2972),
+        make_record("parameter-server-2w-1ps", 1, 91.0, 2970, contended=True, seconds_to_target=None),
+    ]

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from comparison.compare import compare
+from comparison.records import RecordError, read_records
+from comparison.summary import summarize
+from tests.comparison.record_factory import make_record, make_run, make_run_info
+
+GOLDEN = Path(__file__).parent / "golden"
+FILES = ["comparison.csv", "comparison.md", "report.html", "trials.jsonl"]
+
+
+def test_a_comparison_writes_its_four_files(tmp_path: Path) -> None:
+    comparison = compare(make_run(), make_run_info(), tmp_path / "run")
+
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
+    assert (tmp_path / "run" / "report.html").read_text() == comparison.html
+    assert (tmp_path / "run" / "comparison.md").read_text() == comparison.markdown
+    assert (tmp_path / "run" / "comparison.csv").read_text() == (GOLDEN / "comparison.csv").read_text()
+
+
+def test_markdown_is_the_golden_one(tmp_path: Path) -> None:
+    assert compare(make_run(), make_run_info(), tmp_path).markdown == (GOLDEN / "comparison.md").read_text()
+
+
+def test_a_comparison_can_be_rebuilt_from_the_records_it_wrote(tmp_path: Path) -> None:
+    compare(make_run(), make_run_info(), tmp_path / "first")
+    compare(read_records(tmp_path / "first" / "trials.jsonl"), make_run_info(), tmp_path / "second")
+
+    for name in FILES:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_metrics_are_a_few_figures_of_the_table(tmp_path: Path) -> None:
+    comparison = compare(make_run(), make_run_info(), tmp_path)
+
+    assert comparison.metrics == pytest.approx(
+        {
+            "test_accuracy_single": 2972 / 3000,
+            "speedup_all_reduce_2w": 61 / 36.5,
+            "test_accuracy_all_reduce_2w": 2970 / 3000,
+            "speedup_parameter_server_2w_1ps": 61 / 90.5,
+            "test_accuracy_parameter_server_2w_1ps": 2967.5 / 3000,
+        }
+    )
+    pd.testing.assert_frame_equal(comparison.table, summarize(make_run()))
+
+
+def test_confusion_matrices_are_sums_over_trials(tmp_path: Path) -> None:
+    matrices = compare(make_run(), make_run_info(), tmp_path).confusion_matrices
+
+    assert matrices["single"] == [[1944, 56, 0], [0, 2000, 0], [0, 0, 2000]]
+    assert list(matrices) == ["single", "all-reduce-2w", "parameter-server-2w-1ps"]
+
+
+def test_the_terminal_table_is_at_most_a_hundred_characters_wide(tmp_path: Path) -> None:
+    lines = compare(make_run(), make_run_info(), tmp_path).terminal_table().splitlines()
+
+    assert len(lines) == 4
+    assert max(map(len, lines)) <= 100
+
+
+def test_nothing_is_written_where_the_records_make_no_comparison(tmp_path: Path) -> None:
+    with pytest.raises(RecordError):
+        compare([make_record(), make_record("all-reduce-2w", images_seen=1)], make_run_info(), tmp_path)
+
+    assert not list(tmp_path.iterdir())

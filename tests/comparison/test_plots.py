@@ -1,0 +1,88 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from comparison.breakdown import break_down
+from comparison.plots import PALETTE, plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
+from comparison.summary import group_trials, summarize
+from tests.comparison.record_factory import make_record, make_run
+
+
+def draw_all() -> dict[str, str]:
+    records = make_run()
+    groups, table = group_trials(records), summarize(records)
+    return {
+        "accuracy": plot_accuracy(groups),
+        "throughput": plot_throughput(table),
+        "speedup": plot_speedup(table),
+        "breakdown": plot_breakdown(break_down(groups)),
+    }
+
+
+@pytest.fixture(scope="module")
+def plots() -> dict[str, str]:
+    return draw_all()
+
+
+def test_plots_are_svg_elements_that_scale_with_the_page(plots: dict[str, str]) -> None:
+    for svg in plots.values():
+        assert re.match(r'<svg viewBox="0 0 [\d.]+ [\d.]+" role="img" aria-label="[^"]+"><title>[^<]+</title>', svg)
+        assert svg.endswith("</svg>")
+
+
+def test_plots_name_every_configuration(plots: dict[str, str]) -> None:
+    for svg in plots.values():
+        for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps"):
+            assert f">{name}</text>" in svg
+
+
+def test_plots_take_their_ink_and_background_from_the_page(plots: dict[str, str]) -> None:
+    for svg in plots.values():
+        assert "currentColor" in svg
+        assert set(re.findall(r"#[0-9a-f]{6}\b", svg)) <= set(PALETTE)
+
+
+def test_no_two_plots_share_an_id_and_every_reference_has_its_target(plots: dict[str, str]) -> None:
+    ids = [found for svg in plots.values() for found in re.findall(r'\bid="([^"]+)"', svg)]
+
+    assert len(ids) == len(set(ids))
+    for svg in plots.values():
+        assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg)) <= set(re.findall(r'\bid="([^"]+)"', svg))
+
+
+def test_the_same_records_give_the_same_plots(plots: dict[str, str]) -> None:
+    assert draw_all() == plots
+
+
+def test_text_is_never_smaller_than_nine_points(plots: dict[str, str]) -> None:
+    sizes = [float(size) for svg in plots.values() for size in re.findall(r"font(?:-size)?: (?:bold )?([\d.]+)px", svg)]
+
+    assert sizes
+    assert min(sizes) >= 9
+
+
+def test_names_are_never_taken_for_markup() -> None:
+    records = [make_record(configuration="single"), replace(make_record("all-reduce-2w"), configuration='"><script>')]
+
+    assert "<script" not in plot_throughput(summarize(records)) + plot_accuracy(group_trials(records))
+
+
+def test_single_trials_and_short_curves_can_be_drawn() -> None:
+    records = [make_record(curve=[], target_accuracy=None)]
+
+    assert plot_accuracy(group_trials(records)).endswith("</svg>")
+    assert plot_throughput(summarize(records)).endswith("</svg>")
+    assert plot_speedup(summarize([make_record("all-reduce-2w")])).endswith("</svg>")
+
+
+@pytest.mark.parametrize("background", ["#ffffff", "#181c22"])
+def test_every_colour_stands_out_from_light_and_dark_pages(background: str) -> None:
+    def luminance(colour: str) -> float:
+        channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for colour in PALETTE:
+        darker, lighter = sorted((luminance(colour), luminance(background)))
+        assert (lighter + 0.05) / (darker + 0.05) >= 3, colour

@@ -1,0 +1,129 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from comparison.records import RunInfo, TrialRecord
+from comparison.report import describe_environment, render_markdown, render_report, shade_confusion_matrix
+from comparison.summary import group_trials, summarize
+from comparison.verdict import state_verdict
+from tests.comparison.record_factory import make_record, make_run, make_run_info
+
+
+def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
+    return render_report(summarize(records), group_trials(records), run_info or make_run_info())
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(make_run())
+
+
+def test_the_report_is_one_file_that_fetches_nothing(page: str) -> None:
+    assert not re.findall(r"<script|<link|<iframe|<img|@import|url\((?!#)", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*(?!"#)""", page)
+
+
+def test_the_report_states_the_verdict_and_every_configuration(page: str) -> None:
+    records = make_run()
+
+    assert state_verdict(summarize(records), group_trials(records)) in page
+    for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps"):
+        assert f'<th scope="row">{name}' in page
+        assert re.search(rf"<h3[^>]*>{name}</h3>", page)
+
+
+def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
+    assert page.count('class="winner"') == 1
+    assert 'class="winner"><th scope="row">all-reduce-2w<' in page
+    assert '<th scope="row">parameter-server-2w-1ps †<' in page
+
+
+def test_no_winner_is_marked_where_none_can_be_told() -> None:
+    assert 'class="winner"' not in render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0)])
+
+
+def test_the_report_closes_every_element_it_opens(page: str) -> None:
+    open_elements: list[str] = []
+
+    class Checker(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag != "meta":
+                open_elements.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_elements.pop() == tag
+
+        def handle_startendtag(self, tag: str, attrs: object) -> None:
+            pass
+
+    Checker().feed(page)
+
+    assert not open_elements
+
+
+def test_ids_are_unique(page: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', page)
+
+    assert len(ids) == len(set(ids))
+
+
+def test_the_report_holds_parameters_environment_and_raw_records(page: str) -> None:
+    assert "<dt>workers</dt><dd>[2]</dd>" in page
+    assert "<dt>cpu model</dt><dd>AMD EPYC</dd>" in page
+    assert "python -m comparison runs/run-1" in page
+    assert page.count("&#34;schema_version&#34;: 1") == len(make_run())
+
+
+def test_what_a_record_says_is_never_taken_for_markup() -> None:
+    hostile = "<script>alert(1)</script>"
+    records = [replace(record, warnings=[hostile], host={"cpu_model": hostile}) for record in make_run()]
+    records += [replace(make_record("all-reduce-4w"), configuration=hostile)]
+
+    page = render(records, make_run_info(parameters={hostile: hostile}, warnings=[hostile], run_id=hostile))
+
+    assert "<script" not in page
+
+
+def test_the_same_records_give_the_same_report(page: str) -> None:
+    assert render(make_run()) == page
+
+
+def test_the_overhead_of_the_run_is_told(page: str) -> None:
+    trials = make_run()
+    wall_seconds = max(trial.ended_at for trial in trials) - make_run_info().started_at
+    share = 1 - sum(trial.train_seconds + 2 for trial in trials) / wall_seconds
+
+    assert f"{100 * share:.0f} % was spent outside training and validation" in page
+
+
+def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
+    records = make_run()
+    text = render_markdown(summarize(records), group_trials(records), make_run_info(warnings=["slow"]))
+
+    assert text.startswith("# Distributing pays off here: ")
+    assert "\n| parameter-server-2w-1ps † |" in text
+    assert "\n† contended: " in text
+    assert "\n- Warning: slow\n" in text
+
+
+def test_an_environment_that_differs_is_listed_in_full() -> None:
+    facts = describe_environment([make_record(backend="local"), make_record(backend="cluster", image="me/it:1")])
+
+    assert facts["backend"] == "local; cluster"
+    assert facts["image"] == "none: processes on the host; me/it:1"
+    assert facts["memory"] == "24.0 GiB"
+    assert facts["tensorflow"] == "2.21.0"
+
+
+def test_errors_are_shaded_by_the_most_frequent_one() -> None:
+    cells = shade_confusion_matrix([[96, 4], [1, 9]])
+
+    assert [[cell.is_correct for cell in row] for row in cells] == [[True, False], [False, True]]
+    assert [cells[0][1].depth, cells[1][0].depth] == [1.0, 0.5]
+    assert cells[0][0].depth == pytest.approx(0.96**0.5)
+
+
+def test_a_flawless_matrix_can_be_shaded() -> None:
+    assert [[cell.depth for cell in row] for row in shade_confusion_matrix([[3, 0], [0, 3]])] == [[1, 0], [0, 1]]

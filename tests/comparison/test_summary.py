@@ -1,0 +1,208 @@
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from comparison.records import RecordError, TrialRecord
+from comparison.summary import (
+    COLUMNS,
+    add_confusion_matrices,
+    find_baseline,
+    group_trials,
+    list_rows,
+    read_speedup,
+    summarize,
+    to_csv,
+)
+from tests.comparison.record_factory import make_record, make_run
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_the_columns_are_those_of_the_contract() -> None:
+    header = (GOLDEN / "comparison.csv").read_text().splitlines()[0]
+
+    assert ",".join(COLUMNS) == header
+    assert list(summarize(make_run()).columns) == list(COLUMNS)
+
+
+def test_csv_is_the_golden_one() -> None:
+    assert to_csv(summarize(make_run())) == (GOLDEN / "comparison.csv").read_text()
+
+
+def test_the_order_of_the_records_does_not_matter() -> None:
+    pd.testing.assert_frame_equal(summarize(make_run()), summarize(reversed(make_run())))
+
+
+def test_csv_can_be_read_back() -> None:
+    table = summarize(make_run())
+
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(to_csv(table))), table, rtol=1e-5, check_dtype=False)
+
+
+def test_rows_are_the_baseline_then_strategy_workers_and_servers() -> None:
+    names = ["parameter-server-2w-2ps", "all-reduce-10w", "parameter-server-2w-1ps", "all-reduce-2w", "single"]
+
+    groups = group_trials([make_record(name) for name in ["single-2cpu", *names]])
+
+    assert list(groups) == [
+        "single",
+        "single-2cpu",
+        "all-reduce-2w",
+        "all-reduce-10w",
+        "parameter-server-2w-1ps",
+        "parameter-server-2w-2ps",
+    ]
+
+
+def test_every_figure_of_a_row_is_that_of_its_records() -> None:
+    records = make_run()
+    base = [record for record in records if record.configuration == "single"]
+    own = [record for record in records if record.configuration == "parameter-server-2w-1ps"]
+    row = list_rows(summarize(records))[2]
+
+    def t_half_width(values: list[float]) -> float:
+        return float(stats.t.interval(0.95, len(values) - 1, 0, stats.sem(values))[1])
+
+    def mean(read: Callable[[TrialRecord], float]) -> float:
+        return float(np.mean([read(record) for record in own]))
+
+    base_seconds, own_seconds = np.array([[r.train_seconds for r in group] for group in (base, own)])
+    errors = np.array([stats.sem(values) / values.mean() for values in (base_seconds, own_seconds)]) ** 2
+    degrees = errors.sum() ** 2 / (errors**2 / 1).sum()
+    factor = np.exp(stats.t.ppf(0.975, degrees) * np.sqrt(errors.sum()))
+    speedup = base_seconds.mean() / own_seconds.mean()
+    expected = {
+        "configuration": "parameter-server-2w-1ps",
+        "strategy": "parameter_server",
+        "scaling": "strong",
+        "num_workers": 2,
+        "num_ps": 1,
+        "cpus_per_replica": 1.0,
+        "global_batch_size": 128,
+        "trials": 2,
+        "images_per_second": mean(lambda record: record.images_per_second),
+        "images_per_second_ci95": t_half_width([record.images_per_second for record in own]),
+        "train_seconds": 90.5,
+        "train_seconds_ci95": t_half_width([90.0, 91.0]),
+        "startup_seconds": 5.0,
+        "total_seconds": 105.5,
+        "test_accuracy": (2965 + 2970) / 6000,
+        "test_accuracy_ci95": t_half_width([2965 / 3000, 2970 / 3000]),
+        "seconds_to_target": 45.0,
+        "trials_reaching_target": 1,
+        "speedup": speedup,
+        "speedup_ci95_low": speedup / factor,
+        "speedup_ci95_high": speedup * factor,
+        "scaling_efficiency": speedup / 2,
+        "cpu_seconds": np.mean([3 * (10 + 90 / 2), 3 * (10 + 91 / 2)]),
+        "peak_rss_bytes": 900 * 2**20 + 1,
+    }
+
+    assert list(expected) == list(COLUMNS)
+    assert {name: row[name] for name in list(COLUMNS)[:3]} == {name: expected[name] for name in list(COLUMNS)[:3]}
+    assert [row[name] for name in COLUMNS[3:]] == pytest.approx([expected[name] for name in COLUMNS[3:]])
+
+
+def test_the_baseline_is_one_by_definition_and_without_an_interval() -> None:
+    row = list_rows(summarize(make_run()))[0]
+
+    assert (row["speedup"], row["scaling_efficiency"]) == (1, 1)
+    assert math.isnan(row["speedup_ci95_low"])
+    assert math.isnan(row["speedup_ci95_high"])
+
+
+def test_single_trials_have_no_intervals() -> None:
+    row = list_rows(summarize(make_run()[:2]))[1]
+
+    assert row["speedup"] == pytest.approx(60 / 36)
+    assert all(math.isnan(row[name]) for name in COLUMNS if "_ci95" in name)
+
+
+def test_a_target_nobody_reached_has_no_time() -> None:
+    row = list_rows(summarize([make_record(seconds_to_target=None)]))[0]
+
+    assert math.isnan(row["seconds_to_target"])
+    assert row["trials_reaching_target"] == 0
+
+
+def test_weak_scaling_compares_throughputs() -> None:
+    records = [
+        make_record("single", scaling="weak", images_per_second=1000.0),
+        make_record("all-reduce-2w", scaling="weak", images_per_second=1500.0, images_seen=2, global_batch_size=256),
+    ]
+
+    row = list_rows(summarize(records))[1]
+
+    assert (row["speedup"], row["scaling_efficiency"]) == (1.5, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"images_seen": 5}, r"same images_seen. Received: 109824 \(single\), 5 \(all-reduce-2w\)"),
+        ({"global_batch_size": 256}, "same global_batch_size"),
+        ({"dataset_sha256": "e"}, "same dataset_sha256"),
+        ({"scaling": "weak"}, "same scaling"),
+        ({"model": "resnet20"}, "same model"),
+    ],
+)
+def test_trials_that_differ_in_what_must_be_equal_are_not_compared(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        summarize([make_record("single"), make_record("all-reduce-2w", **change)])
+
+
+def test_a_trial_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"recorded once. Received more than once: \[\('run-1', 'single', 0\)\]"):
+        summarize([make_record("single"), make_record("single")])
+
+
+def test_a_name_stands_for_one_configuration() -> None:
+    with pytest.raises(RecordError, match=r"All trials of single must have the same cpus_per_replica"):
+        summarize([make_record("single"), make_record("single", trial=1, cpus_per_replica=2.0)])
+
+
+def test_runs_can_be_joined() -> None:
+    table = summarize([*make_run(), *(make_record("single", run_id=run_id) for run_id in ("run-2", "run-3"))])
+
+    assert table["trials"].tolist() == [4, 2, 2]
+
+
+def test_no_records_make_no_table() -> None:
+    with pytest.raises(RecordError, match="at least one trial"):
+        summarize([])
+
+
+def test_the_baseline_has_as_many_cpus_as_a_replica() -> None:
+    groups = group_trials(
+        [
+            make_record("single"),
+            make_record("single-2cpu"),
+            make_record("all-reduce-2w", cpus_per_replica=2.0),
+            make_record("all-reduce-4w", cpus_per_replica=4.0),
+        ]
+    )
+
+    assert find_baseline(groups, "single") is groups["single"]
+    assert find_baseline(groups, "single-2cpu") is groups["single"]
+    assert find_baseline(groups, "all-reduce-2w") is groups["single-2cpu"]
+    assert find_baseline(groups, "all-reduce-4w") is None
+
+
+def test_without_a_baseline_there_is_no_speedup() -> None:
+    row = list_rows(summarize([make_record("all-reduce-2w")]))[0]
+
+    assert read_speedup(row) is None
+    assert math.isnan(row["scaling_efficiency"])
+
+
+def test_confusion_matrices_add_up() -> None:
+    trials = [make_record(n_correct=2990), make_record(trial=1, n_correct=2980)]
+
+    assert add_confusion_matrices(trials) == [[1970, 30, 0], [0, 2000, 0], [0, 0, 2000]]

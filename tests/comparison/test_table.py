@@ -1,0 +1,94 @@
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comparison.statistics import Ratio
+from comparison.summary import summarize
+from comparison.table import (
+    format_accuracy,
+    format_measurement,
+    format_number,
+    format_ratio,
+    format_table,
+    to_markdown,
+    to_text,
+)
+from tests.comparison.record_factory import make_record, make_run
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def test_markdown_is_the_golden_one() -> None:
+    cells = format_table(summarize(make_run()), contended=["parameter-server-2w-1ps"])
+
+    assert to_markdown(cells) == (GOLDEN / "table.md").read_text()
+
+
+def test_markdown_lines_up_as_raw_text() -> None:
+    lines = to_markdown(format_table(summarize(make_run()))).splitlines()
+
+    assert len({tuple(i for i, character in enumerate(line) if character == "|") for line in lines}) == 1
+
+
+def test_the_terminal_shows_the_columns_that_fit() -> None:
+    cells = format_table(summarize(make_run()))
+
+    for width in (40, 60, 80, 100, 200):
+        assert max(map(len, to_text(cells, width).splitlines())) <= width
+    assert to_text(cells, 80).splitlines()[0].split() == [
+        "configuration",
+        "speedup",
+        "training,",
+        "s",
+        "whole",
+        "job,",
+        "s",
+    ]
+    assert "trials" in to_text(cells, 200)
+    assert to_text(cells, 1).splitlines()[1] == "single"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (0.0712, "0.0712"), (6.0, "6.00"), (60.23, "60.2"), (1824.4, "1824"), (-2.5, "-2.50")]
+)
+def test_numbers_have_three_significant_digits_and_no_exponent(value: float, text: str) -> None:
+    assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "half_width", "text"),
+    [
+        (60.23, 1.27, "60.2 ± 1.3"),
+        (60.23, 0.012, "60.23 ± 0.01"),
+        (1824.4, 35.1, "1824 ± 35"),
+        (60.0, 0.0, "60.0 ± 0.0"),
+        (60.0, math.nan, "60.0"),
+    ],
+)
+def test_half_widths_keep_a_significant_digit(value: float, half_width: float, text: str) -> None:
+    assert format_measurement(value, half_width) == text
+
+
+def test_accuracy_is_in_per_cent() -> None:
+    assert format_accuracy(0.99213) == "99.21"
+    assert format_accuracy(0.99213, 0.001) == "99.21 ± 0.10"
+
+
+def test_ratios_show_their_interval_where_they_have_one() -> None:
+    assert format_ratio(Ratio(1.616, 1.5, 1.749)) == "1.62 (1.50\N{EN DASH}1.75)"
+    assert format_ratio(Ratio(1.616)) == "1.62"
+    assert format_ratio(None) == "\N{EN DASH}"
+
+
+@given(st.floats(min_value=1e-6, max_value=1e9))
+def test_formatting_loses_less_than_a_percent(value: float) -> None:
+    assert float(format_number(value)) == pytest.approx(value, rel=0.01)
+
+
+def test_unknown_cells_are_dashes() -> None:
+    cells = format_table(summarize([make_record("all-reduce-2w", seconds_to_target=None)]))
+
+    assert (cells == "\N{EN DASH}").sum(axis=1).tolist() == [3]
