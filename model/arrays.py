@@ -18,7 +18,7 @@ _IMAGE_RANKS = (3, 4)
 _LARGEST_LABEL = np.iinfo(np.int32).max
 
 
-class DatasetError(Exception):
+class DatasetError(ValueError):
     """A data set cannot be had or used as it is. The message is for the person who named it."""
 
 

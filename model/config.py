@@ -54,8 +54,10 @@ class TrainingConfig:
         _expect(self.scaling in ("strong", "weak"), "scaling", "strong or weak", self.scaling)
         for name in ("num_workers", "epochs", "global_batch_size"):
             _expect(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("batch_norm_group_size", "max_shift", "checkpoint_steps", "seed", "weight_decay"):
+        for name in ("batch_norm_group_size", "max_shift", "checkpoint_steps"):
             _expect(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        _expect(0 <= self.seed < 2**32, "seed", "at least 0 and below 2**32", self.seed)
+        _expect(0 <= self.weight_decay < math.inf, "weight_decay", "a finite number, at least 0", self.weight_decay)
         _expect(0 < self.learning_rate < math.inf, "learning_rate", "a finite number above 0", self.learning_rate)
         for name in ("momentum", "label_smoothing", "warmup_fraction"):
             _expect(0 <= getattr(self, name) < 1, name, "at least 0 and below 1", getattr(self, name))

@@ -1,6 +1,5 @@
 """Models by name or import path. Importing this module does not import TensorFlow."""
 
-import functools
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ def check_model_name(model: str) -> None:
         raise ValueError(f"Unknown model. {known}. Received: {model!r}.")
     try:
         is_found = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
+    except (ImportError, ValueError):  # a parent that is missing, or a relative name
         is_found = False
     if not is_found:
         raise ValueError(f"There is no module {module!r} on the Python path. {known}. Received: {model!r}.")
@@ -47,7 +46,11 @@ def find_builder(model: str) -> Builder:
 
         family = model.rstrip("0123456789")
         depth = int(model.removeprefix(family))
-        return functools.partial(build_resnet, depth=depth, has_shortcuts=family == "resnet")
+
+        def build(image_shape: tuple[int, int, int], num_classes: int, **arguments: Any) -> "keras.Model":
+            return build_resnet(image_shape, num_classes, depth=depth, has_shortcuts=family == "resnet", **arguments)
+
+        return build
     module, _, function = model.partition(":")
     builder = getattr(importlib.import_module(module), function, None)
     if not callable(builder):

@@ -1,8 +1,9 @@
 """What this process is in the job: read from TF_CONFIG, as the training operator or the local runner sets it."""
 
 import json
+import operator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Strategy = Literal["single", "all_reduce", "parameter_server"]
 STRATEGIES: tuple[Strategy, ...] = ("single", "all_reduce", "parameter_server")
@@ -61,9 +62,8 @@ def parse_tf_config(text: str | None) -> Role:
     expected = 'Expected {"cluster": {"worker": ["host:port", …], …}, "task": {"type": "worker", "index": 0}}'
     try:
         config = json.loads(text)
-        cluster: dict[str, list[str]] = config["cluster"]
-        sizes = {task_type: len(addresses) for task_type, addresses in cluster.items()}
-        task_type, task_index = str(config["task"]["type"]), int(config["task"]["index"])
+        sizes = {task_type: _count(addresses) for task_type, addresses in config["cluster"].items()}
+        task_type, task_index = str(config["task"]["type"]), operator.index(config["task"]["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"{type(error).__name__}: {error}"
         raise ValueError(f"TF_CONFIG is malformed ({cause}). {expected}. Received: {text}") from None
@@ -73,10 +73,17 @@ def parse_tf_config(text: str | None) -> Role:
     if not 0 <= task_index < sizes.get(task_type, 0):
         task = f"{task_type}-{task_index}"
         raise ValueError(f"TF_CONFIG's task {task} is not in its cluster. {expected}. Received: {text}")
-    num_workers, num_ps = sizes.get("worker", 0), sizes.get("ps", 0)
-    if num_ps and not (num_workers and sizes.get("chief") == 1):
+    num_chiefs, num_workers, num_ps = (sizes.get(member, 0) for member in ("chief", "worker", "ps"))
+    if num_chiefs > 1:
+        raise ValueError(f"A cluster has one chief at most. Received: {text}")
+    if num_ps and not (num_workers and num_chiefs):
         raise ValueError(f"A cluster with parameter servers needs one chief and at least one worker. Received: {text}")
     if num_ps:
         return Role("parameter_server", task_type, task_index, num_workers, num_ps, has_chief=True)
-    num_chiefs = sizes.get("chief", 0)
     return Role("all_reduce", task_type, task_index, num_workers + num_chiefs, num_ps=0, has_chief=num_chiefs > 0)
+
+
+def _count(addresses: Any) -> int:
+    if not isinstance(addresses, list):  # a string has a length too
+        raise TypeError(f"addresses must be a list, not {addresses!r}")
+    return len(addresses)

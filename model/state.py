@@ -96,7 +96,7 @@ def load_newest_checkpoint(directory: Path, report: Callable[[str], None]) -> St
     """
     for path in _list_checkpoints(directory):
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 curve_names = [str(name) for name in arrays["curve_names"]]
                 return State(
                     step=int(arrays["step"]),
@@ -108,7 +108,7 @@ def load_newest_checkpoint(directory: Path, report: Callable[[str], None]) -> St
                     step_seconds=arrays["step_seconds"].tolist(),
                     epoch_losses=arrays["epoch_losses"].tolist(),
                 )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
             report(f"checkpoint {path.name} is damaged ({type(error).__name__}: {error}); trying the one before it")
     return None
 

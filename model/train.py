@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.arrays import DatasetError
 from model.atomic import write_atomically
 from model.config import ConfigError, TrainingConfig, add_arguments, from_arguments
 from model.dataset import PreparedDataset
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(config, role, dataset, options.output_dir)
     except TrainingDiverged as error:
         return _fail(error, DIVERGED_EXIT_CODE)
-    except (ConfigError, DatasetError, ValueError) as error:
+    except ValueError as error:
         return _fail(error, USER_ERROR_EXIT_CODE)
 
 
@@ -345,4 +344,7 @@ def _fail(error: Exception, exit_code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # everything is written; the runtime's own end would take most of a second of every trial

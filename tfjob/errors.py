@@ -38,6 +38,10 @@ class JobCancelled(TFJobError):  # noqa: N818 - named like the condition of the 
     """The job was stopped from outside: by a signal, or because its owner is gone."""
 
 
+class NoBackend(TFJobError):  # noqa: N818 - named like the others
+    """There is nothing here that could run a TFJob."""
+
+
 class JobRestartedTooOften(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
     """Replicas ended again and again with codes that ask for a restart.
 

@@ -1,11 +1,11 @@
 """One call from a spec to a result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from os import environ
 from pathlib import Path
 
 from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
-from tfjob.errors import JobRestartedTooOften
+from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.local import LocalBackend
 from tfjob.owner import find_owner
 from tfjob.spec import TFJobSpec
@@ -55,8 +55,18 @@ def run_job(
     return (backend or choose_backend()).run(build_manifest(spec), log_dir=log_dir, on_event=on_event)
 
 
-def choose_backend() -> Backend:
-    """Returns the backend for where this process runs."""
+def choose_backend(environment: Mapping[str, str] = environ) -> Backend:
+    """Returns the backend for where this process runs.
+
+    Raises:
+        NoBackend: This process runs in a pod. Replicas as its child processes would share the pod's cores and pass
+            for a distributed training.
+    """
+    if "KUBERNETES_SERVICE_HOST" in environment:
+        raise NoBackend(
+            "TFJobs on a cluster's training operator are not supported by this version, which runs replicas as "
+            "processes of one machine. Run the comparison outside of a pod: make run."
+        )
     return processes_here()
 
 

@@ -1,0 +1,97 @@
+"""What a person sees of a local run: each step, each replica's epochs, and one live line for the steps between."""
+
+import io
+import re
+from typing import TextIO
+
+_COLOUR = re.compile(r"\x1b\[\d+m")
+_LOGGED = re.compile(r"\d\d:\d\d:\d\d\.\d+ - (?P<level>[A-Z]+) - (?P<message>.*)")
+_STEP_BEGAN = re.compile(r"Executing task '(?P<step>.+)'")
+_STEP_FAILED = re.compile(r"Task '(?P<step>.+)' finished with status FAILURE")
+_PROGRESS = re.compile(
+    r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>\d+) step (?P<step>\d+)/(?P<steps>\d+) (?P<rest>.*)"
+)
+_NOISE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages before absl|To enable the following instructions: ")
+_BAR_WIDTH = 24
+
+
+class LiveOutput(io.TextIOBase):
+    """A text stream that keeps everything in a file and shows a person what matters.
+
+    It understands the local runner's own lines, of which it shows where each step begins and that one failed.
+
+    Args:
+        terminal: Where the person looks.
+        log: Where everything is kept.
+        num_steps: Number of steps that will run.
+    """
+
+    def __init__(self, terminal: TextIO, log: TextIO, num_steps: int) -> None:
+        self.current_step = ""
+        self._terminal, self._log, self._num_steps = terminal, log, num_steps
+        self._is_live = terminal.isatty()
+        self._has_live_line = False
+        self._is_in_block = False
+        self._steps_begun = 0
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Takes text in any portions and handles it line by line."""
+        self._log.write(text)
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._show(_COLOUR.sub("", line))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes both streams."""
+        self._log.flush()
+        self._terminal.flush()
+
+    def end_live_line(self) -> None:
+        """Removes the live line, so that something else can be printed."""
+        if self._has_live_line:
+            self._terminal.write("\r\x1b[2K")
+            self._has_live_line = False
+
+    def _show(self, line: str) -> None:
+        if logged := _LOGGED.match(line):
+            self._is_in_block = " outputs:" in line  # the runner's listing of a step's outputs follows
+            self._show_logged(logged["message"])
+        elif line.startswith("    "):
+            self._show_own(line[4:])
+
+    def _show_logged(self, message: str) -> None:
+        if began := _STEP_BEGAN.match(message):
+            self._steps_begun += 1
+            self.current_step = began["step"]
+            self._print(f"\n▶ {self._steps_begun}/{self._num_steps} {self.current_step}")
+        elif failed := _STEP_FAILED.match(message):
+            self._print(f"✗ {failed['step']} failed")
+
+    def _show_own(self, line: str) -> None:
+        if line.startswith("[KFP Executor "):
+            self._is_in_block = line.endswith("Got executor_input:")  # a JSON object follows
+        elif self._is_in_block:
+            self._is_in_block = line != "}"
+        elif progress := _PROGRESS.match(line):
+            self._show_progress(progress)
+        elif line.strip() and not _NOISE.match(line):
+            self._print(line)
+
+    def _show_progress(self, progress: re.Match[str]) -> None:
+        if not self._is_live:
+            return
+        steps = int(progress["steps"])
+        done = (int(progress["epoch"]) - 1) * steps + int(progress["step"])
+        share = done / (int(progress["epochs"]) * steps)
+        bar = "█" * round(share * _BAR_WIDTH)
+        text = f"[{progress['replica']}] {bar:░<{_BAR_WIDTH}} {share:4.0%} {progress['rest']}"
+        self._terminal.write(f"\r\x1b[2K{text[:110]}")
+        self._terminal.flush()
+        self._has_live_line = True
+
+    def _print(self, line: str) -> None:
+        self.end_live_line()
+        self._terminal.write(line + "\n")
+        self._terminal.flush()

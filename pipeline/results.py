@@ -1,0 +1,73 @@
+"""Where the results of a run lie: `runs/<run id>/`, the same whatever ran the pipeline."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from components.trial import LAUNCH_FILE, list_trials, read_json
+
+LATEST = "latest"
+# The steps' outputs that a reader wants, by the name they get: step and output in the pipeline.
+RESULT_FILES = {
+    "report.html": ("compare", "report"),
+    "comparison.md": ("compare", "summary"),
+    "comparison.csv": ("compare", "table"),
+    "trials.jsonl": ("compare", "trials"),
+    "run.json": ("plan-comparison", "run_info"),
+}
+
+
+def create_run_dir(runs_dir: Path) -> Path:
+    """Returns a new folder for a run, named after the time.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    name = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(100):
+        run_dir = runs_dir / (f"{name}-{attempt}" if attempt else name)
+        with contextlib.suppress(FileExistsError):
+            run_dir.mkdir()
+            return run_dir
+    raise FileExistsError(f"{runs_dir / name} and its hundred successors exist")
+
+
+def find_local_results(pipeline_root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Returns the result files that the local runner left, by their names, and the folders of trained models.
+
+    Args:
+        pipeline_root: The folder that the local runner was given; it holds one folder, named after the run.
+    """
+    files = {
+        name: path for name, (step, output) in RESULT_FILES.items() for path in pipeline_root.glob(f"*/{step}/{output}")
+    }
+    return files, sorted(pipeline_root.glob("*/*/train-*/trained"))
+
+
+def arrange_results(run_dir: Path, files: Mapping[str, Path], trained: Iterable[Path]) -> None:
+    """Moves results to where a reader looks for them.
+
+    Args:
+        run_dir: The run's folder.
+        files: Result files by name.
+        trained: Folders that hold the folders of trials.
+    """
+    for name, path in files.items():
+        shutil.move(path, run_dir / name)
+    for folder in list_trials([*trained]):
+        launch = read_json(folder / LAUNCH_FILE)
+        place = Path(launch["configuration"], f"trial-{launch['trial']}")
+        (run_dir / "logs" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / "logs", run_dir / "logs" / place)
+        (run_dir / "models" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder, run_dir / "models" / place)
+
+
+def point_latest(run_dir: Path) -> None:
+    """Makes `latest` beside the run's folder point at it."""
+    link = run_dir.with_name(f".{LATEST}.{run_dir.name}")
+    link.symlink_to(run_dir.name)
+    link.replace(run_dir.with_name(LATEST))

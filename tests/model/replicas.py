@@ -1,0 +1,102 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+# A network of 5,142 parameters on 28 × 28 pixels: a step takes 5 ms.
+MODEL = ("--model=resnet8", '--model-arguments={"width": 4, "stem_stride": 4}')
+SETTINGS = (*MODEL, "--global-batch-size=32", "--batch-norm-group-size=16", "--epochs=3", "--learning-rate=0.1")
+# What the launcher sets for a replica of one CPU.
+THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Job:
+    data_dir: Path
+    output_dir: Path
+    options: Sequence[str] = SETTINGS
+    cluster: dict[str, list[str]] | None = None
+
+    @property
+    def names(self) -> list[tuple[str, int]]:
+        sizes = {task_type: len(addresses) for task_type, addresses in (self.cluster or {"worker": [""]}).items()}
+        return [(task_type, index) for task_type, size in sizes.items() for index in range(size)]
+
+    @property
+    def training(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.output_dir / "training.json").read_text())
+        return content
+
+    @property
+    def losses(self) -> list[float]:
+        return [point["train_loss"] for point in self.training["curve"]]
+
+    def checkpoints(self) -> list[int]:
+        return sorted(int(path.stem[5:]) for path in (self.output_dir / "checkpoints").glob("step-*.npz"))
+
+    def wait_for_checkpoint(self) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.checkpoints():
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+
+    @contextmanager
+    def start(self) -> "Iterator[list[Replica]]":
+        with ExitStack() as stack:
+            yield [stack.enter_context(self._start(*name)) for name in self.names]
+
+    def run(self) -> "Job":
+        with self.start() as replicas:
+            codes = {replica.name: replica.wait() for replica in replicas}
+            assert set(codes.values()) == {0}, [codes, *(replica.log.read_text()[-3000:] for replica in replicas)]
+        return self
+
+    @contextmanager
+    def _start(self, task_type: str, index: int) -> "Iterator[Replica]":
+        env = {**os.environ, **THREADS}
+        env.pop("TF_CONFIG", None)
+        if self.cluster is not None:
+            env["TF_CONFIG"] = json.dumps({"cluster": self.cluster, "task": {"type": task_type, "index": index}})
+        folders = (f"--data-dir={self.data_dir}", f"--output-dir={self.output_dir}")
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        log = self.output_dir / f"{task_type}-{index}.log"
+        with log.open("a") as file:
+            command = [sys.executable, "-m", "model.train", *folders, *self.options]
+            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=file)
+        try:
+            yield Replica(f"{task_type}-{index}", process, log)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True)
+class Replica:
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        self.process.kill()
+        assert self.process.wait() == -9
+
+
+def make_cluster(**sizes: int) -> dict[str, list[str]]:
+    with ExitStack() as stack:  # all are held until all are drawn, so that no two are the same
+        sockets = [stack.enter_context(socket.socket()) for _ in range(sum(sizes.values()))]
+        for held in sockets:
+            held.bind(("127.0.0.1", 0))
+        addresses = iter([f"127.0.0.1:{held.getsockname()[1]}" for held in sockets])
+        return {task_type: [next(addresses) for _ in range(size)] for task_type, size in sizes.items()}
