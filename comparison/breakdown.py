@@ -48,15 +48,16 @@ def break_down(groups: Groups) -> pd.DataFrame:
 
 
 def compute_overhead_share(records: Iterable[TrialRecord], run_info: RunInfo) -> float | None:
-    """Returns the share of a run's wall time in which no trial trained or validated, or None without its trials.
+    """Returns the share of a run's wall time in which nothing was trained or evaluated, or None without its trials.
 
-    The wall time ends with the run's last trial.
+    The wall time ends when the last model has been evaluated; comparing takes a second or two more.
     """
     own = [record for record in records if record.run_id == run_info.run_id]
     if not own:
         return None
-    wall_seconds = max(record.ended_at for record in own) - run_info.started_at
-    return 1 - sum(record.train_seconds + record.eval_seconds for record in own) / wall_seconds
+    wall_seconds = max(record.evaluated_at for record in own) - run_info.started_at
+    busy_seconds = sum(record.train_seconds + record.eval_seconds + record.evaluate_seconds for record in own)
+    return 1 - busy_seconds / wall_seconds
 
 
 def _measure_phases(trial: TrialRecord) -> dict[str, float]:

@@ -90,6 +90,7 @@ class TrialRecord:
     test_n_examples: int
     confusion_matrix: list[list[int]]
     evaluate_seconds: float
+    evaluated_at: float
     target_accuracy: float | None
     seconds_to_target: float | None
     replicas: list[Replica]

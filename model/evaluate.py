@@ -66,6 +66,7 @@ class Evaluator:
             "n_examples": split.count,
             "confusion_matrix": confusion.tolist(),
             "evaluate_seconds": time.perf_counter() - began,
+            "evaluated_at": time.time(),
             "dataset_sha256": self._dataset.sha256,
             "weights_sha256": sha256,
         }

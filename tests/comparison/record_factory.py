@@ -107,6 +107,7 @@ def _make_evaluation(configuration: str, trial: int, n_correct: int) -> dict[str
         "n_examples": 3000,
         "confusion_matrix": [[1000 - wrong, wrong, 0], [0, 1000, 0], [0, 0, 1000]],
         "evaluate_seconds": 3.0,
+        "evaluated_at": 1_700_001_000.0,
         "dataset_sha256": "d" * 64,
         "weights_sha256": "f" * 64,
     }

@@ -32,12 +32,12 @@ def test_clocks_that_overlap_show_as_time_below_zero() -> None:
     assert phases.loc["single", "other_seconds"] == pytest.approx(70 - (60 + 0.5 + 5 + 6 + 2 + 0.1))
 
 
-def test_overhead_is_what_a_run_spent_on_neither_training_nor_validation() -> None:
-    records = [make_record(started_at=100.0, ended_at=180.0), make_record(trial=1, started_at=200.0, ended_at=276.0)]
+def test_overhead_is_what_a_run_spent_on_neither_training_nor_evaluation() -> None:
+    records = [make_record(evaluated_at=273.0), make_record(trial=1, evaluated_at=276.0)]
 
     share = compute_overhead_share(records, make_run_info(started_at=76.0))
 
-    assert share == pytest.approx(1 - 2 * 62 / 200)
+    assert share == pytest.approx(1 - 2 * (62 + 3) / 200)
 
 
 def test_the_overhead_of_a_run_without_trials_is_unknown() -> None:
