@@ -80,10 +80,10 @@ def read_npz(file: BinaryIO, source: str) -> Arrays:
     """
     try:
         return check_arrays(_read_members(file))
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(f"{source} is damaged: {error}. Expected {NPZ_FORM}.") from error
     except DatasetError as error:
         raise DatasetError(f"{source}: {error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise DatasetError(f"{source} is damaged: {error}. Expected {NPZ_FORM}.") from error
 
 
 def _read_members(file: BinaryIO) -> dict[str, NDArray[Any]]:

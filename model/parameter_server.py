@@ -134,9 +134,6 @@ class ParameterServerTrainer:
         )
         return State(0, weights, velocity, self._statistics.numpy())
 
-    def finish(self) -> None:
-        """Nothing to wait for: `serve` ends when it sees the chief's mark."""
-
     def _report(self, step: int, result: Any, on_step: OnStep) -> None:
         loss, seconds, communication_seconds = (float(value) for value in result.fetch())
         check_loss(step, loss)

@@ -233,14 +233,14 @@ def _is_statistic(variable: Any) -> bool:
 
 
 def _is_seed(variable: Any) -> bool:
-    return bool(variable.dtype == "uint32") and tuple(variable.shape) == (2,)
+    return bool(variable.name == "seed_generator_state") and tuple(variable.shape) == (2,)
 
 
 def _seed_at(variable: Any, group: tf.Tensor | None) -> tf.Tensor:
     with tf.init_scope():  # the seed itself is a constant of the model
         seed = int(variable.numpy()[0])
-    counter = tf.constant(0, tf.uint32) if group is None else tf.cast(group, tf.uint32)
-    return tf.stack([tf.constant(seed, tf.uint32), counter])
+    counter = tf.constant(0, variable.dtype) if group is None else tf.cast(group, variable.dtype)
+    return tf.stack([tf.constant(seed, variable.dtype), counter])
 
 
 def _flatten(arrays: Any) -> Vector:

@@ -109,10 +109,6 @@ class SynchronousTrainer:
         """Returns weights, velocity and statistics as they are now."""
         return State(0, self._weights.numpy(), self._velocity.numpy(), self._statistics.numpy())
 
-    def finish(self) -> None:
-        """Waits for all workers: one that ends early takes those down that still compute."""
-        self._reduce(tf.zeros([1])).numpy()
-
     def _assign(self, state: State) -> None:
         self._weights.assign(state.weights)
         self._velocity.assign(state.velocity)

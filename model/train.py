@@ -7,6 +7,7 @@ else a worker of a synchronous all-reduce.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
@@ -32,7 +33,7 @@ DIVERGED_EXIT_CODE = 3
 # The training operator restarts a replica that ends with 128 or more, and fails the job on 1 to 127.
 RETRYABLE_EXIT_CODE = 138
 PROGRESS_SECONDS = 2.0
-SERVERS_PATIENCE_SECONDS = 30.0
+RECORDS_PATIENCE_SECONDS = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,11 +104,12 @@ def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir
     if role.is_chief:
         output_dir.mkdir(parents=True, exist_ok=True)
         finished.unlink(missing_ok=True)
+        shutil.rmtree(output_dir / "replicas", ignore_errors=True)  # of an earlier start
     try:
         return _train(config, role, dataset, output_dir)
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as e:
         # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.
-        print(f"error: lost contact with another replica: {e.message.splitlines()[0]}", file=sys.stderr, flush=True)
+        print(f"error: lost contact with another replica: {_find_cause(e.message)}", file=sys.stderr, flush=True)
         os._exit(RETRYABLE_EXIT_CODE)  # the runtime's own end would wait for peers that are gone
 
 
@@ -129,9 +131,8 @@ def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_
         state.clocks[name] = state.clocks.get(name, 0.0) + seconds
     state = _run_epochs(task, trainer, role, state, output_dir)
     write_replica_record(output_dir, role, weights_sha256=state.sha256, restored_step=restored_step)
-    trainer.finish()
+    finish(output_dir, role)
     if role.is_chief:
-        finish_servers(output_dir, role)
         clock = Clock(state.clocks)
         with clock.measure("save_seconds"):
             save_model(task.flat, state, output_dir / "model.keras")
@@ -308,13 +309,16 @@ def write_replica_record(
     write_atomically(directory / f"{role.name}.json", json.dumps(record).encode())
 
 
-def finish_servers(output_dir: Path, role: Role) -> None:
-    """Tells the workers and parameter servers to end, and waits for their records."""
-    if role.strategy != "parameter_server":
-        return
-    write_atomically(output_dir / "finished", b"")
-    expected = role.num_workers + role.num_ps + 1
-    deadline = time.monotonic() + SERVERS_PATIENCE_SECONDS
+def finish(output_dir: Path, role: Role) -> None:
+    """Waits until every replica has written its record, so that none ends while another still needs it.
+
+    A collective cannot tell that: the first to leave it takes those down that still receive its last bytes.
+    """
+    expected = role.num_workers
+    if role.strategy == "parameter_server":
+        write_atomically(output_dir / "finished", b"")  # what the workers and parameter servers wait for
+        expected += role.num_ps + 1
+    deadline = time.monotonic() + RECORDS_PATIENCE_SECONDS
     while len(list((output_dir / "replicas").glob("*.json"))) < expected and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -332,6 +336,13 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
     names = ("p50", "p90", "p99")
     return dict(zip(names, np.percentile(seconds or [0.0], [50, 90, 99]).tolist(), strict=True))
+
+
+def _find_cause(message: str) -> str:
+    """Returns the line of a TensorFlow error that says what happened, which follows the node and its call stack."""
+    preamble = ("Graph execution error", "Detected at node", "<stack traces unavailable>", " ", "\t")
+    lines = [line for line in message.splitlines() if line and not line.startswith(preamble)]
+    return lines[0] if lines else message
 
 
 def _say(text: str) -> None:

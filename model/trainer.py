@@ -5,14 +5,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from model.batches import BatchPlan
 from model.config import TrainingConfig
 from model.dataset import PreparedDataset
 from model.schedule import learning_rate_at
 from model.state import State
-from model.step import FlatModel
+
+if TYPE_CHECKING:  # the training program tells a user's mistakes before TensorFlow's seconds of import
+    from model.step import FlatModel
 
 
 class TrainingDiverged(Exception):  # noqa: N818 - the field's word
@@ -31,7 +33,7 @@ class Task:
 
     config: TrainingConfig
     dataset: PreparedDataset
-    flat: FlatModel
+    flat: "FlatModel"
 
     @functools.cached_property
     def plan(self) -> BatchPlan:
@@ -76,9 +78,6 @@ class Trainer(Protocol):
 
     def read_state(self) -> State:
         """Returns weights, velocity and statistics as they are now, at step 0 and without clocks."""
-
-    def finish(self) -> None:
-        """Waits until every replica is done, so that none ends while another still needs it."""
 
 
 @dataclass(frozen=True)

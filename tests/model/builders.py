@@ -1,6 +1,69 @@
+from typing import Any
+
 import keras
 from keras import layers
 
 
-def wrong_shape(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    return keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(num_classes + 1)])
+def dense(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential([keras.Input(image_shape), layers.Flatten(), layers.Dense(num_classes)])
+
+
+def wrong_output(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return dense(image_shape, num_classes + 1)
+
+
+def wrong_input(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    height, width, channels = image_shape
+    return dense((height + 1, width, channels), num_classes)
+
+
+def two_outputs(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    model = dense(image_shape, num_classes)
+    return keras.Model(model.inputs, [model.outputs[0], model.outputs[0]])
+
+
+def half_precision(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential(
+        [keras.Input(image_shape), layers.Flatten(), layers.Dense(num_classes, dtype="float16", name="half")]
+    )
+
+
+def nothing(image_shape: tuple[int, int, int], num_classes: int) -> None:
+    return None
+
+
+def dropout(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.Rescaling(1 / 255),
+            layers.Dropout(0.5),
+            layers.Flatten(),
+            layers.Dense(8),
+            layers.Dropout(0.5),
+            layers.Dense(num_classes),
+        ]
+    )
+
+
+def batch_norm(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.BatchNormalization(momentum=0.75),
+            layers.Flatten(),
+            layers.Dense(num_classes),
+        ]
+    )
+
+
+def counting(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential([keras.Input(image_shape), layers.Flatten(), _Counter(), layers.Dense(num_classes)])
+
+
+class _Counter(layers.Layer):  # type: ignore[misc]
+    def build(self, input_shape: Any) -> None:
+        self.count = self.add_weight(shape=(), dtype="int32", trainable=False, name="count")
+
+    def call(self, x: Any) -> Any:
+        return x

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -52,7 +53,7 @@ class Job:
     @contextmanager
     def start(self) -> "Iterator[list[Replica]]":
         with ExitStack() as stack:
-            yield [stack.enter_context(self._start(*name)) for name in self.names]
+            yield [stack.enter_context(self.start_replica(*name)) for name in self.names]
 
     def run(self) -> "Job":
         with self.start() as replicas:
@@ -61,7 +62,7 @@ class Job:
         return self
 
     @contextmanager
-    def _start(self, task_type: str, index: int) -> "Iterator[Replica]":
+    def start_replica(self, task_type: str, index: int) -> "Iterator[Replica]":
         env = {**os.environ, **THREADS}
         env.pop("TF_CONFIG", None)
         if self.cluster is not None:
@@ -91,6 +92,13 @@ class Replica:
     def kill(self) -> None:
         self.process.kill()
         assert self.process.wait() == -9
+
+
+def read_schema(file: str) -> str:
+    page = (ROOT / "docs" / "schemas.md").read_text(encoding="utf-8")
+    match = re.search(rf"`{re.escape(file)}`.*?```json\n(.*?)```", page, flags=re.DOTALL)
+    assert match is not None
+    return match[1]
 
 
 def make_cluster(**sizes: int) -> dict[str, list[str]]:

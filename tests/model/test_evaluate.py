@@ -1,0 +1,89 @@
+import re
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from model.dataset import PreparedDataset
+from model.evaluate import EvaluationError, Evaluator, confusion_matrix
+from tests.model.replicas import Job, read_schema
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def evaluation(singles: list[Job], mnist: PreparedDataset) -> dict[str, Any]:
+    return Evaluator(mnist).evaluate(singles[0].output_dir / "model.keras", singles[0].training)
+
+
+def test_rows_are_true_classes_and_columns_predicted_ones() -> None:
+    labels, predicted = np.array([0, 0, 1, 2, 2, 2], np.int32), np.array([0, 1, 1, 0, 2, 2])
+    assert confusion_matrix(labels, predicted, 4).tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]]
+
+
+def test_a_confusion_matrix_of_many_classes_counts_each_image_once() -> None:
+    generator = np.random.default_rng(0)
+    labels, predicted = generator.integers(0, 200, (2, 1000))
+    matrix = confusion_matrix(labels.astype(np.uint8), predicted, 200)
+    assert matrix.sum() == 1000
+    np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(labels, minlength=200))
+
+
+def test_the_answers_are_those_of_the_saved_model_in_keras(
+    evaluation: dict[str, Any], singles: list[Job], mnist: PreparedDataset
+) -> None:
+    model = keras.saving.load_model(singles[0].output_dir / "model.keras")
+    test = mnist.split("test")
+    predicted = model.predict(np.asarray(test.images, np.float32), batch_size=64, verbose=0).argmax(axis=1)
+    assert evaluation["n_correct"] == int((predicted == test.labels).sum())
+    expected = [
+        [int(((test.labels == row) & (predicted == column)).sum()) for column in range(10)] for row in range(10)
+    ]
+    assert evaluation["confusion_matrix"] == expected
+
+
+def test_the_trace_is_what_is_correct_and_each_test_image_counts(
+    evaluation: dict[str, Any], mnist: PreparedDataset
+) -> None:
+    matrix = np.array(evaluation["confusion_matrix"])
+    assert evaluation["n_correct"] == np.trace(matrix)
+    assert evaluation["n_examples"] == matrix.sum() == 600
+    assert tuple(matrix.sum(axis=1)) == mnist.split("test").class_histogram
+    assert evaluation["n_correct"] / evaluation["n_examples"] > 0.6
+
+
+def test_it_has_the_keys_of_the_schema_but_those_of_the_step_that_calls_it(evaluation: dict[str, Any]) -> None:
+    keys = set(re.findall(r'"(\w+)": ', read_schema("evaluation.json")))
+    assert set(evaluation) == keys - {"configuration", "trial"}
+
+
+def test_the_evaluation_names_the_data_and_the_weights(evaluation: dict[str, Any], singles: list[Job]) -> None:
+    training = singles[0].training
+    assert evaluation["split"] == "test"
+    assert evaluation["evaluate_seconds"] > 0
+    assert evaluation["dataset_sha256"] == training["dataset_sha256"]
+    assert evaluation["weights_sha256"] == training["weights_sha256"]
+
+
+def test_the_models_of_all_strategies_can_be_evaluated_one_after_another(
+    singles: list[Job], all_reduces: list[Job], parameter_server: Job, mnist: PreparedDataset
+) -> None:
+    evaluator = Evaluator(mnist)
+    for job in (singles[0], all_reduces[0], parameter_server, singles[1]):
+        evaluation = evaluator.evaluate(job.output_dir / "model.keras", job.training)
+        assert evaluation["weights_sha256"] == job.training["weights_sha256"]
+        assert evaluation["n_correct"] > 360
+
+
+def test_a_model_of_another_data_set_is_refused(singles: list[Job], noise: PreparedDataset) -> None:
+    with pytest.raises(EvaluationError, match=rf"was trained on the data .* Received: the data {noise.sha256}"):
+        Evaluator(noise).evaluate(singles[0].output_dir / "model.keras", singles[0].training)
+
+
+def test_weights_that_the_training_did_not_end_with_are_refused(
+    singles: list[Job], parameter_server: Job, mnist: PreparedDataset
+) -> None:
+    received, expected = singles[0].training["weights_sha256"], parameter_server.training["weights_sha256"]
+    with pytest.raises(EvaluationError, match=rf"must hold the weights {expected} .*\. Received: {received}\."):
+        Evaluator(mnist).evaluate(singles[0].output_dir / "model.keras", parameter_server.training)

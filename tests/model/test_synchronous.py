@@ -1,0 +1,101 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model.config import TrainingConfig
+from model.dataset import PreparedDataset
+from model.registry import build_model
+from model.role import Role
+from model.state import State
+from model.step import FlatModel
+from model.synchronous import SynchronousTrainer, reduce_nothing
+from model.trainer import StepTiming, Task, TrainingDiverged
+
+pytestmark = pytest.mark.slow
+
+SINGLE = Role("single", "worker", 0, num_workers=1, num_ps=0)
+
+
+@pytest.fixture(scope="module")
+def task(noise: PreparedDataset) -> Task:
+    flat = FlatModel.wrap(build_model("tests.model.builders:batch_norm", (8, 8, 1), 3, {}))
+    config = TrainingConfig(global_batch_size=16, batch_norm_group_size=8, epochs=4, learning_rate=0.01)
+    return Task(config, noise, flat)
+
+
+@pytest.fixture
+def trainer(task: Task) -> SynchronousTrainer:
+    return SynchronousTrainer(task, SINGLE, reduce_nothing)
+
+
+def digest(trainer: SynchronousTrainer) -> tuple[str, bytes]:
+    state = trainer.read_state()
+    return state.sha256, state.velocity.tobytes()
+
+
+def test_it_starts_with_the_models_own_weights_and_at_rest(task: Task, trainer: SynchronousTrainer) -> None:
+    state = trainer.read_state()
+    np.testing.assert_array_equal(state.weights, task.flat.initial_weights())
+    np.testing.assert_array_equal(state.statistics, task.flat.initial_statistics())
+    assert not state.velocity.any()
+
+
+def test_warming_up_leaves_the_state_as_it_was(trainer: SynchronousTrainer) -> None:
+    trainer.train(0, 3, lambda timing: None)
+    before = digest(trainer)
+    trainer.warm_up()
+    assert digest(trainer) == before
+
+
+def test_every_step_is_reported_once_and_in_order(trainer: SynchronousTrainer) -> None:
+    timings: list[StepTiming] = []
+    trainer.train(2, 6, timings.append)
+    assert [timing.step for timing in timings] == [2, 3, 4, 5]
+    assert all(timing.seconds > 0 and timing.communication_seconds == 0 for timing in timings)
+
+
+def test_training_in_two_parts_is_training_in_one(task: Task, trainer: SynchronousTrainer) -> None:
+    trainer.train(0, 10, lambda timing: None)
+    first = SynchronousTrainer(task, SINGLE, reduce_nothing)
+    first.train(0, 6, lambda timing: None)
+    second = SynchronousTrainer(task, SINGLE, reduce_nothing)
+    assert second.load(dataclasses.replace(first.read_state(), step=6)) == 6
+    second.train(6, 10, lambda timing: None)
+    assert digest(second) == digest(trainer)
+
+
+@pytest.mark.parametrize("step", [0, 1, 4095, 4096, 2**24 + 1, 10**9 + 7])
+def test_a_step_survives_the_way_through_float32(trainer: SynchronousTrainer, step: int) -> None:
+    assert trainer.load(dataclasses.replace(trainer.read_state(), step=step)) == step
+
+
+def test_a_worker_that_is_not_the_chief_adds_nothing_to_the_state(task: Task) -> None:
+    role = Role("all_reduce", "worker", 1, num_workers=2, num_ps=0)
+    sent: list[np.ndarray] = []
+
+    def receive_from_chief(vector: tf.Tensor) -> tf.Tensor:
+        sent.append(vector.numpy())
+        return tf.ones_like(vector)
+
+    worker = SynchronousTrainer(task, role, receive_from_chief)
+    assert worker.load(dataclasses.replace(worker.read_state(), step=9)) == 4097
+    assert not sent[0].any()
+    assert np.unique(worker.read_state().weights).tolist() == [1]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 3, 7])
+def test_each_validation_image_is_counted_by_one_worker(task: Task, num_workers: int) -> None:
+    counts: list[int] = []
+    for index in range(num_workers):
+        role = Role("all_reduce", "worker", index, num_workers, num_ps=0)
+        counts.append(SynchronousTrainer(task, role, reduce_nothing).count_correct())
+    assert sum(counts) == SynchronousTrainer(task, SINGLE, reduce_nothing).count_correct()
+
+
+def test_weights_that_are_no_numbers_stop_the_training_at_their_step(trainer: SynchronousTrainer) -> None:
+    state = trainer.read_state()
+    trainer.load(State(5, np.full_like(state.weights, np.nan), state.velocity, state.statistics))
+    with pytest.raises(TrainingDiverged, match="The loss became nan at step 5"):
+        trainer.train(5, 7, lambda timing: None)

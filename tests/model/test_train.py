@@ -1,0 +1,157 @@
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model import train
+from model.dataset import PreparedDataset
+from model.role import Role
+from model.train import build_parser, finish, main, seconds_to_target, write_replica_record
+
+MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
+REDUCTION_FAILED = """Graph execution error:
+
+Detected at node CollectiveReduceV2 defined at (most recent call last):
+  File "model/synchronous.py", line 44, in reduce_sum
+
+Collective ops is aborted by: Socket closed
+The error could be from a previous operation. Restart your program to reset.
+\t [[{{node CollectiveReduceV2}}]] [Op:__inference_reduce_sum_1747]"""
+CURVE = [
+    {"epoch": epoch, "train_seconds": 10.0 * epoch, "validation_accuracy": accuracy}
+    for epoch, accuracy in ((1, 0.9), (2, 0.98), (3, 0.97), (4, 0.99))
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--global-batch-size=65"], "must not exceed the number of training images. Received: 65 and 64.\n"),
+        (["--learning-rate=-1"], "learning_rate must be a finite number above 0. Received: -1.0.\n"),
+        (["--model=resnet9"], "Received: 'resnet9'.\n"),
+        (["--model=model.schedule:none", "--global-batch-size=16"], "has no function 'none'. Received: model "),
+        (["--data-dir=none"], "`python -m model.prepare` writes a prepared data set.\n"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(
+    noise: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main([f"--data-dir={noise.directory}", f"--output-dir={tmp_path / 'out'}", *options]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("tf_config", ["{", MALFORMED])
+def test_a_malformed_tf_config_is_one_line_and_exit_code_2(
+    noise: PreparedDataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tf_config: str,
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", tf_config)
+    assert main([f"--data-dir={noise.directory}", f"--output-dir={tmp_path}"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: TF_CONFIG")
+    assert told.endswith(f"Received: {tf_config}\n")
+    assert told.count("\n") == 1
+
+
+def test_the_workers_must_divide_the_batch(
+    noise: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"cluster": {"worker": ["a:1", "b:1", "c:1"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    assert main([f"--data-dir={noise.directory}", f"--output-dir={tmp_path}", "--global-batch-size=16"]) == 2
+    assert capsys.readouterr().err.endswith("Received: 16 and 3.\n")
+
+
+def test_the_users_mistakes_are_told_before_tensorflow_is_imported() -> None:
+    program = "import sys, model.train; print(*{'tensorflow', 'keras', 'kfp', 'kubernetes'} & set(sys.modules))"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout == "\n"
+
+
+def test_the_program_describes_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        build_parser().parse_args(["--help"])
+    assert "--batch-norm-group-size" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("target", "seconds"), [(0.5, 10.0), (0.9, 10.0), (0.97, 20.0), (0.985, 40.0)])
+def test_the_time_to_the_target_ends_with_the_first_epoch_that_reaches_it(target: float, seconds: float) -> None:
+    assert seconds_to_target(CURVE, target) == seconds
+
+
+@pytest.mark.parametrize("target", [0.0, 0.995])
+def test_there_is_no_time_to_a_target_that_is_not_set_or_not_reached(target: float) -> None:
+    assert seconds_to_target(CURVE, target) is None
+
+
+def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
+    role = Role("all_reduce", "worker", 1, num_workers=2, num_ps=0)
+    write_replica_record(tmp_path, role, weights_sha256="ab", restored_step=4)
+    record = json.loads((tmp_path / "replicas" / "worker-1.json").read_text())
+    assert record.pop("cpu_seconds") > 0
+    assert record.pop("peak_rss_bytes") > 2**20
+    assert record == {"type": "worker", "index": 1, "weights_sha256": "ab", "restored_step": 4}
+
+
+def test_no_worker_of_an_all_reduce_ends_before_the_last_has_its_record(tmp_path: Path) -> None:
+    roles = [Role("all_reduce", "worker", index, num_workers=2, num_ps=0) for index in range(2)]
+    write_replica_record(tmp_path, roles[0], weights_sha256="ab", restored_step=0)
+    waiting = threading.Thread(target=finish, args=(tmp_path, roles[0]))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    write_replica_record(tmp_path, roles[1], weights_sha256="ab", restored_step=0)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert not (tmp_path / "finished").exists()
+
+
+def test_the_chief_of_a_parameter_server_job_tells_the_end_and_awaits_all_records(tmp_path: Path) -> None:
+    chief = Role("parameter_server", "chief", 0, num_workers=1, num_ps=1, has_chief=True)
+    waiting = threading.Thread(target=finish, args=(tmp_path, chief))
+    waiting.start()
+    for task_type in ("chief", "worker", "ps"):
+        waiting.join(0.1)
+        assert waiting.is_alive()
+        role = Role("parameter_server", task_type, 0, num_workers=1, num_ps=1, has_chief=True)
+        write_replica_record(tmp_path, role, weights_sha256=None, restored_step=None)
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert (tmp_path / "finished").exists()
+
+
+def test_a_replica_that_never_ends_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "RECORDS_PATIENCE_SECONDS", 0.0)
+    finish(tmp_path, Role("all_reduce", "worker", 0, num_workers=2, num_ps=0))
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        (REDUCTION_FAILED, "Collective ops is aborted by: Socket closed"),
+        ("Graph execution error:\n\nDetected at node Reduce\n<stack traces unavailable>\nGone", "Gone"),
+        ("Socket closed", "Socket closed"),
+        ("", ""),
+    ],
+)
+def test_of_a_lost_contact_the_cause_is_told_and_not_the_graph(message: str, cause: str) -> None:
+    assert train._find_cause(message) == cause
+
+
+def test_what_follows_from_the_role_is_no_option() -> None:
+    parser: Any = build_parser()
+    names = {action.dest for action in parser._actions}
+    assert {"data_dir", "output_dir"} <= names
+    assert not {"strategy", "num_workers", "num_ps"} & names

@@ -1,0 +1,201 @@
+import itertools
+import json
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.config import TrainingConfig
+from model.dataset import PreparedDataset
+from model.train import DIVERGED_EXIT_CODE, RETRYABLE_EXIT_CODE, USER_ERROR_EXIT_CODE
+from tests.model.replicas import SETTINGS, Job, make_cluster, read_schema
+
+pytestmark = pytest.mark.slow
+
+CLOCKS = (
+    "startup_seconds",
+    "rendezvous_seconds",
+    "compile_seconds",
+    "train_seconds",
+    "communication_seconds",
+    "eval_seconds",
+    "save_seconds",
+)
+WITH_CHECKPOINTS = (*SETTINGS, "--checkpoint-steps=10")
+STEPS = 189  # 3 epochs of 2,017 images in batches of 32
+
+
+@pytest.fixture(params=["singles", "all_reduces", "parameter_server"])
+def job(request: pytest.FixtureRequest) -> Job:
+    jobs = request.getfixturevalue(request.param)
+    found: Job = jobs if isinstance(jobs, Job) else jobs[0]
+    return found
+
+
+@pytest.fixture
+def make_job(mnist: PreparedDataset, tmp_path: Path) -> Callable[..., Job]:
+    numbers = itertools.count()
+
+    def make(*options: str, cluster: dict[str, list[str]] | None = None) -> Job:
+        return Job(mnist.directory, tmp_path / f"job-{next(numbers)}", options, cluster)
+
+    return make
+
+
+def describe(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: describe(entry) for key, entry in value.items()}
+    return [describe(value[0])] if isinstance(value, list) else None
+
+
+def test_the_record_has_exactly_the_keys_of_the_schema(job: Job) -> None:
+    assert describe(job.training) == describe(json.loads(read_schema("training.json")))
+
+
+def test_the_record_says_what_was_trained(job: Job, mnist: PreparedDataset) -> None:
+    training = job.training
+    expected = {
+        "schema_version": 1,
+        "scaling": "strong",
+        "seed": 0,
+        "model": "resnet8",
+        "model_arguments": '{"width": 4, "stem_stride": 4}',
+        "num_parameters": 5142,
+        "dataset": "mnist",
+        "dataset_sha256": mnist.sha256,
+        "global_batch_size": 32,
+        "per_replica_batch_size": 32 // training["num_workers"],
+        "batch_norm_group_size": 16,
+        "learning_rate": 0.1,
+        "epochs": 3,
+        "steps": STEPS,
+        "images_seen": 32 * STEPS,
+        "target_accuracy": TrainingConfig().target_accuracy,
+    }
+    assert {key: training[key] for key in expected} == expected
+    assert [(point["epoch"], point["step"]) for point in training["curve"]] == [(1, 63), (2, 126), (3, 189)]
+
+
+def test_the_clocks_are_plausible(job: Job) -> None:
+    training = job.training
+    assert all(training[name] >= 0 for name in CLOCKS)
+    assert training["communication_seconds"] < training["train_seconds"]
+    assert (training["communication_seconds"] > 0) == (training["strategy"] != "single")
+    assert training["images_per_second"] == pytest.approx(32 * STEPS / training["train_seconds"])
+    assert 0 < training["step_seconds"]["p50"] <= training["step_seconds"]["p90"] <= training["step_seconds"]["p99"]
+    seconds = [point["train_seconds"] for point in training["curve"]]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] == training["train_seconds"]
+
+
+def test_it_learns(job: Job) -> None:
+    assert job.losses == sorted(job.losses, reverse=True)
+    assert job.losses[-1] < 0.75 * job.losses[0]
+    assert job.training["curve"][-1]["validation_accuracy"] > 0.6
+
+
+def test_each_replica_leaves_its_record(job: Job) -> None:
+    records = {(record["type"], record["index"]): record for record in job.training["replicas"]}
+    assert set(records) == set(job.names)
+    assert all(record["cpu_seconds"] > 1 and record["peak_rss_bytes"] > 2**27 for record in records.values())
+    holders = {name for name, record in records.items() if record["weights_sha256"] is not None}
+    assert holders == ({("chief", 0)} if job.training["num_ps"] else set(job.names))
+    assert {records[name]["weights_sha256"] for name in holders} == {job.training["weights_sha256"]}
+    assert {records[name]["restored_step"] for name in holders} == {0}
+
+
+def test_it_leaves_the_model_and_its_two_newest_checkpoints(job: Job) -> None:
+    assert (job.output_dir / "model.keras").exists()
+    assert job.checkpoints() == [126, 189]
+    assert not list(job.output_dir.rglob("*partial*"))
+
+
+def test_all_strategies_start_from_the_same_weights(
+    singles: list[Job], all_reduces: list[Job], parameter_server: Job
+) -> None:
+    jobs = [*singles, *all_reduces, parameter_server]
+    assert len({job.training["initial_weights_sha256"] for job in jobs}) == 1
+
+
+def test_one_seed_gives_the_same_bits_twice(singles: list[Job], all_reduces: list[Job]) -> None:
+    for first, second in (singles, all_reduces):
+        assert first.training["weights_sha256"] == second.training["weights_sha256"]
+        assert first.losses == second.losses
+
+
+def test_two_workers_learn_what_one_does(singles: list[Job], all_reduces: list[Job]) -> None:
+    one, two = singles[0].training["curve"], all_reduces[0].training["curve"]
+    for name in ("train_loss", "validation_accuracy"):
+        assert [point[name] for point in two] == pytest.approx([point[name] for point in one], rel=1e-4)
+
+
+def test_a_single_process_that_was_killed_goes_on_to_the_same_bits(
+    singles: list[Job], make_job: Callable[..., Job]
+) -> None:
+    job = make_job(*WITH_CHECKPOINTS)
+    with job.start() as (replica,):
+        job.wait_for_checkpoint()
+        replica.kill()
+    resumed_at = job.checkpoints()[-1]
+    assert 0 < resumed_at < 63  # in the first epoch
+    training = job.run().training
+    assert training["replicas"][0]["restored_step"] == resumed_at
+    assert training["weights_sha256"] == singles[0].training["weights_sha256"]
+    assert job.losses == singles[0].losses
+    assert training["compile_seconds"] > 0
+    assert f"resumed from the checkpoint at step {resumed_at}" in (job.output_dir / "worker-0.log").read_text()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_workers_of_which_one_was_killed_go_on_together_to_the_same_bits(
+    all_reduces: list[Job], make_job: Callable[..., Job], victim: int
+) -> None:
+    job = make_job(*WITH_CHECKPOINTS, cluster=make_cluster(worker=2))
+    with job.start() as replicas:
+        job.wait_for_checkpoint()
+        replicas[victim].kill()
+        assert replicas[1 - victim].wait() == RETRYABLE_EXIT_CODE
+    assert "error: lost contact with another replica: " in replicas[1 - victim].log.read_text()
+    resumed_at = job.checkpoints()[-1]
+    assert 0 < resumed_at < STEPS
+    training = job.run().training
+    assert [record["restored_step"] for record in training["replicas"]] == [resumed_at] * 2
+    assert [record["weights_sha256"] for record in training["replicas"]] == [training["weights_sha256"]] * 2
+    assert training["weights_sha256"] == all_reduces[0].training["weights_sha256"]
+    assert job.losses == all_reduces[0].losses
+
+
+def test_the_chief_of_a_parameter_server_job_goes_on_from_its_checkpoint(make_job: Callable[..., Job]) -> None:
+    job = make_job(*WITH_CHECKPOINTS, cluster=make_cluster(chief=1, worker=1, ps=1))
+    with job.start() as (chief, worker, ps):
+        job.wait_for_checkpoint()
+        chief.kill()
+        resumed_at = job.checkpoints()[-1]
+        with job.start_replica("chief", 0) as again:
+            assert [replica.wait() for replica in (again, worker, ps)] == [0, 0, 0], again.log.read_text()
+    assert job.training["steps"] == STEPS
+    assert job.training["replicas"][0]["restored_step"] == resumed_at
+    assert job.losses[-1] < job.losses[0]
+
+
+def test_what_stops_a_training_is_told_in_one_line_with_its_exit_code(make_job: Callable[..., Job]) -> None:
+    jobs = [
+        make_job(*SETTINGS, "--learning-rate=1e30"),
+        make_job("--model=tests.model.builders:wrong_output"),
+    ]
+    with ExitStack() as stack:
+        replicas = [stack.enter_context(job.start())[0] for job in jobs]
+        codes = [replica.wait() for replica in replicas]
+    assert codes == [DIVERGED_EXIT_CODE, USER_ERROR_EXIT_CODE] == [3, 2]
+    diverged, wrong_output = (replica.log.read_text() for replica in replicas)
+    assert re.search(
+        r"^error: The loss became (nan|inf) at step \d+\. Try a lower learning_rate", diverged, re.MULTILINE
+    )
+    assert re.search(r"^error: Model '.*' must return logits of shape \(None, 10\)", wrong_output, re.MULTILINE)
+    for log in (diverged, wrong_output):
+        assert "Traceback" not in log
+        assert len(re.findall("^error: ", log, re.MULTILINE)) == 1
+    assert not [path for job in jobs for path in job.output_dir.glob("training.json")]
