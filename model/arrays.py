@@ -9,6 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from model.errors import DatasetError
+
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 NPZ_FORM = (
     f"an .npz file (a path, or a file, http or https URL) with the arrays {', '.join(NPZ_KEYS)}: "
@@ -16,10 +18,6 @@ NPZ_FORM = (
 )
 _IMAGE_RANKS = (3, 4)
 _LARGEST_LABEL = np.iinfo(np.int32).max
-
-
-class DatasetError(ValueError):
-    """A data set cannot be had or used as it is. The message is for the person who named it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from model.errors import ConfigError
 from model.registry import check_model_name
 from model.role import STRATEGIES, Role, Strategy
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be, in words for the person who set it."""
 
 
 def _setting(default: Any, description: str) -> Any:
@@ -79,10 +76,7 @@ class TrainingConfig:
                 f"Received: {self.group_size} and {self.per_replica_batch_size} "
                 f"({self.global_batch_size} images over {self.num_workers} workers)."
             )
-        try:
-            check_model_name(self.model)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
+        check_model_name(self.model)
         self.builder_arguments  # noqa: B018 - raises on malformed JSON
 
     @property
@@ -116,8 +110,8 @@ class TrainingConfig:
         return arguments  # type: ignore[no-any-return]
 
     def to_arguments(self) -> list[str]:
-        """Returns the command-line arguments that `from_arguments` reads; the rest is in TF_CONFIG."""
-        arguments: list[str] = []
+        """Returns the command-line arguments of the training program; the numbers of replicas are in TF_CONFIG."""
+        arguments = ["--strategy", self.strategy]
         for setting in _settings():
             value, option = getattr(self, setting.name), _option(setting.name)
             if isinstance(value, bool):
@@ -128,7 +122,12 @@ class TrainingConfig:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds one option for each setting of `TrainingConfig` that does not follow from the replica's role."""
+    """Adds one option for each setting of `TrainingConfig` but the numbers of replicas, which are in TF_CONFIG."""
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        help="what TF_CONFIG must say; without one: single or all_reduce",
+    )
     for setting in _settings():
         description = f"{setting.metadata['help']} (default: {setting.default})".replace("%", "%%")
         if isinstance(setting.default, bool):

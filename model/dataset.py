@@ -12,8 +12,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model.arrays import Arrays, DatasetError
+from model.arrays import Arrays
 from model.atomic import name_sibling, write_atomically
+from model.errors import DatasetError
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")

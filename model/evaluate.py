@@ -11,16 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from model.dataset import PreparedDataset
+from model.errors import EvaluationError
 from model.registry import build_model
 from model.state import hash_weights
 from model.step import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
 
 SCHEMA_VERSION = 1
 SPLIT = "test"
-
-
-class EvaluationError(ValueError):
-    """A model that is not the one whose training is on record, or not of this data."""
 
 
 class Evaluator:

@@ -51,6 +51,10 @@ def peak_rss_bytes() -> int:
 
 def seconds_since_process_start() -> float:
     """Returns the age of this process."""
+    stat = Path("/proc/self/stat")
+    if stat.exists():  # exact to a clock tick, while the start in Unix time depends on a boot time in whole seconds
+        ticks = int(stat.read_text(encoding="ascii").rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     return time.time() - psutil.Process().create_time()
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.config import ConfigError, TrainingConfig
+from model.config import TrainingConfig
+from model.errors import ConfigError
 from model.role import STRATEGIES, Strategy
 
 DISTRIBUTED_STRATEGIES = tuple(strategy for strategy in STRATEGIES if strategy != "single")

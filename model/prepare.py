@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.arrays import NPZ_FORM, DatasetError
+from model.arrays import NPZ_FORM
 from model.dataset import DEFAULT_VALIDATION_FRACTION, SPLITS, PreparedDataset, check_options, write_dataset
+from model.errors import DatasetError
 from model.sources import NAMED_DATASETS, Report, load_dataset
 
 

@@ -5,6 +5,8 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from model.errors import ConfigError
+
 if TYPE_CHECKING:
     import keras
 
@@ -18,27 +20,27 @@ def check_model_name(model: str) -> None:
     """Checks that `model` can be a model, without importing it.
 
     Raises:
-        ValueError: It is neither a registered name nor the path of a module that exists.
+        ConfigError: It is neither a registered name nor the path of a module that exists.
     """
     if model in MODEL_NAMES:
         return
     module, colon, function = model.partition(":")
     known = f"Expected one of {', '.join(MODEL_NAMES)}, or an import path such as my_package.my_module:build"
     if not (module and colon and function):
-        raise ValueError(f"Unknown model. {known}. Received: {model!r}.")
+        raise ConfigError(f"Unknown model. {known}. Received: {model!r}.")
     try:
         is_found = importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # a parent that is missing, or a relative name
         is_found = False
     if not is_found:
-        raise ValueError(f"There is no module {module!r} on the Python path. {known}. Received: {model!r}.")
+        raise ConfigError(f"There is no module {module!r} on the Python path. {known}. Received: {model!r}.")
 
 
 def find_builder(model: str) -> Builder:
     """Returns the function `(image_shape, num_classes, **arguments) -> keras.Model` that `model` names.
 
     Raises:
-        ValueError: There is no such model, module or function.
+        ConfigError: There is no such model, module or function.
     """
     check_model_name(model)
     if model in MODEL_NAMES:
@@ -54,7 +56,7 @@ def find_builder(model: str) -> Builder:
     module, _, function = model.partition(":")
     builder = getattr(importlib.import_module(module), function, None)
     if not callable(builder):
-        raise ValueError(f"Module {module!r} has no function {function!r}. Received: model {model!r}.")  # noqa: TRY004
+        raise ConfigError(f"Module {module!r} has no function {function!r}. Received: model {model!r}.")
     return builder  # type: ignore[no-any-return]
 
 
@@ -70,22 +72,22 @@ def build_model(
         arguments: Further keyword arguments of the builder.
 
     Raises:
-        ValueError: The builder refuses its arguments, or the model's input, output or weights do not fit.
+        ConfigError: The builder refuses its arguments, or the model's input, output or weights do not fit.
     """
     try:
         built = find_builder(model)(image_shape, num_classes, **arguments)
     except TypeError as error:
-        raise ValueError(f"Model {model!r} could not be built with {dict(arguments)}: {error}.") from error
+        raise ConfigError(f"Model {model!r} could not be built with {dict(arguments)}: {error}.") from error
     expected, received = (None, num_classes), getattr(built, "output_shape", None)
     if received != expected:
-        raise ValueError(f"Model {model!r} must return logits of shape {expected}. Received: {received}.")
+        raise ConfigError(f"Model {model!r} must return logits of shape {expected}. Received: {received}.")
     if tuple(built.input_shape[1:]) != tuple(image_shape):
-        raise ValueError(
+        raise ConfigError(
             f"Model {model!r} must take images of shape {tuple(image_shape)}. Received: {built.input_shape[1:]}."
         )
     for variable in built.trainable_variables:
         if variable.dtype != "float32":
-            raise ValueError(
+            raise ConfigError(
                 f"Model {model!r} must have float32 weights. Received: {variable.path} of type {variable.dtype}."
             )
     return built

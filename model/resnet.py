@@ -4,10 +4,12 @@ import keras
 from keras import layers
 
 
-def convolution_block(x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str) -> keras.KerasTensor:
-    """Returns `x` after a convolution without bias and a batch normalisation.
+def convolution_block(
+    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, *, has_batch_norm: bool = True
+) -> keras.KerasTensor:
+    """Returns `x` after a convolution without bias and a batch normalisation, or after a convolution with bias alone.
 
-    The bias is left out because the normalisation's offset takes its place.
+    The bias is left out where the normalisation's offset takes its place.
 
     Args:
         x: Feature maps, shape [batch, height, width, channels].
@@ -15,15 +17,24 @@ def convolution_block(x: keras.KerasTensor, filters: int, kernel: int, stride: i
         kernel: Height and width of the kernel in pixels.
         stride: Step of the kernel in pixels.
         name: Name of the layers.
+        has_batch_norm: Whether a normalisation takes the bias's place.
     """
     x = layers.Conv2D(
-        filters, kernel, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+        filters,
+        kernel,
+        stride,
+        padding="same",
+        use_bias=not has_batch_norm,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
     )(x)
+    if not has_batch_norm:
+        return x
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
 def residual_block(
-    x: keras.KerasTensor, filters: int, stride: int, *, has_shortcut: bool, name: str
+    x: keras.KerasTensor, filters: int, stride: int, *, has_shortcut: bool, name: str, has_batch_norm: bool = True
 ) -> keras.KerasTensor:
     """Returns ReLU(F(x) + shortcut(x)), F being two 3×3 convolutions; without a shortcut ReLU(F(x)).
 
@@ -35,14 +46,17 @@ def residual_block(
         stride: Step of the block's first convolution in pixels.
         has_shortcut: False builds the plain network's block.
         name: Prefix of the layers' names.
+        has_batch_norm: False leaves the normalisations out.
 
     Source: He et al. 2015, arXiv:1512.03385, equations 1 (identity) and 2 (projection).
     """
-    y = layers.ReLU(name=f"{name}_relu1")(convolution_block(x, filters, 3, stride, f"{name}_1"))
-    y = convolution_block(y, filters, 3, 1, f"{name}_2")
+    y = convolution_block(x, filters, 3, stride, f"{name}_1", has_batch_norm=has_batch_norm)
+    y = layers.ReLU(name=f"{name}_relu1")(y)
+    y = convolution_block(y, filters, 3, 1, f"{name}_2", has_batch_norm=has_batch_norm)
     if has_shortcut:
-        is_identity = stride == 1 and x.shape[-1] == filters
-        shortcut = x if is_identity else convolution_block(x, filters, 1, stride, f"{name}_shortcut")
+        shortcut = x
+        if stride > 1 or x.shape[-1] != filters:
+            shortcut = convolution_block(x, filters, 1, stride, f"{name}_shortcut", has_batch_norm=has_batch_norm)
         y = layers.Add(name=f"{name}_add")([y, shortcut])
     return layers.ReLU(name=f"{name}_relu2")(y)
 
@@ -53,8 +67,9 @@ def build_resnet(
     *,
     depth: int,
     width: int = 16,
-    stem_stride: int = 1,
+    stem_stride: int = 2,
     has_shortcuts: bool = True,
+    has_batch_norm: bool = True,
 ) -> keras.Model:
     """Returns the network of 6n+2 weighted layers: a stem, three stages of n blocks, a linear classifier.
 
@@ -66,8 +81,11 @@ def build_resnet(
         num_classes: Number of logits.
         depth: 6n+2 weighted layers: 8, 14, 20, 32, 44, 56, 110, …
         width: Channels of the first stage.
-        stem_stride: Step of the first convolution in pixels; 2 quarters the computation.
+        stem_stride: Step of the first convolution in pixels. The paper has 1; 2 quarters the computation, at which
+            digits lose nothing.
         has_shortcuts: False builds the plain network of the same depth and width.
+        has_batch_norm: False leaves the normalisations out and gives each convolution a bias: to see what they do for
+            the gradients. Such a network is not meant to be trained as it is.
 
     Raises:
         ValueError: `depth` is not 6n+2 or a size is below 1.
@@ -82,12 +100,15 @@ def build_resnet(
 
     images = keras.Input(image_shape, name="pixels")
     x = layers.Rescaling(1 / 127.5, offset=-1, name="scale")(images)
-    x = layers.ReLU(name="stem_relu")(convolution_block(x, width, 3, stem_stride, "stem"))
+    x = convolution_block(x, width, 3, stem_stride, "stem", has_batch_norm=has_batch_norm)
+    x = layers.ReLU(name="stem_relu")(x)
     for stage in range(3):
         for block in range(blocks_per_stage):
             stride = 2 if stage > 0 and block == 0 else 1
             name = f"stage{stage + 1}_block{block + 1}"
-            x = residual_block(x, width * 2**stage, stride, has_shortcut=has_shortcuts, name=name)
+            x = residual_block(
+                x, width * 2**stage, stride, has_shortcut=has_shortcuts, name=name, has_batch_norm=has_batch_norm
+            )
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(num_classes, name="logits")(x)
     return keras.Model(images, logits, name=f"{'resnet' if has_shortcuts else 'plain'}{depth}")

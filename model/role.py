@@ -5,6 +5,8 @@ import operator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from model.errors import ConfigError
+
 Strategy = Literal["single", "all_reduce", "parameter_server"]
 STRATEGIES: tuple[Strategy, ...] = ("single", "all_reduce", "parameter_server")
 
@@ -48,17 +50,28 @@ class Role:
         return f"{self.task_type}-{self.task_index}"
 
 
-def parse_tf_config(text: str | None) -> Role:
+def parse_tf_config(text: str | None, strategy: Strategy | None = None) -> Role:
     """Returns the role that a TF_CONFIG gives; without one, that of a single process without a strategy.
 
     Args:
         text: The variable's value, or None where it is not set.
+        strategy: What the role must be of; None accepts what TF_CONFIG says. An all-reduce of one worker gets no
+            TF_CONFIG from the operator, and only this tells it from a single process without a strategy.
 
     Raises:
-        ValueError: It is not JSON, or lacks a cluster or a task that is in the cluster.
+        ConfigError: It is not JSON, or lacks a cluster or a task that is in the cluster.
     """
     if not text:
-        return Role("single", "worker", 0, num_workers=1, num_ps=0)
+        if strategy == "parameter_server":
+            raise ConfigError("The strategy parameter_server needs a TF_CONFIG that names chief, workers and servers.")
+        return Role(strategy or "single", "worker", 0, num_workers=1, num_ps=0)
+    role = _read_role(text)
+    if strategy and role.strategy != strategy:
+        raise ConfigError(f"TF_CONFIG must be that of the strategy {strategy}, not {role.strategy}. Received: {text}")
+    return role
+
+
+def _read_role(text: str) -> Role:
     expected = 'Expected {"cluster": {"worker": ["host:port", …], …}, "task": {"type": "worker", "index": 0}}'
     try:
         config = json.loads(text)
@@ -66,18 +79,18 @@ def parse_tf_config(text: str | None) -> Role:
         task_type, task_index = str(config["task"]["type"]), operator.index(config["task"]["index"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"{type(error).__name__}: {error}"
-        raise ValueError(f"TF_CONFIG is malformed ({cause}). {expected}. Received: {text}") from None
+        raise ConfigError(f"TF_CONFIG is malformed ({cause}). {expected}. Received: {text}") from None
     unknown = sorted(set(sizes) - {"chief", "worker", "ps"})
     if unknown:
-        raise ValueError(f"TF_CONFIG names unknown replica types {unknown}. {expected}. Received: {text}")
+        raise ConfigError(f"TF_CONFIG names unknown replica types {unknown}. {expected}. Received: {text}")
     if not 0 <= task_index < sizes.get(task_type, 0):
         task = f"{task_type}-{task_index}"
-        raise ValueError(f"TF_CONFIG's task {task} is not in its cluster. {expected}. Received: {text}")
+        raise ConfigError(f"TF_CONFIG's task {task} is not in its cluster. {expected}. Received: {text}")
     num_chiefs, num_workers, num_ps = (sizes.get(member, 0) for member in ("chief", "worker", "ps"))
     if num_chiefs > 1:
-        raise ValueError(f"A cluster has one chief at most. Received: {text}")
+        raise ConfigError(f"A cluster has one chief at most. Received: {text}")
     if num_ps and not (num_workers and num_chiefs):
-        raise ValueError(f"A cluster with parameter servers needs one chief and at least one worker. Received: {text}")
+        raise ConfigError(f"A cluster with parameter servers needs one chief and at least one worker. Received: {text}")
     if num_ps:
         return Role("parameter_server", task_type, task_index, num_workers, num_ps, has_chief=True)
     return Role("all_reduce", task_type, task_index, num_workers + num_chiefs, num_ps=0, has_chief=num_chiefs > 0)

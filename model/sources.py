@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from model.arrays import NPZ_FORM, NPZ_KEYS, Arrays, DatasetError, check_arrays, read_npz
+from model.arrays import NPZ_FORM, NPZ_KEYS, Arrays, check_arrays, read_npz
 from model.atomic import write_atomically
+from model.errors import DatasetError
 from model.fetch import (
     MNIST_REQUIREMENT,
     Files,

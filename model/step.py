@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from model.config import TrainingConfig
 from model.dataset import PreparedDataset, Split
+from model.errors import ConfigError
 from model.state import Vector
 
 EVALUATION_BATCH_SIZE = 500
@@ -35,11 +36,11 @@ class FlatModel:
         """Returns `model` as a function of flat vectors.
 
         Raises:
-            ValueError: The model has state that is neither float32 nor a Keras random seed.
+            ConfigError: The model has state that is neither float32 nor a Keras random seed.
         """
         for variable in model.non_trainable_variables:
             if not _is_statistic(variable) and not _is_seed(variable):
-                raise ValueError(
+                raise ConfigError(
                     "A model's non-trainable state must be float32 or a Keras SeedGenerator's. "
                     f"Received: {variable.path} of type {variable.dtype}, shape {tuple(variable.shape)}."
                 )

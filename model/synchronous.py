@@ -93,7 +93,7 @@ class SynchronousTrainer:
             loss = float(self._update(reduced, task.learning_rate(step)))
             check_loss(step, loss)
             seconds = time.perf_counter() - began
-            on_step(StepTiming(step, loss, seconds, communicated - computed if role.num_workers > 1 else 0.0))
+            on_step(StepTiming(step, loss, seconds, communicated - computed if role.strategy == "all_reduce" else 0.0))
 
     def count_correct(self) -> int:
         """Returns the correct answers on the validation split, of which each worker computes its share."""

@@ -5,6 +5,7 @@ else a worker of a synchronous all-reduce.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -16,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.atomic import write_atomically
-from model.config import ConfigError, TrainingConfig, add_arguments, from_arguments
+from model.config import TrainingConfig, add_arguments, from_arguments
 from model.dataset import PreparedDataset
+from model.errors import ConfigError, DatasetError
 from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
 from model.registry import build_model, find_builder
 from model.role import Role, parse_tf_config
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     try:
-        role = parse_tf_config(os.environ.get("TF_CONFIG"))
+        role = parse_tf_config(os.environ.get("TF_CONFIG"), options.strategy)
         config = from_arguments(options, role)
         dataset = PreparedDataset.open(options.data_dir)
         check_batches(config, dataset)
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(config, role, dataset, options.output_dir)
     except TrainingDiverged as error:
         return _fail(error, DIVERGED_EXIT_CODE)
-    except ValueError as error:
+    except (ConfigError, DatasetError) as error:
         return _fail(error, USER_ERROR_EXIT_CODE)
 
 
@@ -85,7 +87,7 @@ def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir
 
     Raises:
         TrainingDiverged: The loss is no longer finite.
-        ValueError: The model does not fit the data or the program.
+        ConfigError: The model does not fit the data or the program.
     """
     import keras  # noqa: PLC0415 - errors of the user's are told before TensorFlow's seconds of import
     import tensorflow as tf  # noqa: PLC0415
@@ -118,7 +120,7 @@ def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_
     task, trainer = _connect(config, role, dataset, clock)
     initial = trainer.read_state()
     initial_sha256 = initial.sha256
-    restored = load_newest_checkpoint(output_dir / "checkpoints", _say)
+    restored = load_newest_checkpoint(find_checkpoints(output_dir, config, dataset.sha256), _say)
     state = restored or initial
     with clock.measure("rendezvous_seconds"):
         state.step = trainer.load(state)
@@ -130,13 +132,14 @@ def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_
     for name, seconds in clock.seconds.items():  # start-up and compilation of every start add up
         state.clocks[name] = state.clocks.get(name, 0.0) + seconds
     state = _run_epochs(task, trainer, role, state, output_dir)
-    write_replica_record(output_dir, role, weights_sha256=state.sha256, restored_step=restored_step)
-    finish(output_dir, role)
     if role.is_chief:
         clock = Clock(state.clocks)
         with clock.measure("save_seconds"):
             save_model(task.flat, state, output_dir / "model.keras")
         state.clocks = clock.seconds
+    write_replica_record(output_dir, role, weights_sha256=state.sha256, restored_step=restored_step)
+    finish(output_dir, role)
+    if role.is_chief:
         record = describe_training(task, role, state, initial_sha256, output_dir)
         write_atomically(output_dir / "training.json", json.dumps(record, indent=1).encode())
         _say(f"trained in {state.clocks['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")
@@ -163,11 +166,18 @@ def _connect(config: TrainingConfig, role: Role, dataset: PreparedDataset, clock
         return task, SynchronousTrainer(task, role, reduce)
 
 
+def find_checkpoints(output_dir: Path, config: TrainingConfig, dataset_sha256: str) -> Path:
+    """Returns the folder of this training's checkpoints, which one with other settings or data never looks into."""
+    identity = f"{config} {dataset_sha256}"
+    return output_dir / "checkpoints" / hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
 def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_dir: Path) -> State:
     """Returns the state after the last epoch; the chief has written a checkpoint after each."""
     clock = Clock(state.clocks)
     steps_per_epoch = task.plan.steps_per_epoch
     interval = task.config.checkpoint_steps or steps_per_epoch
+    checkpoints = find_checkpoints(output_dir, task.config, task.dataset.sha256)
     while state.step < task.total_steps:
         epoch, epoch_end = state.step // steps_per_epoch + 1, (state.step // steps_per_epoch + 1) * steps_per_epoch
         stop = min(epoch_end, (state.step // interval + 1) * interval)
@@ -194,7 +204,7 @@ def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_d
         state.clocks = clock.seconds
         if role.is_chief:
             with clock.measure("save_seconds"):
-                save_checkpoint(output_dir / "checkpoints", state)
+                save_checkpoint(checkpoints, state)
     return state
 
 
@@ -319,7 +329,10 @@ def finish(output_dir: Path, role: Role) -> None:
         write_atomically(output_dir / "finished", b"")  # what the workers and parameter servers wait for
         expected += role.num_ps + 1
     deadline = time.monotonic() + RECORDS_PATIENCE_SECONDS
-    while len(list((output_dir / "replicas").glob("*.json"))) < expected and time.monotonic() < deadline:
+    while (found := len(list((output_dir / "replicas").glob("*.json")))) < expected:
+        if time.monotonic() > deadline:
+            _say(f"only {found} of {expected} replicas wrote their record in {RECORDS_PATIENCE_SECONDS:.0f} s")
+            return
         time.sleep(0.05)
 
 

@@ -107,9 +107,7 @@ def check_loss(step: int, loss: float) -> None:
         TrainingDiverged: It is not; the message names the step.
     """
     if not math.isfinite(loss):
-        raise TrainingDiverged(
-            f"The loss became {loss} at step {step}. Try a lower learning_rate or a longer warm-up (warmup_fraction)."
-        )
+        raise TrainingDiverged(f"The loss became {loss} at step {step}. Try a lower learning_rate.")
 
 
 class Clock:

@@ -42,7 +42,7 @@ class Job:
         return [point["train_loss"] for point in self.training["curve"]]
 
     def checkpoints(self) -> list[int]:
-        return sorted(int(path.stem[5:]) for path in (self.output_dir / "checkpoints").glob("step-*.npz"))
+        return sorted(int(path.stem[5:]) for path in (self.output_dir / "checkpoints").glob("*/step-*.npz"))
 
     def wait_for_checkpoint(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.arrays import NPZ_KEYS, DatasetError, check_arrays, read_npz
+from model.arrays import NPZ_KEYS, check_arrays, read_npz
+from model.errors import DatasetError
 
 
 def make_raw(**changes: Any) -> dict[str, NDArray[Any]]:

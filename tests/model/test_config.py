@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from model.config import ConfigError, TrainingConfig, add_arguments, from_arguments, setting_names
+from model.config import TrainingConfig, add_arguments, from_arguments, setting_names
+from model.errors import ConfigError
 from model.role import Role
 
 ALL_REDUCE = {"strategy": "all_reduce", "num_workers": 2}

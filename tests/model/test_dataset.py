@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.arrays import Arrays, DatasetError, check_arrays
+from model.arrays import Arrays, check_arrays
 from model.dataset import (
     PARTS,
     SPLITS,
@@ -15,6 +15,7 @@ from model.dataset import (
     split_validation,
     write_dataset,
 )
+from model.errors import DatasetError
 
 
 def make_arrays(count: int = 300, dtype: str = "uint8") -> Arrays:

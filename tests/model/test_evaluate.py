@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from model.dataset import PreparedDataset
-from model.evaluate import EvaluationError, Evaluator, confusion_matrix
+from model.errors import EvaluationError
+from model.evaluate import Evaluator, confusion_matrix
 from tests.model.replicas import Job, read_schema
 
 pytestmark = pytest.mark.slow

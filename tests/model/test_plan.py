@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from model.config import ConfigError, TrainingConfig
+from model.config import TrainingConfig
+from model.errors import ConfigError
 from model.plan import Configuration, plan_configurations
 
 BOTH = ["all_reduce", "parameter_server"]

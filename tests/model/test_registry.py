@@ -81,7 +81,7 @@ def test_a_model_that_does_not_fit_is_refused_with_what_came(builder: str, messa
         ({"widht": 4}, "could not be built with {'widht': 4}: .*unexpected keyword argument 'widht'"),
         ({"width": "4"}, "could not be built with {'width': '4'}: "),
         ({"depth": 20}, "could not be built with {'depth': 20}: .*multiple values for keyword argument 'depth'"),
-        ({"width": 0}, "width and stem_stride must be at least 1. Received: 0 and 1"),
+        ({"width": 0}, "width and stem_stride must be at least 1. Received: 0 and 2"),
     ],
 )
 def test_arguments_that_the_builder_refuses_are_named(arguments: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from model.errors import ConfigError
 from model.role import Role, parse_tf_config
 
 
@@ -91,3 +92,21 @@ def test_a_malformed_tf_config_is_refused_and_shown(text: str) -> None:
 def test_a_cluster_that_cannot_be_is_refused(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_tf_config(text)
+
+
+def test_an_all_reduce_of_one_worker_needs_no_tf_config() -> None:
+    role = parse_tf_config(None, "all_reduce")
+
+    assert (role.strategy, role.num_workers, role.is_chief) == ("all_reduce", 1, True)
+
+
+def test_parameter_servers_need_a_tf_config() -> None:
+    with pytest.raises(ConfigError, match="needs a TF_CONFIG"):
+        parse_tf_config(None, "parameter_server")
+
+
+def test_a_tf_config_of_another_strategy_is_refused() -> None:
+    text = make_tf_config(worker=2)
+
+    with pytest.raises(ConfigError, match="must be that of the strategy single, not all_reduce"):
+        parse_tf_config(text, "single")

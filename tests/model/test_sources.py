@@ -11,7 +11,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from model.arrays import NPZ_KEYS, DatasetError
+from model.arrays import NPZ_KEYS
+from model.errors import DatasetError
 from model.fetch import Files, SourceError, encode_idx
 from model.sources import (
     CACHE_VARIABLE,

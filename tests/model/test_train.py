@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from model import train
+from model.config import TrainingConfig
 from model.dataset import PreparedDataset
 from model.role import Role
-from model.train import build_parser, finish, main, seconds_to_target, write_replica_record
+from model.train import build_parser, find_checkpoints, finish, main, seconds_to_target, write_replica_record
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
 REDUCTION_FAILED = """Graph execution error:
@@ -154,4 +155,12 @@ def test_what_follows_from_the_role_is_no_option() -> None:
     parser: Any = build_parser()
     names = {action.dest for action in parser._actions}
     assert {"data_dir", "output_dir"} <= names
-    assert not {"strategy", "num_workers", "num_ps"} & names
+    assert not {"num_workers", "num_ps"} & names
+
+
+@pytest.mark.parametrize(("settings", "sha256"), [({"seed": 1}, "a"), ({"epochs": 4}, "a"), ({}, "b")])
+def test_another_training_never_takes_up_these_checkpoints(settings: dict[str, int], sha256: str) -> None:
+    ours = find_checkpoints(Path("out"), TrainingConfig(), "a")
+
+    assert find_checkpoints(Path("out"), TrainingConfig(**settings), sha256) != ours  # type: ignore[arg-type]
+    assert find_checkpoints(Path("out"), TrainingConfig(), "a") == ours
