@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from comparison.compare import Comparison, compare
-from comparison.records import TrialRecord, assemble_record, read_run_info
+from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
 
 
@@ -36,8 +36,10 @@ def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRe
     records = []
     for folder in list_trials(trained):
         launch = read_json(folder / LAUNCH_FILE)
-        evaluation = evaluations[launch["configuration"], launch["trial"]]
-        records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluation))
+        name, trial = launch["configuration"], launch["trial"]
+        if (name, trial) not in evaluations:
+            raise RecordError(f"{evaluations_path} lacks the evaluation of {name}, trial {trial}.")
+        records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluations[name, trial]))
     return records
 
 

@@ -4,13 +4,17 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
+from comparison.records import RecordError
+from model.errors import ConfigError, DatasetError, EvaluationError
 from tfjob.errors import TFJobError
+
+TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobError)
 
 
 @contextlib.contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turns a refused value or a failed job into one message and the exit code 1, without a traceback."""
+    """Turns a refused value or a failed job into one message and the exit code 1; a bug keeps its traceback."""
     try:
         yield
-    except (ValueError, TFJobError) as error:
+    except TOLD_PLAINLY as error:
         sys.exit(f"error: {error}")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from comparison.records import SCHEMA_VERSION, RunInfo, read_run_info
-from model.config import ConfigError, TrainingConfig, setting_names
+from model.config import TrainingConfig, setting_names
+from model.errors import ConfigError
 from model.plan import Configuration, plan_configurations
 from model.sources import check_dataset_name
 from tfjob.spec import ReplicaSpec
@@ -83,6 +84,8 @@ def plan_run(run_id: str, parameters: Mapping[str, Any]) -> RunPlan:
     for name in ("trials", "deadline_minutes"):
         if parameters[name] < 1:
             raise ConfigError(f"{name} must be at least 1. Received: {parameters[name]}.")
+    if parameters["max_train_images"] < 0:
+        raise ConfigError(f"max_train_images must be at least 0. Received: {parameters['max_train_images']}.")
     check_dataset_name(parameters["dataset"])
     parameters = {**parameters, "workers": [read_count("workers", count) for count in parameters["workers"]]}
     base = TrainingConfig(**{name: parameters[name] for name in setting_names() if name in parameters})

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 from typing import TextIO
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
@@ -11,14 +12,20 @@ _STEP_FAILED = re.compile(r"Task '(?P<step>.+)' finished with status FAILURE")
 _PROGRESS = re.compile(
     r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>\d+) step (?P<step>\d+)/(?P<steps>\d+) (?P<rest>.*)"
 )
-_NOISE = re.compile(r"[IWEF]\d{4} |WARNING: All log messages before absl|To enable the following instructions: ")
+_NOISE = re.compile(r" *([IWEF]\d{4} |WARNING: All log messages before absl|To enable the following instructions: )")
 _BAR_WIDTH = 24
+
+
+class StepsStopped(BaseException):
+    """The next step would begin, and must not. No `Exception`: logging and the local runner would go on after one."""
 
 
 class LiveOutput(io.TextIOBase):
     """A text stream that keeps everything in a file and shows a person what matters.
 
-    It understands the local runner's own lines, of which it shows where each step begins and that one failed.
+    It understands the local runner's own lines, of which it shows where each step begins and that one failed. After a
+    failure, and after `stop`, the line that announces a further step raises `StepsStopped` in the runner: on its own it
+    would start the trials that are left.
 
     Args:
         terminal: Where the person looks.
@@ -28,10 +35,12 @@ class LiveOutput(io.TextIOBase):
 
     def __init__(self, terminal: TextIO, log: TextIO, num_steps: int) -> None:
         self.current_step = ""
+        self.is_stopped = False
         self._terminal, self._log, self._num_steps = terminal, log, num_steps
         self._is_live = terminal.isatty()
         self._has_live_line = False
         self._is_in_block = False
+        self._has_failed = False
         self._steps_begun = 0
         self._rest = ""
 
@@ -48,11 +57,11 @@ class LiveOutput(io.TextIOBase):
         self._log.flush()
         self._terminal.flush()
 
-    def end_live_line(self) -> None:
-        """Removes the live line, so that something else can be printed."""
-        if self._has_live_line:
-            self._terminal.write("\r\x1b[2K")
-            self._has_live_line = False
+    def stop(self) -> None:
+        """Shows nothing more and lets no further step begin; what the running step still says is kept."""
+        self.is_stopped = True
+        self._end_live_line()
+        self._terminal.flush()
 
     def _show(self, line: str) -> None:
         if logged := _LOGGED.match(line):
@@ -63,10 +72,13 @@ class LiveOutput(io.TextIOBase):
 
     def _show_logged(self, message: str) -> None:
         if began := _STEP_BEGAN.match(message):
+            if self._has_failed or self.is_stopped:
+                raise StepsStopped
             self._steps_begun += 1
             self.current_step = began["step"]
             self._print(f"\n▶ {self._steps_begun}/{self._num_steps} {self.current_step}")
         elif failed := _STEP_FAILED.match(message):
+            self._has_failed = True
             self._print(f"✗ {failed['step']} failed")
 
     def _show_own(self, line: str) -> None:
@@ -80,18 +92,26 @@ class LiveOutput(io.TextIOBase):
             self._print(line)
 
     def _show_progress(self, progress: re.Match[str]) -> None:
-        if not self._is_live:
+        if not self._is_live or self.is_stopped:
             return
         steps = int(progress["steps"])
         done = (int(progress["epoch"]) - 1) * steps + int(progress["step"])
         share = done / (int(progress["epochs"]) * steps)
         bar = "█" * round(share * _BAR_WIDTH)
         text = f"[{progress['replica']}] {bar:░<{_BAR_WIDTH}} {share:4.0%} {progress['rest']}"
-        self._terminal.write(f"\r\x1b[2K{text[:110]}")
+        columns = shutil.get_terminal_size().columns  # a line that wraps could not be removed
+        self._terminal.write(f"\r\x1b[2K{text[: columns - 1]}")
         self._terminal.flush()
         self._has_live_line = True
 
     def _print(self, line: str) -> None:
-        self.end_live_line()
+        if self.is_stopped:
+            return
+        self._end_live_line()
         self._terminal.write(line + "\n")
         self._terminal.flush()
+
+    def _end_live_line(self) -> None:
+        if self._has_live_line:
+            self._terminal.write("\r\x1b[2K")
+            self._has_live_line = False

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,26 +21,28 @@ from typing import Any
 import psutil
 from kfp import local
 
+from components.errors import TOLD_PLAINLY
 from components.run_plan import RUN_ID_VARIABLE, plan_run
-from pipeline.live_output import LiveOutput
+from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.results import arrange_results, create_run_dir, find_local_results, point_latest
 from pipeline.speedup import speedup_pipeline
 from tfjob.owner import OWNER_VARIABLE
 
 USER_ERROR_EXIT_CODE = 2
+INTERRUPTED_EXIT_CODE = 130
 STEPS_PATIENCE_SECONDS = 15.0
 _STEPS_OF_A_RUN, _STEPS_OF_A_TRIAL = 4, 2
 _TYPES = {"String": str, "Integer": int, "Float": float}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program and returns its exit code: 0, 1 when a step failed, 2 for a refused parameter."""
+    """Runs the program and returns its exit code: 0; 1 a step failed, 2 a parameter was refused, 130 interrupted."""
     options = vars(build_parser().parse_args(arguments))
     runs_dir: Path = options.pop("runs_dir")
     try:
         plan_run("check", options)
         run_dir = create_run_dir(runs_dir).resolve()
-    except (ValueError, OSError) as error:
+    except (*TOLD_PLAINLY, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR_EXIT_CODE
     return run_here(options, run_dir)
@@ -85,28 +88,33 @@ def run_here(parameters: dict[str, Any], run_dir: Path) -> int:
     print(f"Run {run_dir.name}: results will be in {_shorten(run_dir)}/", flush=True)
     with (run_dir / "logs" / "pipeline.log").open("w", encoding="utf-8") as log:
         live = LiveOutput(sys.stdout, log, num_steps)
-        try:
-            with contextlib.redirect_stdout(live), warnings.catch_warnings(), _interrupted_by_sigterm():
-                warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-                speedup_pipeline(**parameters)
-        except KeyboardInterrupt:
-            live.end_live_line()
-            print(f"\nInterrupted: stopping {live.current_step} …", file=sys.stderr, flush=True)
-            stop_steps()
-            exit_code = 130
-        except RuntimeError:  # how the local runner reports a failed step, whose own message has been shown
-            exit_code = 1
-        else:
-            exit_code = 0
-    arrange_results(run_dir, *find_local_results(artifacts))
+        with _signals_stop(live):
+            has_succeeded = run_pipeline(parameters, live)
+            arrange_results(run_dir, *find_local_results(artifacts))
     shutil.rmtree(workspace, ignore_errors=True)
-    if exit_code:
+    if not has_succeeded:
         print(describe_partial_results(run_dir), file=sys.stderr)
-        return exit_code
+        return INTERRUPTED_EXIT_CODE if live.is_stopped else 1
     shutil.rmtree(artifacts)
     point_latest(run_dir)
     print(f"\nReport: {_shorten(run_dir / 'report.html')} (after {time.monotonic() - began:.0f} s)")
     return 0
+
+
+def run_pipeline(parameters: dict[str, Any], live: LiveOutput) -> bool:
+    """Runs the pipeline in the local runner and returns whether it succeeded.
+
+    Args:
+        parameters: The pipeline's parameters.
+        live: Gets everything that the steps print.
+    """
+    try:
+        with contextlib.redirect_stdout(live), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
+            speedup_pipeline(**parameters)
+    except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
+        return False
+    return True
 
 
 def stop_steps() -> None:
@@ -116,8 +124,11 @@ def stop_steps() -> None:
     for step in steps:
         with contextlib.suppress(psutil.NoSuchProcess):
             step.terminate()
-    _, still_running = psutil.wait_procs(steps, timeout=STEPS_PATIENCE_SECONDS)
-    for step in still_running:
+    patience_ends = time.monotonic() + STEPS_PATIENCE_SECONDS
+    # Watched, not waited for: their exit codes are the local runner's.
+    while any(map(_is_running, steps)) and time.monotonic() < patience_ends:
+        time.sleep(0.1)
+    for step in steps:
         with contextlib.suppress(psutil.NoSuchProcess):
             step.kill()
 
@@ -125,23 +136,43 @@ def stop_steps() -> None:
 def describe_partial_results(run_dir: Path) -> str:
     """Returns where a reader finds what a run left that did not come to its end."""
     finished = sorted(str(path.relative_to(run_dir / "models")) for path in run_dir.glob("models/*/trial-*"))
-    trials = f"{len(finished)} finished trial(s): {', '.join(finished)}." if finished else "No trial was finished."
+    models = f"{len(finished)} finished trial(s): {', '.join(finished)}, in {_shorten(run_dir / 'models')}"
     return (
-        f"{trials}\nPartial results: {_shorten(run_dir)}/models; the steps' logs: "
+        f"{models if finished else 'No trial was finished'}.\nThe steps' logs: "
         f"{_shorten(run_dir / 'logs' / 'pipeline.log')}; what was unfinished: {_shorten(run_dir / 'artifacts')}"
     )
 
 
 @contextlib.contextmanager
-def _interrupted_by_sigterm() -> Iterator[None]:
-    def interrupt(_signum: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+def _signals_stop(live: LiveOutput) -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into the end of the running step, and so of the run.
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    An exception would not do: the local runner meets it by running all trials that are left, in a thread of its own.
+    """
+    has_ended = threading.Event()
+
+    def stop_all() -> None:
+        live.stop()
+        print(f"\nInterrupted: stopping {live.current_step or 'the run'} …", file=sys.stderr, flush=True)
+        while not has_ended.wait(0.1):  # again and again: a step may have been about to start
+            stop_steps()
+
+    stopping = threading.Thread(target=stop_all)
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        if not live.is_stopped:  # a handler must not print: it may have interrupted a print
+            live.is_stopped = True
+            stopping.start()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        has_ended.set()
+        if live.is_stopped:
+            stopping.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _session_of(process: psutil.Process) -> int | None:
@@ -149,6 +180,13 @@ def _session_of(process: psutil.Process) -> int | None:
         return os.getsid(process.pid)
     except ProcessLookupError:
         return None
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _shorten(path: Path) -> Path:

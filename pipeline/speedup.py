@@ -28,7 +28,7 @@ def speedup_pipeline(
     dataset: str = "mnist",
     max_train_images: int = 0,
     model: str = "resnet8",
-    model_arguments: str = '{"stem_stride": 2}',
+    model_arguments: str = "{}",
     epochs: int = 3,
     global_batch_size: int = 128,
     learning_rate: float = 0.2,

@@ -7,6 +7,10 @@ class TFJobError(Exception):
     """The job did not succeed."""
 
 
+class SpecError(TFJobError, ValueError):
+    """A job that the operator could not run, or not as it was meant; told before it is submitted."""
+
+
 class JobFailed(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
     """A replica failed and was not restarted.
 
@@ -26,8 +30,7 @@ class JobFailed(TFJobError):  # noqa: N818 - named like the condition of the job
         self.exit_code = exit_code
         self.reason = reason
         self.last_lines = tuple(last_lines)
-        ended = "" if exit_code is None else f" exited with code {exit_code}"
-        super().__init__(f"Job {job_name} failed: {replica}{ended}: {reason}.{quote_lines(replica, last_lines)}")
+        super().__init__(f"Job {job_name} failed: {replica}: {reason}.{quote_lines(replica, last_lines)}")
 
 
 class JobDeadlineExceeded(TFJobError):  # noqa: N818 - named like the condition of the job that it reports

@@ -67,12 +67,12 @@ def choose_backend(environment: Mapping[str, str] = environ) -> Backend:
             "TFJobs on a cluster's training operator are not supported by this version, which runs replicas as "
             "processes of one machine. Run the comparison outside of a pod: make run."
         )
-    return processes_here()
+    return processes_here(environment)
 
 
-def processes_here() -> Backend:
+def processes_here(environment: Mapping[str, str] = environ) -> Backend:
     """Returns the backend that runs replicas as processes beside this one, wherever that is."""
-    return LocalBackend(owner=find_owner(environ))
+    return LocalBackend(owner=find_owner(environment))
 
 
 def render_event(event: Event) -> str:

@@ -35,6 +35,8 @@ from tfjob.tf_config import tf_config
 _QUOTED_LINES = 20
 _OWNER_CHECK_SECONDS = 0.5
 _KILL_SECONDS = 5.0
+# What the operator's users agreed on for "try again"; it would also be the code after SIGUSR1, which nobody sends.
+RETRYABLE_EXIT_CODE = 138
 _STOPPED_BY_US = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 
 
@@ -378,7 +380,9 @@ def _environment(replica: Replica, config: dict[str, Any] | None, parent: Mappin
 
 def _describe(exit_code: int) -> str:
     """Returns what an exit code means."""
+    if exit_code == RETRYABLE_EXIT_CODE:
+        return f"exit code {exit_code}, asking to be restarted"
     try:
-        return f"killed by {signal.Signals(exit_code - 128).name}"
+        return f"exit code {exit_code}, killed by {signal.Signals(exit_code - 128).name}"
     except ValueError:
         return f"exit code {exit_code}"

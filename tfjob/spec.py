@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from tfjob.errors import SpecError
+
 ReplicaType = Literal["Chief", "Worker", "PS"]
 RestartPolicy = Literal["Never", "OnFailure", "Always", "ExitCode"]
 CleanPodPolicy = Literal["None", "Running", "All"]
@@ -150,7 +152,7 @@ class TFJobSpec:
 
 def _require(is_met: bool, expectation: str, received: object) -> None:
     if not is_met:
-        raise ValueError(f"{expectation}. Received: {received!r}")
+        raise SpecError(f"{expectation}. Received: {received!r}")
 
 
 def _require_one_of(what: str, received: str, known: Collection[str]) -> None:

@@ -1,14 +1,16 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
-from tfjob.launch import choose_backend, run_job
+from tfjob.launch import choose_backend, processes_here, run_job
 from tfjob.local import LocalBackend
 from tfjob.manifest import build_manifest
 from tfjob.spec import TFJobSpec
@@ -55,11 +57,45 @@ def test_without_a_backend_the_job_runs_here(
     assert "[worker-0] hello" in capsys.readouterr().out.splitlines()
 
 
-def test_the_owner_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TFJOB_OWNER_PID", "1")
-    backend = choose_backend()
-    assert isinstance(backend, LocalBackend)
-    assert backend.owner is not None
+def test_a_job_may_restart_as_often_as_it_was_granted(make_spec: MakeSpec, tmp_path: Path) -> None:
+    backend = ScriptedBackend([StatusChanged("Restarting", "worker-0 ended")] * 3)
+    spec = make_spec("pass")
+    assert run_job(spec, log_dir=tmp_path, backend=backend, report=print, max_restarts=3) is RESULT
+
+
+def test_a_job_that_restarts_more_often_is_given_up_with_the_last_reason(make_spec: MakeSpec, tmp_path: Path) -> None:
+    restarts = [StatusChanged("Restarting", f"worker-{index} ended") for index in range(3)]
+    backend = ScriptedBackend([StatusChanged("Running", "2 replicas"), *restarts])
+    message = "Job mnist was given up after 2 restarts. The last: worker-2 ended"
+    lines: list[str] = []
+    with pytest.raises(JobRestartedTooOften, match=message):
+        run_job(make_spec("pass"), log_dir=tmp_path, backend=backend, report=lines.append, max_restarts=2)
+    assert lines[-1] == "Restarting: worker-2 ended"
+
+
+def test_a_job_that_is_given_up_here_leaves_no_replica(make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec("print(os.getpid()); sys.exit(200) if role == 'worker-1' else time.sleep(60)", workers=2)
+    lines: list[str] = []
+    with pytest.raises(JobRestartedTooOften):
+        run_job(replace(spec, restart_policy="ExitCode"), log_dir=tmp_path, report=lines.append, max_restarts=1)
+    pids = [int(line.partition("] ")[2]) for line in lines if line.startswith("[worker-")]
+    assert not any(map(psutil.pid_exists, pids))
+
+
+def test_the_owner_comes_from_the_environment() -> None:
+    for choose in (choose_backend, processes_here):
+        backend = choose({"TFJOB_OWNER_PID": "1"})
+        assert isinstance(backend, LocalBackend)
+        assert backend.owner is not None
+
+
+def test_in_a_pod_there_is_no_backend_for_a_distributed_training() -> None:
+    with pytest.raises(NoBackend, match="Run the comparison outside of a pod: make run"):
+        choose_backend({"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
+
+
+def test_in_a_pod_a_single_process_still_runs() -> None:
+    assert processes_here({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == LocalBackend()
 
 
 def test_importing_the_launcher_loads_neither_the_cluster_libraries_nor_tensorflow() -> None:

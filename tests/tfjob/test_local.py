@@ -190,7 +190,7 @@ if role == "worker-1":
     with pytest.raises(JobFailed) as caught:
         run_local(make_spec(program, workers=2, restart_policy=policy))
     assert str(caught.value).splitlines() == [
-        f"Job mnist failed: worker-1 exited with code {code}: {reason}, restart policy {policy}.",
+        f"Job mnist failed: worker-1: {reason}, restart policy {policy}.",
         "Last lines of worker-1:",
         *(f"  line {i}" for i in range(10, 30)),
     ]
@@ -200,7 +200,7 @@ if role == "worker-1":
 
 
 def test_a_parameter_server_that_fails_fails_the_job(make_spec: MakeSpec, run_local: LocalRun) -> None:
-    with pytest.raises(JobFailed, match="ps-0 exited with code 139: killed by SIGSEGV"):
+    with pytest.raises(JobFailed, match="ps-0: exit code 139, killed by SIGSEGV"):
         run_local(
             make_spec(
                 "if role == 'ps-0': os.kill(os.getpid(), signal.SIGSEGV)\ntime.sleep(60)", ps=1, restart_policy="Never"
@@ -209,7 +209,7 @@ def test_a_parameter_server_that_fails_fails_the_job(make_spec: MakeSpec, run_lo
 
 
 def test_a_program_that_does_not_exist_fails_the_job(make_spec: MakeSpec, run_local: LocalRun) -> None:
-    with pytest.raises(JobFailed, match=r"worker-0 exited with code 127[^$]*no-such-program"):
+    with pytest.raises(JobFailed, match=r"worker-0: exit code 127[^$]*no-such-program"):
         run_local(make_spec("", command=("no-such-program",), restart_policy="Never"))
 
 
@@ -244,7 +244,7 @@ def test_exit_code_137_is_restarted_under_exit_code(make_spec: MakeSpec, run_loc
 
 
 def test_the_backoff_limit_ends_the_restarts(make_spec: MakeSpec, run_local: LocalRun) -> None:
-    with pytest.raises(JobFailed, match=r"worker-0 exited with code 1: .* reached its back-off limit of 3"):
+    with pytest.raises(JobFailed, match=r"worker-0: exit code 1, .* reached its back-off limit of 3"):
         run_local(make_spec("print('try'); sys.exit(1)", backoff_limit=3))
     assert run_local.lines("worker-0") == ["try"] * 3
 

@@ -1,0 +1,67 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import dsl
+
+from components.compare import compare
+from tests.components.plan_factory import make_plan
+from tests.components.trial_folders import write_evaluations, write_trial
+
+TRIALS = [("single", 0), ("all-reduce-2w", 0)]
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> dict[str, Any]:
+    make_plan(strategies=["all_reduce"]).write(tmp_path / "run_info")
+    write_trial(tmp_path / "baseline" / "single", "single", 0)
+    write_trial(tmp_path / "distributed" / "all-reduce-2w", "all-reduce-2w", 0)
+    write_evaluations(tmp_path / "evaluations", TRIALS)
+    outputs = {
+        "report": dsl.HTML,
+        "summary": dsl.Markdown,
+        "metrics": dsl.Metrics,
+        "single_confusion": dsl.ClassificationMetrics,
+        "all_reduce_confusion": dsl.ClassificationMetrics,
+        "parameter_server_confusion": dsl.ClassificationMetrics,
+        "table": dsl.Dataset,
+        "trials": dsl.Dataset,
+    }
+    return {
+        "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
+        "baselines": [dsl.Model(uri=str(tmp_path / "baseline"))],
+        "distributed": [dsl.Model(uri=str(tmp_path / "distributed"))],
+        "evaluations": dsl.Dataset(uri=str(tmp_path / "evaluations")),
+        **{name: kind(uri=str(tmp_path / "out" / name)) for name, kind in outputs.items()},
+    }
+
+
+def test_the_step_writes_report_table_and_records_and_prints_the_answer(
+    tmp_path: Path, artifacts: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare.python_func(**artifacts)
+    records = [json.loads(line) for line in (tmp_path / "out" / "trials").read_text().splitlines()]
+    assert [(record["configuration"], record["trial"]) for record in records] == TRIALS
+    assert (tmp_path / "out" / "table").read_text().count("\n") == 1 + len(TRIALS)
+    for name in ("report", "summary"):
+        assert "all-reduce-2w" in (tmp_path / "out" / name).read_text()
+    assert "all-reduce-2w" in capsys.readouterr().out
+
+
+def test_the_dashboard_gets_a_few_metrics_and_a_matrix_for_each_trained_strategy(artifacts: dict[str, Any]) -> None:
+    compare.python_func(**artifacts)
+    assert artifacts["metrics"].metadata.keys() == {
+        "test_accuracy_single",
+        "speedup_all_reduce_2w",
+        "test_accuracy_all_reduce_2w",
+    }
+    rows = artifacts["all_reduce_confusion"].metadata["confusionMatrix"]["rows"]
+    assert rows == [{"row": [970, 30, 0]}, {"row": [0, 1000, 0]}, {"row": [0, 0, 1000]}]
+    assert artifacts["parameter_server_confusion"].metadata == {}
+
+
+def test_records_that_do_not_fit_end_the_step_with_one_message(tmp_path: Path, artifacts: dict[str, Any]) -> None:
+    write_evaluations(tmp_path / "evaluations", TRIALS[:1])
+    with pytest.raises(SystemExit, match=r"^error: .* lacks the evaluation of all-reduce-2w, trial 0"):
+        compare.python_func(**artifacts)

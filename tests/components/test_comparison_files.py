@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from comparison.compare import compare
+from comparison.records import RecordError
+from components.comparison_files import compare_trials, log_confusion, read_trials
+from tests.comparison.record_factory import make_parts, make_record, make_run, make_run_info
+from tests.components.plan_factory import make_plan
+from tests.components.trial_folders import write_evaluations, write_trial
+
+TRIALS = [("single", 0), ("all-reduce-2w", 0), ("single", 1), ("all-reduce-2w", 1)]
+
+
+def write_run(folder: Path) -> list[Path]:
+    for name, trial in TRIALS:
+        write_trial(folder / f"round-{trial}" / name, name, trial)
+    write_evaluations(folder / "evaluations", TRIALS)
+    make_plan(strategies=["all_reduce"]).write(folder / "run.json")
+    return [folder / "round-0", folder / "round-1"]
+
+
+class MatrixLog:
+    def __init__(self) -> None:
+        self.logged: list[tuple[list[str], list[list[int]]]] = []
+
+    def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
+        self.logged.append((categories, matrix))
+
+
+def test_a_trials_three_files_become_one_record(tmp_path: Path) -> None:
+    records = read_trials(write_run(tmp_path), tmp_path / "evaluations")
+    assert sorted(records, key=lambda record: (record.trial, record.strategy == "all_reduce")) == [
+        make_record(name, trial) for name, trial in TRIALS
+    ]
+
+
+def test_a_trial_without_an_evaluation_is_named(tmp_path: Path) -> None:
+    trained = write_run(tmp_path)
+    write_evaluations(tmp_path / "evaluations", TRIALS[:-1])
+    with pytest.raises(RecordError, match="lacks the evaluation of all-reduce-2w, trial 1"):
+        read_trials(trained, tmp_path / "evaluations")
+
+
+def test_an_evaluation_of_other_weights_is_refused(tmp_path: Path) -> None:
+    write_trial(tmp_path / "trained" / "single", "single", 0)
+    evaluation = make_parts()[2] | {"weights_sha256": "0" * 64}
+    (tmp_path / "evaluations").write_text(json.dumps(evaluation))
+    with pytest.raises(RecordError, match="must have the same weights_sha256"):
+        read_trials([tmp_path / "trained"], tmp_path / "evaluations")
+
+
+def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path) -> None:
+    trained = write_run(tmp_path)
+    outputs = {"report.html": "deep/report", "comparison.csv": "table", "trials.jsonl": "trials"}
+    compare_trials(
+        tmp_path / "run.json",
+        trained,
+        tmp_path / "evaluations",
+        {name: str(tmp_path / path) for name, path in outputs.items()},
+    )
+    assert (tmp_path / "deep" / "report").read_text().startswith("<!DOCTYPE html>")
+    assert (tmp_path / "table").read_text().startswith("configuration,strategy,")
+    assert len((tmp_path / "trials").read_text().splitlines()) == len(TRIALS)
+
+
+def test_each_strategy_gets_the_sum_of_its_confusion_matrices(tmp_path: Path) -> None:
+    comparison = compare(make_run(), make_run_info(), tmp_path)
+    logs = {"single": MatrixLog(), "all_reduce": MatrixLog(), "parameter_server": MatrixLog()}
+    log_confusion(comparison, logs)
+    assert logs["single"].logged == [(["0", "1", "2"], [[2000 - 56, 56, 0], [0, 2000, 0], [0, 0, 2000]])]
+    assert [len(log.logged) for log in logs.values()] == [1, 1, 1]
+
+
+def test_a_strategy_that_was_not_trained_logs_no_matrix(tmp_path: Path) -> None:
+    comparison = compare([make_record()], make_run_info(), tmp_path)
+    logs = {"single": MatrixLog(), "parameter_server": MatrixLog()}
+    log_confusion(comparison, logs)
+    assert [len(log.logged) for log in logs.values()] == [1, 0]

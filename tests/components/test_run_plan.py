@@ -1,0 +1,97 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comparison.records import RecordError
+from components.run_plan import RUN_ID_VARIABLE, RunPlan, name_run, plan_run
+from tests.components.plan_factory import PARAMETERS, make_plan
+
+
+def test_the_baseline_comes_first_then_each_strategy_with_each_number_of_workers() -> None:
+    plan = make_plan(workers=[2, 4])
+    assert plan.baseline.name == "single"
+    assert [configuration.name for configuration in plan.distributed] == [
+        "all-reduce-2w",
+        "all-reduce-4w",
+        "parameter-server-2w-1ps",
+        "parameter-server-4w-1ps",
+    ]
+
+
+def test_all_configurations_share_the_settings_that_are_not_about_distribution() -> None:
+    plan = make_plan()
+    assert {(c.training.epochs, c.training.global_batch_size, c.training.seed) for c in plan.configurations} == {
+        (2, 128, 7)
+    }
+
+
+def test_integers_that_kfp_turned_into_floats_are_integers_again() -> None:
+    plan = make_plan(workers=[2.0, 4.0])
+    assert [type(count) for count in plan.info.parameters["workers"]] == [int, int]
+    assert plan.distributed[1].name == "all-reduce-4w"
+
+
+def test_a_replica_gets_the_resources_that_the_parameters_name() -> None:
+    replica = make_plan(cpus_per_replica=0.5, memory_per_replica="512Mi", gpus_per_replica=1).replica(3)
+    assert (replica.count, replica.cpus, replica.memory, replica.gpus) == (3, 0.5, "512Mi", 1)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    plan = make_plan(scaling="weak", workers=[2, 4])
+    plan.write(tmp_path / "run.json")
+    assert RunPlan.read(tmp_path / "run.json") == plan
+    assert plan.trials == 2
+
+
+def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"schema_version": 2}')
+    with pytest.raises(RecordError, match=r"must have schema_version 1\. Received: 2"):
+        RunPlan.read(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "cifar"}, "Unknown data set 'cifar'. Known: mnist, fashion_mnist"),
+        ({"max_train_images": -5}, "max_train_images must be at least 0. Received: -5"),
+        ({"model": "resnet9"}, "resnet9"),
+        ({"model_arguments": "width=4"}, r"model_arguments must be JSON .*\. Received: width=4"),
+        ({"model_arguments": "[4]"}, r"model_arguments must be a JSON object. Received: \[4\]"),
+        ({"epochs": 0}, "epochs must be at least 1. Received: 0"),
+        ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be a finite number above 0. Received: 0.0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number above 0. Received: nan"),
+        ({"target_accuracy": 98.0}, "target_accuracy must be between 0 and 1. Received: 98.0"),
+        ({"scaling": "both"}, "scaling must be strong or weak. Received: both"),
+        ({"strategies": ["ring"]}, r"strategies must be some of all_reduce, parameter_server. Received: \['ring'\]"),
+        ({"strategies": ["single"]}, r"strategies must be some of .* Received: \['single'\]"),
+        ({"strategies": []}, r"strategies must be some of .* Received: \[\]"),
+        ({"strategies": ["all_reduce"] * 2}, "strategies must differ from each other. Received"),
+        ({"workers": []}, r"workers must be numbers of workers, at least 1 each. Received: \[\]"),
+        ({"workers": [0]}, r"at least 1 each. Received: \[0\]"),
+        ({"workers": [2, -1]}, r"at least 1 each. Received: \[2, -1\]"),
+        ({"workers": [2.5]}, "workers must be whole numbers. Received: 2.5"),
+        ({"workers": [2, 2.0]}, r"workers must differ from each other. Received: \[2, 2\]"),
+        ({"workers": [3]}, "global_batch_size must be divisible by the number of workers. Received: 128 and 3"),
+        ({"num_ps": 0}, "num_ps must be at least 1 for the strategy parameter_server. Received: 0"),
+        ({"trials": 0}, "trials must be at least 1. Received: 0"),
+        ({"seed": -1}, r"seed must be at least 0 and below 2\*\*32. Received: -1"),
+        ({"cpus_per_replica": 0.0}, "cpus must be positive. Received: 0.0"),
+        ({"memory_per_replica": "2 GB"}, "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),
+        ({"gpus_per_replica": -1}, "gpus must not be negative. Received: -1"),
+        ({"deadline_minutes": 0}, "deadline_minutes must be at least 1. Received: 0"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_refused_with_what_came(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan_run("run-1", PARAMETERS | changes)
+
+
+def test_the_run_is_named_by_the_environment_or_else_by_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_ID_VARIABLE, "20260102-030405")
+    assert name_run("job-1") == "20260102-030405"
+    monkeypatch.setenv(RUN_ID_VARIABLE, "")
+    assert name_run("job-1") == "job-1"
+    monkeypatch.delenv(RUN_ID_VARIABLE)
+    assert name_run("job-1") == "job-1"

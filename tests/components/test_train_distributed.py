@@ -1,0 +1,41 @@
+import json
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.train_distributed import train_distributed
+from tests.components.plan_factory import make_plan
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
+    for folder in ("prepared", "workspace"):
+        (tmp_path / folder).mkdir()
+    make_plan().write(tmp_path / "run_info")
+    return {
+        "trial": 0,
+        "workspace_path": str(tmp_path / "workspace"),
+        "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
+        "prepared": dsl.Dataset(uri=str(tmp_path / "prepared")),
+    }
+
+
+def test_the_step_trains_every_distributed_configuration(tmp_path: Path, inputs: dict[str, object]) -> None:
+    trained = dsl.Model(uri=str(tmp_path / "trained"))
+    train_distributed.python_func(**inputs, trained=trained)
+    launches = [json.loads(path.read_text()) for path in sorted((tmp_path / "trained").glob("*/launch.json"))]
+    assert {launch["configuration"]: [replica["name"] for replica in launch["replicas"]] for launch in launches} == {
+        "all-reduce-2w": ["worker-0", "worker-1"],
+        "parameter-server-2w-1ps": ["chief-0", "worker-0", "worker-1", "ps-0"],
+    }
+    assert trained.metadata.keys() == {"all-reduce-2w", "parameter-server-2w-1ps"}
+
+
+def test_in_a_pod_the_step_ends_before_it_trains(
+    tmp_path: Path, inputs: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(SystemExit, match=r"^error: TFJobs on a cluster's training operator are not supported"):
+        train_distributed.python_func(**inputs, trained=dsl.Model(uri=str(tmp_path / "trained")))
+    assert not (tmp_path / "trained").exists()

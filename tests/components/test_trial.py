@@ -1,0 +1,215 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.run_plan import RunPlan
+from components.trial import build_spec, describe_model, list_trials, print_readable, run_trial, stage_dataset
+from tests.components.fake_backend import FakeBackend, make_training, read_option
+from tests.components.plan_factory import make_plan
+
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas.md"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "prepared"
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    return folder
+
+
+def run(
+    plan: RunPlan, dataset: Path, tmp_path: Path, *, index: int = 0, trial: int = 0, backend: FakeBackend | None = None
+) -> FakeBackend:
+    backend = backend or FakeBackend()
+    workspace = tmp_path / "workspace"
+    workspace.mkdir(exist_ok=True)
+    configuration = plan.configurations[index]
+    run_trial(plan, configuration, trial, dataset, workspace, tmp_path / "out" / configuration.name, backend)
+    return backend
+
+
+def count_replicas(manifest: Any) -> dict[str, int]:
+    return {name: replica["replicas"] for name, replica in manifest["spec"]["tfReplicaSpecs"].items()}
+
+
+def get_command(manifest: Any) -> list[str]:
+    commands = [
+        replica["template"]["spec"]["containers"][0]["command"]
+        for replica in manifest["spec"]["tfReplicaSpecs"].values()
+    ]
+    assert commands == [commands[0]] * len(commands)
+    command: list[str] = commands[0]
+    return command
+
+
+def test_a_trial_leaves_model_records_and_logs(dataset: Path, tmp_path: Path) -> None:
+    run(make_plan(), dataset, tmp_path, index=1)
+    folder = tmp_path / "out" / "all-reduce-2w"
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == [
+        "launch.json",
+        "logs/worker-0.log",
+        "logs/worker-1.log",
+        "model.keras",
+        "training.json",
+    ]
+
+
+def test_launch_json_has_the_keys_that_the_schema_names(dataset: Path, tmp_path: Path) -> None:
+    run(make_plan(), dataset, tmp_path, trial=1)
+    launch = json.loads((tmp_path / "out" / "single" / "launch.json").read_text())
+    section = SCHEMAS.read_text().partition("## `launch.json`")[2]
+    documented = json.loads(section.partition("```json")[2].partition("```")[0])
+    assert launch.keys() == documented.keys()
+    assert launch["replicas"][0].keys() == documented["replicas"][0].keys()
+    assert (launch["configuration"], launch["trial"], launch["run_id"]) == ("single", 1, "run-1")
+    assert (launch["image"], launch["cpus_per_replica"]) == ("registry.example/speedup:1", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("index", "replicas", "success_policy"),
+    [
+        (0, {"Worker": 1}, ""),
+        (1, {"Worker": 2}, "AllWorkers"),
+        (2, {"Chief": 1, "PS": 1, "Worker": 2}, ""),
+    ],
+)
+def test_each_strategy_has_its_replicas_and_policies(
+    dataset: Path, tmp_path: Path, index: int, replicas: dict[str, int], success_policy: str
+) -> None:
+    (manifest,) = run(make_plan(), dataset, tmp_path, index=index).manifests
+    assert count_replicas(manifest) == replicas
+    assert manifest["spec"]["successPolicy"] == success_policy
+    assert manifest["spec"]["runPolicy"]["activeDeadlineSeconds"] == 3600
+    assert {replica["restartPolicy"] for replica in manifest["spec"]["tfReplicaSpecs"].values()} == {"ExitCode"}
+
+
+def test_every_replica_may_use_the_same_whatever_the_strategy(dataset: Path, tmp_path: Path) -> None:
+    backend = FakeBackend()
+    plan = make_plan(cpus_per_replica=2.0)
+    for index in range(3):
+        run(plan, dataset, tmp_path, index=index, backend=backend)
+    containers = [
+        replica["template"]["spec"]["containers"][0]
+        for manifest in backend.manifests
+        for replica in manifest["spec"]["tfReplicaSpecs"].values()
+    ]
+    assert [container["resources"]["limits"] for container in containers] == [{"cpu": "2", "memory": "2Gi"}] * 5
+
+
+def test_a_trial_is_the_training_program_with_its_own_seed(dataset: Path, tmp_path: Path) -> None:
+    (manifest,) = run(make_plan(), dataset, tmp_path, index=1, trial=1).manifests
+    command = get_command(manifest)
+    assert command[:3] == ["python", "-m", "model.train"]
+    assert read_option(command, "--seed") == "8"
+    assert read_option(command, "--data-dir") == str(tmp_path / "workspace" / "dataset")
+    assert read_option(command, "--output-dir") == str(tmp_path / "workspace" / "all-reduce-2w-t1")
+
+
+def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
+    def name(run_id: str, index: int, trial: int) -> str:
+        plan = make_plan(run_id)
+        return build_spec(plan, plan.configurations[index], trial, Path("data"), Path("out")).name
+
+    names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in range(2)}
+    assert len(names) == 2 * 3 * 2
+    assert name("a", 1, 0) == name("a", 1, 0)
+
+
+def test_a_large_jobs_name_is_short_enough_for_the_operator() -> None:
+    plan = make_plan(run_id="a-very-long-run-identifier" * 5, workers=[128], num_ps=16, global_batch_size=1024)
+    spec = build_spec(plan, plan.distributed[1], 99, Path("data"), Path("out"))
+    assert spec.name.startswith("parameter-server-128w-16ps-t99-")
+    assert len(spec.name) <= 50
+
+
+def test_the_data_are_staged_once_and_only_when_whole(dataset: Path, tmp_path: Path) -> None:
+    workspace = tmp_path / "workspace"
+    (workspace / "dataset.partial").mkdir(parents=True)
+    (workspace / "dataset.partial" / "broken").touch()
+    assert stage_dataset(dataset, workspace) == workspace / "dataset"
+    (dataset / "manifest.json").write_text('{"later": true}')
+    stage_dataset(dataset, workspace)
+    assert [path.name for path in workspace.iterdir()] == ["dataset"]
+    assert {path.name: path.read_text() for path in (workspace / "dataset").iterdir()} == {"manifest.json": "{}"}
+
+
+def test_a_trial_prints_which_one_it_is_and_what_the_program_says(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(make_plan(), dataset, tmp_path, trial=1, backend=FakeBackend(["epoch 1/2 done", "I0000 00:00:1 a.cc:1] hm"]))
+    assert capsys.readouterr().out.splitlines() == ["== single, trial 2 of 2", "[worker-0] epoch 1/2 done"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[worker-0] WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+        "[worker-0] I0000 00:00:1795457185.409632   28913 port.cc:153] oneDNN custom operations are on.",
+        "[worker-0] E0000 00:00:1795457250.095109   29283 cuda_platform.cc:52] failed call to cuInit: INTERNAL",
+        "[ps-0] W1123 18:00:53.000000 12 context.cc:1] deprecated",
+        "[worker-0] ",
+    ],
+)
+def test_the_runtimes_talk_about_itself_is_hidden(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_readable(line)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[worker-0] epoch 1/1 done: loss 1.435, validation accuracy 84.20% after 1.4 s of training",
+        "[worker-0] error: the loss is not finite",
+        "[worker-0] Error in step 3",
+        "[worker-0] WARNING: this matters",
+        "Restarting: worker-0 ended (killed by SIGUSR1); restart 1 in 0 s",
+    ],
+)
+def test_the_programs_own_lines_are_shown(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_readable(line)
+    assert capsys.readouterr().out == line + "\n"
+
+
+def test_trials_are_found_below_several_folders_and_unfinished_ones_are_not(tmp_path: Path) -> None:
+    for name in ("b/all-reduce-2w", "b/all-reduce-4w", "a/single"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "launch.json").touch()
+    (tmp_path / "a" / "unfinished" / "logs").mkdir(parents=True)
+    found = list_trials([tmp_path / "a", tmp_path / "b", tmp_path / "missing"])
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a/single", "b/all-reduce-2w", "b/all-reduce-4w"]
+
+
+def test_a_models_metadata_are_a_few_figures_of_its_training(tmp_path: Path) -> None:
+    training = make_training()
+    (tmp_path / "training.json").write_text(json.dumps(training))
+    assert describe_model(tmp_path) == {
+        "framework": "keras",
+        "model": "resnet8",
+        "num_parameters": 77754,
+        "epochs": 2,
+        "train_seconds": 60.0,
+        "images_per_second": training["images_per_second"],
+        "validation_accuracy": 0.99,
+    }
+
+
+def test_no_replica_is_restarted_for_ever(dataset: Path, tmp_path: Path) -> None:
+    from tfjob.backend import JobResult, StatusChanged  # noqa: PLC0415
+    from tfjob.errors import JobRestartedTooOften  # noqa: PLC0415
+
+    class RestartingBackend(FakeBackend):
+        restarts = 0
+
+        def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
+            while True:
+                on_event(StatusChanged("Restarting", "worker-1 ended"))
+                self.restarts += 1
+
+    backend = RestartingBackend()
+    with pytest.raises(JobRestartedTooOften, match=re.escape("given up after 6 restarts")):
+        run(make_plan(), dataset, tmp_path, index=1, backend=backend)
+    assert backend.restarts == 6

@@ -1,0 +1,20 @@
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.comparison.record_factory import make_parts
+
+
+def write_trial(folder: Path, configuration: str, trial: int) -> None:
+    """Writes what a trial leaves behind."""
+    training, launch, _ = make_parts(configuration, trial)
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs" / "worker-0.log").write_text("trained\n")
+    (folder / "training.json").write_text(json.dumps(training))
+    (folder / "launch.json").write_text(json.dumps(launch))
+    (folder / "model.keras").write_text("weights")
+
+
+def write_evaluations(path: Path, trials: Iterable[tuple[str, int]]) -> None:
+    """Writes the evaluations of trials."""
+    path.write_text("\n".join(json.dumps(make_parts(name, trial)[2]) for name, trial in trials))

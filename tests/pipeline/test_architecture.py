@@ -1,0 +1,84 @@
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
+LIBRARIES = ("tfjob", "model", "comparison")
+PACKAGES = ("pipeline", "components", *LIBRARIES)
+MAY_IMPORT = {
+    "pipeline": {"pipeline", "components", *LIBRARIES},
+    "components": {"components", *LIBRARIES},
+    **{library: {library} for library in LIBRARIES},
+}
+ONLY_IN = {
+    "tensorflow": {"model"},
+    "keras": {"model"},
+    "kubernetes": {"tfjob"},
+    "kubeflow": {"tfjob"},
+    "kfp": {"pipeline", "components"},
+}
+
+
+def find_modules() -> dict[str, Path]:
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in paths}
+
+
+MODULES = find_modules()
+
+
+def list_imports(path: Path) -> set[str]:
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: imports are absolute"
+            imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return imported
+
+
+def list_packages(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in list_imports(path)}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_in_the_direction_of_the_design(name: str) -> None:
+    ours = list_packages(MODULES[name]) & set(PACKAGES)
+    assert ours <= MAY_IMPORT[name.partition(".")[0]]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_library_is_imported_where_it_belongs(name: str) -> None:
+    misplaced = [
+        library
+        for library in list_packages(MODULES[name]) & ONLY_IN.keys()
+        if name.partition(".")[0] not in ONLY_IN[library]
+    ]
+    assert misplaced == []
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("components.", "pipeline."))])
+def test_kfp_finds_annotations_and_no_strings(name: str) -> None:
+    assert "__future__.annotations" not in list_imports(MODULES[name])
+
+
+def test_every_module_is_a_program_or_used_by_one() -> None:
+    reached: set[str] = set()
+    waiting = [name for name, path in MODULES.items() if 'if __name__ == "__main__":' in path.read_text()]
+    while waiting:
+        name = waiting.pop()
+        if name in MODULES and name not in reached:
+            reached.add(name)
+            waiting += list_imports(MODULES[name])
+    assert {name for name in MODULES if not name.endswith("__init__")} - reached == set()
+
+
+@pytest.mark.parametrize("path", [*MODULES.values(), GOLDEN], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_machines_own_path_is_written_down(path: Path) -> None:
+    assert re.findall(r"(?<![\w.])/(?:work|root|home|Users)/\S*", path.read_text()) == []
+    assert sys.prefix not in path.read_text()

@@ -1,0 +1,116 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.image import DEFAULT_IMAGE
+from components.run_plan import plan_run
+from pipeline.compile import compile_pipeline, main
+from pipeline.speedup import speedup_pipeline
+
+# Renew it with: python -m pipeline.compile --output tests/pipeline/golden/pipeline.yaml
+GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
+STEPS = {"plan-comparison", "prepare-data", "train-single-node", "train-distributed", "evaluate", "compare"}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("compiled") / "build" / "pipeline.yaml"
+    compile_pipeline(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def documents(compiled: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(compiled.read_text()))
+
+
+@pytest.fixture(scope="module")
+def spec(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    return documents[0]
+
+
+@pytest.fixture(scope="module")
+def tasks(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Every task of the graph and of its loop, by name."""
+    graphs = [spec["root"]["dag"], *(c["dag"] for c in spec["components"].values() if "dag" in c)]
+    return {name: task for graph in graphs for name, task in graph["tasks"].items()}
+
+
+def test_the_compiled_pipeline_is_the_golden_one(compiled: Path) -> None:
+    assert compiled.read_text() == GOLDEN.read_text()
+
+
+def test_the_program_writes_the_file_and_says_what_it_is_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--output", str(tmp_path / "deep" / "pipeline.yaml")]) == 0
+    assert (tmp_path / "deep" / "pipeline.yaml").read_text() == GOLDEN.read_text()
+    assert "upload it in the dashboard" in capsys.readouterr().out
+
+
+def test_the_graph_has_the_six_steps_and_one_loop(tasks: dict[str, dict[str, Any]]) -> None:
+    assert tasks.keys() == STEPS | {"for-loop-1"}
+
+
+def test_no_step_installs_packages_when_it_runs(compiled: Path) -> None:
+    assert "pip install" not in compiled.read_text()
+
+
+def test_no_step_but_the_data_preparation_is_answered_from_a_cache(tasks: dict[str, dict[str, Any]]) -> None:
+    cached = {name for name in STEPS if tasks[name]["cachingOptions"].get("enableCache")}
+    assert cached == {"prepare-data"}
+
+
+def test_every_steps_image_is_the_pipelines_parameter(spec: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> None:
+    images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
+    assert images == {"{{$.inputs.parameters['pipelinechannel--image']}}"}
+    sources = [tasks[name]["inputs"]["parameters"]["pipelinechannel--image"] for name in sorted(STEPS)]
+    in_loop, outside = {"componentInputParameter": "pipelinechannel--image"}, {"componentInputParameter": "image"}
+    assert sources == [outside, outside, outside, outside, in_loop, in_loop]
+    assert spec["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == DEFAULT_IMAGE
+
+
+def test_trials_run_one_after_another(tasks: dict[str, dict[str, Any]]) -> None:
+    assert tasks["for-loop-1"]["iteratorPolicy"] == {"parallelismLimit": 1}
+    assert tasks["train-distributed"]["dependentTasks"] == ["train-single-node"]
+
+
+def test_nothing_is_fetched_before_the_parameters_are_checked(tasks: dict[str, dict[str, Any]]) -> None:
+    assert tasks["prepare-data"]["dependentTasks"] == ["plan-comparison"]
+
+
+def test_the_workspace_can_be_mounted_by_all_replicas(documents: list[dict[str, Any]]) -> None:
+    workspace = documents[1]["platforms"]["kubernetes"]["pipelineConfig"]["workspace"]
+    assert workspace["size"] == "2Gi"
+    assert workspace["kubernetes"]["pvcSpecPatch"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_every_parameter_and_every_step_is_described(spec: dict[str, Any]) -> None:
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    assert [name for name, parameter in parameters.items() if not parameter.get("description")] == []
+    steps = {name: component for name, component in spec["components"].items() if "executorLabel" in component}
+    outputs = [
+        (name, output)
+        for name, component in steps.items()
+        for output, definition in component["outputDefinitions"].get("artifacts", {}).items()
+        if not definition.get("description")
+    ]
+    assert outputs == []
+
+
+def test_every_parameters_default_works() -> None:
+    defaults = {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
+    assert [configuration.name for configuration in plan_run("run-1", defaults).configurations] == [
+        "single",
+        "all-reduce-2w",
+        "parameter-server-2w-1ps",
+    ]
+
+
+def test_compiling_needs_neither_tensorflow_nor_a_clusters_libraries() -> None:
+    code = "import sys, pipeline.compile; print(sorted({'tensorflow', 'keras', 'kubeflow'} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.results import arrange_results, create_run_dir, find_local_results, point_latest
+from pipeline.run import describe_partial_results
+from tests.components.trial_folders import write_trial
+
+
+def write_artifacts(root: Path, *, is_complete: bool = True) -> Path:
+    run = root / "tfjob-speedup-2026"
+    files = ["plan-comparison/run_info"]
+    if is_complete:
+        files += ["compare/report", "compare/summary", "compare/table", "compare/trials"]
+    for name in files:
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    for trial in range(2 if is_complete else 1):
+        iteration = run / f"for-loop-1-iteration-{trial}"
+        write_trial(iteration / "train-single-node" / "trained" / "single", "single", trial)
+        write_trial(iteration / "train-distributed" / "trained" / "all-reduce-2w", "all-reduce-2w", trial)
+    return run
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    folders = [create_run_dir(tmp_path / "runs") for _ in range(3)]
+    assert len({folder.name for folder in folders}) == 3
+    assert all(folder.is_dir() and not any(folder.iterdir()) for folder in folders)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        create_run_dir(tmp_path / "file")
+
+
+def test_results_are_found_and_arranged_for_a_reader(tmp_path: Path) -> None:
+    write_artifacts(tmp_path / "artifacts")
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    arrange_results(run_dir, *find_local_results(tmp_path / "artifacts"))
+    models = [
+        f"models/{name}/trial-{trial}/{file}"
+        for name in ("all-reduce-2w", "single")
+        for trial in range(2)
+        for file in ("launch.json", "model.keras", "training.json")
+    ]
+    logs = [f"logs/{name}/trial-{trial}/worker-0.log" for name in ("all-reduce-2w", "single") for trial in range(2)]
+    files = ["comparison.csv", "comparison.md", "report.html", "run.json", "trials.jsonl"]
+    assert list_files(run_dir) == sorted([*files, *logs, *models])
+    assert (run_dir / "report.html").read_text() == "compare/report"
+    assert (run_dir / "comparison.md").read_text() == "compare/summary"
+
+
+def test_what_a_run_finished_before_it_ended_early_is_arranged_too(tmp_path: Path) -> None:
+    run = write_artifacts(tmp_path / "artifacts", is_complete=False)
+    unfinished = run / "for-loop-1-iteration-0" / "train-distributed" / "trained" / "all-reduce-4w" / "logs"
+    unfinished.mkdir(parents=True)
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    arrange_results(run_dir, *find_local_results(tmp_path / "artifacts"))
+    assert sorted(path.name for path in run_dir.iterdir()) == ["logs", "models", "run.json"]
+    assert sorted(str(path.relative_to(run_dir)) for path in run_dir.glob("models/*/*")) == [
+        "models/all-reduce-2w/trial-0",
+        "models/single/trial-0",
+    ]
+    assert unfinished.is_dir()
+
+
+def test_a_run_that_ended_early_says_what_it_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert describe_partial_results(tmp_path / "runs" / "1").startswith(
+        "No trial was finished.\nThe steps' logs: runs/1"
+    )
+    for place in ("single/trial-0", "all-reduce-2w/trial-0"):
+        (tmp_path / "runs" / "1" / "models" / place).mkdir(parents=True)
+    assert describe_partial_results(tmp_path / "runs" / "1").splitlines() == [
+        "2 finished trial(s): all-reduce-2w/trial-0, single/trial-0, in runs/1/models.",
+        "The steps' logs: runs/1/logs/pipeline.log; what was unfinished: runs/1/artifacts",
+    ]
+
+
+def test_latest_points_at_the_newest_run_wherever_the_folder_is_moved(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        point_latest(tmp_path / "runs" / name)
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    assert (tmp_path / "moved" / "latest").resolve() == tmp_path / "moved" / "2"
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["1", "2", "latest"]

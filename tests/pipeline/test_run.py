@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.run import build_parser, main
+from pipeline.speedup import speedup_pipeline
+
+
+def test_the_help_describes_every_parameter_of_the_pipeline() -> None:
+    parser = build_parser()
+    described = {action.dest: action.help or "" for action in parser._actions}
+    for name, parameter in speedup_pipeline.component_spec.inputs.items():
+        assert described[name].startswith(parameter.description)
+        assert f"--{name.replace('_', '-')} " in parser.format_help()
+
+
+def test_without_options_the_run_has_the_pipelines_defaults() -> None:
+    options = vars(build_parser().parse_args([]))
+    assert options.pop("runs_dir") == Path("runs")
+    assert options == {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
+
+
+def test_options_have_the_types_of_their_parameters() -> None:
+    options = build_parser().parse_args(
+        ["--workers", "1", "2", "--strategies", "all_reduce", "--epochs", "1", "--cpus-per-replica", "2"]
+    )
+    assert (options.workers, options.strategies) == ([1, 2], ["all_reduce"])
+    assert (options.epochs, options.cpus_per_replica, type(options.cpus_per_replica)) == (1, 2.0, float)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--workers", "3"], "global_batch_size must be divisible by the number of workers. Received: 128 and 3."),
+        (["--dataset", "cifar"], "Unknown data set 'cifar'."),
+        (["--strategies", "ring"], "strategies must be some of all_reduce, parameter_server. Received: ['ring']."),
+        (["--trials", "0"], "trials must be at least 1. Received: 0."),
+        (["--memory-per-replica", "2 GB"], "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),
+        (["--max-train-images", "-1"], "max_train_images must be at least 0. Received: -1."),
+    ],
+)
+def test_a_refused_parameter_is_one_line_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["--runs-dir", str(tmp_path / "runs"), *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {message}")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_of_runs_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["--runs-dir", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--worker", "two"])
+    assert ended.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,192 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from comparison.records import TrialRecord, read_records
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+# A network of 5,142 parameters on 2,200 images: an epoch takes a fraction of a second.
+OPTIONS = (
+    "--max-train-images=2400",
+    "--trials=1",
+    "--global-batch-size=64",
+    '--model-arguments={"width": 4, "stem_stride": 4}',
+)
+CONFIGURATIONS = ("single", "all-reduce-2w", "parameter-server-2w-1ps")
+PATIENCE_SECONDS = 120.0
+NOTHING_LEFT_SECONDS = 15.0
+
+
+@contextmanager
+def start(runs_dir: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "pipeline.run", f"--runs-dir={runs_dir}", *OPTIONS, *options]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            for left in list_processes(runs_dir):
+                left.kill()
+
+
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    shown = []
+    for line in process.stdout:
+        shown.append(line)
+        if text in line:
+            return
+    pytest.fail(f"The run ended without {text!r}: {''.join(shown)}")
+
+
+def list_processes(runs_dir: Path) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if str(runs_dir) in " ".join(process.info["cmdline"] or [])
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+        and process.pid != os.getpid()
+    ]
+
+
+def wait_until_nothing_is_left(runs_dir: Path) -> list[psutil.Process]:
+    patience_ends = time.monotonic() + NOTHING_LEFT_SECONDS
+    while (left := list_processes(runs_dir)) and time.monotonic() < patience_ends:
+        time.sleep(0.1)
+    return left
+
+
+def find_run_dir(runs_dir: Path) -> Path:
+    (run_dir,) = (path for path in runs_dir.iterdir() if not path.is_symlink())
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "runs"
+    with start(folder, "--epochs=1") as process:
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, output + errors
+    assert output.splitlines()[-1].startswith(f"Report: {find_run_dir(folder)}/report.html (after ")
+    assert errors == ""
+    return folder
+
+
+@pytest.fixture(scope="module")
+def records(runs_dir: Path) -> dict[str, TrialRecord]:
+    return {record.configuration: record for record in read_records(runs_dir / "latest" / "trials.jsonl")}
+
+
+def test_a_run_leaves_every_file_that_it_promises_and_nothing_else(runs_dir: Path) -> None:
+    run_dir = find_run_dir(runs_dir)
+    assert sorted(path.name for path in run_dir.iterdir()) == [
+        "comparison.csv",
+        "comparison.md",
+        "logs",
+        "models",
+        "report.html",
+        "run.json",
+        "trials.jsonl",
+    ]
+    for name in CONFIGURATIONS:
+        assert (run_dir / "models" / name / "trial-0" / "model.keras").stat().st_size > 0
+    assert sorted(str(path.relative_to(run_dir / "logs")) for path in run_dir.rglob("*.log")) == [
+        "all-reduce-2w/trial-0/worker-0.log",
+        "all-reduce-2w/trial-0/worker-1.log",
+        "parameter-server-2w-1ps/trial-0/chief-0.log",
+        "parameter-server-2w-1ps/trial-0/ps-0.log",
+        "parameter-server-2w-1ps/trial-0/worker-0.log",
+        "parameter-server-2w-1ps/trial-0/worker-1.log",
+        "pipeline.log",
+        "single/trial-0/worker-0.log",
+    ]
+
+
+def test_latest_is_the_run(runs_dir: Path) -> None:
+    assert (runs_dir / "latest").resolve() == find_run_dir(runs_dir)
+
+
+def test_there_is_a_record_for_each_trial(runs_dir: Path, records: dict[str, TrialRecord]) -> None:
+    assert tuple(records) == CONFIGURATIONS
+    assert {record.run_id for record in records.values()} == {find_run_dir(runs_dir).name}
+    assert {record.restarts for record in records.values()} == {0}
+    assert len({record.initial_weights_sha256 for record in records.values()}) == 1
+
+
+def test_all_reduce_learns_what_a_single_node_learns(records: dict[str, TrialRecord]) -> None:
+    single, distributed = records["single"], records["all-reduce-2w"]
+    assert distributed.curve[-1].train_loss == pytest.approx(single.curve[-1].train_loss, rel=1e-3)
+    assert distributed.test_accuracy == pytest.approx(single.test_accuracy, abs=0.01)
+
+
+def test_the_table_can_be_rebuilt_from_the_records(runs_dir: Path) -> None:
+    run_dir = find_run_dir(runs_dir)
+    names = ("comparison.csv", "comparison.md", "report.html")
+    before = [(run_dir / name).read_text() for name in names]
+    subprocess.run([sys.executable, "-m", "comparison", str(runs_dir / "latest")], cwd=ROOT, check=True, timeout=60)
+    assert [(run_dir / name).read_text() for name in names] == before
+
+
+def interrupt_as_a_terminal_does(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def interrupt_as_kill_does(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+
+
+@pytest.mark.parametrize(
+    ("line", "interrupt"),
+    [("epoch 1/10 done", interrupt_as_a_terminal_does), ("Running: 2 replica(s)", interrupt_as_kill_does)],
+)
+def test_an_interrupted_run_stops_everything_and_keeps_what_is_finished(
+    tmp_path: Path, line: str, interrupt: Callable[[subprocess.Popen[str]], None]
+) -> None:
+    with start(tmp_path, "--epochs=10", "--strategies=all_reduce") as process:
+        wait_for_line(process, "▶ 4/6 train-distributed")
+        wait_for_line(process, line)
+        interrupt(process)
+        output, errors = process.communicate(timeout=30)
+        left = wait_until_nothing_is_left(tmp_path)
+    run_dir = find_run_dir(tmp_path)
+    assert (process.returncode, left) == (130, [])
+    assert errors.splitlines() == [
+        "",
+        "Interrupted: stopping train-distributed …",
+        f"1 finished trial(s): single/trial-0, in {run_dir}/models.",
+        f"The steps' logs: {run_dir}/logs/pipeline.log; what was unfinished: {run_dir}/artifacts",
+    ]
+    assert "Traceback" not in output
+    assert (run_dir / "models" / "single" / "trial-0" / "model.keras").exists()
+    assert not (run_dir / "workspace").exists()
+
+
+def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    with start(tmp_path, "--epochs=1", "--strategies=all_reduce") as process:
+        wait_for_line(process, "Running: 2 replica(s)")
+        assert len(list_processes(tmp_path)) >= 4  # the run, the step and two replicas
+        process.kill()
+        assert wait_until_nothing_is_left(tmp_path) == []
+
+
+def test_a_step_that_fails_ends_the_run_before_the_trials_that_are_left(tmp_path: Path) -> None:
+    with start(tmp_path, "--model=json:dumps", "--trials=2") as process:
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert output.splitlines()[-1] == "✗ train-single-node failed"
+    assert output.count("▶") == 3
+    assert "error: Model 'json:dumps' could not be built" in output
+    assert errors.startswith("No trial was finished.\n")
