@@ -20,13 +20,25 @@ class Phase(NamedTuple):
 
 PHASES = (
     Phase("queue_seconds", "queue", "from submitting the job until its replicas run (a cluster's queue, image pull)"),
-    Phase("startup_seconds", "start-up", "from starting the process until the program is ready: imports, data, model"),
-    Phase("rendezvous_seconds", "rendezvous", "waiting until all replicas have found each other"),
-    Phase("compile_seconds", "compile", "tracing and compiling the training step, before the training clock starts"),
-    Phase("compute_seconds", "compute", "the training clock less communication: forward, backward, update, input"),
-    Phase("communication_seconds", "communication", "the part of the training clock spent exchanging gradients"),
+    Phase("startup_seconds", "start-up", "the chief from its process’s start until it is ready: imports, data, model"),
+    Phase("rendezvous_seconds", "rendezvous", "until all replicas have found each other and hold the same weights"),
+    Phase(
+        "compile_seconds",
+        "compile",
+        "tracing, compiling and a warm-up that is undone, before the training clock starts",
+    ),
+    Phase(
+        "compute_seconds",
+        "compute",
+        "the training clock less communication: input, forward, backward, update, waiting for work",
+    ),
+    Phase(
+        "communication_seconds",
+        "communication",
+        "the part of the training clock spent exchanging values, waiting for the slowest included",
+    ),
     Phase("eval_seconds", "validation", "measuring validation accuracy after each epoch, off the training clock"),
-    Phase("save_seconds", "save", "writing checkpoints and the model, off the training clock"),
+    Phase("save_seconds", "save", "the chief writing checkpoints and the model, off the training clock"),
     Phase("other_seconds", "other", "the whole job less all of the above; below zero if clocks overlap"),
 )
 TOTAL = Phase("total_seconds", "whole job", "from submitting the job until its end is known")

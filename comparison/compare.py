@@ -10,7 +10,7 @@ from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.report import render_markdown, render_report
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
-from comparison.verdict import list_contended, state_verdict
+from comparison.verdict import list_contended, list_unfair, state_verdict
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path)
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
-    cells = format_table(table, list_contended(groups))
+    cells = format_table(table, list_contended(groups), list_unfair(groups))
     comparison = Comparison(
         verdict=state_verdict(table, groups),
         table=table,

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -22,7 +22,11 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True)
 class Replica:
-    """One process of a trial: what it used, and how it ended."""
+    """One process of a trial: what it used, and how it ended.
+
+    `calibration_seconds` is what a fixed computation took on the replica's own core before and after the training, or
+    null; a record may lack it.
+    """
 
     name: str
     type: str
@@ -34,6 +38,7 @@ class Replica:
     restarts: int
     exit_code: int | None
     cpus: list[int] | None
+    calibration_seconds: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ def assemble_record(
     }
     expected = {field.name for field in fields(TrialRecord)}
     record = _parse(TrialRecord, {key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
-    _check_confusion_matrix(record)
+    _check_values(record)
     return record
 
 
@@ -195,7 +200,7 @@ def parse_record(values: Mapping[str, Any], source: str = "trial record") -> Tri
     """
     _check_schema_version(values, source)
     record = _parse(TrialRecord, values, source)
-    _check_confusion_matrix(record)
+    _check_values(record)
     return record
 
 
@@ -265,6 +270,20 @@ def _check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mappi
         )
 
 
+def _check_values(record: TrialRecord) -> None:
+    for name in ("train_seconds", "total_seconds", "images_per_second"):
+        if (value := getattr(record, name)) <= 0:
+            raise RecordError(f"{name} of {record.configuration} must be above 0. Received: {value}.")
+    for replica in record.replicas:
+        seconds = replica.calibration_seconds
+        if seconds is not None and (len(seconds) != 2 or min(seconds) <= 0):  # noqa: PLR2004 - before and after
+            raise RecordError(
+                f"calibration_seconds of {replica.name} must be two times above 0, before and after the training. "
+                f"Received: {seconds}."
+            )
+    _check_confusion_matrix(record)
+
+
 def _check_confusion_matrix(record: TrialRecord) -> None:
     matrix = record.confusion_matrix
     if any(len(row) != len(matrix) for row in matrix):
@@ -296,14 +315,16 @@ def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def _parse(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
-    """Returns a dataclass from a JSON object that has its fields, no more and no fewer."""
+    """Returns a dataclass from a JSON object that has its fields; those with a default may be absent."""
     if not isinstance(values, Mapping):
         raise RecordError(f"{source} must be a JSON object. Received: {values!r}.")
     types = get_type_hints(kind)
-    missing, unknown = sorted(types.keys() - values.keys()), sorted(values.keys() - types.keys())
+    optional = {field.name for field in fields(kind) if field.default is not MISSING}  # type: ignore[arg-type]
+    missing, unknown = sorted(types.keys() - optional - values.keys()), sorted(values.keys() - types.keys())
     if missing or unknown:
         raise RecordError(f"{source} does not follow the schema. Missing: {missing}. Unknown: {unknown}.")
-    return kind(**{name: _parse_value(types[name], values[name], f"{source}: {name}") for name in types})
+    given = [name for name in types if name in values]
+    return kind(**{name: _parse_value(types[name], values[name], f"{source}: {name}") for name in given})
 
 
 def _parse_value(kind: Any, value: Any, source: str) -> Any:

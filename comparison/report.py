@@ -11,15 +11,34 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from comparison.audit import audit_fairness
 from comparison.breakdown import PHASES, TOTAL, TRAINING, break_down, compute_overhead_share
-from comparison.forecast import Forecast, forecast_break_even
+from comparison.forecast import Forecast, forecast_scaling
+from comparison.forecast_plot import plot_forecast
+from comparison.forecast_text import (
+    describe_forecast,
+    describe_networks,
+    list_caveats,
+    state_check,
+    state_forecast,
+    tabulate_networks,
+    tabulate_workers,
+)
 from comparison.plots import plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
 from comparison.records import RunInfo, TrialRecord, format_records
 from comparison.summary import Groups, add_confusion_matrices
-from comparison.table import CONTENDED_MARK, UNKNOWN, format_table, to_markdown
-from comparison.verdict import collect_warnings, find_winner, list_contended, state_verdict
+from comparison.table import CONTENDED_MARK, UNFAIR_MARK, UNKNOWN, format_table, to_markdown
+from comparison.verdict import (
+    collect_warnings,
+    describe_statistics,
+    find_winner,
+    list_contended,
+    list_unfair,
+    state_verdict,
+)
 
 _CONTENDED_NOTE = f"{CONTENDED_MARK} contended: the replicas asked for more cores than there are"
+_UNFAIR_NOTE = f"{UNFAIR_MARK} breaks a rule of the fairness audit"
 _SHORT_SHA = 12
 
 
@@ -41,17 +60,20 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
         run_info: What was planned.
     """
     trials = [trial for group in groups.values() for trial in group]
-    contended = list_contended(groups)
+    contended, unfair = list_contended(groups), list_unfair(groups)
     phases = break_down(groups)
+    forecasts = forecast_scaling(groups)
     template = files("comparison").joinpath("report.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
         run_id=run_info.run_id,
         verdict=state_verdict(table, groups),
         warnings=collect_warnings(groups, run_info),
-        cells=format_table(table, contended).to_dict("split"),
+        cells=format_table(table, contended, unfair).to_dict("split"),
         winner=list(groups).index(winner) if (winner := find_winner(table)) else None,
-        contended_note=_CONTENDED_NOTE if contended else None,
+        marks=_explain_marks(contended, unfair),
+        statistics=describe_statistics(groups),
+        findings=audit_fairness(groups),
         # The plots are the program's own markup; every text in them is escaped where they are drawn.
         plots={
             "Speedup": Markup(plot_speedup(table)),  # noqa: S704
@@ -61,7 +83,12 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
         breakdown_plot=Markup(plot_breakdown(phases)),  # noqa: S704
         phase_columns=[*PHASES, TOTAL],
         phases=phases.map("{:.2f}".format).to_dict("split"),
-        forecasts={name: _format_forecast(own) for name, own in forecast_break_even(groups).items()},
+        forecasts=[_describe_forecast(forecast) for forecast in forecasts],
+        forecast_caveats=list_caveats(forecasts),
+        forecast_plot=Markup(plot_forecast(forecasts)) if forecasts else None,  # noqa: S704
+        forecast_contended=any(point.is_contended for forecast in forecasts for point in forecast.points),
+        networks=describe_networks(),
+        scaling=trials[0].scaling,
         clocks=[*PHASES, TRAINING, TOTAL],
         overhead_share=compute_overhead_share(trials, run_info),
         confusion_matrices={name: shade_confusion_matrix(add_confusion_matrices(own)) for name, own in groups.items()},
@@ -73,15 +100,19 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
 
 def render_markdown(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
     """Returns verdict, table and warnings as Markdown that reads well as raw text, too."""
-    contended = list_contended(groups)
+    contended, unfair = list_contended(groups), list_unfair(groups)
     paragraphs = [
         f"# {state_verdict(table, groups)}",
-        to_markdown(format_table(table, contended)).rstrip(),
-        "Means over trials; ± and brackets: 95 % intervals.",
-        *([f"{_CONTENDED_NOTE}."] if contended else []),
+        to_markdown(format_table(table, contended, unfair)).rstrip(),
+        f"Means over trials; ± and brackets: 95 % intervals. {describe_statistics(groups)}",
+        *(f"{mark}." for mark in _explain_marks(contended, unfair)),
         *(f"- Warning: {warning}" for warning in collect_warnings(groups, run_info)),
     ]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _explain_marks(contended: Sequence[str], unfair: Sequence[str]) -> list[str]:
+    return [note for note, marked in ((_CONTENDED_NOTE, contended), (_UNFAIR_NOTE, unfair)) if marked]
 
 
 def describe_environment(trials: Iterable[TrialRecord]) -> dict[str, str]:
@@ -114,14 +145,17 @@ def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCel
     ]
 
 
-def _format_forecast(forecast: Forecast) -> list[str]:
-    """Returns the cells of a forecast: the step now, the step and the number of images to break even at."""
-    images = forecast.break_even_images
-    return [
-        f"{1000 * forecast.step_seconds:.1f}",
-        f"{1000 * forecast.break_even_step_seconds:.1f}",
-        "never with this step" if math.isinf(images) else f"{images:,.0f}",
-    ]
+def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
+    """Returns what the report says of a forecast."""
+    return {
+        "name": describe_forecast(forecast),
+        "statement": state_forecast(forecast),
+        "checks": [state_check(check) for check in forecast.checks],
+        "networks": tabulate_networks(forecast),
+        "workers": tabulate_workers(forecast),
+        "step": f"{1000 * forecast.models[0].single_step_seconds:.1f}",
+        "is_local": forecast.is_local,
+    }
 
 
 def _format_memory(size_bytes: float | None) -> str:

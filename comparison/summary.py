@@ -2,13 +2,23 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from comparison.records import RecordError, TrialRecord
-from comparison.statistics import Ratio, compute_ci95, compute_mean, compute_ratio
+from comparison.statistics import (
+    FloatArray,
+    Noise,
+    Ratio,
+    compute_ci95,
+    compute_mean,
+    compute_ratios,
+    estimate_noise,
+    find_outliers,
+)
 
 SINGLE = "single"
 COLUMNS = (
@@ -41,9 +51,19 @@ COLUMNS = (
 Trials = Sequence[TrialRecord]
 Groups = Mapping[str, Trials]
 
-# What the trials of one configuration share, and what all trials of a comparison share.
-_SAME_IN_CONFIGURATION = ("strategy", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
-_SAME_IN_COMPARISON = ("scaling", "model", "dataset_sha256", "epochs")
+# What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
+_SAME_IN_CONFIGURATION = ("strategy", "scaling", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
+_SAME_WORK = {
+    "strong": ("scaling", "model", "num_parameters", "dataset_sha256", "epochs", "images_seen", "global_batch_size"),
+    "weak": ("scaling", "model", "num_parameters", "dataset_sha256", "per_replica_batch_size"),
+}
+
+
+class OutlyingTrial(NamedTuple):
+    """A trial whose training noise does not explain, and its time over what the other trials predict."""
+
+    trial: TrialRecord
+    factor: float
 
 
 def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
@@ -52,7 +72,7 @@ def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]
     Single nodes come first, the smallest of them, the baseline, before all. Trials are in order of run and index.
 
     Raises:
-        RecordError: There is no record, one is there twice, or the records differ in what a comparison keeps equal.
+        RecordError: There is no record, one is there twice, or one name stands for different configurations.
     """
     records = sorted(records, key=lambda record: (record.run_id, record.trial))
     if not records:
@@ -60,12 +80,12 @@ def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]
     identities = Counter((record.run_id, record.configuration, record.trial) for record in records)
     if repeated := [identity for identity, count in identities.items() if count > 1]:
         raise RecordError(f"A trial must be recorded once. Received more than once: {repeated}.")
-    _check_same(records, _SAME_IN_COMPARISON, "All trials of a comparison")
     groups: dict[str, list[TrialRecord]] = {}
     for record in sorted(records, key=_row_order):
         groups.setdefault(record.configuration, []).append(record)
     for name, trials in groups.items():
-        _check_same(trials, _SAME_IN_CONFIGURATION, f"All trials of {name}")
+        for field, received in _find_differences(trials, _SAME_IN_CONFIGURATION).items():
+            raise RecordError(f"All trials of {name} must have the same {field}. Received: {received}.")
     return groups
 
 
@@ -82,23 +102,58 @@ def find_baseline(groups: Groups, configuration: str) -> Trials | None:
     return singles[0] if singles else None
 
 
-def compute_speedup(baseline: Trials, trials: Trials) -> Ratio:
-    """Returns how many times as fast as the baseline a configuration trains.
+def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
+    """Returns in what two configurations did not do the same work, with the values: a ratio of their times is refused.
 
-    Strong scaling compares the training times of equally many images, weak scaling the throughputs.
+    Strong scaling compares the training times of equally many images in equal batches, weak scaling the throughputs of
+    equal batches per replica.
+    """
+    return _find_differences([*baseline, *trials], _SAME_WORK.get(trials[0].scaling, _SAME_WORK["strong"]))
+
+
+def compute_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns how many times as fast as its baseline each configuration trains.
+
+    Strong scaling compares training times, weak scaling throughputs. The intervals hold for all configurations at once.
+    A configuration without a baseline, or one that did other work than its baseline, has no speedup.
+    """
+    if _is_weak(groups):
+        return _compare(groups, lambda trial: trial.images_per_second)
+    return {name: ratio.inverse for name, ratio in _compare(groups, lambda trial: trial.train_seconds).items()}
+
+
+def compute_speedup(baseline: Trials, trials: Trials) -> Ratio:
+    """Returns the speedup of a comparison of these two alone.
 
     Raises:
-        RecordError: With strong scaling, the trials differ in the images they have seen or in the global batch.
+        RecordError: They did not do the same work.
     """
-    if trials[0].scaling == "weak":
-        return compute_ratio([own.images_per_second for own in trials], [base.images_per_second for base in baseline])
-    _check_same([*baseline, *trials], ("images_seen", "global_batch_size"), "With strong scaling, all trials")
-    return compute_ratio([base.train_seconds for base in baseline], [own.train_seconds for own in trials])
+    for field, received in find_work_differences(baseline, trials).items():
+        raise RecordError(f"A configuration and its baseline must have the same {field}. Received: {received}.")
+    pair = {trials[0].configuration: trials, baseline[0].configuration: baseline}
+    return compute_speedups(pair)[trials[0].configuration]
 
 
-def compute_whole_job_speedup(baseline: Trials, trials: Trials) -> Ratio:
-    """Returns how many times as fast as the baseline a whole job is, its start-up included."""
-    return compute_ratio([base.total_seconds for base in baseline], [own.total_seconds for own in trials])
+def compute_whole_job_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns how many times as fast as its baseline each whole job is, start-up included."""
+    return {name: ratio.inverse for name, ratio in _compare(groups, lambda trial: trial.total_seconds).items()}
+
+
+def estimate_trial_noise(groups: Groups) -> Noise:
+    """Returns the noise of the training clock between trials that the intervals of the speedups rest on."""
+    return estimate_noise(_tabulate(_select_pooled(groups), _read_training_clock(groups)))
+
+
+def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
+    """Returns the trial that the others do not explain, if there is one; more where it cannot be told which it is."""
+    pooled = _select_pooled(groups)
+    rounds, names = _list_rounds(pooled), list(pooled)
+    return [
+        OutlyingTrial(trial, outlier.factor)
+        for outlier in find_outliers(_tabulate(pooled, _read_training_clock(groups)))
+        for trial in pooled[names[outlier.configuration]]
+        if (trial.run_id, trial.trial) == rounds[outlier.round]
+    ]
 
 
 def summarize(records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -110,16 +165,24 @@ def summarize(records: Iterable[TrialRecord]) -> pd.DataFrame:
         RecordError: The records do not make a comparison.
     """
     groups = group_trials(records)
-    rows = [_summarize_configuration(trials, find_baseline(groups, name)) for name, trials in groups.items()]
+    speedups = compute_speedups(groups)
+    rows = [_summarize_configuration(trials, speedups.get(name)) for name, trials in groups.items()]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     unknown = [name for name in COLUMNS if table[name].dtype == object]
     return table.astype(dict.fromkeys(unknown, float))
 
 
 def add_confusion_matrices(trials: Trials) -> list[list[int]]:
-    """Returns the sum of the trials' confusion matrices: rows are true classes, columns predicted ones."""
-    matrices = [trial.confusion_matrix for trial in trials]
-    return [[sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
+    """Returns the sum of the trials' confusion matrices: rows are true classes, columns predicted ones.
+
+    Trials on data of fewer classes count for the classes that they have.
+    """
+    size = max(len(trial.confusion_matrix) for trial in trials)
+    total = np.zeros((size, size), dtype=np.int64)
+    for trial in trials:
+        own = len(trial.confusion_matrix)
+        total[:own, :own] += np.array(trial.confusion_matrix, dtype=np.int64)
+    return [[int(count) for count in row] for row in total]
 
 
 def list_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -140,10 +203,9 @@ def to_csv(table: pd.DataFrame) -> str:
     return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
-def _summarize_configuration(trials: Trials, baseline: Trials | None) -> dict[str, Any]:
+def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> dict[str, Any]:
     first = trials[0]
     reached = [trial.seconds_to_target for trial in trials if trial.seconds_to_target is not None]
-    speedup = _compute_row_speedup(trials, baseline)
     images_per_second = [trial.images_per_second for trial in trials]
     train_seconds = [trial.train_seconds for trial in trials]
     return {
@@ -174,10 +236,51 @@ def _summarize_configuration(trials: Trials, baseline: Trials | None) -> dict[st
     }
 
 
-def _compute_row_speedup(trials: Trials, baseline: Trials | None) -> Ratio | None:
-    if baseline is None:
-        return None
-    return Ratio(1.0) if baseline is trials else compute_speedup(baseline, trials)
+def _compare(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
+    """Returns the ratio of each configuration's mean to its baseline's, where both did the same work."""
+    names = list(groups)
+    pairs: dict[str, tuple[int, int]] = {}
+    for name, trials in groups.items():
+        baseline = find_baseline(groups, name)
+        if baseline and not find_work_differences(baseline, trials):
+            pairs[name] = (names.index(name), names.index(baseline[0].configuration))
+    compared = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    unpooled = [names.index(name) for name in groups.keys() - _select_pooled(groups).keys()]
+    ratios = compute_ratios(_tabulate(groups, read), [*compared.values()], unpooled)
+    return dict.fromkeys(pairs, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
+
+
+def _select_pooled(groups: Groups) -> dict[str, Trials]:
+    """Returns the configurations that share their noise: contended ones, and such as mix different work, have more."""
+    return {
+        name: trials
+        for name, trials in groups.items()
+        if not any(trial.contended for trial in trials) and not find_work_differences([], trials)
+    }
+
+
+def _tabulate(groups: Groups, read: Callable[[TrialRecord], float]) -> FloatArray:
+    """Returns a value of each trial, one row a configuration, one column a round, NaN where there was no such trial."""
+    columns = {own: column for column, own in enumerate(_list_rounds(groups))}
+    values = np.full((len(groups), len(columns)), np.nan)
+    for row, trials in enumerate(groups.values()):
+        for trial in trials:
+            values[row, columns[trial.run_id, trial.trial]] = read(trial)
+    return values
+
+
+def _list_rounds(groups: Groups) -> list[tuple[str, int]]:
+    return sorted({(trial.run_id, trial.trial) for trials in groups.values() for trial in trials})
+
+
+def _read_training_clock(groups: Groups) -> Callable[[TrialRecord], float]:
+    if _is_weak(groups):
+        return lambda trial: 1 / trial.images_per_second
+    return lambda trial: trial.train_seconds
+
+
+def _is_weak(groups: Groups) -> bool:
+    return next(iter(groups.values()))[0].scaling == "weak"
 
 
 def _row_order(record: TrialRecord) -> tuple[bool, float, str, int, int, str]:
@@ -192,9 +295,12 @@ def _row_order(record: TrialRecord) -> tuple[bool, float, str, int, int, str]:
     )
 
 
-def _check_same(records: Trials, names: Iterable[str], subject: str) -> None:
+def _find_differences(records: Trials, names: Iterable[str]) -> dict[str, str]:
+    """Returns the fields that are not the same in all records, each with who has which value."""
+    differences = {}
     for name in names:
-        values = {getattr(record, name): record.configuration for record in records}
+        values = {getattr(record, name): record.configuration for record in reversed(records)}
         if len(values) > 1:
-            received = ", ".join(f"{value!r} ({configuration})" for value, configuration in values.items())
-            raise RecordError(f"{subject} must have the same {name}. Received: {received}.")
+            received = (f"{value!r} ({configuration})" for value, configuration in reversed(values.items()))
+            differences[name] = ", ".join(received)
+    return differences

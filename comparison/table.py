@@ -10,6 +10,7 @@ from comparison.statistics import Ratio
 from comparison.summary import SINGLE, list_rows, read_speedup
 
 CONTENDED_MARK = "†"
+UNFAIR_MARK = "‡"
 EN_DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 UNKNOWN = EN_DASH
@@ -51,17 +52,20 @@ def format_range(low: float, high: float) -> str:
     return f"{low:.2f}{EN_DASH}{high:.2f}"
 
 
-def format_table(table: pd.DataFrame, contended: Collection[str] = ()) -> pd.DataFrame:
+def format_table(table: pd.DataFrame, contended: Collection[str] = (), unfair: Collection[str] = ()) -> pd.DataFrame:
     """Returns the cells a reader sees, most important column first.
 
     Args:
         table: What `summarize` returned.
         contended: Configurations to mark, because their replicas shared too few cores.
+        unfair: Configurations to mark, because they break a rule of the fairness audit.
     """
     rows = list_rows(table)
     cells = {header: [cell(row) for row in rows] for header, cell in _READABLE.items()}
     names = [row["configuration"] for row in rows]
-    cells["configuration"] = [f"{name} {CONTENDED_MARK}" if name in contended else name for name in names]
+    marks = {CONTENDED_MARK: contended, UNFAIR_MARK: unfair}
+    own = ["".join(mark for mark, marked in marks.items() if name in marked) for name in names]
+    cells["configuration"] = [f"{name} {mark}".rstrip() for name, mark in zip(names, own, strict=True)]
     return pd.DataFrame(cells, columns=["configuration", *_READABLE])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from comparison.audit import CONTENTION_RULE, audit_fairness, list_violations
 from comparison.records import RunInfo, TrialRecord
 from comparison.statistics import (
     Ratio,
@@ -13,7 +14,19 @@ from comparison.statistics import (
     compute_mean,
     compute_proportion_difference_ci95,
 )
-from comparison.summary import SINGLE, Groups, Trials, compute_whole_job_speedup, find_baseline, list_rows, read_speedup
+from comparison.summary import (
+    SINGLE,
+    Groups,
+    Trials,
+    compute_speedups,
+    compute_whole_job_speedups,
+    estimate_trial_noise,
+    find_baseline,
+    find_outlying_trials,
+    find_work_differences,
+    list_rows,
+    read_speedup,
+)
 from comparison.table import TIMES, format_accuracy, format_number, format_range
 
 
@@ -28,6 +41,13 @@ def describe_configuration(trial: TrialRecord) -> str:
 def list_contended(groups: Groups) -> list[str]:
     """Returns the configurations of which a trial asked for more cores than there are."""
     return [name for name, trials in groups.items() if _is_contended(trials)]
+
+
+def list_unfair(groups: Groups) -> list[str]:
+    """Returns the configurations that break a rule of the fairness audit, but for contention: `list_contended`."""
+    violations = [finding for finding in list_violations(audit_fairness(groups)) if finding.rule != CONTENTION_RULE]
+    broken = {name for finding in violations for name in finding.configurations}
+    return [name for name in groups if name in broken]
 
 
 def find_winner(table: pd.DataFrame) -> str | None:
@@ -58,10 +78,10 @@ def state_verdict(table: pd.DataFrame, groups: Groups) -> str:
     if not distributed:
         return "No answer: no distributed training was measured."
     if not speedups:
-        return "No answer: there is no single node with as many CPUs as a replica to compare with."
+        return _state_refusal(groups)
     best = max(speedups, key=lambda name: speedups[name].value)
     trials, baseline = groups[best], find_baseline(groups, best) or []
-    whole_job = compute_whole_job_speedup(baseline, trials)
+    whole_job = compute_whole_job_speedups(groups)[best]
     answer = _state_answer(speedups[best], whole_job, baseline, trials)
     clauses = [
         f"{answer}: {_state_speedup(speedups[best], baseline, trials)} {_state_accuracy(baseline, trials)}",
@@ -76,20 +96,51 @@ def collect_warnings(groups: Groups, run_info: RunInfo) -> list[str]:
     """Returns what a reader must know before trusting the figures, each warning once."""
     warnings = list(run_info.warnings)
     for name, trials in groups.items():
-        if _is_contended(trials):
-            warnings.append(f"{name}: the replicas asked for more cores than there are; its timings are contended.")
-        if restarts := sum(trial.restarts for trial in trials):
-            warnings.append(f"{name}: {_count(restarts, 'restart')} of replicas; its timings include the recovery.")
+        baseline = find_baseline(groups, name)
+        if differences := baseline and find_work_differences(baseline, trials):
+            given = "; ".join(f"{field}: {received}" for field, received in differences.items())
+            warnings.append(f"{name}: no speedup, because it is not the same work as its baseline's ({given}).")
+    violations = list_violations(audit_fairness(groups))
+    warnings += [f"Rule broken: {finding.rule}. {finding.sentence}" for finding in violations]
+    warnings += [
+        f"{own.trial.configuration}: trial {own.trial.trial} trained {own.factor:.2f}{TIMES} as long as "
+        "the other trials let expect, which their noise does not explain. It is not left out."
+        for own in find_outlying_trials(groups)
+    ]
+    for name, trials in groups.items():
         messages = Counter(message for trial in trials for message in trial.warnings)
         warnings += [f"{name}: {message} ({_count(count, 'trial')})" for message, count in messages.items()]
-    records = [trial for trials in groups.values() for trial in trials]
-    for seed in sorted({record.seed for record in records}):
-        if len({record.initial_weights_sha256 for record in records if record.seed == seed}) > 1:
-            warnings.append(f"The trials of seed {seed} did not all start from the same weights.")
-    for name in ("host", "versions", "image", "backend"):
-        if len({repr(getattr(record, name)) for record in records}) > 1:
-            warnings.append(f"Not all trials ran with the same {name}: see the environment.")
     return list(dict.fromkeys(warnings))
+
+
+def describe_statistics(groups: Groups) -> str:
+    """Returns what the intervals of the speedups rest on, in a few sentences."""
+    speedups = compute_speedups(groups)
+    num_compared = sum(speedup.low is not None for speedup in speedups.values())
+    if not num_compared:
+        return "Without repeated trials a speedup has no interval, and nothing is decided."
+    together = "" if num_compared == 1 else " that hold for all of them together"
+    sentences = [
+        f"{_count(num_compared, 'comparison')} with a baseline: intervals of speedups are 95 % intervals{together}."
+    ]
+    noise = estimate_trial_noise(groups)
+    if noise.degrees_of_freedom:
+        without = ", differences between rounds taken out" if noise.is_blocked else ""
+        sentences.append(
+            f"Trials of a configuration scatter by {100 * noise.relative_sd:.1f} %, estimated from all configurations "
+            f"with a core for each replica ({_count(noise.degrees_of_freedom, 'degree')} of freedom{without})."
+        )
+    return " ".join(sentences)
+
+
+def _state_refusal(groups: Groups) -> str:
+    """Returns why no distributed configuration has a speedup."""
+    differences: dict[str, str] = {}
+    for name, trials in groups.items():
+        differences |= find_work_differences(find_baseline(groups, name) or [], trials)
+    if differences:
+        return f"No answer: the trials did not do the same work, they differ in {', '.join(differences)}."
+    return "No answer: there is no single node with as many CPUs as a replica to compare with."
 
 
 def _state_answer(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> str:

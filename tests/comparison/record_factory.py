@@ -64,16 +64,18 @@ def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: 
     }
 
 
-def _make_launch(configuration: str, trial: int, training: dict[str, Any]) -> dict[str, Any]:
+def _make_launch(configuration: str, trial: int, training: dict[str, Any], cpus: float) -> dict[str, Any]:
     total_seconds = training["train_seconds"] + 15.0
-    started_at = 1_700_000_000.0 + 200 * trial + 100 * (configuration != "single")
+    # One after another: a place in the round for each configuration, and a day for each round.
+    place = cpus if training["strategy"] == "single" else 10 * training["num_workers"] + 5 * bool(training["num_ps"])
+    started_at = 1_700_000_000.0 + 86_400 * trial + 120 * (place + training["num_ps"])
     return {
         "schema_version": 1,
         "job_name": f"job-{configuration}-{trial}",
         "backend": "local",
         "queue_seconds": 0.5,
         "total_seconds": total_seconds,
-        "cpus_per_replica": 1.0,
+        "cpus_per_replica": cpus,
         "contended": False,
         "warnings": [],
         "replicas": [
@@ -123,7 +125,7 @@ def make_parts(
     training = _make_training(strategy, num_workers, num_ps, train_seconds, seed=trial)
     return (
         training,
-        _make_launch(configuration, trial, training) | {"cpus_per_replica": float(parts[2] or 1)},
+        _make_launch(configuration, trial, training, float(parts[2] or 1)),
         _make_evaluation(configuration, trial, n_correct),
     )
 

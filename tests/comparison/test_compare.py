@@ -64,6 +64,6 @@ def test_the_terminal_table_is_at_most_a_hundred_characters_wide(tmp_path: Path)
 
 def test_nothing_is_written_where_the_records_make_no_comparison(tmp_path: Path) -> None:
     with pytest.raises(RecordError):
-        compare([make_record(), make_record("all-reduce-2w", images_seen=1)], make_run_info(), tmp_path)
+        compare([make_record(), make_record(trial=1, global_batch_size=1)], make_run_info(), tmp_path)
 
     assert not list(tmp_path.iterdir())

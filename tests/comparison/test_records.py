@@ -29,6 +29,23 @@ def test_a_record_joins_what_training_launch_and_evaluation_measured() -> None:
     assert record.peak_rss_bytes == 900 * 2**20 + 1
 
 
+def test_a_replica_may_say_how_fast_its_core_was() -> None:
+    training, launch, evaluation = make_parts()
+    training["replicas"][0]["calibration_seconds"] = [1.0, 1]
+
+    assert make_record().replicas[0].calibration_seconds is None
+    assert assemble_record(training, launch, evaluation).replicas[0].calibration_seconds == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("seconds", [[1.0], [1.0, 0.0], [1.0, 1.0, 1.0]])
+def test_a_calibration_is_two_times(seconds: list[float]) -> None:
+    training, launch, evaluation = make_parts()
+    training["replicas"][0]["calibration_seconds"] = seconds
+
+    with pytest.raises(RecordError, match="calibration_seconds of worker-0 must be two times above 0"):
+        assemble_record(training, launch, evaluation)
+
+
 def test_restarts_of_a_record_are_those_of_all_its_replicas() -> None:
     training, launch, evaluation = make_parts("all-reduce-2w")
     launch["replicas"][0]["restarts"], launch["replicas"][1]["restarts"] = 1, 2
@@ -51,6 +68,9 @@ def test_restarts_of_a_record_are_those_of_all_its_replicas() -> None:
         (1, {"replicas": []}, r"must list the same replicas.* Received: \[\('worker', 0\)\] and \[\]"),
         (0, {"train_seconds": "60"}, "train_seconds must be float. Received: '60'"),
         (0, {"train_seconds": float("nan")}, "train_seconds must be float. Received: nan"),
+        (0, {"train_seconds": 0}, "train_seconds of single must be above 0. Received: 0.0"),
+        (0, {"images_per_second": -1.0}, "images_per_second of single must be above 0"),
+        (1, {"total_seconds": 0.0}, "total_seconds of single must be above 0"),
         (0, {"steps": True}, "steps must be int. Received: True"),
         (0, {"curve": {}}, r"curve must be list\[.*CurvePoint\]"),
         (0, {"curve": [{"epoch": 1}]}, r"curve\[0\] does not follow the schema. Missing: \['step'"),

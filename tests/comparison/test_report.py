@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from comparison.audit import audit_fairness
 from comparison.records import RunInfo, TrialRecord
 from comparison.report import describe_environment, render_markdown, render_report, shade_confusion_matrix
 from comparison.summary import group_trials, summarize
@@ -42,6 +43,21 @@ def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
 
 def test_no_winner_is_marked_where_none_can_be_told() -> None:
     assert 'class="winner"' not in render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0)])
+
+
+def test_the_report_lists_every_rule_of_a_fair_comparison_and_marks_the_broken_ones(page: str) -> None:
+    for finding in audit_fairness(group_trials(make_run())):
+        assert f'<th scope="row">{finding.rule}</th><td>{finding.status.value}</td>' in page
+    assert re.findall(r'<tr class="violated"><th scope="row">([^<]+)<', page) == ["no trial contended"]
+    assert "<li>Rule broken: no trial contended. parameter-server-2w-1ps: " in page
+
+
+def test_an_unfair_comparison_is_reported_not_refused() -> None:
+    page = render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0, dataset_sha256="e" * 64)])
+
+    assert "No answer: the trials did not do the same work, they differ in dataset_sha256." in page
+    assert '<th scope="row">all-reduce-2w ‡<' in page
+    assert "‡ breaks a rule of the fairness audit." in page
 
 
 def test_the_report_closes_every_element_it_opens(page: str) -> None:

@@ -1,18 +1,27 @@
 import math
-import random
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
+from comparison.power import BETWEEN_TRIAL_CV, SLOWDOWN, find_highest_noise, main, simulate
 from comparison.statistics import (
+    FloatArray,
+    Noise,
+    Outlier,
     Ratio,
     compute_ci95,
     compute_difference_ci95,
     compute_mean,
     compute_proportion_difference_ci95,
-    compute_ratio,
+    compute_ratio_arrays,
+    compute_ratios,
+    compute_simultaneous_quantile,
+    estimate_noise,
+    find_outliers,
 )
 
 seconds = st.floats(min_value=1e-3, max_value=1e6)
@@ -20,9 +29,18 @@ samples = st.lists(seconds, min_size=1, max_size=8)
 repeats = st.lists(seconds, min_size=2, max_size=8)
 
 
+def tabulate(*configurations: list[float]) -> FloatArray:
+    width = max(map(len, configurations))
+    return np.array([own + [math.nan] * (width - len(own)) for own in configurations])
+
+
+def compare(own: list[float], baseline: list[float]) -> Ratio:
+    return compute_ratios(tabulate(baseline, own), [(1, 0)])[0]
+
+
 @given(samples)
 def test_speedup_of_a_configuration_over_itself_is_one(values: list[float]) -> None:
-    ratio = compute_ratio(values, values)
+    ratio = compare(values, values)
 
     assert ratio.value == 1
     assert ratio.direction == 0
@@ -30,7 +48,7 @@ def test_speedup_of_a_configuration_over_itself_is_one(values: list[float]) -> N
 
 @given(repeats, repeats)
 def test_a_ratio_lies_within_its_interval(first: list[float], second: list[float]) -> None:
-    ratio = compute_ratio(first, second)
+    ratio = compare(first, second)
 
     assert ratio.low is not None
     assert ratio.high is not None
@@ -39,19 +57,17 @@ def test_a_ratio_lies_within_its_interval(first: list[float], second: list[float
 
 @given(repeats, repeats)
 def test_the_inverse_comparison_has_the_inverse_interval(first: list[float], second: list[float]) -> None:
-    ratio, inverse = compute_ratio(first, second), compute_ratio(second, first)
+    ratio, inverse = compare(first, second), compare(second, first)
 
-    assert ratio.value * inverse.value == pytest.approx(1)
+    assert inverse == pytest.approx(ratio.inverse)
     assert inverse.direction == -ratio.direction
-    if inverse.high is not None and ratio.low:
-        assert ratio.low * inverse.high == pytest.approx(1)
 
 
 @given(repeats, repeats, st.sampled_from([0.25, 2.0, 1024.0]))
 def test_a_ratio_does_not_depend_on_the_unit(first: list[float], second: list[float], unit: float) -> None:
-    scaled = compute_ratio([unit * value for value in first], [unit * value for value in second])
+    scaled = compare([unit * value for value in first], [unit * value for value in second])
 
-    assert scaled == pytest.approx(compute_ratio(first, second))
+    assert scaled == pytest.approx(compare(first, second))
 
 
 @given(repeats)
@@ -59,7 +75,7 @@ def test_equal_trials_leave_no_width(values: list[float]) -> None:
     first = values[:1] * len(values)
 
     assert compute_ci95(first) == pytest.approx(0, abs=1e-12 * first[0])
-    assert compute_ratio(first, [value * 2 for value in first]) == pytest.approx((0.5, 0.5, 0.5))
+    assert compare(first, [value * 2 for value in first]) == pytest.approx((0.5, 0.5, 0.5))
 
 
 @given(samples)
@@ -70,12 +86,13 @@ def test_the_mean_lies_between_the_extremes(values: list[float]) -> None:
 
 def test_a_single_trial_has_no_interval() -> None:
     assert compute_ci95([60.0]) is None
-    assert compute_ratio([60.0], [30.0, 31.0]) == Ratio(60 / 30.5)
+    assert compare([60.0], [30.0, 31.0]) == Ratio(60 / 30.5)
     assert compute_difference_ci95([1.0], [1.0, 2.0]) is None
 
 
 def test_a_single_trial_is_judged_as_it_stands() -> None:
     assert [Ratio(value).direction for value in (0.9, 1.0, 1.1)] == [-1, 0, 1]
+    assert Ratio(4.0).inverse == Ratio(0.25)
 
 
 @pytest.mark.parametrize(("low", "high", "direction"), [(1.1, 1.9, 1), (0.9, 1.9, 0), (0.1, 0.9, -1), (1.0, 2.0, 0)])
@@ -95,21 +112,214 @@ def test_welch_interval_of_equal_samples_has_the_pooled_degrees_of_freedom() -> 
     expected = 2.7764 * math.sqrt(2 * 1.0 / 3)
 
     assert compute_difference_ci95([1.0, 2.0, 3.0], [11.0, 12.0, 13.0]) == pytest.approx(expected, rel=1e-4)
+    assert compute_difference_ci95([1.0, 1.0], [2.0, 2.0]) == 0
 
 
 def test_the_interval_of_two_accuracies_is_that_of_the_binomial() -> None:
     assert compute_proportion_difference_ci95(0.99, 10_000) == pytest.approx(0.002758, rel=1e-3)
 
 
-def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says() -> None:
-    generator = random.Random(0)
-    repetitions = 2000
-    covered = 0
-    for _ in range(repetitions):
-        ratio = compute_ratio(
-            [generator.gauss(60, 2) for _ in range(3)],
-            [generator.gauss(40, 1) for _ in range(3)],
-        )
-        covered += (ratio.low or 0) <= 1.5 <= (ratio.high or 0)
+def compute_log_half_width(ratio: Ratio) -> float:
+    assert ratio.low is not None
+    assert ratio.high is not None
+    return math.log(ratio.high / ratio.low) / 2
 
-    assert 0.93 <= covered / repetitions <= 0.98
+
+def test_of_two_configurations_with_few_trials_the_interval_is_that_of_students_t_test() -> None:
+    first, second = [60.0, 61.5, 60.2], [40.0, 40.9, 40.1]
+    interval = stats.ttest_ind(np.log(first), np.log(second)).confidence_interval()
+
+    half_width = compute_log_half_width(compare(first, second))
+
+    assert half_width == pytest.approx((interval.high - interval.low) / 2)
+
+
+def test_of_two_configurations_with_many_rounds_the_interval_is_that_of_the_paired_t_test() -> None:
+    first, second = [60.0, 63.5, 66.2, 61.0, 70.0], [40.0, 42.9, 44.1, 40.5, 46.0]
+    interval = stats.ttest_rel(np.log(first), np.log(second)).confidence_interval()
+
+    half_width = compute_log_half_width(compare(first, second))
+
+    assert half_width == pytest.approx((interval.high - interval.low) / 2)
+
+
+def test_of_many_configurations_the_intervals_are_dunnetts() -> None:
+    baseline, *others = [60.0, 61.5, 60.2], [40.0, 40.9], [50.0, 49.5, 51.0, 50.2]
+    expected = stats.dunnett(*map(np.log, others), control=np.log(baseline), random_state=0).confidence_interval()
+
+    ratios = compute_ratios(tabulate(baseline, *others), [(1, 0), (2, 0)])
+
+    half_widths = list(map(compute_log_half_width, ratios))
+    assert half_widths == pytest.approx((expected.high - expected.low) / 2, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "compared", "quantile"),
+    [(5, 1, 2.57), (5, 2, 3.03), (10, 2, 2.57), (10, 3, 2.76), (20, 3, 2.54), (20, 9, 2.95)],
+)
+def test_simultaneous_quantiles_are_those_of_dunnetts_table(degrees: int, compared: int, quantile: float) -> None:
+    assert compute_simultaneous_quantile(degrees, (0.5,) * compared) == pytest.approx(quantile, abs=0.006)
+
+
+@pytest.mark.parametrize(("degrees", "compared", "quantile"), [(5, 2, 3.09), (10, 3, 2.83), (20, 4, 2.72)])
+def test_without_a_common_baseline_quantiles_are_those_of_the_maximum_modulus(
+    degrees: int, compared: int, quantile: float
+) -> None:
+    # Printed in Stoline & Ury, Technometrics 21 (1979).
+    assert compute_simultaneous_quantile(degrees, (0.0,) * compared) == pytest.approx(quantile, abs=0.011)
+    values = tabulate([60.0, 61.0], [40.0, 41.0], [30.0, 30.6], [20.0, 20.1])
+    common, own = (compute_ratios(values, pairs) for pairs in ([(1, 0), (3, 0)], [(1, 0), (3, 2)]))
+    assert compute_log_half_width(own[0]) > compute_log_half_width(common[0])
+
+
+def test_noise_is_pooled_over_configurations_and_is_free_of_rounds_where_enough_is_left() -> None:
+    drift = np.array([1.0, 1.3, 0.8])
+    small = estimate_noise(np.outer([60.0, 40.0], drift))
+    large = estimate_noise(np.outer([60.0, 40.0, 90.0], drift))
+
+    assert small.relative_sd == pytest.approx(np.log(drift).std(ddof=1))
+    assert small[1:] == (4, False)
+    assert large.relative_sd == pytest.approx(0, abs=1e-12)
+    assert large[1:] == (4, True)
+
+
+def test_a_round_that_lacks_a_configuration_is_not_taken_out() -> None:
+    noise = estimate_noise(tabulate([60.0, 61.0, 62.0], [40.0, 41.0, 40.5], [30.0, 31.0]))
+
+    assert noise[1:] == (5, False)
+    variances = [np.var(np.log(own), ddof=1) for own in ([60.0, 61.0, 62.0], [40.0, 41.0, 40.5], [30.0, 31.0])]
+    assert noise.relative_sd == pytest.approx(math.sqrt(np.average(variances, weights=[2, 2, 1])))
+
+
+def test_without_repeats_there_is_no_noise_to_estimate() -> None:
+    noise = estimate_noise(tabulate([60.0], [40.0]))
+
+    assert isinstance(noise, Noise)
+    assert np.isnan(noise.relative_sd)
+    assert compute_ratios(tabulate([60.0], [40.0]), []) == []
+
+
+def test_comparisons_can_be_made_many_at_a_time() -> None:
+    generator = np.random.default_rng(0)
+    values = np.exp(0.05 * generator.standard_normal((7, 3, 4)))
+    values[:, 2, 3] = np.nan
+
+    together = compute_ratio_arrays(values, [(1, 0), (2, 0)], unpooled=[2])
+
+    for index, own in enumerate(values):
+        alone = compute_ratios(own, [(1, 0), (2, 0)], unpooled=[2])
+        np.testing.assert_allclose(np.array(alone, dtype=float), np.stack(together, axis=-1)[index])
+
+
+def test_a_configuration_with_noise_of_its_own_widens_only_its_own_interval() -> None:
+    values = tabulate([60.0, 61.0, 60.5], [40.0, 40.5, 40.2], [90.0, 60.0, 130.0])
+
+    own, pooled = compute_ratios(values, [(1, 0), (2, 0)], unpooled=[2]), compute_ratios(values, [(1, 0), (2, 0)])
+
+    assert own[0].direction == -1
+    assert compute_log_half_width(own[0]) < 0.1 * compute_log_half_width(pooled[0])
+    assert compute_log_half_width(own[1]) > compute_log_half_width(pooled[1])
+
+
+def test_where_no_noise_is_shared_each_pair_has_its_own() -> None:
+    first, second = [60.0, 61.0, 62.0], [40.0, 40.1, 40.2]
+    errors = [np.var(np.log(own), ddof=1) / 3 for own in (first, second)]
+    degrees = sum(errors) ** 2 / sum(error**2 / 2 for error in errors)
+
+    ratio = compute_ratios(tabulate(first, second), [(1, 0)], unpooled=[0, 1])[0]
+
+    assert compute_log_half_width(ratio) == pytest.approx(stats.t.ppf(0.975, degrees) * math.sqrt(sum(errors)))
+    equal = compute_ratios(tabulate([60.0, 60.0], [40.0, 40.0]), [(1, 0)], unpooled=[0, 1])[0]
+    assert equal == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+
+
+def test_one_lucky_trial_is_noted_and_widens_the_interval() -> None:
+    quiet = [[60.0, 60.6, 60.3], [40.0, 40.3, 39.9], [50.0, 50.4, 50.1]]
+    lucky = [quiet[0], [40.0, 40.3, 25.0], quiet[2]]
+    calm, wide = (compute_ratios(tabulate(*values), [(1, 0), (2, 0)])[0] for values in (quiet, lucky))
+
+    found = find_outliers(tabulate(*lucky))
+
+    assert [outlier[:2] for outlier in found] == [(1, 2)]
+    assert found[0].factor == pytest.approx(25 / 40, rel=0.02)
+    assert not find_outliers(tabulate(*quiet))
+    assert compute_log_half_width(wide) > 10 * compute_log_half_width(calm)
+
+
+def test_of_two_trials_that_differ_it_is_not_said_which_one_is_off() -> None:
+    found = find_outliers(tabulate([60.0, 60.001], [40.0, 20.0], [50.0, 50.001]))
+
+    assert [outlier[:2] for outlier in found] == [(1, 0), (1, 1)]
+    assert found[1].factor == pytest.approx(0.5)
+
+
+def test_an_outlier_among_identical_trials_is_found_and_single_trials_are_none() -> None:
+    values = tabulate([60.0, 60.0, 60.0], [40.0, 40.0, 41.0], [50.0])
+
+    outlier = find_outliers(values)[0]
+    assert outlier == Outlier(1, 2, outlier.factor)
+    assert outlier.factor == pytest.approx(41 / 40)
+    assert find_outliers(tabulate([60.0, 61.0])) == []
+    assert find_outliers(np.full((2, 3), 60.0)) == []
+
+
+SIMULATIONS = 20_000
+# Three standard errors of a share of 5 % above it.
+HIGHEST_RATE = 0.05 + 3 * math.sqrt(0.05 * 0.95 / SIMULATIONS)
+
+
+@pytest.mark.parametrize("configurations", [2, 3, 5])
+@pytest.mark.parametrize("trials", [2, 3, 5])
+@pytest.mark.parametrize("drift", [0.0, 0.05])
+def test_identical_configurations_are_called_different_in_five_per_cent_at_most(
+    configurations: int, trials: int, drift: float
+) -> None:
+    rates = simulate(configurations=configurations, trials=trials, drift=drift, simulations=SIMULATIONS)
+
+    assert rates.any_found <= HIGHEST_RATE
+
+
+@pytest.mark.parametrize("trials", [2, 3, 5])
+@pytest.mark.parametrize("times", [1, 3, 10])
+def test_a_contended_configuration_with_more_noise_is_not_called_different_more_often(trials: int, times: int) -> None:
+    noise = [BETWEEN_TRIAL_CV, BETWEEN_TRIAL_CV, times * BETWEEN_TRIAL_CV]
+
+    rates = simulate(configurations=3, trials=trials, noise=noise, unpooled=[2], simulations=SIMULATIONS)
+
+    assert rates.any_found <= HIGHEST_RATE + 0.01  # Welch's degrees of freedom are an approximation
+
+
+@pytest.mark.parametrize(("trials", "noise"), [(2, 0.01), (3, 0.02), (5, 0.03)])
+def test_a_tenth_slower_is_found_in_nine_of_ten_comparisons(trials: int, noise: float) -> None:
+    rates = simulate(configurations=3, trials=trials, noise=noise, slowdown=SLOWDOWN, simulations=SIMULATIONS)
+
+    assert rates.last_found >= 0.9
+
+
+@pytest.mark.parametrize("drift", [0.02, 0.05, 0.2])
+def test_from_three_rounds_on_drift_between_rounds_costs_no_power(drift: float) -> None:
+    rates = simulate(configurations=3, trials=3, drift=drift, slowdown=SLOWDOWN, simulations=SIMULATIONS)
+
+    assert rates.last_found >= 0.9
+
+
+def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    values = np.array([[60.0], [40.0]]) * (1 + 0.03 * generator.standard_normal((SIMULATIONS, 2, 3)))
+
+    ratios = compute_ratio_arrays(values, [(0, 1)])
+
+    assert np.mean((ratios.low <= 1.5) & (ratios.high >= 1.5)) == pytest.approx(0.95, abs=0.005)
+
+
+def test_the_highest_noise_is_the_last_that_is_found_often_enough() -> None:
+    assert 0.005 < find_highest_noise(2, 2, simulations=500, highest=0.1) < 0.02
+    assert find_highest_noise(2, 2, simulations=500, highest=0.003) == 0.003
+
+
+def test_the_tables_of_the_documentation_are_printed_by_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(simulations=50) == 0
+
+    output = capsys.readouterr().out
+    assert output.count("\n|---:|") == 4
+    assert "| 3 | 2 |" in output

@@ -27,6 +27,14 @@ def test_markdown_is_the_golden_one() -> None:
     assert to_markdown(cells) == (GOLDEN / "table.md").read_text()
 
 
+def test_what_breaks_a_rule_is_marked() -> None:
+    cells = format_table(
+        summarize(make_run()), ["all-reduce-2w", "parameter-server-2w-1ps"], ["single", "all-reduce-2w"]
+    )
+
+    assert cells["configuration"].tolist() == ["single ‡", "all-reduce-2w †‡", "parameter-server-2w-1ps †"]
+
+
 def test_markdown_lines_up_as_raw_text() -> None:
     lines = to_markdown(format_table(summarize(make_run()))).splitlines()
 

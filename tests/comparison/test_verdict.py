@@ -1,11 +1,20 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from comparison.records import TrialRecord
 from comparison.summary import group_trials, summarize
-from comparison.verdict import collect_warnings, describe_configuration, find_winner, list_contended, state_verdict
+from comparison.verdict import (
+    collect_warnings,
+    describe_configuration,
+    describe_statistics,
+    find_winner,
+    list_contended,
+    list_unfair,
+    state_verdict,
+)
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -115,7 +124,7 @@ def test_contended_timings_are_said_to_be_so() -> None:
 
 def test_weak_scaling_is_about_throughput() -> None:
     single = make_trials("single", [60.0, 61.0], scaling="weak")
-    double = make_trials("all-reduce-2w", [37.0, 37.5], scaling="weak")
+    double = make_trials("all-reduce-2w", [37.0, 37.5], scaling="weak", per_replica_batch_size=128)
 
     assert "all-reduce with 2 workers processed images 1.62" in judge(single, double)
 
@@ -151,15 +160,77 @@ def test_a_clean_run_needs_no_warning() -> None:
 
 def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
     trials = make_trials("all-reduce-2w", [37.0, 38.0], restarts=1, contended=True, warnings=["slow disk"])
-    other = make_trials("single", [60.0], initial_weights_sha256="x", backend="cluster")
+    other = make_trials("single", [60.0, 61.0], initial_weights_sha256="x", backend="cluster", image="me/it:1")
 
     warnings = collect_warnings(group_trials([*trials, *other]), make_run_info(warnings=["a node was drained"]))
 
     assert warnings == [
         "a node was drained",
-        "all-reduce-2w: the replicas asked for more cores than there are; its timings are contended.",
-        "all-reduce-2w: 2 restarts of replicas; its timings include the recovery.",
+        "Rule broken: same image. all-reduce-2w: none, processes on the host, where single has me/it:1.",
+        "Rule broken: same backend. all-reduce-2w: local, where single has cluster.",
+        (
+            "Rule broken: same initial weights in a round. "
+            "all-reduce-2w: SHA-256 000000000000 in trial 0 of run-1, where single has SHA-256 x; "
+            "all-reduce-2w: SHA-256 111111111111 in trial 1 of run-1, where single has SHA-256 x."
+        ),
+        (
+            "Rule broken: no trial contended. "
+            "all-reduce-2w: its replicas asked for more cores than there are; its timings are contended."
+        ),
+        (
+            "Rule broken: no restart, no resumption. all-reduce-2w: 1 restarted in trial 0, recovery is timed; "
+            "all-reduce-2w: 1 restarted in trial 1, recovery is timed."
+        ),
         "all-reduce-2w: slow disk (2 trials)",
-        "The trials of seed 0 did not all start from the same weights.",
-        "Not all trials ran with the same backend: see the environment.",
     ]
+
+
+def test_other_data_in_one_arm_is_an_answer_refused() -> None:
+    other = make_trials("all-reduce-2w", [37.0, 37.5], dataset_sha256="e" * 64)
+    groups = group_trials([*SINGLE, *other])
+
+    assert judge(SINGLE, other) == "No answer: the trials did not do the same work, they differ in dataset_sha256."
+    warnings = collect_warnings(groups, make_run_info())
+    assert warnings[0].startswith("all-reduce-2w: no speedup, because it is not the same work as its baseline's (data")
+    assert warnings[1].startswith("Rule broken: same data. all-reduce-2w: ")
+    assert list_unfair(groups) == ["all-reduce-2w"]
+
+
+def test_contention_alone_has_a_mark_of_its_own() -> None:
+    assert list_unfair(group_trials(make_run())) == []
+
+
+def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
+    single = make_trials("single", [60.0, 60.6, 60.3])
+    lucky = make_trials("all-reduce-2w", [59.0, 59.6, 20.0])
+
+    assert judge(single, lucky).startswith("Not distinguishable at n = 3 trials")
+    assert collect_warnings(group_trials([*single, *lucky]), make_run_info()) == [
+        (
+            f"all-reduce-2w: trial 2 trained 0.34{TIMES} as long as the other trials let expect, "
+            "which their noise does not explain. It is not left out."
+        )
+    ]
+
+
+def test_the_basis_of_the_intervals_is_told() -> None:
+    double = make_trials("all-reduce-2w", [37.0, 37.5])
+
+    assert describe_statistics(group_trials(SINGLE)) == (
+        "Without repeated trials a speedup has no interval, and nothing is decided."
+    )
+    assert describe_statistics(group_trials([*SINGLE, *double])) == (
+        "1 comparison with a baseline: intervals of speedups are 95 % intervals. "
+        "Trials of a configuration scatter by 1.1 %, estimated from all configurations with a core for each replica "
+        "(2 degrees of freedom)."
+    )
+    more = [make_trials(f"all-reduce-{count}w", [100 / count, 101 / count]) for count in (2, 4, 5, 8)]
+    text = describe_statistics(group_trials([*SINGLE, *(record for trials in more for record in trials)]))
+    assert text.startswith("4 comparisons with a baseline: intervals of speedups are 95 % intervals that hold for")
+    assert text.endswith("(4 degrees of freedom, differences between rounds taken out).")
+
+
+def test_where_all_is_contended_no_common_noise_is_told() -> None:
+    trials = [replace(record, contended=True) for record in make_run()]
+
+    assert describe_statistics(group_trials(trials)).endswith(" that hold for all of them together.")

@@ -1,0 +1,376 @@
+"""Whether the comparison is fair: rules that are checked against the records of the trials, not promised."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
+
+from comparison.records import Replica, TrialRecord
+from comparison.summary import SINGLE, Groups
+
+# A core that takes so much longer or shorter for a fixed computation than before the training, or than the median core
+# of the run, was not the machine that the others ran on: more than twice the noise of trials on a quiet machine (about
+# 2 %), less than the difference that a comparison is made to find (10 %).
+CALIBRATION_TOLERANCE = 0.05
+_SHORT_SHA = 12
+CONTENTION_RULE = "no trial contended"
+
+Trials = Sequence[TrialRecord]
+
+
+class Status(StrEnum):
+    """What the records say about a rule."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a rule.
+
+    Attributes:
+        rule: What a fair comparison keeps to, in a few words.
+        status: Whether the records do.
+        sentence: The values that were received.
+        configurations: Those that break the rule.
+    """
+
+    rule: str
+    status: Status
+    sentence: str
+    configurations: tuple[str, ...] = ()
+
+
+def audit_fairness(groups: Groups) -> list[Finding]:
+    """Returns what came of every rule, in the order of the report."""
+    trials = [trial for group in groups.values() for trial in group]
+    return [
+        *(_check_equal(rule, read, _group_all(trials)) for rule, read in _SAME_IN_COMPARISON.items()),
+        *(_check_equal(rule, read, _group_rounds(trials)) for rule, read in _SAME_IN_ROUND.items()),
+        *(_check(rule, check(trials)) for rule, check in _CHECKS.items()),
+    ]
+
+
+def list_violations(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns the findings on broken rules."""
+    return [finding for finding in findings if finding.status is Status.VIOLATED]
+
+
+def list_disturbed_trials(trials: Trials) -> list[tuple[TrialRecord, str]]:
+    """Returns the trials during which a core was not as fast as before or as the others of the run, and what it took.
+
+    The fixed computation is timed on each replica's own cores; more than `CALIBRATION_TOLERANCE` is a disturbance.
+    """
+    disturbed = []
+    for run_id in dict.fromkeys(trial.run_id for trial in trials):
+        own = [trial for trial in trials if trial.run_id == run_id]
+        seconds = [
+            second for trial in own for replica in trial.replicas for second in replica.calibration_seconds or ()
+        ]
+        median = statistics.median(seconds) if seconds else math.nan
+        for trial in own:
+            reasons = [reason for replica in trial.replicas for reason in _describe_disturbance(replica, median)]
+            if reasons:
+                disturbed.append((trial, "; ".join(reasons)))
+    return disturbed
+
+
+@dataclass(frozen=True)
+class _Breach:
+    """A configuration that breaks a rule, and how."""
+
+    configuration: str
+    received: str
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What a check found.
+
+    Attributes:
+        breaches: What breaks the rule.
+        received: The values where nothing does.
+        unknown: What the records do not say.
+    """
+
+    breaches: Sequence[_Breach]
+    received: str
+    unknown: str | None = None
+
+
+def _check(rule: str, evidence: _Evidence) -> Finding:
+    if evidence.breaches:
+        sentence = "; ".join(
+            dict.fromkeys(f"{breach.configuration}: {breach.received}" for breach in evidence.breaches)
+        )
+        names = tuple(dict.fromkeys(breach.configuration for breach in evidence.breaches))
+        return Finding(rule, Status.VIOLATED, f"{sentence}.", names)
+    if evidence.unknown:
+        return Finding(rule, Status.UNKNOWN, f"{evidence.unknown}.")
+    return Finding(rule, Status.HOLDS, f"{evidence.received}.")
+
+
+def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: dict[str, Trials]) -> Finding:
+    """Returns whether a value is the same in all trials of each of the groups, the first one being the reference."""
+    breaches, received, missing = [], [], 0
+    for label, trials in groups.items():
+        known = [(trial.configuration, value) for trial in trials if (value := read(trial)) is not None]
+        missing += len(trials) - len(known)
+        others = [(name, value) for name, value in known if value != known[0][1]]
+        breaches += [_Breach(name, f"{value}{label}, where {known[0][0]} has {known[0][1]}") for name, value in others]
+        received += [value for _, value in known[:1]]
+    unknown = f"{missing} trials do not say" if missing > 1 else "One trial does not say" if missing else None
+    return _check(rule, _Evidence(breaches, "Received: " + ", ".join(dict.fromkeys(received)), unknown))
+
+
+def _group_all(trials: Trials) -> dict[str, Trials]:
+    return {"": trials}
+
+
+def _group_rounds(trials: Trials) -> dict[str, Trials]:
+    """Returns the trials of each round: a label for a sentence, and those with the same run and index."""
+    rounds: dict[tuple[str, int], list[TrialRecord]] = {}
+    for trial in trials:
+        rounds.setdefault((trial.run_id, trial.trial), []).append(trial)
+    return {f" in trial {index} of {run_id}": own for (run_id, index), own in sorted(rounds.items(), key=_first)}
+
+
+def _first(item: tuple[Any, object]) -> Any:
+    return item[0]
+
+
+def _describe_batch(trial: TrialRecord) -> str:
+    if trial.scaling == "weak":
+        return f"{trial.per_replica_batch_size} images a worker"
+    return f"{trial.global_batch_size} images in a global batch"
+
+
+def _describe_learning_rate(trial: TrialRecord) -> str:
+    """Returns the learning rate, with weak scaling that for an image of the global batch, which it grows with.
+
+    Source: Goyal et al. 2017, arXiv:1706.02677, section 2.1.
+    """
+    if trial.scaling == "weak":
+        return f"{trial.learning_rate / trial.global_batch_size:.6g} an image of the global batch"
+    return f"{trial.learning_rate:.6g}"
+
+
+def _describe_versions(trial: TrialRecord) -> str | None:
+    if not trial.versions or None in trial.versions.values():
+        return None
+    return ", ".join(f"{name} {version}" for name, version in sorted(trial.versions.items()))
+
+
+def _describe_host(trial: TrialRecord) -> str | None:
+    """Returns the host's facts; the memory in GiB, because equal machines differ by what their kernels keep back."""
+    if not trial.host or None in trial.host.values():
+        return None
+    facts = {name: value for name, value in trial.host.items() if name != "memory_bytes"}
+    if "memory_bytes" in trial.host:
+        facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:.0f} GiB"
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(facts.items()))
+
+
+def _describe_image(trial: TrialRecord) -> str | None:
+    if trial.image is None and trial.backend == "local":
+        return "none, processes on the host"
+    return trial.image
+
+
+_SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
+    "same data": lambda trial: f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}",
+    "same model": lambda trial: f"{trial.model}, {trial.num_parameters} parameters",
+    "same scaling": lambda trial: trial.scaling,
+    "same batch": _describe_batch,
+    "same learning rate": _describe_learning_rate,
+    "same number of epochs": lambda trial: f"{trial.epochs}",
+    "same target accuracy": lambda trial: f"{trial.target_accuracy}",
+    "same BatchNorm group size": lambda trial: f"{trial.batch_norm_group_size}",
+    "same software": _describe_versions,
+    "same kind of host": _describe_host,
+    "same image": _describe_image,
+    "same backend": lambda trial: trial.backend,
+}
+# Of the seed only, and so of what follows from it, each round has its own.
+_SAME_IN_ROUND: dict[str, Callable[[TrialRecord], str | None]] = {
+    "same seed in a round": lambda trial: f"{trial.seed}",
+    "same initial weights in a round": lambda trial: f"SHA-256 {trial.initial_weights_sha256[:_SHORT_SHA]}",
+}
+
+
+def _check_images(trials: Trials) -> _Evidence:
+    """With weak scaling, whole global batches of different sizes leave different remainders of an epoch."""
+    first = trials[0]
+    breaches = []
+    for trial in trials:
+        batch = max(trial.global_batch_size, first.global_batch_size)
+        tolerance = batch * first.epochs if trial.scaling == "weak" else 0
+        if abs(trial.images_seen - first.images_seen) > tolerance:
+            received = f"{trial.images_seen} images, where {first.configuration} has {first.images_seen}"
+            breaches.append(_Breach(trial.configuration, received))
+    return _Evidence(breaches, f"Received: {first.images_seen} images")
+
+
+def _check_cpus(trials: Trials) -> _Evidence:
+    """A bigger single node is a row of its own, and its name says how big it is."""
+    configurations = list({trial.configuration: trial for trial in trials}.values())
+    singles = [own for own in configurations if own.strategy == SINGLE]
+    if not singles:
+        return _Evidence([], "", "There is no single node to compare with")
+    baseline = singles[0]
+    breaches = [
+        _Breach(own.configuration, f"a single node with {own.cpus_per_replica:g} CPUs that is not named for them")
+        for own in singles[1:]
+        if own.configuration != f"{SINGLE}-{own.cpus_per_replica:g}cpu"
+    ]
+    sizes = {single.cpus_per_replica for single in singles}
+    breaches += [
+        _Breach(own.configuration, f"{own.cpus_per_replica:g} CPUs a replica, single nodes have {_list_numbers(sizes)}")
+        for own in configurations
+        if own.strategy != SINGLE and own.cpus_per_replica not in sizes
+    ]
+    return _Evidence(breaches, f"Received: {baseline.cpus_per_replica:g} a replica")
+
+
+def _check_contention(trials: Trials) -> _Evidence:
+    breaches = [
+        _Breach(trial.configuration, "its replicas asked for more cores than there are; its timings are contended")
+        for trial in trials
+        if trial.contended
+    ]
+    return _Evidence(breaches, "Every replica had its cores to itself")
+
+
+def _check_overlap(trials: Trials) -> _Evidence:
+    breaches = []
+    by_start = sorted(trials, key=lambda trial: trial.started_at)
+    latest = by_start[0]
+    for trial in by_start[1:]:
+        if (seconds := latest.ended_at - trial.started_at) > 0:
+            lasts = f"trial {latest.trial} ended {seconds:.3g} s after the start of {_name(trial)}"
+            starts = f"trial {trial.trial} started before the end of {_name(latest)}"
+            breaches += [_Breach(latest.configuration, lasts), _Breach(trial.configuration, starts)]
+        latest = max(latest, trial, key=lambda trial: trial.ended_at)
+    return _Evidence(breaches, "Every trial had ended when the next one started")
+
+
+def _check_interleaving(trials: Trials) -> _Evidence:
+    """Every round has every configuration of its run, and ends before the next round starts."""
+    rounds = _group_rounds(trials)
+    breaches = []
+    for own in rounds.values():
+        expected = dict.fromkeys(trial.configuration for trial in trials if trial.run_id == own[0].run_id)
+        present = {trial.configuration for trial in own}
+        breaches += [_Breach(name, f"no trial {own[0].trial}") for name in expected if name not in present]
+    for before, after in pairwise(rounds.values()):
+        if before[0].run_id == after[0].run_id:
+            end = max(before, key=lambda trial: trial.started_at)
+            breaches += [
+                _Breach(trial.configuration, f"trial {trial.trial} started before {_name(end)}")
+                for trial in after
+                if trial.started_at < end.started_at
+            ]
+    return _Evidence(breaches, f"{len(rounds)} rounds, each with every configuration once")
+
+
+def _check_restarts(trials: Trials) -> _Evidence:
+    breaches = []
+    silent = []
+    for trial in trials:
+        steps = [replica.restored_step for replica in trial.replicas if replica.restored_step is not None]
+        if not steps:
+            silent.append(_name(trial))
+        if trial.restarts:
+            breaches.append(
+                _Breach(trial.configuration, f"{trial.restarts} restarted in trial {trial.trial}, recovery is timed")
+            )
+        elif any(steps):
+            breaches.append(
+                _Breach(
+                    trial.configuration, f"trial {trial.trial} was resumed from step {max(steps)}, not all is timed"
+                )
+            )
+    unknown = f"Not said from which step on: {', '.join(silent)}" if silent else None
+    return _Evidence(breaches, "Every trial ran from its first step to its last in one go", unknown)
+
+
+def _check_final_weights(trials: Trials) -> _Evidence:
+    """Replicas of a synchronous training that drift apart silently train more than one model."""
+    synchronous = [trial for trial in trials if trial.strategy == "all_reduce"]
+    breaches = []
+    silent = []
+    for trial in synchronous:
+        digests = {replica.weights_sha256 for replica in trial.replicas}
+        if len(digests - {None} | {trial.weights_sha256}) > 1:
+            breaches.append(_Breach(trial.configuration, f"{len(digests)} different ones in trial {trial.trial}"))
+        elif None in digests:
+            silent.append(_name(trial))
+    received = f"Received: one digest in each of {len(synchronous)} trials" if synchronous else "None was trained"
+    return _Evidence(breaches, received, f"Not said by all replicas: {', '.join(silent)}" if silent else None)
+
+
+def _check_distinct(trials: Trials) -> _Evidence:
+    """Two trainings never take the same time to the last digit: such a record is a cached or a copied result."""
+    breaches = []
+    seen: dict[tuple[object, ...], TrialRecord] = {}
+    for trial in trials:
+        keys = {
+            "clocks": ("clocks", trial.startup_seconds, trial.compile_seconds, trial.train_seconds, trial.eval_seconds),
+            "start": ("start", trial.started_at),
+        }
+        for name, key in keys.items():
+            if other := seen.get(key):
+                received = f"trial {trial.trial} has the same {name} as {_name(other)}: a cached or copied result"
+                breaches.append(_Breach(trial.configuration, received))
+            seen.setdefault(key, trial)
+    return _Evidence(breaches, f"{len(trials)} measurements, no two with the same clocks")
+
+
+def _check_calibration(trials: Trials) -> _Evidence:
+    breaches = [
+        _Breach(trial.configuration, f"trial {trial.trial} was disturbed, {reasons}")
+        for trial, reasons in list_disturbed_trials(trials)
+    ]
+    silent = [trial for trial in trials if any(replica.calibration_seconds is None for replica in trial.replicas)]
+    received = f"A fixed computation took all cores equally long, within {100 * CALIBRATION_TOLERANCE:g} %"
+    unknown = f"The cores' speed was not measured in {len(silent)} of {len(trials)} trials" if silent else None
+    return _Evidence(breaches, received, unknown)
+
+
+_CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
+    "same number of images": _check_images,
+    "same CPUs a replica": _check_cpus,
+    CONTENTION_RULE: _check_contention,
+    "no two trials at a time": _check_overlap,
+    "trials in rounds": _check_interleaving,
+    "no restart, no resumption": _check_restarts,
+    "same final weights in all replicas of a synchronous training": _check_final_weights,
+    "every trial measured anew": _check_distinct,
+    "machine as fast in all trials": _check_calibration,
+}
+
+
+def _describe_disturbance(replica: Replica, median: float) -> list[str]:
+    if replica.calibration_seconds is None:
+        return []
+    before, after = replica.calibration_seconds
+    level = (before + after) / 2 / median - 1
+    reasons = []
+    if abs(drift := after / before - 1) > CALIBRATION_TOLERANCE:
+        reasons.append(f"{replica.name} took {100 * drift:+.0f} % for a fixed computation after the training")
+    if abs(level) > CALIBRATION_TOLERANCE:
+        reasons.append(f"{replica.name} took {100 * level:+.0f} % for a fixed computation against the median core")
+    return reasons
+
+
+def _name(trial: TrialRecord) -> str:
+    return f"trial {trial.trial} of {trial.configuration}"
+
+
+def _list_numbers(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:g}" for number in sorted(numbers))

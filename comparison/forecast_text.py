@@ -1,0 +1,155 @@
+"""The forecast in words and cells, as the report shows it."""
+
+import math
+from collections.abc import Iterable
+
+from comparison.forecast import Check, Estimate, Forecast, Outlook, list_worker_counts, look_ahead, tabulate_scales
+from comparison.scaling_model import NETWORKS, PARAMETER_SERVER, Network
+from comparison.table import EN_DASH, TIMES, format_number, format_range
+
+MINUS = "\N{MINUS SIGN}"
+NEVER = "never"
+MEASURED_NETWORK = "as measured"
+
+
+def describe_forecast(forecast: Forecast) -> str:
+    """Returns a forecast's way of distributing in words."""
+    name = forecast.job.strategy.replace("_", "-")
+    servers = forecast.job.num_ps
+    return f"{name} with {_count(servers, 'server')}" if servers else name
+
+
+def state_forecast(forecast: Forecast) -> str:
+    """Returns from how many workers on a forecast pays off, with how many it is fastest and cheapest, in a sentence."""
+    outlook = look_ahead(forecast)
+    name, largest = describe_forecast(forecast), int(list_worker_counts(forecast.job)[-1])
+    subject = name.capitalize() if forecast.is_settled else f"If the means hold, which the trials do not settle, {name}"
+    best = f"{_format_speedup(outlook.best_speedup)} as fast as a single node"
+    cheapest = f"cheapest in core-seconds with {format_workers(outlook.cheapest)}"
+    if math.isinf(outlook.break_even.value):
+        could = "" if math.isinf(outlook.break_even.low) else f", though from {outlook.break_even.low:.0f} on it could"
+        return (
+            f"{subject} is predicted not to pay off with up to {largest:,} workers{could}: at best {best}, "
+            f"and {cheapest}."
+        )
+    limit = ", the most looked at" if outlook.fastest.value == largest else ""
+    return (
+        f"{subject} is predicted to pay off from {format_workers(outlook.break_even)} workers on{_state_job(outlook)}, "
+        f"to be fastest with about {format_workers(outlook.fastest)}{limit}, {best}, and {cheapest}."
+    )
+
+
+def list_caveats(forecasts: Iterable[Forecast]) -> list[str]:
+    """Returns what a reader must know before trusting the forecasts, each caveat once."""
+    return list(dict.fromkeys(caveat for forecast in forecasts for caveat in _list_own_caveats(forecast)))
+
+
+def state_check(check: Check) -> str:
+    """Returns how well a forecast from fewer workers met what was measured, in a sentence."""
+    fairness = "; not a fair check: the replicas shared too few cores" if check.is_contended else ""
+    return (
+        f"Predicted from {_count(check.fitted_workers, 'worker')} for {check.num_workers}: "
+        f"{_format_speedup(check.predicted)}; measured {check.measured.value:.2f}{TIMES}: "
+        f"{'+' if check.error >= 0 else MINUS}{abs(100 * check.error):.0f} %{fairness}."
+    )
+
+
+def tabulate_networks(forecast: Forecast) -> list[list[str]]:
+    """Returns a row of cells for the measured network and for each other one that could take its place.
+
+    Where the messages have crossed a network already, another one cannot be added to it.
+    """
+    networks = [network for network in NETWORKS if forecast.is_local or network.replaces_measured]
+    rows = {MEASURED_NETWORK + (" (loopback)" if forecast.is_local else ""): look_ahead(forecast)}
+    rows |= {network.name: look_ahead(forecast, network) for network in networks}
+    return [[name, *_format_outlook(outlook)] for name, outlook in rows.items()]
+
+
+def tabulate_workers(forecast: Forecast) -> list[list[str]]:
+    """Returns a row of cells for each number of workers, on the measured network."""
+    counts = [count for count in list_worker_counts(forecast.job).tolist() if count & (count - 1) == 0]
+    return [
+        [
+            f"{scale.num_workers:,}",
+            _format_band(scale.speedup),
+            f"{100 * scale.scaling_efficiency.value:.0f} %",
+            _format_numbers(scale.job_seconds),
+            _format_numbers(scale.core_seconds),
+        ]
+        for scale in tabulate_scales(forecast, counts)
+    ]
+
+
+def describe_networks() -> list[tuple[str, str]]:
+    """Returns α, β and their source of each network that is looked at, by its name."""
+    return [(network.name, f"{_format_costs(network)}; {network.source}.") for network in NETWORKS]
+
+
+def format_workers(estimate: Estimate) -> str:
+    """Returns a number of workers with its band, where that is wider than the number."""
+    value, low, high = (NEVER if math.isinf(count) else f"{count:,.0f}" for count in estimate)
+    return value if low == high else f"{value} ({low}{EN_DASH}{high})"
+
+
+def _list_own_caveats(forecast: Forecast) -> list[str]:
+    name, job = describe_forecast(forecast).capitalize(), forecast.job
+    caveats = []
+    if len(forecast.fitted) == 1:
+        caveats.append(
+            f"Measured with {forecast.fitted[0]} workers only, which cannot tell latency from bandwidth, nor how "
+            "start-up grows: the band covers all that this leaves open, the line is its middle."
+        )
+    if forecast.num_trials == 1:
+        caveats.append("One trial cannot tell its own scatter: the band may be narrower than the truth.")
+    if forecast.is_contended:
+        caveats.append(f"{name}: its replicas shared too few cores; on cores of their own they would do better.")
+    largest = job.global_batch_size // forecast.group_size
+    if job.scaling == "strong" and largest < list_worker_counts(job)[-1]:
+        caveats.append(
+            f"Beyond {_count(largest, 'worker')}, this global batch of {job.global_batch_size} leaves each less than "
+            f"the {forecast.group_size} images that BatchNorm normalises together, which would have to change."
+        )
+    if job.strategy == PARAMETER_SERVER:
+        caveats.append(f"{name}: images per second only; asynchronous updates may need more of them for an accuracy.")
+    return caveats
+
+
+def _format_outlook(outlook: Outlook) -> list[str]:
+    return [
+        format_workers(outlook.break_even),
+        format_workers(outlook.job_break_even),
+        format_workers(outlook.fastest),
+        _format_band(outlook.best_speedup),
+        format_workers(outlook.cheapest),
+        _format_numbers(Estimate(*(1000 * seconds for seconds in outlook.pay_off_step_seconds))),
+    ]
+
+
+def _state_job(outlook: Outlook) -> str:
+    if outlook.job_break_even == outlook.break_even:
+        return ""
+    if math.isinf(outlook.job_break_even.value):
+        return " in training, but not with its start-up"
+    return f" (with its start-up from {format_workers(outlook.job_break_even)})"
+
+
+def _format_speedup(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f}{TIMES} ({format_range(estimate.low, estimate.high)})"
+
+
+def _format_band(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ({format_range(estimate.low, estimate.high)})"
+
+
+def _format_numbers(estimate: Estimate) -> str:
+    value, low, high = (f"{number:,.0f}" if number >= 1000 else format_number(number) for number in estimate)  # noqa: PLR2004
+    return f"{value} ({low}{EN_DASH}{high})"
+
+
+def _format_costs(network: Network) -> str:
+    bandwidth = f"1 / ({1e-9 / network.seconds_per_byte:g} GB/s)" if network.seconds_per_byte else "0"
+    return f"α = {1e6 * network.latency_seconds:g} µs, β = {bandwidth}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

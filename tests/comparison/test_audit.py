@@ -1,0 +1,342 @@
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from comparison.audit import (
+    CALIBRATION_TOLERANCE,
+    Finding,
+    Status,
+    audit_fairness,
+    list_disturbed_trials,
+    list_violations,
+)
+from comparison.records import TrialRecord
+from comparison.summary import group_trials
+from tests.comparison.record_factory import make_record, make_run
+
+
+def calibrate(record: TrialRecord, *seconds: float) -> TrialRecord:
+    replicas = [replace(replica, calibration_seconds=list(seconds)) for replica in record.replicas]
+    return replace(record, replicas=replicas)
+
+
+def make_fair_run() -> list[TrialRecord]:
+    """Returns two rounds of three configurations that break no rule and leave nothing unsaid."""
+    return [calibrate(replace(record, contended=False), 1.0, 1.01) for record in make_run()]
+
+
+def change(records: Sequence[TrialRecord], configuration: str, trial: int, **changes: Any) -> list[TrialRecord]:
+    return [
+        replace(record, **changes) if (record.configuration, record.trial) == (configuration, trial) else record
+        for record in records
+    ]
+
+
+def audit(records: Sequence[TrialRecord]) -> dict[str, Finding]:
+    return {finding.rule: finding for finding in audit_fairness(group_trials(records))}
+
+
+def find_violations(records: Sequence[TrialRecord]) -> dict[str, Finding]:
+    return {finding.rule: finding for finding in list_violations(audit_fairness(group_trials(records)))}
+
+
+def test_a_fair_comparison_keeps_every_rule_and_says_by_which_values() -> None:
+    findings = audit(make_fair_run())
+
+    assert {finding.status for finding in findings.values()} == {Status.HOLDS}
+    assert findings["same data"].sentence == "Received: mnist, SHA-256 dddddddddddd."
+    assert findings["same learning rate"].sentence == "Received: 0.2."
+    assert findings["same seed in a round"].sentence == "Received: 0, 1."
+    assert findings["trials in rounds"].sentence == "2 rounds, each with every configuration once."
+    assert findings["same image"].sentence == "Received: none, processes on the host."
+    assert all(finding.sentence.endswith(".") for finding in findings.values())
+
+
+def test_every_rule_has_a_name_of_its_own() -> None:
+    records = make_fair_run()
+
+    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 23
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "received"),
+    [
+        ("same data", {"dataset_sha256": "e" * 64}, "mnist, SHA-256 eeeeeeeeeeee, where single has mnist, SHA-256 ddd"),
+        ("same model", {"num_parameters": 5}, "resnet8, 5 parameters, where single has resnet8, 77754 parameters"),
+        ("same learning rate", {"learning_rate": 0.4}, "0.4, where single has 0.2"),
+        ("same number of epochs", {"epochs": 3}, "3, where single has 2"),
+        ("same target accuracy", {"target_accuracy": None}, "None, where single has 0.98"),
+        ("same BatchNorm group size", {"batch_norm_group_size": 32}, "32, where single has 64"),
+        (
+            "same software",
+            {"versions": {"tensorflow": "2.20.0"}},
+            "tensorflow 2.20.0, where single has git_sha abc1234",
+        ),
+        (
+            "same kind of host",
+            {"host": {"cores": 4}},
+            "cores 4, where single has cores 2, cpu model AMD EPYC, memory 24",
+        ),
+        ("same image", {"image": "me/it:1"}, "me/it:1, where single has none, processes on the host"),
+        (
+            "same backend",
+            {"backend": "cluster", "image": "none, processes on the host"},
+            "cluster, where single has local",
+        ),
+        ("same seed in a round", {"seed": 7}, "7 in trial 1 of run-1, where single has 1"),
+        (
+            "same initial weights in a round",
+            {"initial_weights_sha256": "e" * 64},
+            "SHA-256 eeeeeeeeeeee in trial 1 of run-1, where single has SHA-256 111111111111",
+        ),
+        ("same number of images", {"images_seen": 5}, "5 images, where single has 109824"),
+        ("no trial contended", {"contended": True}, "asked for more cores than there are"),
+        ("no restart, no resumption", {"restarts": 2}, "2 restarted in trial 1"),
+        ("same final weights in all replicas of a synchronous training", {"weights_sha256": "a"}, "in trial 1"),
+    ],
+)
+def test_a_trial_that_differs_is_told_with_its_value(rule: str, changes: dict[str, Any], received: str) -> None:
+    violations = find_violations(change(make_fair_run(), "all-reduce-2w", 1, **changes))
+
+    assert list(violations) == [rule]
+    assert violations[rule].configurations == ("all-reduce-2w",)
+    assert violations[rule].sentence.startswith("all-reduce-2w: ")
+    assert received in violations[rule].sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("same software", {"versions": {"git_sha": None}}),
+        ("same software", {"versions": {}}),
+        ("same kind of host", {"host": {}}),
+        ("same kind of host", {"host": {"cores": None}}),
+    ],
+)
+def test_what_a_record_does_not_say_is_not_known(rule: str, changes: dict[str, Any]) -> None:
+    records = make_fair_run()
+
+    assert audit(change(records, "single", 1, **changes))[rule].sentence == "One trial does not say."
+    every = audit([replace(record, **changes) for record in records])[rule]
+    assert (every.status, every.sentence) == (Status.UNKNOWN, "6 trials do not say.")
+
+
+def test_an_image_that_a_cluster_does_not_name_is_not_known() -> None:
+    findings = audit([replace(record, backend="cluster") for record in make_fair_run()])
+
+    assert findings["same image"].status is Status.UNKNOWN
+
+
+def test_hosts_may_differ_in_what_their_kernels_keep_back() -> None:
+    records = make_fair_run()
+    host = records[0].host | {"memory_bytes": records[0].host["memory_bytes"] - 4096}
+
+    assert not find_violations(change(records, "all-reduce-2w", 1, host=host))
+    without = {name: value for name, value in host.items() if name != "memory_bytes"}
+    assert not find_violations([replace(record, host=without) for record in records])
+
+
+def test_unequal_batches_are_told() -> None:
+    records = [record for record in make_fair_run() if record.configuration != "all-reduce-2w"]
+    records += [make_record("all-reduce-2w", trial, 36.0 + trial, global_batch_size=256) for trial in range(2)]
+
+    sentence = "all-reduce-2w: 256 images in a global batch, where single has 128 images in a global batch."
+    assert find_violations(records)["same batch"].sentence == sentence
+
+
+def make_weak_run(**changes: Any) -> list[TrialRecord]:
+    weak = {"global_batch_size": 256, "per_replica_batch_size": 128, "learning_rate": 0.4, "images_seen": 109568}
+    records = [make_record("single", trial, 60.0 + trial) for trial in range(2)]
+    records += [make_record("all-reduce-2w", trial, 36.0 + trial, **weak | changes) for trial in range(2)]
+    return [calibrate(replace(record, scaling="weak"), 1.0, 1.0) for record in records]
+
+
+def test_with_weak_scaling_batch_and_learning_rate_grow_with_the_workers() -> None:
+    findings = audit(make_weak_run())
+
+    assert {finding.status for finding in findings.values()} == {Status.HOLDS}
+    assert findings["same batch"].sentence == "Received: 128 images a worker."
+    assert findings["same learning rate"].sentence == "Received: 0.0015625 an image of the global batch."
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        ("same batch", {"per_replica_batch_size": 64}),
+        ("same learning rate", {"learning_rate": 0.2}),
+        ("same number of images", {"images_seen": 2 * 109824}),
+    ],
+)
+def test_weak_scaling_that_is_none_is_told(rule: str, changes: dict[str, Any]) -> None:
+    assert list(find_violations(make_weak_run(**changes))) == [rule]
+
+
+def test_a_comparison_of_strong_with_weak_scaling_is_told() -> None:
+    records = [make_record("single"), make_record("all-reduce-2w", scaling="weak")]
+
+    assert find_violations(records)["same scaling"].sentence == "all-reduce-2w: weak, where single has strong."
+
+
+def test_a_bigger_single_node_is_a_row_of_its_own() -> None:
+    records = [make_record("single"), make_record("single-2cpu"), make_record("all-reduce-2w", cpus_per_replica=2.0)]
+    rule = "same CPUs a replica"
+
+    assert audit(records)[rule].sentence == "Received: 1 a replica."
+    bigger = replace(records[1], configuration="single-big")
+    assert audit([records[0], bigger])[rule].sentence == (
+        "single-big: a single node with 2 CPUs that is not named for them."
+    )
+    huge = make_record("all-reduce-2w", cpus_per_replica=4.0)
+    assert audit([*records[:2], huge])[rule].sentence == ("all-reduce-2w: 4 CPUs a replica, single nodes have 1, 2.")
+    assert audit(records[2:])[rule].status is Status.UNKNOWN
+
+
+def test_overlapping_trials_are_told_on_both_sides() -> None:
+    records = make_fair_run()
+    end = records[0].ended_at
+
+    overlap = find_violations(change(records, "all-reduce-2w", 0, started_at=end - 5))["no two trials at a time"]
+
+    assert overlap.configurations == ("single", "all-reduce-2w")
+    assert overlap.sentence == (
+        "single: trial 0 ended 5 s after the start of trial 0 of all-reduce-2w; "
+        "all-reduce-2w: trial 0 started before the end of trial 0 of single."
+    )
+
+
+def test_a_trial_within_another_does_not_hide_the_next_overlap() -> None:
+    records = make_fair_run()
+    start = records[0].started_at
+    records = change(records, "single", 0, ended_at=start + 5000)
+
+    overlap = find_violations(records)["no two trials at a time"]
+
+    assert overlap.configurations == ("single", "all-reduce-2w", "parameter-server-2w-1ps")
+
+
+def test_trials_that_were_not_interleaved_are_told() -> None:
+    records = make_fair_run()
+    start = min(record.started_at for record in records)
+    one_after_another = sorted(records, key=lambda record: (record.configuration, record.trial))
+    moved = [
+        replace(record, started_at=start + 200 * place, ended_at=start + 200 * place + 100)
+        for place, record in enumerate(one_after_another)
+    ]
+
+    violation = find_violations(moved)["trials in rounds"]
+
+    assert violation.sentence == (
+        "all-reduce-2w: trial 1 started before trial 0 of single; "
+        "parameter-server-2w-1ps: trial 1 started before trial 0 of single."
+    )
+    assert find_violations(records[:-1])["trials in rounds"].sentence == "parameter-server-2w-1ps: no trial 1."
+
+
+def test_rounds_are_those_of_each_run() -> None:
+    records = make_fair_run()
+    second = [
+        replace(
+            record,
+            run_id="run-2",
+            started_at=record.started_at + 1e6,
+            ended_at=record.ended_at + 1e6,
+            startup_seconds=4.0,
+        )
+        for record in records
+        if record.configuration == "single"
+    ]
+
+    assert not find_violations([*records, *second])
+
+
+def change_replicas(records: Sequence[TrialRecord], configuration: str, **changes: Any) -> list[TrialRecord]:
+    return [
+        replace(record, replicas=[replace(replica, **changes) for replica in record.replicas])
+        if record.configuration == configuration
+        else record
+        for record in records
+    ]
+
+
+def test_a_resumed_trial_is_told_and_one_that_does_not_say_is_not_known() -> None:
+    rule = "no restart, no resumption"
+    resumed = audit(change_replicas(make_fair_run(), "single", restored_step=400))[rule]
+    silent = audit(change_replicas(make_fair_run(), "single", restored_step=None))[rule]
+
+    assert resumed.sentence == (
+        "single: trial 0 was resumed from step 400, not all is timed; "
+        "single: trial 1 was resumed from step 400, not all is timed."
+    )
+    assert silent.status is Status.UNKNOWN
+    assert silent.sentence == "Not said from which step on: trial 0 of single, trial 1 of single."
+
+
+def test_replicas_that_drifted_apart_are_told() -> None:
+    rule = "same final weights in all replicas of a synchronous training"
+    records = make_fair_run()
+    own = next(record for record in records if record.configuration == "all-reduce-2w")
+    apart = [own.replicas[0], replace(own.replicas[1], weights_sha256="e" * 64)]
+
+    assert find_violations(change(records, "all-reduce-2w", 0, replicas=apart))[rule].sentence == (
+        "all-reduce-2w: 2 different ones in trial 0."
+    )
+    assert audit(change_replicas(records, "all-reduce-2w", weights_sha256=None))[rule].status is Status.UNKNOWN
+    assert audit([make_record()])[rule].sentence == "None was trained."
+
+
+def test_a_cached_result_is_told_even_with_a_start_of_its_own() -> None:
+    records = make_fair_run()
+    original = records[0]
+    cached = replace(original, trial=1, seed=1, started_at=records[3].started_at, ended_at=records[3].ended_at)
+    rule = "every trial measured anew"
+
+    violation = find_violations([*records[:3], cached, *records[4:]])[rule]
+    copied = find_violations(change(records, "single", 1, started_at=original.started_at))[rule]
+
+    assert violation.sentence == (
+        "single: trial 1 has the same clocks as trial 0 of single: a cached or copied result."
+    )
+    assert copied.sentence == "single: trial 1 has the same start as trial 0 of single: a cached or copied result."
+
+
+RULE = "machine as fast in all trials"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        ((1.0, 1.2), "worker-0 took +20 % for a fixed computation after the training"),
+        ((1.21, 1.21), "worker-0 took +20 % for a fixed computation against the median core"),
+        ((0.8, 0.8), "worker-0 took -20 % for a fixed computation against the median core"),
+    ],
+)
+def test_a_disturbed_trial_is_told(seconds: tuple[float, float], reason: str) -> None:
+    records = make_fair_run()
+    records[0] = calibrate(records[0], *seconds)
+
+    violation = find_violations(records)[RULE]
+
+    assert violation.sentence.startswith("single: trial 0 was disturbed, ")
+    assert reason in violation.sentence
+    assert [trial for trial, _ in list_disturbed_trials(records)] == [records[0]]
+
+
+def test_the_machines_noise_is_tolerated_and_each_run_has_its_own_median() -> None:
+    records = [calibrate(record, 1.0, 1 + 0.9 * CALIBRATION_TOLERANCE) for record in make_fair_run()]
+    faster = [calibrate(replace(record, run_id="run-2"), 0.5, 0.5) for record in records]
+
+    assert list_disturbed_trials([*records, *faster]) == []
+
+
+def test_a_machine_that_was_not_calibrated_is_not_known() -> None:
+    records = make_run()
+
+    assert audit(records)[RULE].sentence == "The cores' speed was not measured in 6 of 6 trials."
+    assert audit([*make_fair_run()[:-1], records[-1]])[RULE].status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("make", [make_run, make_fair_run])
+def test_the_same_records_give_the_same_findings(make: Callable[[], list[TrialRecord]]) -> None:
+    assert audit(make()) == audit(make()[::-1])

@@ -1,0 +1,117 @@
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from comparison.forecast import Check, Estimate, Forecast, forecast_scaling
+from comparison.forecast_text import (
+    describe_forecast,
+    describe_networks,
+    format_workers,
+    list_caveats,
+    state_check,
+    state_forecast,
+    tabulate_networks,
+    tabulate_workers,
+)
+from comparison.scaling_model import NETWORKS
+from comparison.statistics import Ratio
+from comparison.summary import group_trials
+from tests.comparison.record_factory import make_record, make_run
+
+
+def forecast(own_seconds: float = 36.0, trials: int = 2, **changes: Any) -> Forecast:
+    records = [
+        make_record(name, trial, seconds + 0.1 * trial, **changes)
+        for name, seconds in (("single", 60.0), ("all-reduce-2w", own_seconds))
+        for trial in range(trials)
+    ]
+    return forecast_scaling(group_trials(records), 50)[0]
+
+
+def test_the_sentence_says_from_how_many_workers_on_it_pays_off() -> None:
+    sentence = state_forecast(forecast())
+
+    assert sentence.startswith("All-reduce is predicted to pay off from 2 workers on, to be fastest with about ")
+    assert sentence.endswith("and cheapest in core-seconds with 1.")
+
+
+def test_a_best_number_at_the_end_of_the_range_is_said_to_be_there() -> None:
+    assert "fastest with about 128, the most looked at, " in state_forecast(forecast(30.0, communication_seconds=0.0))
+
+
+def test_the_sentence_says_that_it_never_pays_off() -> None:
+    sentence = state_forecast(forecast(90.0, communication_seconds=50.0))
+
+    assert sentence.startswith("All-reduce is predicted not to pay off with up to 128 workers: at best 0.")
+
+
+def test_what_the_trials_do_not_settle_is_said_to_be_unsettled() -> None:
+    assert state_forecast(forecast(trials=1)).startswith(
+        "If the means hold, which the trials do not settle, all-reduce is"
+    )
+
+
+def test_a_start_up_that_eats_up_what_training_saves_is_told() -> None:
+    records = [
+        make_record("single", total_seconds=61.0),
+        make_record("all-reduce-2w", train_seconds=36.0, total_seconds=136.0),
+    ]
+    (own,) = forecast_scaling(group_trials(records), 10)
+
+    assert "workers on in training, but not with its start-up, to be" in state_forecast(own)
+
+
+def test_caveats_are_told_once() -> None:
+    caveats = list_caveats(forecast_scaling(group_trials(make_run()), 10))
+
+    assert len(caveats) == len(set(caveats)) == 4
+    assert any(caveat.startswith("Measured with 2 workers only") for caveat in caveats)
+    assert any("its replicas shared too few cores" in caveat for caveat in caveats)
+    assert any(caveat.startswith("Beyond 2 workers, this global batch of 128") for caveat in caveats)
+    assert any("One trial" in caveat for caveat in list_caveats([forecast(trials=1)]))
+
+
+@pytest.mark.parametrize(("is_contended", "end"), [(False, "+10 %."), (True, "shared too few cores.")])
+def test_a_check_tells_its_error_and_whether_it_is_fair(is_contended: bool, end: str) -> None:
+    check = Check(4, 2, Estimate(3.3, 3.0, 3.5), Ratio(3.0), 0.1, is_contended)
+
+    assert state_check(check).startswith("Predicted from 2 workers for 4: 3.30× (3.00–3.50); measured 3.00×: +10 %")
+    assert state_check(check).endswith(end)
+
+
+def test_tables_have_a_row_for_each_network_and_number_of_workers() -> None:
+    own = forecast()
+
+    assert [row[0] for row in tabulate_networks(own)] == [
+        "as measured (loopback)",
+        *(network.name for network in NETWORKS),
+    ]
+    assert [row[0] for row in tabulate_workers(own)] == ["1", "2", "4", "8", "16", "32", "64", "128"]
+    assert len(describe_networks()) == len(NETWORKS)
+
+
+def test_what_crossed_a_network_is_not_forecast_on_an_ethernet() -> None:
+    names = [row[0] for row in tabulate_networks(replace(forecast(), is_local=False))]
+
+    assert names == ["as measured", "NVLink with NCCL", "no communication"]
+
+
+def test_servers_are_counted() -> None:
+    _, servers = forecast_scaling(group_trials(make_run()), 10)
+
+    assert describe_forecast(servers) == "parameter-server with 1 server"
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(16, 8, 1024), "16 (8–1,024)"),
+        (Estimate(2, 2, 2), "2"),
+        (Estimate(math.inf, 4, math.inf), "never (4–never)"),
+        (Estimate(math.inf, math.inf, math.inf), "never"),
+    ],
+)
+def test_numbers_of_workers_have_a_band_where_it_is_one(estimate: Estimate, text: str) -> None:
+    assert format_workers(estimate) == text
