@@ -226,7 +226,7 @@ def _check_cpus(trials: Trials) -> _Evidence:
     breaches = [
         _Breach(own.configuration, f"a single node with {own.cpus_per_replica:g} CPUs that is not named for them")
         for own in singles[1:]
-        if own.configuration != f"{SINGLE}-{own.cpus_per_replica:g}cpu"
+        if not own.configuration.startswith(f"{SINGLE}-")
     ]
     sizes = {single.cpus_per_replica for single in singles}
     breaches += [
@@ -336,7 +336,7 @@ def _check_calibration(trials: Trials) -> _Evidence:
         _Breach(trial.configuration, f"trial {trial.trial} was disturbed, {reasons}")
         for trial, reasons in list_disturbed_trials(trials)
     ]
-    silent = [trial for trial in trials if any(replica.calibration_seconds is None for replica in trial.replicas)]
+    silent = [trial for trial in trials if all(replica.calibration_seconds is None for replica in trial.replicas)]
     received = f"A fixed computation took all cores equally long, within {100 * CALIBRATION_TOLERANCE:g} %"
     unknown = f"The cores' speed was not measured in {len(silent)} of {len(trials)} trials" if silent else None
     return _Evidence(breaches, received, unknown)

@@ -27,16 +27,17 @@ PHASES = (
         "compile",
         "tracing, compiling and a warm-up that is undone, before the training clock starts",
     ),
+    Phase("input_seconds", "input", "choosing, reading and shifting the images of a step"),
     Phase(
-        "compute_seconds",
-        "compute",
-        "the training clock less communication: input, forward, backward, update, waiting for work",
+        "compute_seconds", "compute", "forward and backward: the training clock less input, communication and update"
     ),
     Phase(
         "communication_seconds",
         "communication",
         "the part of the training clock spent exchanging values, waiting for the slowest included",
     ),
+    Phase("update_seconds", "update", "the optimizer’s; a parameter server’s is a part of communication"),
+    Phase("calibrate_seconds", "calibration", "a fixed computation before and after, to know how fast the core is now"),
     Phase("eval_seconds", "validation", "measuring validation accuracy after each epoch, off the training clock"),
     Phase("save_seconds", "save", "the chief writing checkpoints and the model, off the training clock"),
     Phase("other_seconds", "other", "the whole job less all of the above; below zero if clocks overlap"),
@@ -78,8 +79,14 @@ def _measure_phases(trial: TrialRecord) -> dict[str, float]:
         "startup_seconds": trial.startup_seconds,
         "rendezvous_seconds": trial.rendezvous_seconds,
         "compile_seconds": trial.compile_seconds,
-        "compute_seconds": trial.train_seconds - trial.communication_seconds,
+        "input_seconds": trial.input_seconds,
+        "compute_seconds": trial.train_seconds
+        - trial.input_seconds
+        - trial.communication_seconds
+        - trial.update_seconds,
         "communication_seconds": trial.communication_seconds,
+        "update_seconds": trial.update_seconds,
+        "calibrate_seconds": trial.calibrate_seconds,
         "eval_seconds": trial.eval_seconds,
         "save_seconds": trial.save_seconds,
     }

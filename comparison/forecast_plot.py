@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from comparison.forecast import MAX_WORKERS, Forecast, list_worker_counts, tabulate_scales
 from comparison.forecast_text import describe_forecast
-from comparison.plots import _DASHES, _INK, _MARKERS, PALETTE, _pick, _render
+from comparison.plots import DASHES, INK, MARKERS, PALETTE, pick_style, render_svg
 from comparison.table import format_ratio
 
 _TICKS = tuple(4**exponent for exponent in range(6))
@@ -31,12 +31,12 @@ def plot_forecast(forecasts: Sequence[Forecast]) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         ends = [_draw_forecast(axes, forecast, index) for index, forecast in enumerate(forecasts)]
-        axes.plot([1, MAX_WORKERS], [1, MAX_WORKERS], color=_INK, linewidth=0.8, linestyle=":", label="ideal")
-        axes.axhline(1, color=_INK, linewidth=0.8, alpha=0.5)
+        axes.plot([1, MAX_WORKERS], [1, MAX_WORKERS], color=INK, linewidth=0.8, linestyle=":", label="ideal")
+        axes.axhline(1, color=INK, linewidth=0.8, alpha=0.5)
         _scale_axes(axes, max(4.0, 2 * max(ends)))
         axes.set_xlabel("workers")
         axes.set_ylabel("speedup over a single node")
-        axes.grid(color=_INK, alpha=0.15, linewidth=0.6)
+        axes.grid(color=INK, alpha=0.15, linewidth=0.6)
         figure.legend(loc="outside lower left", ncols=1)
 
     points = [
@@ -45,12 +45,12 @@ def plot_forecast(forecasts: Sequence[Forecast]) -> str:
         for point in forecast.points
     ]
     height = 3.3 + 0.2 * len(forecasts)
-    return _render("forecast", f"Speedup against workers, forecast and measured: {', '.join(points)}", height, draw)
+    return render_svg("forecast", f"Speedup against workers, forecast and measured: {', '.join(points)}", height, draw)
 
 
 def _draw_forecast(axes: Axes, forecast: Forecast, index: int) -> float:
     """Draws one way of distributing and returns the highest speedup that is to be seen."""
-    colour, marker = _pick(PALETTE, index), _pick(_MARKERS, index)
+    colour, marker = pick_style(PALETTE, index), pick_style(MARKERS, index)
     scales = tabulate_scales(forecast, list_worker_counts(forecast.job).tolist())
     counts = [scale.num_workers for scale in scales]
     axes.fill_between(
@@ -65,7 +65,7 @@ def _draw_forecast(axes: Axes, forecast: Forecast, index: int) -> float:
         counts,
         [scale.speedup.value for scale in scales],
         color=colour,
-        linestyle=_pick(_DASHES, index),
+        linestyle=pick_style(DASHES, index),
         label=describe_forecast(forecast),
     )
     for point in forecast.points:
@@ -78,7 +78,7 @@ def _draw_forecast(axes: Axes, forecast: Forecast, index: int) -> float:
             color=colour,
             marker=marker,
             markersize=6,
-            markeredgecolor=colour if point.is_contended else _INK,
+            markeredgecolor=colour if point.is_contended else INK,
             markerfacecolor="none" if point.is_contended else colour,
             zorder=3,
         )

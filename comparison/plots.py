@@ -19,11 +19,11 @@ from comparison.table import format_measurement, format_number, format_ratio
 # At least 3:1 against white and against the report's dark background; distinguishable without colour vision, and
 # never alone: bars carry their names, lines their dashes and markers.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b565a7", "#8a6d00", "#7b6ee0", "#c2506b", "#4f8a8b", "#7f7f7f")
-_DASHES = ("-", "--", "-.", ":")
-_MARKERS = "os^Dv<>Pp"
+DASHES = ("-", "--", "-.", ":")
+MARKERS = "os^Dv<>Pp"
 
 # Matplotlib draws this; the page's text colour replaces it.
-_INK = "#010203"
+INK = "#010203"
 _WIDTH_INCHES = 4.0
 _BAR_INCHES = 0.52
 _STYLE: dict[RcKeyType, object] = {
@@ -32,9 +32,9 @@ _STYLE: dict[RcKeyType, object] = {
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "font.size": 10,
     "text.parse_math": False,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -43,8 +43,8 @@ _STYLE: dict[RcKeyType, object] = {
     "legend.frameon": False,
     "lines.linewidth": 1.6,
     "lines.markersize": 4,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
@@ -58,23 +58,25 @@ def plot_accuracy(groups: Groups) -> str:
                 axes.plot(
                     [point.train_seconds for point in trial.curve],
                     [100 * point.validation_accuracy for point in trial.curve],
-                    color=_pick(PALETTE, index),
-                    linestyle=_pick(_DASHES, index),
-                    marker=_pick(_MARKERS, index),
+                    color=pick_style(PALETTE, index),
+                    linestyle=pick_style(DASHES, index),
+                    marker=pick_style(MARKERS, index),
                     label=name if repeat == 0 else None,
                 )
         targets = {trial.target_accuracy for trials in groups.values() for trial in trials} - {None}
         for target in sorted(filter(None, targets)):
-            axes.axhline(100 * target, color=_INK, linewidth=0.8, linestyle=":", label=f"target {100 * target:g} %")
+            axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=f"target {100 * target:g} %")
         axes.set_xlabel("training time, s")
         axes.set_ylabel("validation accuracy, %")
         axes.set_xlim(left=0)
         axes.set_ylim(*_find_accuracy_limits(groups))
-        axes.grid(color=_INK, alpha=0.15, linewidth=0.6)
+        axes.grid(color=INK, alpha=0.15, linewidth=0.6)
         figure.legend(loc="outside lower left", ncols=1 if max(map(len, groups)) > 16 else 2)  # noqa: PLR2004
 
     names = ", ".join(groups)
-    return _render("accuracy", f"Validation accuracy against training time of {names}", 3.6 + 0.12 * len(groups), draw)
+    return render_svg(
+        "accuracy", f"Validation accuracy against training time of {names}", 3.6 + 0.12 * len(groups), draw
+    )
 
 
 def plot_throughput(table: pd.DataFrame) -> str:
@@ -91,7 +93,9 @@ def plot_throughput(table: pd.DataFrame) -> str:
         axes.set_xlim(0, 1.25 * max(values))
         axes.set_xlabel("images per second")
 
-    return _render("throughput", f"Images per second: {_list_labels(rows, labels)}", _measure_height(len(rows)), draw)
+    return render_svg(
+        "throughput", f"Images per second: {_list_labels(rows, labels)}", _measure_height(len(rows)), draw
+    )
 
 
 def plot_speedup(table: pd.DataFrame) -> str:
@@ -106,7 +110,7 @@ def plot_speedup(table: pd.DataFrame) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
-        axes.axvline(1, color=_INK, linewidth=0.8, linestyle=":")
+        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.plot(
             ideals,
             range(len(rows)),
@@ -114,7 +118,7 @@ def plot_speedup(table: pd.DataFrame) -> str:
             marker="|",
             markersize=13,
             markeredgewidth=2,
-            color=_INK,
+            color=INK,
             label="ideal: the number of workers",
         )
         axes.set_xlim(0, 1.25 * max([1, *values, *(ideal for ideal in ideals if not math.isnan(ideal))]))
@@ -123,7 +127,7 @@ def plot_speedup(table: pd.DataFrame) -> str:
             figure.legend(loc="outside lower left")
 
     height = _measure_height(len(rows)) + 0.25
-    return _render("speedup", f"Speedup over a single node: {_list_labels(rows, labels)}", height, draw)
+    return render_svg("speedup", f"Speedup over a single node: {_list_labels(rows, labels)}", height, draw)
 
 
 def plot_breakdown(phases: pd.DataFrame) -> str:
@@ -141,14 +145,14 @@ def plot_breakdown(phases: pd.DataFrame) -> str:
             seconds = phases[phase.column].tolist()
             # What is below zero is drawn to the left of it, not hidden.
             starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
-            axes.barh(positions, seconds, left=starts, height=0.42, color=_pick(PALETTE, index), label=phase.label)
+            axes.barh(positions, seconds, left=starts, height=0.42, color=pick_style(PALETTE, index), label=phase.label)
             ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
         _label_bars(axes, [str(name) for name in phases.index])
         axes.set_xlabel("seconds")
         figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
 
     totals = ", ".join(f"{name} {format_number(total)} s" for name, total in phases["total_seconds"].items())
-    return _render("breakdown", f"Where the time went: {totals}", _measure_height(len(phases)) + 0.65, draw)
+    return render_svg("breakdown", f"Where the time went: {totals}", _measure_height(len(phases)) + 0.65, draw)
 
 
 def _draw_bars(
@@ -160,9 +164,9 @@ def _draw_bars(
 ) -> None:
     """Draws horizontal bars with their names and values above them and their intervals upon them."""
     for position, (value, (low, high), label) in enumerate(zip(values, bounds, labels, strict=True)):
-        axes.barh(position, value, height=0.42, color=_pick(PALETTE, position))
+        axes.barh(position, value, height=0.42, color=pick_style(PALETTE, position))
         if low < high:
-            axes.plot([max(low, 0), high], [position, position], color=_INK, linewidth=1.2, marker="|", markersize=6)
+            axes.plot([max(low, 0), high], [position, position], color=INK, linewidth=1.2, marker="|", markersize=6)
         axes.annotate(
             label, (1, position), (0, 12), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
         )
@@ -197,11 +201,12 @@ def _list_labels(rows: Sequence[Mapping[str, object]], labels: Sequence[str]) ->
     return ", ".join(f"{row['configuration']} {label}" for row, label in zip(rows, labels, strict=True))
 
 
-def _pick(choices: Sequence[str], index: int) -> str:
+def pick_style(choices: Sequence[str], index: int) -> str:
+    """Returns the dash, marker or colour of a series, over again when there are more series than choices."""
     return choices[index % len(choices)]
 
 
-def _render(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> str:
+def render_svg(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> str:
     """Returns a figure as an SVG element that can stand in a page, the same for the same input.
 
     Args:
@@ -227,6 +232,6 @@ def _embed(document: str, description: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = body.replace(_INK, "currentColor")
+    body = body.replace(INK, "currentColor")
     title = escape(description)
     return f'<svg viewBox="{view_box[1]}" role="img" aria-label="{title}"><title>{title}</title>{body.strip()}'

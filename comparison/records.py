@@ -25,7 +25,7 @@ class Replica:
     """One process of a trial: what it used, and how it ended.
 
     `calibration_seconds` is what a fixed computation took on the replica's own core before and after the training, or
-    null; a record may lack it.
+    null; `clocks` are this replica's own seconds by section, null for one that only serves. A record may lack both.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Replica:
     exit_code: int | None
     cpus: list[int] | None
     calibration_seconds: list[float] | None = None
+    clocks: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,10 @@ class TrialRecord:
     rendezvous_seconds: float
     compile_seconds: float
     train_seconds: float
+    input_seconds: float
     communication_seconds: float
+    update_seconds: float
+    calibrate_seconds: float
     eval_seconds: float
     save_seconds: float
     total_seconds: float
@@ -152,7 +156,7 @@ def assemble_record(
     """
     named = {"training.json": training, "launch.json": launch, "evaluation.json": evaluation}
     for name, contents in named.items():
-        _check_schema_version(contents, name)
+        check_schema_version(contents, name)
     for key in ("dataset_sha256", "weights_sha256"):
         _check_equal(key, training, "training.json", evaluation, "evaluation.json")
     for key in ("configuration", "trial"):
@@ -171,7 +175,7 @@ def assemble_record(
         ),
     }
     expected = {field.name for field in fields(TrialRecord)}
-    record = _parse(TrialRecord, {key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
+    record = parse_object(TrialRecord, {key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
     _check_values(record)
     return record
 
@@ -182,10 +186,10 @@ def read_records(path: Path) -> list[TrialRecord]:
     Raises:
         RecordError: The file is missing, empty, or a line of it is not a record of this schema version.
     """
-    lines = [(number, line) for number, line in enumerate(_read_text(path).splitlines(), start=1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(read_text(path).splitlines(), start=1) if line.strip()]
     if not lines:
         raise RecordError(f"{path} holds no trial. Expected: one JSON object a line, one line a trial.")
-    return [parse_record(_load_json(line, f"{path}:{number}"), f"{path}:{number}") for number, line in lines]
+    return [parse_record(load_json(line, f"{path}:{number}"), f"{path}:{number}") for number, line in lines]
 
 
 def parse_record(values: Mapping[str, Any], source: str = "trial record") -> TrialRecord:
@@ -198,8 +202,8 @@ def parse_record(values: Mapping[str, Any], source: str = "trial record") -> Tri
     Raises:
         RecordError: The object is not a record of this schema version.
     """
-    _check_schema_version(values, source)
-    record = _parse(TrialRecord, values, source)
+    check_schema_version(values, source)
+    record = parse_object(TrialRecord, values, source)
     _check_values(record)
     return record
 
@@ -220,9 +224,9 @@ def read_run_info(path: Path) -> RunInfo:
     Raises:
         RecordError: The file is missing or not of this schema version.
     """
-    values = _load_json(_read_text(path), str(path))
-    _check_schema_version(values, str(path))
-    return _parse(RunInfo, values, str(path))
+    values = load_json(read_text(path), str(path))
+    check_schema_version(values, str(path))
+    return parse_object(RunInfo, values, str(path))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -233,14 +237,24 @@ def write_text(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Returns a file's text.
+
+    Raises:
+        RecordError: It cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from error
 
 
-def _load_json(text: str, source: str) -> dict[str, Any]:
+def load_json(text: str, source: str) -> dict[str, Any]:
+    """Returns the JSON object in a text.
+
+    Raises:
+        RecordError: There is none.
+    """
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
@@ -256,7 +270,12 @@ def _get(values: Mapping[str, Any], key: str, source: str) -> Any:
     return values[key]
 
 
-def _check_schema_version(values: Mapping[str, Any], source: str) -> None:
+def check_schema_version(values: Mapping[str, Any], source: str) -> None:
+    """Checks that values read from `source` are of this schema version.
+
+    Raises:
+        RecordError: They are of another.
+    """
     version = _get(values, "schema_version", source)
     if version != SCHEMA_VERSION:
         raise RecordError(f"{source} must have schema_version {SCHEMA_VERSION}. Received: {version!r}.")
@@ -314,7 +333,7 @@ def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
     return _get(replica, "type", "a replica"), _get(replica, "index", "a replica")
 
 
-def _parse(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
+def parse_object(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
     """Returns a dataclass from a JSON object that has its fields; those with a default may be absent."""
     if not isinstance(values, Mapping):
         raise RecordError(f"{source} must be a JSON object. Received: {values!r}.")
@@ -330,7 +349,7 @@ def _parse(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
 def _parse_value(kind: Any, value: Any, source: str) -> Any:
     """Returns a JSON value, checked against an annotation of the dataclasses above."""
     if is_dataclass(kind) and isinstance(kind, type):
-        return _parse(kind, value, source)
+        return parse_object(kind, value, source)
     if get_origin(kind) is UnionType:
         return None if value is None else _parse_value(get_args(kind)[0], value, source)
     if get_origin(kind) is list and isinstance(value, list):

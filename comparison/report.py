@@ -4,11 +4,9 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from comparison.audit import audit_fairness
@@ -24,6 +22,7 @@ from comparison.forecast_text import (
     tabulate_networks,
     tabulate_workers,
 )
+from comparison.page import render_page
 from comparison.plots import plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
 from comparison.records import RunInfo, TrialRecord, format_records
 from comparison.summary import Groups, add_confusion_matrices
@@ -63,9 +62,8 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
     contended, unfair = list_contended(groups), list_unfair(groups)
     phases = break_down(groups)
     forecasts = forecast_scaling(groups)
-    template = files("comparison").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(template).render(
+    return render_page(
+        "report.html.j2",
         run_id=run_info.run_id,
         verdict=state_verdict(table, groups),
         warnings=collect_warnings(groups, run_info),

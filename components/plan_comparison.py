@@ -24,6 +24,7 @@ def plan_comparison(
     strategies: List[str],  # noqa: UP006
     workers: List[int],  # noqa: UP006
     num_ps: int,
+    bigger_nodes: bool,
     trials: int,
     seed: int,
     cpus_per_replica: float,
@@ -48,6 +49,7 @@ def plan_comparison(
         strategies: all_reduce, parameter_server, or both.
         workers: Numbers of workers to compare.
         num_ps: Parameter servers of each parameter-server training.
+        bigger_nodes: Also compare with one node that has the CPUs of all workers.
         trials: Repeats of each configuration.
         seed: Seed of the first trial.
         cpus_per_replica: CPUs of each replica.

@@ -32,26 +32,26 @@ class RunPlan:
     configurations: Sequence[Configuration]
 
     @property
-    def baseline(self) -> Configuration:
-        """The configuration of the single node."""
-        return self.configurations[0]
+    def single_nodes(self) -> Sequence[Configuration]:
+        """The configurations without a distribution strategy: the baseline and bigger nodes."""
+        return [c for c in self.configurations if c.training.strategy == "single"]
 
     @property
     def distributed(self) -> Sequence[Configuration]:
         """The configurations of the TFJobs."""
-        return self.configurations[1:]
+        return [c for c in self.configurations if c.training.strategy != "single"]
 
     @property
     def trials(self) -> int:
         """Repeats of each configuration."""
         return int(self.info.parameters["trials"])
 
-    def replica(self, count: int) -> ReplicaSpec:
-        """Returns `count` replicas with the resources that each replica of this run may use."""
+    def replica(self, count: int, cpus_factor: int = 1) -> ReplicaSpec:
+        """Returns `count` replicas with the resources of this run's replicas, the CPUs times a factor."""
         parameters = self.info.parameters
         return ReplicaSpec(
             count=count,
-            cpus=parameters["cpus_per_replica"],
+            cpus=parameters["cpus_per_replica"] * cpus_factor,
             memory=parameters["memory_per_replica"],
             gpus=parameters["gpus_per_replica"],
         )
@@ -90,7 +90,11 @@ def plan_run(run_id: str, parameters: Mapping[str, Any]) -> RunPlan:
     parameters = {**parameters, "workers": [read_count("workers", count) for count in parameters["workers"]]}
     base = TrainingConfig(**{name: parameters[name] for name in setting_names() if name in parameters})
     configurations = plan_configurations(
-        base, strategies=parameters["strategies"], workers=parameters["workers"], num_ps=parameters["num_ps"]
+        base,
+        strategies=parameters["strategies"],
+        workers=parameters["workers"],
+        num_ps=parameters["num_ps"],
+        bigger_nodes=parameters["bigger_nodes"],
     )
     info = RunInfo(
         schema_version=SCHEMA_VERSION,

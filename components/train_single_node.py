@@ -13,7 +13,7 @@ def train_single_node(
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
 ) -> None:
-    """Trains the baseline: one process, no distribution strategy in its code path.
+    """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes if asked for.
 
     Args:
         trial: Number of the repeat, from 0.
@@ -22,7 +22,7 @@ def train_single_node(
         prepared: The prepared data set.
 
     Returns:
-        trained: A folder `single` with the model, its records and logs.
+        trained: A folder for each configuration, with the model, its records and logs.
     """
     from pathlib import Path
 
@@ -32,7 +32,8 @@ def train_single_node(
     from tfjob.launch import processes_here
 
     plan = RunPlan.read(Path(run_info.path))
-    output = Path(trained.path) / plan.baseline.name
-    with told_plainly():
-        run_trial(plan, plan.baseline, trial, Path(prepared.path), Path(workspace_path), output, processes_here())
-    trained.metadata.update(describe_model(output))
+    for configuration in plan.single_nodes:
+        output = Path(trained.path) / configuration.name
+        with told_plainly():
+            run_trial(plan, configuration, trial, Path(prepared.path), Path(workspace_path), output, processes_here())
+        trained.metadata[configuration.name] = describe_model(output)

@@ -57,7 +57,7 @@ def run_trial(
     launch = {
         "schema_version": SCHEMA_VERSION,
         **result.to_json(),
-        "cpus_per_replica": plan.info.parameters["cpus_per_replica"],
+        "cpus_per_replica": spec.replicas["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
         "run_id": plan.info.run_id,
@@ -89,7 +89,7 @@ def build_spec(
 def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:
     """Returns the replicas of a configuration. Each may use the same, so that a worker is what the single node is."""
     training = configuration.training
-    replicas: dict[ReplicaType, ReplicaSpec] = {"Worker": plan.replica(training.num_workers)}
+    replicas: dict[ReplicaType, ReplicaSpec] = {"Worker": plan.replica(training.num_workers, configuration.cpus_factor)}
     if training.strategy == "parameter_server":
         replicas |= {"Chief": plan.replica(1), "PS": plan.replica(training.num_ps)}
     return replicas

@@ -4,15 +4,18 @@ import importlib.metadata
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 DISTRIBUTION = "tfjob-speedup"
+CALIBRATION_REPEATS, CALIBRATION_CALLS = 5, 15_000
 
 
 def describe_host() -> dict[str, Any]:
@@ -35,6 +38,22 @@ def describe_versions() -> dict[str, str]:
         "tfjob_speedup": importlib.metadata.version(DISTRIBUTION),
         "git_sha": os.environ.get("GIT_SHA") or _git_sha(),
     }
+
+
+def calibrate() -> float:
+    """Returns the seconds of a fixed computation on one core, the median of a few: how fast the core is now.
+
+    Exponentials of an array in the first cache: one thread however many there are, and nothing but the core.
+    """
+    values = np.linspace(-1, 1, 4096, dtype=np.float32)
+    result = np.empty_like(values)
+    seconds = []
+    for _ in range(CALIBRATION_REPEATS):
+        began = time.perf_counter()
+        for _ in range(CALIBRATION_CALLS):
+            np.exp(values, out=result)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
 
 
 def cpu_seconds() -> float:

@@ -135,9 +135,10 @@ class ParameterServerTrainer:
         return State(0, weights, velocity, self._statistics.numpy())
 
     def _report(self, step: int, result: Any, on_step: OnStep) -> None:
-        loss, seconds, communication_seconds = (float(value) for value in result.fetch())
+        loss, seconds, input_seconds, communication_seconds = (float(value) for value in result.fetch())
         check_loss(step, loss)
-        on_step(StepTiming(step, loss, seconds, communication_seconds))
+        parts = {"input_seconds": input_seconds, "communication_seconds": communication_seconds}
+        on_step(StepTiming(step, loss, seconds, parts))
 
     def _make_compute_and_push(self) -> Any:
         task = self._task
@@ -154,6 +155,10 @@ class ParameterServerTrainer:
                 pulled = tf.timestamp()
             with tf.control_dependencies([pulled]):
                 batch = read_batch(task.dataset, indices, shifts, task.config.max_shift)
+            with tf.control_dependencies(batch):
+                read = tf.timestamp()
+            with tf.control_dependencies([read]):
+                batch = tuple(tf.identity(part) for part in batch)
             total = sum_over_groups(group_function, task.config, (weights, statistics), batch, first_group)
             gradient, updated, loss = split_contribution(
                 total / task.config.groups_per_replica, task.flat.num_parameters
@@ -169,7 +174,7 @@ class ParameterServerTrainer:
             with tf.control_dependencies(pushes):
                 ended = tf.timestamp()
             communication = (pulled - began) + (ended - computed)
-            return tf.stack([tf.cast(loss, tf.float64), ended - began, communication])
+            return tf.stack([tf.cast(loss, tf.float64), ended - began, read - pulled, communication])
 
         share_size = task.config.per_replica_batch_size
         signature = [

@@ -20,21 +20,23 @@ class Configuration:
     Attributes:
         name: What the table calls it.
         training: The settings of its trainings, but for the seed, which is each trial's own.
+        cpus_factor: CPUs of a replica in multiples of the baseline's; above 1 for the bigger single nodes.
     """
 
     name: str
     training: TrainingConfig
+    cpus_factor: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Returns the configuration's entry in `run.json`."""
         training = dataclasses.asdict(self.training)
         fixed = {key: training[key] for key in ("strategy", "num_workers", "num_ps")}
-        return {"name": self.name, **fixed, "training": training}
+        return {"name": self.name, **fixed, "cpus_factor": self.cpus_factor, "training": training}
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> "Configuration":
         """Returns the configuration of an entry in `run.json`."""
-        return cls(entry["name"], TrainingConfig(**entry["training"]))
+        return cls(entry["name"], TrainingConfig(**entry["training"]), entry["cpus_factor"])
 
     def for_trial(self, trial: int) -> TrainingConfig:
         """Returns the settings of one trial: all configurations share a trial's seed, and so its initial weights."""
@@ -42,9 +44,9 @@ class Configuration:
 
 
 def plan_configurations(
-    base: TrainingConfig, *, strategies: Sequence[str], workers: Sequence[int], num_ps: int
+    base: TrainingConfig, *, strategies: Sequence[str], workers: Sequence[int], num_ps: int, bigger_nodes: bool = False
 ) -> list[Configuration]:
-    """Returns the baseline, then each strategy with each number of workers.
+    """Returns the baseline, then bigger single nodes if asked for, then each strategy with each number of workers.
 
     With strong scaling the global batch is that of `base` for all. With weak scaling it is the batch of one worker;
     the global batch and the learning rate grow with the number of workers.
@@ -55,6 +57,8 @@ def plan_configurations(
         strategies: Names of ways to distribute.
         workers: Numbers of workers.
         num_ps: Parameter servers of each parameter-server configuration.
+        bigger_nodes: Whether to add, for each number of workers above 1, one node with as many times the CPUs: what
+            "two machines" compete with is also "one bigger machine".
 
     Raises:
         ConfigError: A configuration cannot be.
@@ -67,7 +71,10 @@ def plan_configurations(
     drafts = [_configure(base, strategy, count, num_ps, group_size=0) for strategy, count in pairs]
     shares = [draft.training.per_replica_batch_size for draft in drafts]
     group_size = base.batch_norm_group_size or math.gcd(*shares)
-    return [_configure(base, strategy, count, num_ps, group_size) for strategy, count in pairs]
+    baseline, *distributed = (_configure(base, strategy, count, num_ps, group_size) for strategy, count in pairs)
+    factors = sorted({count for count in workers if count > 1}) if bigger_nodes else []
+    bigger = [Configuration(f"single-{factor}x-cpus", baseline.training, factor) for factor in factors]
+    return [baseline, *bigger, *distributed]
 
 
 def _check_lists(strategies: Sequence[str], workers: Sequence[int]) -> None:

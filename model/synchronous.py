@@ -54,6 +54,7 @@ class SynchronousTrainer:
         self._weights = tf.Variable(task.flat.initial_weights())
         self._velocity = tf.Variable(tf.zeros_like(self._weights))
         self._statistics = tf.Variable(task.flat.initial_statistics())
+        self._read = self._make_read()
         self._contribute = self._make_contribute()
         self._update = self._make_update()
         self._count = self._make_count()
@@ -74,7 +75,8 @@ class SynchronousTrainer:
         before = self.read_state()
         share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
         for _ in range(2):
-            self._update(self._reduce(self._contribute(share.indices, share.shifts, 0)), 0.0)
+            images, labels = self._read(share.indices, share.shifts)
+            self._update(self._reduce(self._contribute(images, labels, 0)), 0.0)
         self._reduce(self._count(0, 1))
         self._assign(before)
 
@@ -84,7 +86,9 @@ class SynchronousTrainer:
         for step in range(start, stop):
             began = time.perf_counter()
             share = task.plan.take(step, role.rank, role.num_workers)
-            contribution = self._contribute(share.indices, share.shifts, task.first_group(step, role.rank))
+            images, labels = self._read(share.indices, share.shifts)
+            read = time.perf_counter()
+            contribution = self._contribute(images, labels, task.first_group(step, role.rank))
             contribution[-1].numpy()  # waits for the device, so that the clock is read after the work
             computed = time.perf_counter()
             reduced = self._reduce(contribution)
@@ -92,8 +96,11 @@ class SynchronousTrainer:
             communicated = time.perf_counter()
             loss = float(self._update(reduced, task.learning_rate(step)))
             check_loss(step, loss)
-            seconds = time.perf_counter() - began
-            on_step(StepTiming(step, loss, seconds, communicated - computed if role.strategy == "all_reduce" else 0.0))
+            ended = time.perf_counter()
+            parts = {"input_seconds": read - began, "update_seconds": ended - communicated}
+            if role.strategy == "all_reduce":
+                parts["communication_seconds"] = communicated - computed
+            on_step(StepTiming(step, loss, ended - began, parts))
 
     def count_correct(self) -> int:
         """Returns the correct answers on the validation split, of which each worker computes its share."""
@@ -114,25 +121,30 @@ class SynchronousTrainer:
         self._velocity.assign(state.velocity)
         self._statistics.assign(state.statistics)
 
+    def _make_read(self) -> Any:
+        task, share_size = self._task, self._task.config.per_replica_batch_size
+
+        def read(indices: tf.Tensor, shifts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return read_batch(task.dataset, indices, shifts, task.config.max_shift)
+
+        signature = [tf.TensorSpec([share_size], tf.int64), tf.TensorSpec([share_size, 2], tf.int32)]
+        return tf.function(read, input_signature=signature, autograph=False)
+
     def _make_contribute(self) -> Any:
-        task = self._task
+        task, share_size = self._task, self._task.config.per_replica_batch_size
         group_function = make_group_function(task.flat, task.config)
-        share_size = task.config.per_replica_batch_size
 
-        def contribute(indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor) -> tf.Tensor:
+        def contribute(images: tf.Tensor, labels: tf.Tensor, first_group: tf.Tensor) -> tf.Tensor:
             values = (self._weights.value(), self._statistics.value())
-            batch = read_batch(task.dataset, indices, shifts, task.config.max_shift)
-            return sum_over_groups(group_function, task.config, values, batch, first_group)
+            return sum_over_groups(group_function, task.config, values, (images, labels), first_group)
 
-        return tf.function(
-            contribute,
-            input_signature=[
-                tf.TensorSpec([share_size], tf.int64),
-                tf.TensorSpec([share_size, 2], tf.int32),
-                tf.TensorSpec([], tf.int32),
-            ],
-            autograph=False,
-        )
+        pixels = tf.as_dtype(task.dataset.split("train").images.dtype)
+        signature = [
+            tf.TensorSpec([share_size, *task.dataset.image_shape], pixels),
+            tf.TensorSpec([share_size], tf.int32),
+            tf.TensorSpec([], tf.int32),
+        ]
+        return tf.function(contribute, input_signature=signature, autograph=False)
 
     def _make_update(self) -> Any:
         task = self._task

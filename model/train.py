@@ -20,7 +20,14 @@ from model.atomic import write_atomically
 from model.config import TrainingConfig, add_arguments, from_arguments
 from model.dataset import PreparedDataset
 from model.errors import ConfigError, DatasetError
-from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
+from model.host import (
+    calibrate,
+    cpu_seconds,
+    describe_host,
+    describe_versions,
+    peak_rss_bytes,
+    seconds_since_process_start,
+)
 from model.registry import build_model, find_builder
 from model.role import Role, parse_tf_config
 from model.state import State, load_newest_checkpoint, save_checkpoint
@@ -101,7 +108,7 @@ def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir
 
         _say("serving")
         serve(role, finished.exists)
-        write_replica_record(output_dir, role, weights_sha256=None, restored_step=None)
+        write_replica_record(output_dir, role)
         return 0
     if role.is_chief:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -129,15 +136,19 @@ def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_
         _say(f"resumed from the checkpoint at step {restored_step}")
     with clock.measure("compile_seconds"):
         trainer.warm_up()
+    with clock.measure("calibrate_seconds"):
+        calibrations = [calibrate()]
     for name, seconds in clock.seconds.items():  # start-up and compilation of every start add up
         state.clocks[name] = state.clocks.get(name, 0.0) + seconds
     state = _run_epochs(task, trainer, role, state, output_dir)
+    clock = Clock(state.clocks)
+    with clock.measure("calibrate_seconds"):
+        calibrations.append(calibrate())
     if role.is_chief:
-        clock = Clock(state.clocks)
         with clock.measure("save_seconds"):
             save_model(task.flat, state, output_dir / "model.keras")
-        state.clocks = clock.seconds
-    write_replica_record(output_dir, role, weights_sha256=state.sha256, restored_step=restored_step)
+    state.clocks = clock.seconds
+    write_replica_record(output_dir, role, state, restored_step=restored_step, calibration_seconds=calibrations)
     finish(output_dir, role)
     if role.is_chief:
         record = describe_training(task, role, state, initial_sha256, output_dir)
@@ -220,7 +231,8 @@ class _Recorder:
         self._state.step_seconds.append(timing.seconds)
         self._state.epoch_losses.append(timing.loss)
         sharers = self._task.config.num_workers if self._role.strategy == "parameter_server" else 1
-        self._clock.add("communication_seconds", timing.communication_seconds / sharers)
+        for name, seconds in timing.parts.items():
+            self._clock.add(name, seconds / sharers)
         self._seen += 1
         elapsed = time.perf_counter() - self._told
         if self._role.is_chief and elapsed >= PROGRESS_SECONDS:
@@ -255,7 +267,10 @@ def describe_training(
             "rendezvous_seconds",
             "compile_seconds",
             "train_seconds",
+            "input_seconds",
             "communication_seconds",
+            "update_seconds",
+            "calibrate_seconds",
             "eval_seconds",
             "save_seconds",
         )
@@ -303,16 +318,31 @@ def seconds_to_target(curve: Sequence[dict[str, Any]], target_accuracy: float) -
 
 
 def write_replica_record(
-    output_dir: Path, role: Role, *, weights_sha256: str | None, restored_step: int | None
+    output_dir: Path,
+    role: Role,
+    state: State | None = None,
+    *,
+    restored_step: int | None = None,
+    calibration_seconds: Sequence[float] | None = None,
 ) -> None:
-    """Writes what this replica used, and the digest of the weights that it ended with."""
+    """Writes what this replica used and measured.
+
+    Args:
+        output_dir: The training's folder.
+        role: This replica's.
+        state: What it ended with; None for the servers, which hold no state of their own.
+        restored_step: The step at which it took up a checkpoint.
+        calibration_seconds: What `calibrate` measured before and after the training.
+    """
     record = {
         "type": role.task_type,
         "index": role.task_index,
         "cpu_seconds": cpu_seconds(),
         "peak_rss_bytes": peak_rss_bytes(),
-        "weights_sha256": weights_sha256,
+        "weights_sha256": state and state.sha256,
         "restored_step": restored_step,
+        "calibration_seconds": calibration_seconds,
+        "clocks": state and state.clocks,
     }
     directory = output_dir / "replicas"
     directory.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -88,13 +88,15 @@ class StepTiming:
         step: The step, from 0.
         loss: Mean loss over the global batch (all-reduce, single) or over one worker's share (parameter server).
         seconds: Duration of the step.
-        communication_seconds: The part of it spent in exchanging values with other replicas, waiting included.
+        parts: The seconds of its parts, by clock: `input_seconds` (choosing, reading and shifting images),
+            `communication_seconds` (exchanging values with other replicas, waiting included) and `update_seconds`
+            (the optimizer). What is left is the forward and backward computation.
     """
 
     step: int
     loss: float
     seconds: float
-    communication_seconds: float
+    parts: Mapping[str, float]
 
 
 OnStep = Callable[[StepTiming], None]

@@ -16,6 +16,8 @@ RESULT_FILES = {
     "comparison.csv": ("compare", "table"),
     "trials.jsonl": ("compare", "trials"),
     "run.json": ("plan-comparison", "run_info"),
+    "depth_study.html": ("study-depth", "page"),
+    "depth_study.json": ("study-depth", "study"),
 }
 
 

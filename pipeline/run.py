@@ -59,7 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
     for name, parameter in speedup_pipeline.component_spec.inputs.items():
         option = "--" + name.replace("_", "-")
         default, description = parameter.default, (parameter.description or "").replace("%", "%%")
-        if isinstance(default, list):
+        if isinstance(default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=description)
+        elif isinstance(default, list):
             shown = " ".join(map(str, default))
             parser.add_argument(
                 option, type=type(default[0]), nargs="+", default=default, help=f"{description} (default: {shown})"
@@ -84,7 +86,7 @@ def run_here(parameters: dict[str, Any], run_dir: Path) -> int:
         folder.mkdir()
     os.environ |= {RUN_ID_VARIABLE: run_dir.name, OWNER_VARIABLE: str(os.getpid())}
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
-    num_steps = _STEPS_OF_A_RUN + _STEPS_OF_A_TRIAL * parameters["trials"]
+    num_steps = _STEPS_OF_A_RUN + _STEPS_OF_A_TRIAL * parameters["trials"] + parameters["study_depth"]
     print(f"Run {run_dir.name}: results will be in {_shorten(run_dir)}/", flush=True)
     with (run_dir / "logs" / "pipeline.log").open("w", encoding="utf-8") as log:
         live = LiveOutput(sys.stdout, log, num_steps)

@@ -9,6 +9,7 @@ from components.evaluate import evaluate
 from components.image import DEFAULT_IMAGE
 from components.plan_comparison import plan_comparison
 from components.prepare_data import prepare_data
+from components.study_depth import study_depth as study_depth_step
 from components.train_distributed import train_distributed
 from components.train_single_node import train_single_node
 
@@ -29,7 +30,7 @@ def speedup_pipeline(
     max_train_images: int = 0,
     model: str = "resnet8",
     model_arguments: str = "{}",
-    epochs: int = 3,
+    epochs: int = 2,
     global_batch_size: int = 128,
     learning_rate: float = 0.2,
     target_accuracy: float = 0.98,
@@ -37,12 +38,14 @@ def speedup_pipeline(
     strategies: List[str] = ["all_reduce", "parameter_server"],  # noqa: B006, UP006
     workers: List[int] = [2],  # noqa: B006, UP006
     num_ps: int = 1,
-    trials: int = 2,
+    bigger_nodes: bool = False,
+    trials: int = 3,
     seed: int = 0,
     cpus_per_replica: float = 1.0,
     memory_per_replica: str = "2Gi",
     gpus_per_replica: int = 0,
     deadline_minutes: int = 60,
+    study_depth: bool = False,
 ) -> None:
     """Trains the same model on the same data on a single node and as TFJobs, and compares time and accuracy.
 
@@ -60,12 +63,14 @@ def speedup_pipeline(
         strategies: all_reduce, parameter_server, or both.
         workers: Numbers of workers to compare.
         num_ps: Parameter servers of each parameter-server training.
+        bigger_nodes: Also compare with one node that has the CPUs of all workers.
         trials: Repeats of each configuration.
         seed: Seed of the first trial.
         cpus_per_replica: CPUs of each replica.
         memory_per_replica: Memory of each replica.
         gpus_per_replica: GPUs of each replica.
         deadline_minutes: Longest time of one training.
+        study_depth: Also train residual and plain networks of 20 and 56 layers, on a page of their own: why ResNet.
     """
     plan = plan_comparison(
         pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
@@ -82,6 +87,7 @@ def speedup_pipeline(
         strategies=strategies,
         workers=workers,
         num_ps=num_ps,
+        bigger_nodes=bigger_nodes,
         trials=trials,
         seed=seed,
         cpus_per_replica=cpus_per_replica,
@@ -111,6 +117,9 @@ def speedup_pipeline(
         distributed=dsl.Collected(distributed.outputs["trained"]),
         evaluations=evaluated.outputs["evaluations"],
     )
-    for task in (plan, data, single, distributed, evaluated, compared):
+    with dsl.If(study_depth == True, name="why-resnet"):  # noqa: E712 - KFP makes a condition of the comparison
+        # Last, so that it never runs beside a timed trial.
+        studied = study_depth_step(prepared=data.outputs["prepared"], seed=seed).after(compared)
+    for task in (plan, data, single, distributed, evaluated, compared, studied):
         task.set_container_image(image)
         task.set_caching_options(enable_caching=task is data)  # a timed step is never answered from a cache

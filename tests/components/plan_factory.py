@@ -16,6 +16,7 @@ PARAMETERS: dict[str, Any] = {
     "strategies": ["all_reduce", "parameter_server"],
     "workers": [2],
     "num_ps": 1,
+    "bigger_nodes": False,
     "trials": 2,
     "seed": 7,
     "cpus_per_replica": 1.0,

@@ -5,12 +5,13 @@ import pytest
 
 from comparison.records import RecordError
 from components.run_plan import RUN_ID_VARIABLE, RunPlan, name_run, plan_run
+from components.trial import count_replicas
 from tests.components.plan_factory import PARAMETERS, make_plan
 
 
 def test_the_baseline_comes_first_then_each_strategy_with_each_number_of_workers() -> None:
     plan = make_plan(workers=[2, 4])
-    assert plan.baseline.name == "single"
+    assert [c.name for c in plan.single_nodes] == ["single"]
     assert [configuration.name for configuration in plan.distributed] == [
         "all-reduce-2w",
         "all-reduce-4w",
@@ -95,3 +96,11 @@ def test_the_run_is_named_by_the_environment_or_else_by_its_job(monkeypatch: pyt
     assert name_run("job-1") == "job-1"
     monkeypatch.delenv(RUN_ID_VARIABLE)
     assert name_run("job-1") == "job-1"
+
+
+def test_bigger_nodes_have_the_cpus_of_all_workers() -> None:
+    plan = make_plan(workers=[1, 2, 4], bigger_nodes=True, cpus_per_replica=1.5)
+
+    assert [c.name for c in plan.single_nodes] == ["single", "single-2x-cpus", "single-4x-cpus"]
+    assert [count_replicas(plan, c)["Worker"].cpus for c in plan.single_nodes] == [1.5, 3.0, 6.0]
+    assert {c.training.strategy for c in plan.distributed} == {"all_reduce", "parameter_server"}

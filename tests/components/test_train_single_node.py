@@ -28,7 +28,7 @@ def test_the_step_runs_one_process_and_leaves_its_model(tmp_path: Path, inputs: 
     assert [replica["name"] for replica in launch["replicas"]] == ["worker-0"]
     assert (launch["configuration"], launch["trial"], launch["backend"]) == ("single", 1, "local")
     assert (tmp_path / "trained" / "single" / "logs" / "worker-0.log").read_text() == "trained as alone\n"
-    assert trained.metadata["framework"] == "keras"
+    assert trained.metadata["single"]["framework"] == "keras"
 
 
 def test_the_step_needs_no_training_operator_in_a_pod(

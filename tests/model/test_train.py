@@ -5,12 +5,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model import train
 from model.config import TrainingConfig
 from model.dataset import PreparedDataset
 from model.role import Role
+from model.state import State
 from model.train import build_parser, find_checkpoints, finish, main, seconds_to_target, write_replica_record
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
@@ -99,21 +101,29 @@ def test_there_is_no_time_to_a_target_that_is_not_set_or_not_reached(target: flo
 
 def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     role = Role("all_reduce", "worker", 1, num_workers=2, num_ps=0)
-    write_replica_record(tmp_path, role, weights_sha256="ab", restored_step=4)
+    state = State(8, np.ones(2, np.float32), np.ones(2, np.float32), np.ones(1, np.float32), {"train_seconds": 2.0})
+    write_replica_record(tmp_path, role, state, restored_step=4, calibration_seconds=[0.1, 0.2])
     record = json.loads((tmp_path / "replicas" / "worker-1.json").read_text())
     assert record.pop("cpu_seconds") > 0
     assert record.pop("peak_rss_bytes") > 2**20
-    assert record == {"type": "worker", "index": 1, "weights_sha256": "ab", "restored_step": 4}
+    assert record == {
+        "type": "worker",
+        "index": 1,
+        "weights_sha256": state.sha256,
+        "restored_step": 4,
+        "calibration_seconds": [0.1, 0.2],
+        "clocks": {"train_seconds": 2.0},
+    }
 
 
 def test_no_worker_of_an_all_reduce_ends_before_the_last_has_its_record(tmp_path: Path) -> None:
     roles = [Role("all_reduce", "worker", index, num_workers=2, num_ps=0) for index in range(2)]
-    write_replica_record(tmp_path, roles[0], weights_sha256="ab", restored_step=0)
+    write_replica_record(tmp_path, roles[0])
     waiting = threading.Thread(target=finish, args=(tmp_path, roles[0]))
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
-    write_replica_record(tmp_path, roles[1], weights_sha256="ab", restored_step=0)
+    write_replica_record(tmp_path, roles[1])
     waiting.join(5)
     assert not waiting.is_alive()
     assert not (tmp_path / "finished").exists()
@@ -127,7 +137,7 @@ def test_the_chief_of_a_parameter_server_job_tells_the_end_and_awaits_all_record
         waiting.join(0.1)
         assert waiting.is_alive()
         role = Role("parameter_server", task_type, 0, num_workers=1, num_ps=1, has_chief=True)
-        write_replica_record(tmp_path, role, weights_sha256=None, restored_step=None)
+        write_replica_record(tmp_path, role)
     waiting.join(5)
     assert not waiting.is_alive()
     assert (tmp_path / "finished").exists()

@@ -13,7 +13,15 @@ from pipeline.speedup import speedup_pipeline
 
 # Renew it with: python -m pipeline.compile --output tests/pipeline/golden/pipeline.yaml
 GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
-STEPS = {"plan-comparison", "prepare-data", "train-single-node", "train-distributed", "evaluate", "compare"}
+STEPS = {
+    "plan-comparison",
+    "prepare-data",
+    "train-single-node",
+    "train-distributed",
+    "evaluate",
+    "compare",
+    "study-depth",
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +60,14 @@ def test_the_program_writes_the_file_and_says_what_it_is_for(
     assert "upload it in the dashboard" in capsys.readouterr().out
 
 
-def test_the_graph_has_the_six_steps_and_one_loop(tasks: dict[str, dict[str, Any]]) -> None:
-    assert tasks.keys() == STEPS | {"for-loop-1"}
+def test_the_graph_has_the_seven_steps_one_loop_and_one_branch(tasks: dict[str, dict[str, Any]]) -> None:
+    assert tasks.keys() == STEPS | {"for-loop-1", "condition-2"}
+
+
+def test_the_depth_study_runs_when_asked_for_and_after_everything_timed(tasks: dict[str, dict[str, Any]]) -> None:
+    branch = tasks["condition-2"]
+    assert branch["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--study_depth'] == true"
+    assert branch["dependentTasks"] == ["compare", "prepare-data"]
 
 
 def test_no_step_installs_packages_when_it_runs(compiled: Path) -> None:
@@ -69,8 +83,8 @@ def test_every_steps_image_is_the_pipelines_parameter(spec: dict[str, Any], task
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
     assert images == {"{{$.inputs.parameters['pipelinechannel--image']}}"}
     sources = [tasks[name]["inputs"]["parameters"]["pipelinechannel--image"] for name in sorted(STEPS)]
-    in_loop, outside = {"componentInputParameter": "pipelinechannel--image"}, {"componentInputParameter": "image"}
-    assert sources == [outside, outside, outside, outside, in_loop, in_loop]
+    inside, outside = {"componentInputParameter": "pipelinechannel--image"}, {"componentInputParameter": "image"}
+    assert sources == [outside, outside, outside, outside, inside, inside, inside]
     assert spec["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == DEFAULT_IMAGE
 
 

@@ -12,6 +12,7 @@ def write_artifacts(root: Path, *, is_complete: bool = True) -> Path:
     files = ["plan-comparison/run_info"]
     if is_complete:
         files += ["compare/report", "compare/summary", "compare/table", "compare/trials"]
+        files += ["study-depth/page", "study-depth/study"]
     for name in files:
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
@@ -51,7 +52,8 @@ def test_results_are_found_and_arranged_for_a_reader(tmp_path: Path) -> None:
     ]
     logs = [f"logs/{name}/trial-{trial}/worker-0.log" for name in ("all-reduce-2w", "single") for trial in range(2)]
     files = ["comparison.csv", "comparison.md", "report.html", "run.json", "trials.jsonl"]
-    assert list_files(run_dir) == sorted([*files, *logs, *models])
+    study = ["depth_study.html", "depth_study.json"]
+    assert list_files(run_dir) == sorted([*files, *study, *logs, *models])
     assert (run_dir / "report.html").read_text() == "compare/report"
     assert (run_dir / "comparison.md").read_text() == "compare/summary"
 

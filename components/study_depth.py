@@ -1,0 +1,33 @@
+"""An optional step: why residual networks, shown on the run's own data."""
+
+from kfp import dsl
+
+from components.image import DEFAULT_IMAGE
+
+
+@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
+def study_depth(
+    prepared: dsl.Input[dsl.Dataset], seed: int, page: dsl.Output[dsl.HTML], study: dsl.Output[dsl.Dataset]
+) -> None:
+    """Trains residual and plain networks of 20 and 56 layers alike, and measures their gradients before that.
+
+    Args:
+        prepared: The prepared data set.
+        seed: Seed of initial weights, of the choice of images and of their order.
+
+    Returns:
+        page: The study, one self-contained page.
+        study: depth_study.json, everything that was measured.
+    """
+    from pathlib import Path
+
+    from comparison.depth_study import render_study, state_losses
+    from comparison.depth_study_record import read_study
+    from components.errors import told_plainly
+    from model.depth_study import StudyConfig, measure_study, write_study
+
+    with told_plainly():
+        write_study(measure_study(Path(prepared.path), StudyConfig(seed=seed)), Path(study.path))
+        measured = read_study(Path(study.path))
+    Path(page.path).write_text(render_study(measured), encoding="utf-8")
+    print(state_losses(measured))

@@ -1,0 +1,335 @@
+"""Why residual: the same training of residual and plain networks of two depths, and their gradients at the start.
+
+It is no study of time: the networks are trained side by side, each on one thread.
+"""
+
+import argparse
+import json
+import math
+import os
+import string
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.atomic import write_atomically
+from model.batches import BatchPlan
+from model.config import TrainingConfig
+from model.dataset import PARTS, PreparedDataset, pick_stratified
+from model.host import describe_host, describe_versions
+from model.registry import build_model
+from model.role import parse_tf_config
+from model.train import check_batches
+from model.trainer import Clock, Task, TrainingDiverged
+
+if TYPE_CHECKING:
+    from model.step import FlatModel
+
+SCHEMA_VERSION = 1
+RESIDUAL = "resnet"
+FAMILIES = (RESIDUAL, "plain")
+# One step's loss is noisy: the final one is the mean over this share of the steps.
+FINAL_SHARE = 0.1
+MAX_PROCESSES = 2  # each holds a TensorFlow of its own
+USER_ERROR_EXIT_CODE = 2
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """The settings of a study.
+
+    The loss is the plain cross-entropy of images that are not shifted: what is looked at is how well each network can
+    be optimised, so nothing keeps the loss away from 0 but the network and a small weight decay.
+
+    Attributes:
+        depths: Weighted layers, of a registered depth each.
+        width: Channels of the networks' first stage.
+        stem_stride: Step of their first convolution in pixels.
+        num_train_images: Training images to take, of each class its share; all where there are fewer.
+        num_validation_images: Likewise of the validation split. The test split is not touched.
+        epochs: Passes over these training images.
+        global_batch_size: Images in a step, and in the batch that the gradients are measured on.
+        learning_rate: Highest learning rate.
+        weight_decay: L2 penalty on kernels while training; the measured losses and gradients are without it.
+        seed: Seed of the initial weights, of the choice of images and of their order.
+    """
+
+    depths: tuple[int, ...] = (20, 56)
+    width: int = 8
+    stem_stride: int = 2
+    num_train_images: int = 10_000
+    num_validation_images: int = 5_000
+    epochs: int = 3
+    global_batch_size: int = 128
+    learning_rate: float = 0.1
+    weight_decay: float = 1e-4
+    seed: int = 0
+
+    @property
+    def models(self) -> list[str]:
+        """The networks' names, for each depth the residual one and the plain one."""
+        return [f"{family}{depth}" for depth in self.depths for family in FAMILIES]
+
+    def training(self, model: str, *, has_batch_norm: bool = True) -> TrainingConfig:
+        """Returns the settings of a network's training, which differ in nothing but the network."""
+        arguments = {"width": self.width, "stem_stride": self.stem_stride, "has_batch_norm": has_batch_norm}
+        return TrainingConfig(
+            model=model,
+            model_arguments=json.dumps(arguments),
+            epochs=self.epochs,
+            global_batch_size=self.global_batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            label_smoothing=0.0,
+            max_shift=0,
+            target_accuracy=0.0,
+            seed=self.seed,
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the study and returns the exit code: 0, or 2 where a setting or the data cannot be."""
+    options = vars(build_parser().parse_args(arguments))
+    data_dir, output_file = options.pop("data_dir"), options.pop("output_file")
+    config = StudyConfig(**{**options, "depths": tuple(options["depths"])})
+    try:
+        study = measure_study(data_dir, config)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USER_ERROR_EXIT_CODE
+    write_study(study, output_file)
+    print(f"studied in {study['total_seconds']:.0f} s: {output_file}")
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the program's command line."""
+    default = StudyConfig()
+    parser = argparse.ArgumentParser(
+        prog="python -m model.depth_study",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    required: dict[str, Any] = {"type": Path, "required": True, "default": argparse.SUPPRESS}
+    add("--data-dir", help="the prepared data set", **required)
+    add("--output-file", help="the JSON file to write", **required)
+    add("--depths", type=int, nargs="+", default=[*default.depths], help="weighted layers")
+    add("--width", type=int, default=default.width, help="channels of the first stage")
+    add("--stem-stride", type=int, default=default.stem_stride, help="step of the first convolution in pixels")
+    add("--num-train-images", type=int, default=default.num_train_images, help="training images to take")
+    add("--num-validation-images", type=int, default=default.num_validation_images, help="validation images to take")
+    add("--epochs", type=int, default=default.epochs, help="passes over these training images")
+    add("--global-batch-size", type=int, default=default.global_batch_size, help="images in a step")
+    add("--learning-rate", type=float, default=default.learning_rate, help="highest learning rate")
+    add("--weight-decay", type=float, default=default.weight_decay, help="L2 penalty on kernels")
+    add("--seed", type=int, default=default.seed, help="seed of initial weights, choice of images and their order")
+    return parser
+
+
+def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
+    """Returns the study, as docs/schemas.md defines it.
+
+    The networks share the processes of a small pool; a network's figures do not depend on which one it met.
+
+    Args:
+        data_dir: The prepared data set.
+        config: The study's settings.
+
+    Raises:
+        ValueError: A setting cannot be, or the data are no prepared data set or too few.
+    """
+    began = time.monotonic()
+    dataset = PreparedDataset.open(data_dir)
+    num_processes = min(MAX_PROCESSES, len(config.models), describe_host()["cores"])
+    deepest_first = sorted(config.models, key=lambda model: -_read_depth(model))
+    with tempfile.TemporaryDirectory() as folder:
+        subset = take_subset(dataset, Path(folder), config)
+        for model in config.models:
+            check_batches(config.training(model), subset)
+        with ProcessPoolExecutor(num_processes, get_context("spawn"), _use_one_thread) as pool:
+            print(f"training {', '.join(deepest_first)}, {num_processes} at a time …", flush=True)
+            try:
+                measured = dict(zip(deepest_first, pool.map(_Study(config, subset), deepest_first), strict=True))
+            except BrokenProcessPool as error:
+                raise RuntimeError("A process of the study ended before its time: out of memory?") from error
+        counts = {split: subset.split(split).count for split in ("train", "validation")}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        "num_classes": dataset.num_classes,
+        "settings": {
+            **asdict(config),
+            "depths": [*config.depths],
+            "num_train_images": counts["train"],
+            "num_validation_images": counts["validation"],
+        },
+        "networks": [measured[model] for model in config.models],
+        "num_processes": num_processes,
+        "total_seconds": time.monotonic() - began,
+        "versions": describe_versions(),
+        "host": describe_host(),
+    }
+
+
+def write_study(study: dict[str, Any], path: Path) -> None:
+    """Writes the study as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(study, indent=1, allow_nan=False).encode())
+
+
+def take_subset(dataset: PreparedDataset, directory: Path, config: StudyConfig) -> PreparedDataset:
+    """Returns some of the training and validation images, written to `directory`; there is no test split in it.
+
+    Raises:
+        ValueError: A number of images is below 1.
+    """
+    sizes = {"train": config.num_train_images, "validation": config.num_validation_images}
+    splits: dict[str, Any] = {}
+    for split, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"num_{split}_images must be at least 1. Received: {size}.")
+        whole, entry = dataset.split(split), dataset.manifest["splits"][split]
+        indices = pick_stratified(whole.labels, size, config.seed)
+        splits[split] = {**entry, "count": len(indices)}
+        for part, array in zip(PARTS, (whole.images, whole.labels), strict=True):
+            array[indices].tofile(directory / entry[part]["file"])
+            splits[split][part] = {**entry[part], "shape": [len(indices), *array.shape[1:]]}
+    return PreparedDataset(directory, {**dataset.manifest, "splits": splits})
+
+
+def study_network(model: str, config: StudyConfig, dataset: PreparedDataset) -> dict[str, Any]:
+    """Returns one network's gradients at initialisation, with and without BatchNorm, and its training.
+
+    Args:
+        model: A registered name.
+        config: The study's settings.
+        dataset: What `take_subset` returned.
+    """
+    without_batch_norm = config.training(model, has_batch_norm=False)
+    bare = measure_gradients(_build(without_batch_norm, dataset), without_batch_norm, dataset)
+    training = config.training(model)
+    flat = _build(training, dataset)
+    normalised = measure_gradients(flat, training, dataset)
+    return {
+        "model": model,
+        "has_shortcuts": model.startswith(RESIDUAL),
+        "depth": _read_depth(model),
+        "num_parameters": flat.num_parameters,
+        **train_network(flat, training, dataset),
+        "initial": [{"has_batch_norm": True, **normalised}, {"has_batch_norm": False, **bare}],
+    }
+
+
+def measure_gradients(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDataset) -> dict[str, Any]:
+    """Returns the loss and the L2 norm of its gradient by each kernel of the main path, on the training's first batch.
+
+    The two 1×1 projections of a residual network are left out: so both families list the same layers, in the order
+    that the images pass them. A figure that is not finite is None.
+    """
+    from model.step import make_group_function, split_contribution  # noqa: PLC0415
+
+    train = dataset.split("train")
+    indices = BatchPlan(train.count, config.global_batch_size, config.max_shift, config.seed).take(0).indices
+    contribute = make_group_function(flat, replace(config, weight_decay=0.0))
+    values = (flat.initial_weights(), flat.initial_statistics())
+    contribution = contribute(*values, train.images[indices], train.labels[indices], 0)
+    gradient, _, loss = split_contribution(contribution, flat.num_parameters)
+    norms = {
+        path.removesuffix("_conv/kernel"): _keep_finite(norm)
+        for path, norm in measure_norms(flat, gradient.numpy()).items()
+        if path.endswith("_conv/kernel") and "_shortcut_" not in path
+    }
+    return {"loss": _keep_finite(float(loss)), "gradient_norms": norms}
+
+
+def measure_norms(flat: "FlatModel", gradient: Any) -> dict[str, float]:
+    """Returns the L2 norm of each parameter's part of a gradient of shape [P], by the parameter's path."""
+    import numpy as np  # noqa: PLC0415
+
+    variables = flat.model.trainable_variables
+    ends = np.cumsum([math.prod(variable.shape) for variable in variables])
+    parts = np.split(gradient.astype(np.float64), ends[:-1])
+    return {variable.path: float(np.linalg.norm(part)) for variable, part in zip(variables, parts, strict=True)}
+
+
+def train_network(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDataset) -> dict[str, Any]:
+    """Returns the loss of each step of a training and what the network gets right afterwards.
+
+    A training whose loss is no longer finite ends there; the accuracy is that of the last weights all the same.
+    """
+    from model.synchronous import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
+
+    task = Task(config, dataset, flat)
+    trainer = SynchronousTrainer(task, parse_tf_config(None), reduce_nothing)
+    losses: list[float] = []
+    diverged_at_step = None
+    clock = Clock()
+    with clock.measure("compile_seconds"):
+        trainer.warm_up()
+    with clock.measure("train_seconds"):
+        try:
+            trainer.train(0, task.total_steps, lambda timing: losses.append(timing.loss))
+        except TrainingDiverged:
+            diverged_at_step = len(losses)
+    num_final = math.ceil(FINAL_SHARE * task.total_steps)
+    final_train_loss = None if diverged_at_step is not None else math.fsum(losses[-num_final:]) / num_final
+    outcome = f"diverged at step {diverged_at_step}" if final_train_loss is None else f"loss {final_train_loss:.3f}"
+    print(f"{config.model}: {outcome} after {clock.seconds['train_seconds']:.0f} s of training", flush=True)
+    return {
+        "train_losses": losses,
+        "final_train_loss": final_train_loss,
+        "num_final_steps": num_final,
+        "diverged_at_step": diverged_at_step,
+        "validation_n_correct": trainer.count_correct(),
+        "validation_n_examples": dataset.split("validation").count,
+        **clock.seconds,
+    }
+
+
+@dataclass(frozen=True)
+class _Study:
+    """`study_network` of one study, as a process of the pool can receive it."""
+
+    config: StudyConfig
+    dataset: PreparedDataset
+
+    def __call__(self, model: str) -> dict[str, Any]:
+        return study_network(model, self.config, self.dataset)
+
+
+def _use_one_thread() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
+    import tensorflow as tf  # noqa: PLC0415
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+
+
+def _build(config: TrainingConfig, dataset: PreparedDataset) -> "FlatModel":
+    import keras  # noqa: PLC0415
+
+    from model.step import FlatModel  # noqa: PLC0415
+
+    keras.utils.set_random_seed(config.seed)
+    return FlatModel.wrap(build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments))
+
+
+def _read_depth(model: str) -> int:
+    return int(model.lstrip(string.ascii_letters))
+
+
+def _keep_finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kfp import dsl
+
+from components.study_depth import study_depth
+from model.prepare import prepare
+
+pytestmark = pytest.mark.slow
+
+
+def run(directory: Path, tmp_path: Path) -> tuple[Path, Path]:
+    page, study = tmp_path / "page", tmp_path / "study"
+    study_depth.python_func(
+        prepared=dsl.Dataset(uri=str(directory)),
+        seed=1,
+        page=dsl.HTML(uri=str(page)),
+        study=dsl.Dataset(uri=str(study)),
+    )
+    return page, study
+
+
+def test_the_step_writes_the_study_and_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (160, 8, 8), np.uint8), np.arange(160) % 4
+    np.savez(tmp_path / "digits.npz", x_train=images, y_train=labels, x_test=images[:30], y_test=labels[:30])
+    page, study = run(prepare(str(tmp_path / "digits.npz"), tmp_path / "prepared").directory, tmp_path)
+    measured = json.loads(study.read_text())
+    assert [network["model"] for network in measured["networks"]] == ["resnet20", "plain20", "resnet56", "plain56"]
+    assert measured["settings"]["seed"] == 1
+    sentence = capsys.readouterr().out.splitlines()[-1]
+    assert sentence.startswith("After 3 steps on 147 images of digits, one seed: at 56 layers ")
+    assert sentence in html.unescape(page.read_text())
+
+
+def test_data_that_are_not_prepared_end_the_step_with_one_message(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^error: .*manifest.json cannot be read"):
+        run(tmp_path, tmp_path)
