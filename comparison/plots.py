@@ -18,7 +18,10 @@ from comparison.table import format_measurement, format_number, format_ratio
 
 # At least 3:1 against white and against the report's dark background; distinguishable without colour vision, and
 # never alone: bars carry their names, lines their dashes and markers.
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b565a7", "#8a6d00", "#7b6ee0", "#c2506b", "#4f8a8b", "#7f7f7f")
+PALETTE = (
+    *("#0072b2", "#d55e00", "#009e73", "#b565a7", "#8a6d00", "#7b6ee0", "#c2506b", "#4f8a8b"),
+    *("#2e8fb3", "#b8860b", "#4e9a48", "#7f7f7f"),
+)
 DASHES = ("-", "--", "-.", ":")
 MARKERS = "os^Dv<>Pp"
 

@@ -41,6 +41,18 @@ USER_ERROR_EXIT_CODE = 2
 DIVERGED_EXIT_CODE = 3
 # The training operator restarts a replica that ends with 128 or more, and fails the job on 1 to 127.
 RETRYABLE_EXIT_CODE = 138
+CLOCKS = (
+    "startup_seconds",
+    "rendezvous_seconds",
+    "compile_seconds",
+    "train_seconds",
+    "input_seconds",
+    "communication_seconds",
+    "update_seconds",
+    "calibrate_seconds",
+    "eval_seconds",
+    "save_seconds",
+)
 PROGRESS_SECONDS = 2.0
 RECORDS_PATIENCE_SECONDS = 30.0
 
@@ -260,21 +272,7 @@ def describe_training(
     """Returns the content of `training.json`, as docs/schemas.md defines it."""
     config = task.config
     images_seen = state.step * config.global_batch_size
-    clocks = {
-        name: state.clocks.get(name, 0.0)
-        for name in (
-            "startup_seconds",
-            "rendezvous_seconds",
-            "compile_seconds",
-            "train_seconds",
-            "input_seconds",
-            "communication_seconds",
-            "update_seconds",
-            "calibrate_seconds",
-            "eval_seconds",
-            "save_seconds",
-        )
-    }
+    clocks = read_clocks(state)
     replicas = [json.loads(path.read_text()) for path in sorted((output_dir / "replicas").glob("*.json"))]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -307,6 +305,11 @@ def describe_training(
         "host": describe_host(),
         "replicas": replicas,
     }
+
+
+def read_clocks(state: State) -> dict[str, float]:
+    """Returns the seconds on every clock, 0 where nothing was spent."""
+    return {name: state.clocks.get(name, 0.0) for name in CLOCKS}
 
 
 def seconds_to_target(curve: Sequence[dict[str, Any]], target_accuracy: float) -> float | None:
@@ -342,7 +345,7 @@ def write_replica_record(
         "weights_sha256": state and state.sha256,
         "restored_step": restored_step,
         "calibration_seconds": calibration_seconds,
-        "clocks": state and state.clocks,
+        "clocks": state and read_clocks(state),
     }
     directory = output_dir / "replicas"
     directory.mkdir(parents=True, exist_ok=True)

@@ -185,9 +185,7 @@ def test_a_bigger_single_node_is_a_row_of_its_own() -> None:
 
     assert audit(records)[rule].sentence == "Received: 1 a replica."
     bigger = replace(records[1], configuration="big")
-    assert audit([records[0], bigger])[rule].sentence == (
-        "big: a single node with 2 CPUs that is not named for them."
-    )
+    assert audit([records[0], bigger])[rule].sentence == ("big: a single node with 2 CPUs that is not named for them.")
     huge = make_record("all-reduce-2w", cpus_per_replica=4.0)
     assert audit([*records[:2], huge])[rule].sentence == ("all-reduce-2w: 4 CPUs a replica, single nodes have 1, 2.")
     assert audit(records[2:])[rule].status is Status.UNKNOWN

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from comparison.breakdown import break_down
+from comparison.breakdown import PHASES, break_down
 from comparison.plots import PALETTE, plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
 from comparison.summary import group_trials, summarize
 from tests.comparison.record_factory import make_record, make_run
@@ -86,3 +86,7 @@ def test_every_colour_stands_out_from_light_and_dark_pages(background: str) -> N
     for colour in PALETTE:
         darker, lighter = sorted((luminance(colour), luminance(background)))
         assert (lighter + 0.05) / (darker + 0.05) >= 3, colour
+
+
+def test_every_phase_has_a_colour_of_its_own() -> None:
+    assert len(set(PALETTE)) == len(PALETTE) >= len(PHASES)

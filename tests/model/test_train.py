@@ -13,7 +13,7 @@ from model.config import TrainingConfig
 from model.dataset import PreparedDataset
 from model.role import Role
 from model.state import State
-from model.train import build_parser, find_checkpoints, finish, main, seconds_to_target, write_replica_record
+from model.train import CLOCKS, build_parser, find_checkpoints, finish, main, seconds_to_target, write_replica_record
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
 REDUCTION_FAILED = """Graph execution error:
@@ -112,7 +112,7 @@ def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
         "weights_sha256": state.sha256,
         "restored_step": 4,
         "calibration_seconds": [0.1, 0.2],
-        "clocks": {"train_seconds": 2.0},
+        "clocks": dict.fromkeys(CLOCKS, 0.0) | {"train_seconds": 2.0},
     }
 
 
