@@ -182,9 +182,14 @@ def _describe_image(trial: TrialRecord) -> str | None:
     return trial.image
 
 
+def _describe_model(trial: TrialRecord) -> str:
+    arguments = "" if trial.model_arguments == "{}" else f" with {trial.model_arguments}"
+    return f"{trial.model}{arguments}, {trial.num_parameters} parameters"
+
+
 _SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
     "same data": lambda trial: f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}",
-    "same model": lambda trial: f"{trial.model}, {trial.num_parameters} parameters",
+    "same model": _describe_model,
     "same scaling": lambda trial: trial.scaling,
     "same batch": _describe_batch,
     "same learning rate": _describe_learning_rate,
@@ -217,7 +222,7 @@ def _check_images(trials: Trials) -> _Evidence:
 
 
 def _check_cpus(trials: Trials) -> _Evidence:
-    """A bigger single node is a row of its own, and its name says how big it is."""
+    """A bigger single node is a row of its own, under a name of its own."""
     configurations = list({trial.configuration: trial for trial in trials}.values())
     singles = [own for own in configurations if own.strategy == SINGLE]
     if not singles:
@@ -362,10 +367,14 @@ def _describe_disturbance(replica: Replica, median: float) -> list[str]:
     level = (before + after) / 2 / median - 1
     reasons = []
     if abs(drift := after / before - 1) > CALIBRATION_TOLERANCE:
-        reasons.append(f"{replica.name} took {100 * drift:+.0f} % for a fixed computation after the training")
+        reasons.append(f"{replica.name} took {_more_or_less(drift)} time for a fixed computation after the training")
     if abs(level) > CALIBRATION_TOLERANCE:
-        reasons.append(f"{replica.name} took {100 * level:+.0f} % for a fixed computation against the median core")
+        reasons.append(f"{replica.name} took {_more_or_less(level)} time for a fixed computation than the median core")
     return reasons
+
+
+def _more_or_less(change: float) -> str:
+    return f"{100 * abs(change):.0f} % {'more' if change > 0 else 'less'}"
 
 
 def _name(trial: TrialRecord) -> str:

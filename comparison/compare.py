@@ -1,5 +1,6 @@
 """From trial records to the answer: the verdict, the table, the report and the files that keep them."""
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
-from comparison.report import render_markdown, render_report
+from comparison.report import explain_marks, render_markdown, render_report
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
 from comparison.verdict import list_contended, list_unfair, state_verdict
+
+_TERMINAL_COLUMNS = 100
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Comparison:
         verdict: The answer in one sentence.
         table: What `summarize` returned, one row a configuration.
         metrics: A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`.
-        confusion_matrices: Of each configuration, summed over its trials; rows are true classes.
+        confusion_matrices: Of each strategy, summed over its trials; rows are true classes.
         markdown: Verdict, table and warnings.
         html: The self-contained report.
     """
@@ -35,7 +38,7 @@ class Comparison:
     _text: str
 
     def terminal_table(self) -> str:
-        """Returns the table's most important columns for a terminal of 100 characters."""
+        """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""
         return self._text
 
 
@@ -50,15 +53,20 @@ def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path)
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
-    cells = format_table(table, list_contended(groups), list_unfair(groups))
+    contended, unfair = list_contended(groups), list_unfair(groups)
+    rows = to_text(format_table(table, contended, unfair), _TERMINAL_COLUMNS)
+    marks = [textwrap.fill(f"{mark}.", _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]
     comparison = Comparison(
         verdict=state_verdict(table, groups),
         table=table,
         metrics=_collect_metrics(table),
-        confusion_matrices={name: add_confusion_matrices(group) for name, group in groups.items()},
+        confusion_matrices={
+            strategy: add_confusion_matrices([trial for trial in trials if trial.strategy == strategy])
+            for strategy in dict.fromkeys(trial.strategy for trial in trials)
+        },
         markdown=render_markdown(table, groups, run_info),
         html=render_report(table, groups, run_info),
-        _text=to_text(cells),
+        _text="\n".join([rows, *marks]),
     )
     files = {
         "report.html": comparison.html,

@@ -26,7 +26,7 @@ from comparison.scaling_model import (
     predict_speedup,
 )
 from comparison.statistics import CONFIDENCE, Ratio
-from comparison.summary import SINGLE, Groups, Trials, compute_speedups, find_baseline
+from comparison.summary import SINGLE, Groups, Trials, compute_speedups, find_baseline, is_any_contended
 
 MAX_WORKERS = 1024
 _DRAWS = 400
@@ -172,7 +172,7 @@ def forecast_scaling(groups: Groups, num_draws: int = _DRAWS) -> list[Forecast]:
         if not baseline:
             continue
         points = [
-            MeasuredPoint(count, speedups[trials[0].configuration], _is_contended([*trials, *baseline]))
+            MeasuredPoint(count, speedups[trials[0].configuration], is_any_contended([*trials, *baseline]))
             for count, trials in sorted(by_workers.items())
         ]
         forecast = _forecast(baseline, by_workers, points, clocks, shares.get(cpus))
@@ -254,7 +254,7 @@ def draw_clocks(groups: Groups, num_draws: int, seed: int = _SEED) -> dict[str, 
     """
     generator = np.random.default_rng(seed)
     pools = {
-        is_contended: _pool_errors([own for own in groups.values() if is_contended or not _is_contended(own)])
+        is_contended: _pool_errors([own for own in groups.values() if is_contended or not is_any_contended(own)])
         for is_contended in (False, True)
     }
     spreads = {key: _draw_spread(degrees, generator, num_draws) for key, (_, degrees) in pools.items()}
@@ -262,7 +262,7 @@ def draw_clocks(groups: Groups, num_draws: int, seed: int = _SEED) -> dict[str, 
     draws = {}
     for name, trials in groups.items():
         mean = np.mean([measure_clocks(trial) for trial in trials], axis=0)
-        errors, spread = pools[_is_contended(trials)][0], spreads[_is_contended(trials)]
+        errors, spread = pools[is_any_contended(trials)][0], spreads[is_any_contended(trials)]
         weights = generator.standard_normal((num_draws, len(errors))) * spread / math.sqrt(len(trials))
         drawn = mean * np.exp(np.clip(weights @ errors, -limit, limit))
         draws[name] = [Clocks(*row) for row in [mean.tolist(), *drawn.tolist()]]
@@ -353,10 +353,6 @@ def _check(point: MeasuredPoint, fitted_workers: int, models: Sequence[CostModel
         error=predicted.value / point.speedup.value - 1,
         is_contended=point.is_contended,
     )
-
-
-def _is_contended(trials: Trials) -> bool:
-    return any(trial.contended for trial in trials)
 
 
 def _summarize(values: Sequence[float] | Values) -> Estimate:

@@ -75,6 +75,7 @@ class TrialRecord:
     steps: int
     images_seen: int
     model: str
+    model_arguments: str
     num_parameters: int
     dataset: str
     dataset_sha256: str

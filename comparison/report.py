@@ -69,7 +69,7 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
         warnings=collect_warnings(groups, run_info),
         cells=format_table(table, contended, unfair).to_dict("split"),
         winner=list(groups).index(winner) if (winner := find_winner(table)) else None,
-        marks=_explain_marks(contended, unfair),
+        marks=explain_marks(contended, unfair),
         statistics=describe_statistics(groups),
         findings=audit_fairness(groups),
         # The plots are the program's own markup; every text in them is escaped where they are drawn.
@@ -103,13 +103,14 @@ def render_markdown(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> s
         f"# {state_verdict(table, groups)}",
         to_markdown(format_table(table, contended, unfair)).rstrip(),
         f"Means over trials; ± and brackets: 95 % intervals. {describe_statistics(groups)}",
-        *(f"{mark}." for mark in _explain_marks(contended, unfair)),
+        *(f"{mark}." for mark in explain_marks(contended, unfair)),
         *(f"- Warning: {warning}" for warning in collect_warnings(groups, run_info)),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _explain_marks(contended: Sequence[str], unfair: Sequence[str]) -> list[str]:
+def explain_marks(contended: Sequence[str], unfair: Sequence[str]) -> list[str]:
+    """Returns what the marks in the table mean, for those that are there."""
     return [note for note, marked in ((_CONTENDED_NOTE, contended), (_UNFAIR_NOTE, unfair)) if marked]
 
 

@@ -53,10 +53,16 @@ Groups = Mapping[str, Trials]
 
 # What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
 _SAME_IN_CONFIGURATION = ("strategy", "scaling", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
+_SAME_MODEL_AND_DATA = ("scaling", "model", "model_arguments", "num_parameters", "dataset_sha256")
 _SAME_WORK = {
-    "strong": ("scaling", "model", "num_parameters", "dataset_sha256", "epochs", "images_seen", "global_batch_size"),
-    "weak": ("scaling", "model", "num_parameters", "dataset_sha256", "per_replica_batch_size"),
+    "strong": (*_SAME_MODEL_AND_DATA, "epochs", "images_seen", "global_batch_size"),
+    "weak": (*_SAME_MODEL_AND_DATA, "per_replica_batch_size"),
 }
+
+
+def is_any_contended(trials: Trials) -> bool:
+    """Returns whether replicas shared too few cores in one of the trials."""
+    return any(trial.contended for trial in trials)
 
 
 class OutlyingTrial(NamedTuple):

@@ -24,6 +24,7 @@ from comparison.summary import (
     find_baseline,
     find_outlying_trials,
     find_work_differences,
+    is_any_contended,
     list_rows,
     read_speedup,
 )
@@ -40,7 +41,7 @@ def describe_configuration(trial: TrialRecord) -> str:
 
 def list_contended(groups: Groups) -> list[str]:
     """Returns the configurations of which a trial asked for more cores than there are."""
-    return [name for name, trials in groups.items() if _is_contended(trials)]
+    return [name for name, trials in groups.items() if is_any_contended(trials)]
 
 
 def list_unfair(groups: Groups) -> list[str]:
@@ -194,7 +195,7 @@ def _state_bigger_node(speedup: Ratio, trial: TrialRecord, rows: Sequence[Mappin
 
 
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
-    if not _is_contended([*baseline, *trials]):
+    if not is_any_contended([*baseline, *trials]):
         return ()
     return ("with replicas that shared too few cores, so that this says little about separate machines",)
 
@@ -202,10 +203,6 @@ def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
 def _state_counts(baseline: Trials, trials: Trials) -> str:
     counts = sorted({len(baseline), len(trials)})
     return f"n = {' and '.join(map(str, counts))} {'trial' if counts == [1] else 'trials'}"
-
-
-def _is_contended(trials: Trials) -> bool:
-    return any(trial.contended for trial in trials)
 
 
 def _count(number: float, noun: str) -> str:

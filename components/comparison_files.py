@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from comparison.compare import Comparison, compare
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
@@ -64,15 +62,11 @@ def compare_trials(
 
 
 def log_confusion(comparison: Comparison, logs: Mapping[str, ConfusionMatrixLog]) -> None:
-    """Shows each strategy's confusion matrix, summed over its configurations.
+    """Shows each strategy's confusion matrix.
 
     Args:
         comparison: The comparison.
         logs: KFP's metrics, by strategy.
     """
-    for strategy, log in logs.items():
-        names = comparison.table.loc[comparison.table["strategy"] == strategy, "configuration"]
-        matrices = [comparison.confusion_matrices[name] for name in names]
-        if matrices:
-            total = np.sum(matrices, axis=0)
-            log.log_confusion_matrix([str(label) for label in range(len(total))], total.tolist())
+    for strategy, matrix in comparison.confusion_matrices.items():
+        logs[strategy].log_confusion_matrix([str(label) for label in range(len(matrix))], matrix)

@@ -1,6 +1,7 @@
 """The plan of a run: made by the first step, kept as `run.json`, read by the steps that follow."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ def read_count(name: str, value: float) -> int:
     Raises:
         ConfigError: It has a fraction.
     """
-    if value != int(value):
+    if not math.isfinite(value) or value != int(value):
         raise ConfigError(f"{name} must be whole numbers. Received: {value}.")
     return int(value)
 

@@ -31,7 +31,8 @@ def train_distributed(
     from components.trial import describe_model, run_trial
     from tfjob.launch import choose_backend
 
-    plan = RunPlan.read(Path(run_info.path))
+    with told_plainly():
+        plan = RunPlan.read(Path(run_info.path))
     for configuration in plan.distributed:
         output = Path(trained.path) / configuration.name
         with told_plainly():

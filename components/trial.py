@@ -11,7 +11,7 @@ from typing import Any
 from components.run_plan import RunPlan
 from model.plan import Configuration
 from tfjob.backend import Backend
-from tfjob.launch import print_line, run_job
+from tfjob.launch import is_in_pod, print_line, run_job
 from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
 
 SCHEMA_VERSION = 1
@@ -61,7 +61,7 @@ def run_trial(
         "configuration": configuration.name,
         "trial": trial,
         "run_id": plan.info.run_id,
-        "image": plan.info.parameters["image"],
+        "image": plan.info.parameters["image"] if is_in_pod() else None,
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model.errors import ConfigError
-from model.registry import check_model_name
+from model.registry import check_model_arguments, check_model_name
 from model.role import STRATEGIES, Role, Strategy
 
 
@@ -29,7 +29,7 @@ class TrainingConfig:
     num_ps: int = _setting(0, "replicas that hold the weights; parameter_server only")
     model: str = _setting("resnet8", "a registered model, or the import path of a builder: my_package.my_module:build")
     model_arguments: str = _setting("{}", "further arguments of the model's builder as JSON, e.g. '{\"width\": 32}'")
-    epochs: int = _setting(3, "passes over the training split")
+    epochs: int = _setting(2, "passes over the training split")
     global_batch_size: int = _setting(128, "images in a step, over all workers")
     batch_norm_group_size: int = _setting(
         0, "images that BatchNorm normalises together, the same in every configuration; 0: a worker's whole batch"
@@ -77,7 +77,7 @@ class TrainingConfig:
                 f"({self.global_batch_size} images over {self.num_workers} workers)."
             )
         check_model_name(self.model)
-        self.builder_arguments  # noqa: B018 - raises on malformed JSON
+        check_model_arguments(self.model, self.builder_arguments)
 
     @property
     def per_replica_batch_size(self) -> int:

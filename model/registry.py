@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import keras
 
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+RESNET_ARGUMENTS = ("width", "stem_stride", "has_batch_norm")
 MODEL_NAMES = tuple(f"{family}{depth}" for family in ("resnet", "plain") for depth in DEPTHS)
 
 Builder = Callable[..., "keras.Model"]
@@ -34,6 +35,17 @@ def check_model_name(model: str) -> None:
         is_found = False
     if not is_found:
         raise ConfigError(f"There is no module {module!r} on the Python path. {known}. Received: {model!r}.")
+
+
+def check_model_arguments(model: str, arguments: Mapping[str, Any]) -> None:
+    """Checks the arguments of a registered model, without importing TensorFlow; another model's builder checks its own.
+
+    Raises:
+        ConfigError: A registered model does not take one of them.
+    """
+    unknown = sorted(set(arguments) - set(RESNET_ARGUMENTS)) if model in MODEL_NAMES else []
+    if unknown:
+        raise ConfigError(f"{model} takes the arguments {', '.join(RESNET_ARGUMENTS)}. Received: {', '.join(unknown)}.")
 
 
 def find_builder(model: str) -> Builder:

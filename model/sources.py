@@ -78,13 +78,17 @@ def load_dataset(dataset: str, *, report: Report = print) -> LoadedDataset:
 
 
 def check_dataset_name(dataset: str) -> None:
-    """Checks that `dataset` can be a data set, without looking for it.
+    """Checks that `dataset` can be a data set, without reading it.
 
     Raises:
-        DatasetError: It is neither a name of NAMED_DATASETS nor like the path or URL of an .npz.
+        DatasetError: It is neither a name of NAMED_DATASETS nor a URL nor the path of a file.
     """
-    if not (dataset in NAMED_DATASETS or "://" in dataset or dataset.endswith(".npz") or os.sep in dataset):
+    if dataset in NAMED_DATASETS or "://" in dataset:
+        return
+    if not (dataset.endswith(".npz") or os.sep in dataset):
         raise DatasetError(f"Unknown data set {dataset!r}. Known: {', '.join(NAMED_DATASETS)}; or {NPZ_FORM}.")
+    if not Path(dataset).exists():
+        raise DatasetError(f"There is no file {dataset}. Expected {NPZ_FORM}.")
 
 
 def find_cache() -> Path:
@@ -120,7 +124,7 @@ def load_named(dataset: NamedDataset, cache: Path, *, report: Report = print) ->
         raw = {key: decode_idx(files[name], name) for key, name in zip(NPZ_KEYS, dataset.sha256, strict=True)}
         return LoadedDataset(dataset.name, source.name, check_arrays(raw))
     tried = "".join(f"\n  {failure}" for failure in failures)
-    raise DatasetError(f"{dataset.name} cannot be had. Tried:{tried}\nOr give {NPZ_FORM}.")
+    raise DatasetError(f"{dataset.name} cannot be had. Tried:{tried}\nOr give it as {NPZ_FORM}: --dataset FILE.")
 
 
 def _verify(files: Files, sha256: Mapping[str, str]) -> None:
@@ -145,7 +149,9 @@ def _keep_files(directory: Path, files: Files, report: Report) -> None:
         for name, content in files.items():
             write_atomically(directory / name, content)
     except OSError as error:
-        report(f"Warning: not kept in the cache, the next run fetches it again (set {CACHE_VARIABLE}): {error}")
+        report(
+            f"Warning: not kept in the cache {directory}, the next run fetches it again (set {CACHE_VARIABLE}): {error}"
+        )
 
 
 # --- Anybody's own data set

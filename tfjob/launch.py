@@ -55,6 +55,11 @@ def run_job(
     return (backend or choose_backend()).run(build_manifest(spec), log_dir=log_dir, on_event=on_event)
 
 
+def is_in_pod(environment: Mapping[str, str] = environ) -> bool:
+    """Returns whether this process runs in a pod of a cluster."""
+    return "KUBERNETES_SERVICE_HOST" in environment
+
+
 def choose_backend(environment: Mapping[str, str] = environ) -> Backend:
     """Returns the backend for where this process runs.
 
@@ -62,7 +67,7 @@ def choose_backend(environment: Mapping[str, str] = environ) -> Backend:
         NoBackend: This process runs in a pod. Replicas as its child processes would share the pod's cores and pass
             for a distributed training.
     """
-    if "KUBERNETES_SERVICE_HOST" in environment:
+    if is_in_pod(environment):
         raise NoBackend(
             "TFJobs on a cluster's training operator are not supported by this version, which runs replicas as "
             "processes of one machine. Run the comparison outside of a pod: make run."

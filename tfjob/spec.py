@@ -1,5 +1,6 @@
 """What a training job is, before it is a manifest."""
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ REPLICA_TYPES: tuple[ReplicaType, ...] = get_args(ReplicaType)
 # The operator appends `-worker-12` and the result must be a DNS label of at most 63 characters: jobs with longer names
 # get pods but neither services nor a status.
 MAX_NAME_LENGTH = 50
+# Kubernetes counts CPUs in thousandths.
+MIN_CPUS = 0.001
 
 _DNS_1035_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -43,7 +46,7 @@ class ReplicaSpec:
 
     def __post_init__(self) -> None:
         _require(self.count >= 1, "count must be at least 1", self.count)
-        _require(self.cpus > 0, "cpus must be positive", self.cpus)
+        _require(MIN_CPUS <= self.cpus < math.inf, f"cpus must be a number from {MIN_CPUS} on", self.cpus)
         _require(
             self.memory is None or _QUANTITY.fullmatch(self.memory) is not None,
             "memory must be a Kubernetes quantity such as 2Gi",

@@ -15,6 +15,7 @@ def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: 
         "num_ps": num_ps,
         "seed": seed,
         "model": "resnet8",
+        "model_arguments": "{}",
         "num_parameters": 77754,
         "dataset": "mnist",
         "dataset_sha256": "d" * 64,

@@ -48,17 +48,17 @@ def test_metrics_are_a_few_figures_of_the_table(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(comparison.table, summarize(make_run()))
 
 
-def test_confusion_matrices_are_sums_over_trials(tmp_path: Path) -> None:
+def test_confusion_matrices_are_sums_over_the_trials_of_a_strategy(tmp_path: Path) -> None:
     matrices = compare(make_run(), make_run_info(), tmp_path).confusion_matrices
 
     assert matrices["single"] == [[1944, 56, 0], [0, 2000, 0], [0, 0, 2000]]
-    assert list(matrices) == ["single", "all-reduce-2w", "parameter-server-2w-1ps"]
+    assert list(matrices) == ["single", "all_reduce", "parameter_server"]
 
 
 def test_the_terminal_table_is_at_most_a_hundred_characters_wide(tmp_path: Path) -> None:
     lines = compare(make_run(), make_run_info(), tmp_path).terminal_table().splitlines()
 
-    assert len(lines) == 4
+    assert lines[0].startswith("configuration")
     assert max(map(len, lines)) <= 100
 
 

@@ -1,11 +1,11 @@
 import html
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from comparison.depth_study import main, render_study, state_depths, state_gradients, state_losses
+from tests.comparison.html_parser import list_unclosed
 from tests.comparison.study_factory import make_network, make_study, make_values, write_values
 
 
@@ -59,21 +59,7 @@ def test_a_study_of_one_depth_says_nothing_about_depth(tmp_path: Path) -> None:
 def test_the_page_is_one_file_that_fetches_nothing_and_closes_its_elements(tmp_path: Path) -> None:
     page = render_study(make_study(tmp_path))
     assert not re.findall(r"<script|<link|<iframe|<img|@import|url\((?!#)", page)
-    open_elements: list[str] = []
-
-    class Checker(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: object) -> None:
-            if tag != "meta":
-                open_elements.append(tag)
-
-        def handle_endtag(self, tag: str) -> None:
-            assert open_elements.pop() == tag
-
-        def handle_startendtag(self, tag: str, attrs: object) -> None:
-            pass
-
-    Checker().feed(page)
-    assert not open_elements
+    assert list_unclosed(page) == []
 
 
 def test_the_page_shows_sentence_plots_and_tables(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
@@ -9,6 +8,7 @@ from comparison.records import RunInfo, TrialRecord
 from comparison.report import describe_environment, render_markdown, render_report, shade_confusion_matrix
 from comparison.summary import group_trials, summarize
 from comparison.verdict import state_verdict
+from tests.comparison.html_parser import list_unclosed
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 
@@ -61,22 +61,7 @@ def test_an_unfair_comparison_is_reported_not_refused() -> None:
 
 
 def test_the_report_closes_every_element_it_opens(page: str) -> None:
-    open_elements: list[str] = []
-
-    class Checker(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: object) -> None:
-            if tag != "meta":
-                open_elements.append(tag)
-
-        def handle_endtag(self, tag: str) -> None:
-            assert open_elements.pop() == tag
-
-        def handle_startendtag(self, tag: str, attrs: object) -> None:
-            pass
-
-    Checker().feed(page)
-
-    assert not open_elements
+    assert list_unclosed(page) == []
 
 
 def test_ids_are_unique(page: str) -> None:

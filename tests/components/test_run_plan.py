@@ -78,7 +78,7 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
         ({"num_ps": 0}, "num_ps must be at least 1 for the strategy parameter_server. Received: 0"),
         ({"trials": 0}, "trials must be at least 1. Received: 0"),
         ({"seed": -1}, r"seed must be at least 0 and below 2\*\*32. Received: -1"),
-        ({"cpus_per_replica": 0.0}, "cpus must be positive. Received: 0.0"),
+        ({"cpus_per_replica": 0.0}, "cpus must be a number from 0.001 on. Received: 0.0"),
         ({"memory_per_replica": "2 GB"}, "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),
         ({"gpus_per_replica": -1}, "gpus must not be negative. Received: -1"),
         ({"deadline_minutes": 0}, "deadline_minutes must be at least 1. Received: 0"),

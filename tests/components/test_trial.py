@@ -66,7 +66,7 @@ def test_launch_json_has_the_keys_that_the_schema_names(dataset: Path, tmp_path:
     assert launch.keys() == documented.keys()
     assert launch["replicas"][0].keys() == documented["replicas"][0].keys()
     assert (launch["configuration"], launch["trial"], launch["run_id"]) == ("single", 1, "run-1")
-    assert (launch["image"], launch["cpus_per_replica"]) == ("registry.example/speedup:1", 1.0)
+    assert (launch["image"], launch["cpus_per_replica"]) == (None, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_a_configuration_comes_back_from_json(scaling: str) -> None:
         ({"strategies": ["all_reduce"] * 2}, "strategies must differ from each other"),
         ({"workers": []}, r"workers must be numbers of workers, at least 1 each\. Received: \[\]"),
         ({"workers": [2, 0]}, r"at least 1 each\. Received: \[2, 0\]"),
+        ({"workers": [-1]}, r"at least 1 each\. Received: \[-1\]"),
         ({"workers": [2, 2]}, r"workers must differ from each other\. Received: \[2, 2\]"),
         ({"workers": [3]}, "Received: 128 and 3"),
         ({"num_ps": 0}, "num_ps must be at least 1"),

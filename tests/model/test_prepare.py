@@ -19,14 +19,6 @@ CANONICAL_MD5 = {
 }
 
 
-@pytest.fixture
-def npz(tmp_path: Path) -> Path:
-    path = tmp_path / "digits.npz"
-    images, labels = np.arange(120 * 4, dtype=np.uint16).astype(np.uint8).reshape(120, 2, 2), np.arange(120) % 3
-    np.savez(path, x_train=images, y_train=labels, x_test=images[:30], y_test=labels[:30])
-    return path
-
-
 def test_an_own_npz_becomes_a_prepared_data_set(npz: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     prepared = prepare(str(npz), tmp_path / "deep" / "out", report=lines.append)
@@ -49,7 +41,7 @@ def test_the_program_takes_every_option(npz: Path, tmp_path: Path, capsys: pytes
     ("options", "message"),
     [
         (["--dataset=cifar"], "error: Unknown data set 'cifar'. Known: mnist, fashion_mnist"),
-        (["--dataset=none.npz"], "error: none.npz cannot be read: No such file or directory"),
+        (["--dataset=none.npz"], "error: There is no file none.npz. Expected an .npz file"),
         (["--dataset=cifar", "--seed=-1"], "error: seed must be 0 or more. Received: -1"),
     ],
 )

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from model.config import TrainingConfig
+from model.errors import ConfigError
 from model.registry import MODEL_NAMES, build_model, check_model_name, find_builder
 
 SHAPE = (8, 8, 1)
@@ -87,3 +89,8 @@ def test_a_model_that_does_not_fit_is_refused_with_what_came(builder: str, messa
 def test_arguments_that_the_builder_refuses_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_model("resnet8", SHAPE, 3, arguments)
+
+
+def test_an_argument_that_a_registered_model_does_not_take_is_refused_before_it_is_built() -> None:
+    with pytest.raises(ConfigError, match=r"resnet8 takes the arguments width, .*\. Received: widht\."):
+        TrainingConfig(model_arguments='{"widht": 4}')

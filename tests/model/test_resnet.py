@@ -1,8 +1,10 @@
+import inspect
 from typing import Any
 
 import pytest
 from keras import layers
 
+from model.registry import RESNET_ARGUMENTS
 from model.resnet import build_resnet
 
 pytestmark = pytest.mark.slow
@@ -109,3 +111,10 @@ def test_a_depth_that_is_not_6n_plus_2_is_refused(depth: int) -> None:
 def test_sizes_below_1_are_refused(width: int, stem_stride: int) -> None:
     with pytest.raises(ValueError, match=rf"at least 1\. Received: {width} and {stem_stride}\."):
         build_resnet(SHAPE, 10, depth=8, width=width, stem_stride=stem_stride)
+
+
+def test_the_arguments_of_registered_models_are_those_of_their_builder() -> None:
+    options = inspect.signature(build_resnet).parameters.values()
+    names = {option.name for option in options if option.kind is option.KEYWORD_ONLY}
+
+    assert set(RESNET_ARGUMENTS) == names - {"depth", "has_shortcuts"}  # those make the name

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import io
 import os
@@ -115,7 +116,7 @@ def test_when_nothing_has_it_every_source_is_named_with_its_reason(tmp_path: Pat
     assert f"cache {tmp_path / 'tiny'}: not all files are there" in message
     assert "mirror 0: no such host" in message
     assert "mirror 1: HTTP 403" in message
-    assert "Or give an .npz file" in message
+    assert "Or give it as an .npz file" in message
     assert "x_train, y_train, x_test, y_test" in message
 
 
@@ -127,6 +128,35 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert len(loaded.arrays.x_train) == 12
     assert lines[-1].startswith("Warning: not kept in the cache")
     assert str(blocked) in lines[-1]
+
+
+def test_a_cache_on_a_full_disk_is_a_warning_that_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    lines: list[str] = []
+    loaded = load_named(make_dataset(FakeMirror()), tmp_path, report=lines.append)
+    assert len(loaded.arrays.x_train) == 12
+    assert lines[-1].startswith("Warning: not kept in the cache")
+    assert str(tmp_path / "tiny") in lines[-1]
+    assert "No space left on device" in lines[-1]
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_a_read_only_cache_is_a_warning_that_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mkdir(path: Path, **_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    lines: list[str] = []
+    loaded = load_named(make_dataset(FakeMirror()), tmp_path / "cache", report=lines.append)
+    assert len(loaded.arrays.x_train) == 12
+    assert lines[-1].startswith("Warning: not kept in the cache")
+    assert str(tmp_path / "cache" / "tiny") in lines[-1]
+    assert "Read-only file system" in lines[-1]
 
 
 def test_two_processes_may_fill_the_cache_at_once(tmp_path: Path) -> None:
@@ -203,7 +233,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
 
 
 def test_a_path_that_does_not_exist_says_so(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"none.npz cannot be read: No such file or directory"):
+    with pytest.raises(DatasetError, match=r"There is no file .*none.npz"):
         load_dataset(str(tmp_path / "none.npz"))
     with pytest.raises(DatasetError, match="cannot be read: Is a directory"):
         load_dataset(f"{tmp_path}{os.sep}")

@@ -84,9 +84,13 @@ def test_the_users_mistakes_are_told_before_tensorflow_is_imported() -> None:
 
 
 def test_the_program_describes_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = build_parser()
     with pytest.raises(SystemExit, match="0"):
-        build_parser().parse_args(["--help"])
-    assert "--batch-norm-group-size" in capsys.readouterr().out
+        parser.parse_args(["--help"])
+    told = capsys.readouterr().out
+    options = {option: action.help for action in parser._actions for option in action.option_strings}
+    assert "--batch-norm-group-size" in options
+    assert [option for option, text in options.items() if not (text or "").strip() or option not in told] == []
 
 
 @pytest.mark.parametrize(("target", "seconds"), [(0.5, 10.0), (0.9, 10.0), (0.97, 20.0), (0.985, 40.0)])
@@ -143,9 +147,12 @@ def test_the_chief_of_a_parameter_server_job_tells_the_end_and_awaits_all_record
     assert (tmp_path / "finished").exists()
 
 
-def test_a_replica_that_never_ends_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replica_that_never_ends_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(train, "RECORDS_PATIENCE_SECONDS", 0.0)
     finish(tmp_path, Role("all_reduce", "worker", 0, num_workers=2, num_ps=0))
+    assert capsys.readouterr().out.startswith("only 0 of 2 replicas wrote their record")
 
 
 @pytest.mark.parametrize(

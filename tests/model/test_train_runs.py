@@ -10,20 +10,11 @@ import pytest
 
 from model.config import TrainingConfig
 from model.dataset import PreparedDataset
-from model.train import DIVERGED_EXIT_CODE, RETRYABLE_EXIT_CODE, USER_ERROR_EXIT_CODE
+from model.train import CLOCKS, DIVERGED_EXIT_CODE, RETRYABLE_EXIT_CODE, USER_ERROR_EXIT_CODE
 from tests.model.replicas import SETTINGS, Job, make_cluster, read_schema
 
 pytestmark = pytest.mark.slow
 
-CLOCKS = (
-    "startup_seconds",
-    "rendezvous_seconds",
-    "compile_seconds",
-    "train_seconds",
-    "communication_seconds",
-    "eval_seconds",
-    "save_seconds",
-)
 WITH_CHECKPOINTS = (*SETTINGS, "--checkpoint-steps=10")
 STEPS = 189  # 3 epochs of 2,017 images in batches of 32
 

@@ -32,7 +32,16 @@ def test_options_have_the_types_of_their_parameters() -> None:
     ("options", "message"),
     [
         (["--workers", "3"], "global_batch_size must be divisible by the number of workers. Received: 128 and 3."),
-        (["--dataset", "cifar"], "Unknown data set 'cifar'."),
+        (
+            ["--global-batch-size", "100", "--workers", "3"],
+            "global_batch_size must be divisible by the number of workers. Received: 100 and 3.",
+        ),
+        (["--workers", "0"], "workers must be numbers of workers, at least 1 each. Received: [0]."),
+        (["--workers", "-1"], "workers must be numbers of workers, at least 1 each. Received: [-1]."),
+        (["--workers=-1"], "workers must be numbers of workers, at least 1 each. Received: [-1]."),
+        (["--epochs", "0"], "epochs must be at least 1. Received: 0."),
+        (["--model", "resnet9"], "Unknown model. Expected one of resnet8, "),
+        (["--dataset", "nope"], "Unknown data set 'nope'."),
         (["--strategies", "ring"], "strategies must be some of all_reduce, parameter_server. Received: ['ring']."),
         (["--trials", "0"], "trials must be at least 1. Received: 0."),
         (["--memory-per-replica", "2 GB"], "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),

@@ -57,7 +57,7 @@ def test_a_bad_field_is_refused(field: str, value: object, message: str) -> None
     ("field", "value", "message"),
     [
         ("count", 0, "count must be at least 1. Received: 0"),
-        ("cpus", 0.0, "cpus must be positive. Received: 0.0"),
+        ("cpus", 0.0, "cpus must be a number from 0.001 on. Received: 0.0"),
         ("memory", "2 GB", "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),
         ("gpus", -1, "gpus must not be negative. Received: -1"),
     ],
