@@ -62,7 +62,7 @@ def list_violations(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def list_disturbed_trials(trials: Trials) -> list[tuple[TrialRecord, str]]:
-    """Returns the trials during which a core was not as fast as before or as the others of the run, and what it took.
+    """Returns the trials in which a core was not as fast as before or as the others of the run, with the worst of it.
 
     The fixed computation is timed on each replica's own cores; more than `CALIBRATION_TOLERANCE` is a disturbance.
     """
@@ -74,9 +74,10 @@ def list_disturbed_trials(trials: Trials) -> list[tuple[TrialRecord, str]]:
         ]
         median = statistics.median(seconds) if seconds else math.nan
         for trial in own:
-            reasons = [reason for replica in trial.replicas for reason in _describe_disturbance(replica, median)]
-            if reasons:
-                disturbed.append((trial, "; ".join(reasons)))
+            changes = [change for replica in trial.replicas for change in _measure_disturbance(replica, median)]
+            worst, reason = max(changes, default=(0.0, ""))
+            if worst > CALIBRATION_TOLERANCE:
+                disturbed.append((trial, reason))
     return disturbed
 
 
@@ -338,8 +339,8 @@ def _check_distinct(trials: Trials) -> _Evidence:
 
 def _check_calibration(trials: Trials) -> _Evidence:
     breaches = [
-        _Breach(trial.configuration, f"trial {trial.trial} was disturbed, {reasons}")
-        for trial, reasons in list_disturbed_trials(trials)
+        _Breach(trial.configuration, f"trial {trial.trial} was disturbed, {reason}")
+        for trial, reason in list_disturbed_trials(trials)
     ]
     silent = [trial for trial in trials if all(replica.calibration_seconds is None for replica in trial.replicas)]
     received = f"A fixed computation took all cores equally long, within {100 * CALIBRATION_TOLERANCE:g} %"
@@ -360,21 +361,20 @@ _CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
 }
 
 
-def _describe_disturbance(replica: Replica, median: float) -> list[str]:
+def _measure_disturbance(replica: Replica, median: float) -> list[tuple[float, str]]:
+    """Returns by how much a core's speed changed in the training, and differed from the run's median, with words."""
     if replica.calibration_seconds is None:
         return []
     before, after = replica.calibration_seconds
-    level = (before + after) / 2 / median - 1
-    reasons = []
-    if abs(drift := after / before - 1) > CALIBRATION_TOLERANCE:
-        reasons.append(f"{replica.name} took {_more_or_less(drift)} time for a fixed computation after the training")
-    if abs(level) > CALIBRATION_TOLERANCE:
-        reasons.append(f"{replica.name} took {_more_or_less(level)} time for a fixed computation than the median core")
-    return reasons
+    drift, level = after / before - 1, (before + after) / 2 / median - 1
+    return [
+        (abs(drift), f"{replica.name}'s core {_slower_or_faster(drift)} after the training than before it"),
+        (abs(level), f"{replica.name}'s core {_slower_or_faster(level)} than the median core"),
+    ]
 
 
-def _more_or_less(change: float) -> str:
-    return f"{100 * abs(change):.0f} % {'more' if change > 0 else 'less'}"
+def _slower_or_faster(change: float) -> str:
+    return f"{100 * abs(change):.0f} % {'slower' if change > 0 else 'faster'}"
 
 
 def _name(trial: TrialRecord) -> str:

@@ -305,9 +305,9 @@ RULE = "machine as fast in all trials"
 @pytest.mark.parametrize(
     ("seconds", "reason"),
     [
-        ((1.0, 1.2), "worker-0 took 20 % more time for a fixed computation after the training"),
-        ((1.21, 1.21), "worker-0 took 20 % more time for a fixed computation than the median core"),
-        ((0.8, 0.8), "worker-0 took 20 % less time for a fixed computation than the median core"),
+        ((1.0, 1.2), "worker-0's core 20 % slower after the training than before it"),
+        ((1.21, 1.21), "worker-0's core 20 % slower than the median core"),
+        ((0.8, 0.8), "worker-0's core 20 % faster than the median core"),
     ],
 )
 def test_a_disturbed_trial_is_told(seconds: tuple[float, float], reason: str) -> None:
