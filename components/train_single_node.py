@@ -28,13 +28,10 @@ def train_single_node(
 
     from components.errors import told_plainly
     from components.run_plan import RunPlan
-    from components.trial import describe_model, run_trial
+    from components.trial import run_trials
     from tfjob.launch import processes_here
 
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
-    for configuration in plan.single_nodes:
-        output = Path(trained.path) / configuration.name
-        with told_plainly():
-            run_trial(plan, configuration, trial, Path(prepared.path), Path(workspace_path), output, processes_here())
-        trained.metadata[configuration.name] = describe_model(output)
+        folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
+        trained.metadata.update(run_trials(plan, plan.single_nodes, trial, *folders, processes_here()))

@@ -21,6 +21,37 @@ MAX_RESTARTS_PER_REPLICA = 3
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 
 
+def run_trials(
+    plan: RunPlan,
+    configurations: Sequence[Configuration],
+    trial: int,
+    dataset_dir: Path,
+    workspace: Path,
+    output_dir: Path,
+    backend: Backend,
+) -> dict[str, Any]:
+    """Trains a trial of each configuration, one after another, and returns the models' metadata by configuration.
+
+    Args:
+        plan: The run's plan.
+        configurations: Which rows of the comparison.
+        trial: Number of the repeat, from 0.
+        dataset_dir: The prepared data.
+        workspace: Folder that all replicas see.
+        output_dir: Folder that gets a folder for each configuration.
+        backend: What runs the replicas.
+
+    Raises:
+        TFJobError: A training did not succeed.
+    """
+    metadata = {}
+    for configuration in configurations:
+        folder = output_dir / configuration.name
+        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend)
+        metadata[configuration.name] = describe_model(folder)
+    return metadata
+
+
 def run_trial(
     plan: RunPlan,
     configuration: Configuration,
