@@ -28,6 +28,7 @@ from pipeline.results import arrange_results, create_run_dir, find_local_results
 from pipeline.speedup import speedup_pipeline
 from tfjob.owner import OWNER_VARIABLE
 
+ENDPOINT_VARIABLE = "KFP_ENDPOINT"
 USER_ERROR_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
 STEPS_PATIENCE_SECONDS = 15.0
@@ -39,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program and returns its exit code: 0; 1 a step failed, 2 a parameter was refused, 130 interrupted."""
     options = vars(build_parser().parse_args(arguments))
     runs_dir: Path = options.pop("runs_dir")
+    if os.environ.get(ENDPOINT_VARIABLE):  # a run here would pass for one on that cluster
+        print(
+            f"error: {ENDPOINT_VARIABLE} is set, and this version runs on this machine only. Unset it, or upload what "
+            "`make compile` writes.",
+            file=sys.stderr,
+        )
+        return USER_ERROR_EXIT_CODE
     try:
         plan_run("check", options)
         run_dir = create_run_dir(runs_dir).resolve()

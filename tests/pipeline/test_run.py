@@ -70,3 +70,13 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
         main(["--worker", "two"])
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_cluster_that_was_asked_for_is_not_silently_replaced_by_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KFP_ENDPOINT", "https://kubeflow.example/pipeline")
+
+    assert main(["--runs-dir", str(tmp_path / "runs")]) == 2
+    assert capsys.readouterr().err.startswith("error: KFP_ENDPOINT is set, and this version runs on this machine only.")
+    assert not (tmp_path / "runs").exists()
