@@ -274,6 +274,7 @@ def train_network(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDa
     diverged_at_step = None
     clock = Clock()
     with clock.measure("compile_seconds"):
+        trainer.compile()
         trainer.warm_up()
     with clock.measure("train_seconds"):
         try:

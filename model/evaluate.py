@@ -1,8 +1,10 @@
 """Accuracy and confusion matrix of trained models on the test split, which nothing else reads."""
 
+import base64
 import functools
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,10 @@ from model.step import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
 
 SCHEMA_VERSION = 1
 SPLIT = "test"
+# One image for each of the most frequent confusions: enough to look at, and a dozen kilobytes a model.
+MAX_MISCLASSIFIED = 12
+MAX_SIDE_PIXELS = 32
+_MAX_BYTE = 255
 
 
 class Evaluator:
@@ -54,14 +60,20 @@ class Evaluator:
             )
         split = self._dataset.split(SPLIT)
         starts = range(0, split.count, EVALUATION_BATCH_SIZE)
-        predicted = np.concatenate([predict(weights, statistics, start).numpy() for start in starts])
-        confusion = confusion_matrix(np.asarray(split.labels), predicted, self._dataset.num_classes)
+        batches = [[part.numpy() for part in predict(weights, statistics, start)] for start in starts]
+        predicted, confidences = map(np.concatenate, zip(*batches, strict=True))
+        labels = np.asarray(split.labels)
+        confusion = confusion_matrix(labels, predicted, self._dataset.num_classes)
         return {
             "schema_version": SCHEMA_VERSION,
             "split": SPLIT,
             "n_correct": int(np.trace(confusion)),
             "n_examples": split.count,
             "confusion_matrix": confusion.tolist(),
+            "misclassified": [
+                _describe_misclassified(index, labels, predicted, confidences, split.images[index])
+                for index in select_misclassified(labels, predicted, confidences)
+            ],
             "evaluate_seconds": time.perf_counter() - began,
             "evaluated_at": time.time(),
             "dataset_sha256": self._dataset.sha256,
@@ -73,10 +85,10 @@ class Evaluator:
         arguments = json.loads(model_arguments)
         flat = FlatModel.wrap(build_model(model, dataset.image_shape, dataset.num_classes, arguments))
 
-        def predict(weights: tf.Tensor, statistics: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+        def predict(weights: tf.Tensor, statistics: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             images, _ = map_into_memory(dataset.split(SPLIT))
             logits, _ = flat.call(weights, statistics, images[start : start + EVALUATION_BATCH_SIZE], group=None)
-            return tf.argmax(logits, axis=1)
+            return tf.argmax(logits, axis=1), tf.reduce_max(tf.nn.softmax(logits), axis=1)
 
         lengths = (flat.num_parameters, len(flat.initial_statistics()))
         signature = [*(tf.TensorSpec([length], tf.float32) for length in lengths), tf.TensorSpec([], tf.int32)]
@@ -93,3 +105,53 @@ def confusion_matrix(labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, An
     """
     pairs = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def select_misclassified(
+    labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], confidences: np.ndarray[Any, Any]
+) -> list[int]:
+    """Returns the indices of wrong answers worth seeing: of each of the most frequent confusions, the most confident.
+
+    Args:
+        labels: True classes, shape [n].
+        predicted: Predicted classes, shape [n].
+        confidences: Probability that each predicted class was given, shape [n].
+    """
+    wrong = np.flatnonzero(labels != predicted).tolist()
+    counts = Counter((int(labels[index]), int(predicted[index])) for index in wrong)
+    by_confidence = sorted(wrong, key=lambda index: (-confidences[index], index))
+    most_confident = {(int(labels[index]), int(predicted[index])): index for index in reversed(by_confidence)}
+    most_frequent = sorted(counts, key=lambda pair: (-counts[pair], pair))[:MAX_MISCLASSIFIED]
+    return [most_confident[pair] for pair in most_frequent]
+
+
+def make_thumbnail(image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Returns an image as bytes, uint8, no side longer than `MAX_SIDE_PIXELS`: of a larger one, every nth pixel.
+
+    Args:
+        image: Shape [height, width, channels]; one that is not uint8 is stretched from its least to its largest value.
+    """
+    stride = -(-max(image.shape[:2]) // MAX_SIDE_PIXELS)
+    pixels = np.asarray(image)[::stride, ::stride]
+    if pixels.dtype != np.uint8:
+        span = np.ptp(pixels)
+        pixels = np.rint((pixels - pixels.min()) * (_MAX_BYTE / span if span else 0)).astype(np.uint8)
+    return pixels
+
+
+def _describe_misclassified(
+    index: int,
+    labels: np.ndarray[Any, Any],
+    predicted: np.ndarray[Any, Any],
+    confidences: np.ndarray[Any, Any],
+    image: np.ndarray[Any, Any],
+) -> dict[str, Any]:
+    thumbnail = make_thumbnail(image)
+    return {
+        "index": index,
+        "true_class": int(labels[index]),
+        "predicted_class": int(predicted[index]),
+        "confidence": float(confidences[index]),
+        "shape": list(thumbnail.shape),
+        "pixels": base64.b64encode(thumbnail.tobytes()).decode("ascii"),
+    }

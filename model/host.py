@@ -1,5 +1,6 @@
 """Facts about this machine and this process, for the record."""
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -8,6 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import numpy as np
 import psutil
 
 DISTRIBUTION = "tfjob-speedup"
-CALIBRATION_REPEATS, CALIBRATION_CALLS = 5, 15_000
+# About a second: the median of bursts that far apart is that of the machine, not that of one interruption.
+CALIBRATION_BURSTS, CALIBRATION_CALLS, CALIBRATION_PAUSE_SECONDS = 9, 15_000, 0.09
 
 
 def describe_host() -> dict[str, Any]:
@@ -40,15 +43,22 @@ def describe_versions() -> dict[str, str]:
     }
 
 
-def calibrate() -> float:
-    """Returns the seconds of a fixed computation on one core, the median of a few: how fast the core is now.
+def calibrate(sleep: Callable[[float], None] = time.sleep) -> float:
+    """Returns the seconds of a fixed computation on one core: how fast the core is now.
 
-    Exponentials of an array in the first cache: one thread however many there are, and nothing but the core.
+    Exponentials of an array in the first cache: one thread however many there are, and nothing but the core. It is the
+    median of short bursts spread over about a second, so that an interruption of less than half of that goes unnoticed
+    and a machine that has become slower does not.
+
+    Args:
+        sleep: Waits between two bursts.
     """
     values = np.linspace(-1, 1, 4096, dtype=np.float32)
     result = np.empty_like(values)
     seconds = []
-    for _ in range(CALIBRATION_REPEATS):
+    for burst in range(CALIBRATION_BURSTS):
+        if burst:
+            sleep(CALIBRATION_PAUSE_SECONDS)
         began = time.perf_counter()
         for _ in range(CALIBRATION_CALLS):
             np.exp(values, out=result)
@@ -69,12 +79,20 @@ def peak_rss_bytes() -> int:
 
 
 def seconds_since_process_start() -> float:
-    """Returns the age of this process."""
+    """Returns the age of this process; of a fork of one that has asked before, since the start of that one."""
+    return time.perf_counter() - _find_process_start()
+
+
+@functools.cache
+def _find_process_start() -> float:
+    """Returns the start of this process on the clock of `time.perf_counter`."""
     stat = Path("/proc/self/stat")
     if stat.exists():  # exact to a clock tick, while the start in Unix time depends on a boot time in whole seconds
         ticks = int(stat.read_text(encoding="ascii").rpartition(")")[2].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return time.time() - psutil.Process().create_time()
+        age_seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    else:
+        age_seconds = time.time() - psutil.Process().create_time()
+    return time.perf_counter() - age_seconds
 
 
 def _cpu_model() -> str:

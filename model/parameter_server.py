@@ -88,16 +88,19 @@ class ParameterServerTrainer:
         self._statistics.assign(state.statistics)
         return state.step
 
-    def warm_up(self) -> None:
+    def compile(self) -> None:
         """Lets every worker make an update and an evaluation, then restores the state."""
         before = self.read_state()
-        share = self._task.plan.take(0, 0, self._role.num_workers)
-        for _ in range(2 * self._role.num_workers):  # each idle worker takes the next, and is busy compiling
-            self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
-        self._coordinator.join()
+        self._make_idle_steps()
         for _ in range(2 * self._role.num_workers):
             self._coordinator.schedule(self._count, args=(0, 1))
         self._coordinator.join()
+        self.load(before)
+
+    def warm_up(self) -> None:
+        """Lets every worker make an update, then restores the state."""
+        before = self.read_state()
+        self._make_idle_steps()
         self.load(before)
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
@@ -134,11 +137,18 @@ class ParameterServerTrainer:
         )
         return State(0, weights, velocity, self._statistics.numpy())
 
+    def _make_idle_steps(self) -> None:
+        """Hands out two for each worker: an idle one takes the next, and is busy if it compiles."""
+        share = self._task.plan.take(0, 0, self._role.num_workers)
+        for _ in range(2 * self._role.num_workers):
+            self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
+        self._coordinator.join()
+
     def _report(self, step: int, result: Any, on_step: OnStep) -> None:
         loss, seconds, input_seconds, communication_seconds = (float(value) for value in result.fetch())
         check_loss(step, loss)
         parts = {"input_seconds": input_seconds, "communication_seconds": communication_seconds}
-        on_step(StepTiming(step, loss, seconds, parts))
+        on_step(StepTiming(step, loss, seconds, parts, _find_worker(result)))
 
     def _make_compute_and_push(self) -> Any:
         task = self._task
@@ -195,3 +205,12 @@ class ParameterServerTrainer:
             return count_correct(task.flat, weights, statistics, images[start:stop], labels[start:stop])
 
         return tf.function(count, input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False)
+
+
+def _find_worker(result: Any) -> str | None:
+    """Returns the replica that computed a fetched result; None if this TensorFlow no longer tells.
+
+    Only the device of the values as the worker left them says so, and no public method gives those.
+    """
+    device = tf.DeviceSpec.from_string(getattr(getattr(result, "_values", None), "device", ""))
+    return None if device.task is None else f"{device.job}-{device.task}"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from model.errors import ConfigError
 from model.role import STRATEGIES, Strategy
 
 DISTRIBUTED_STRATEGIES = tuple(strategy for strategy in STRATEGIES if strategy != "single")
+# What a run may compare; a single training has one of the two.
+SCALINGS = {"strong": ("strong",), "weak": ("weak",), "both": ("strong", "weak")}
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,19 @@ class Configuration:
 
 
 def plan_configurations(
-    base: TrainingConfig, *, strategies: Sequence[str], workers: Sequence[int], num_ps: int, bigger_nodes: bool = False
+    base: TrainingConfig,
+    *,
+    strategies: Sequence[str],
+    workers: Sequence[int],
+    num_ps: int,
+    scaling: str | None = None,
+    bigger_nodes: bool = False,
 ) -> list[Configuration]:
     """Returns the baseline, then bigger single nodes if asked for, then each strategy with each number of workers.
 
     With strong scaling the global batch is that of `base` for all. With weak scaling it is the batch of one worker;
-    the global batch and the learning rate grow with the number of workers.
+    the global batch and the learning rate grow with the number of workers. With both, each number of workers is there
+    twice. A training of one worker is the same in both, and so is the baseline: they are there once, as strong.
 
     Args:
         base: The baseline's settings. Its `batch_norm_group_size` of 0 is replaced by the largest size that divides
@@ -57,6 +67,7 @@ def plan_configurations(
         strategies: Names of ways to distribute.
         workers: Numbers of workers.
         num_ps: Parameter servers of each parameter-server configuration.
+        scaling: `strong`, `weak` or `both`; that of `base` by default.
         bigger_nodes: Whether to add, for each number of workers above 1, one node with as many times the CPUs: what
             "two machines" compete with is also "one bigger machine".
 
@@ -65,16 +76,84 @@ def plan_configurations(
 
     Source: linear scaling of the learning rate, Goyal et al. 2017, arXiv:1706.02677, section 2.1.
     """
+    scalings = _list_scalings(scaling or base.scaling)
     _check_lists(strategies, workers)
+    if "strong" in scalings:
+        _check_shares(base.global_batch_size, workers)
     named = [strategy for strategy in DISTRIBUTED_STRATEGIES if strategy in strategies]
-    pairs: list[tuple[Strategy, int]] = [("single", 1), *((strategy, count) for strategy in named for count in workers)]
-    drafts = [_configure(base, strategy, count, num_ps, group_size=0) for strategy, count in pairs]
+    rows = [
+        _Row(strategy, count, kind)
+        for kind in scalings
+        for strategy in named
+        for count in workers
+        if count > 1 or kind == scalings[0]
+    ]
+    rows = [_Row("single", 1, scalings[0]), *rows]
+    drafts = [_configure(base, row, num_ps, group_size=0) for row in rows]
     shares = [draft.training.per_replica_batch_size for draft in drafts]
     group_size = base.batch_norm_group_size or math.gcd(*shares)
-    baseline, *distributed = (_configure(base, strategy, count, num_ps, group_size) for strategy, count in pairs)
+    baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
     factors = sorted({count for count in workers if count > 1}) if bigger_nodes else []
     bigger = [Configuration(f"single-{factor}x-cpus", baseline.training, factor) for factor in factors]
     return [baseline, *bigger, *distributed]
+
+
+def order_of_round(configurations: Sequence[Configuration], seed: int, trial: int) -> list[Configuration]:
+    """Returns the configurations in the order in which a trial trains them.
+
+    A fixed order would give each configuration its own place in every round, so that a machine that slows down within
+    a round slows the same ones every time. Here n configurations are at each place equally often in every n trials, and
+    follow each other one equally often in every n trials (2 n where n is odd); the seed says which is called which, and
+    in which order the rows of the square are used.
+
+    Args:
+        configurations: What a trial trains.
+        seed: Of the run.
+        trial: Number of the repeat, from 0.
+
+    Source: Williams, "Experimental designs balanced for the estimation of residual effects of treatments", Australian
+    Journal of Scientific Research A 2 (1949): 0, 1, n - 1, 2, n - 2, … and its cyclic shifts are a Latin square, which
+    for odd n its mirror image completes.
+    """
+    count = len(configurations)
+    square, row = divmod(trial, max(1, count))
+    zigzag = [(place + 1) // 2 if place % 2 else (count - place // 2) % count for place in range(count)]
+    if count % 2 and square % 2:
+        zigzag.reverse()
+    labels = random.Random(f"{seed}").sample(range(count), count)  # noqa: S311 - no secret
+    shifts = random.Random(f"{seed}, {square}").sample(range(count), count)  # noqa: S311
+    return [configurations[labels[(place + shifts[row]) % count]] for place in zigzag]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What tells a configuration from the others."""
+
+    strategy: Strategy
+    num_workers: int
+    scaling: str
+
+    def name(self, num_ps: int) -> str:
+        if self.strategy == "single":
+            return "single"
+        servers = f"-{num_ps}ps" if self.strategy == "parameter_server" else ""
+        weak = "-weak" if self.scaling == "weak" and self.num_workers > 1 else ""
+        return f"{self.strategy.replace('_', '-')}-{self.num_workers}w{servers}{weak}"
+
+
+def _list_scalings(scaling: str) -> tuple[str, ...]:
+    if scaling not in SCALINGS:
+        raise ConfigError(f"scaling must be {', '.join([*SCALINGS][:-1])} or {[*SCALINGS][-1]}. Received: {scaling}.")
+    return SCALINGS[scaling]
+
+
+def _check_shares(global_batch_size: int, workers: Sequence[int]) -> None:
+    """Tells all numbers of workers that cannot share a batch, not only the first of them."""
+    if unfit := [count for count in workers if global_batch_size % count]:
+        raise ConfigError(
+            "global_batch_size must be divisible by the number of workers. "
+            f"Received: {global_batch_size} and {', '.join(map(str, unfit))}."
+        )
 
 
 def _check_lists(strategies: Sequence[str], workers: Sequence[int]) -> None:
@@ -88,18 +167,16 @@ def _check_lists(strategies: Sequence[str], workers: Sequence[int]) -> None:
             raise ConfigError(f"{name} must differ from each other. Received: {[*values]}.")
 
 
-def _configure(base: TrainingConfig, strategy: Strategy, count: int, num_ps: int, group_size: int) -> Configuration:
-    is_ps = strategy == "parameter_server"
-    growth = count if base.scaling == "weak" else 1
+def _configure(base: TrainingConfig, row: _Row, num_ps: int, group_size: int) -> Configuration:
+    growth = row.num_workers if row.scaling == "weak" else 1
     training = dataclasses.replace(
         base,
-        strategy=strategy,
-        num_workers=count,
-        num_ps=num_ps if is_ps else 0,
+        strategy=row.strategy,
+        scaling=row.scaling,
+        num_workers=row.num_workers,
+        num_ps=num_ps if row.strategy == "parameter_server" else 0,
         batch_norm_group_size=group_size,
         global_batch_size=base.global_batch_size * growth,
         learning_rate=base.learning_rate * growth,
     )
-    suffix = f"-{count}w" + (f"-{num_ps}ps" if is_ps else "")
-    name = "single" if strategy == "single" else strategy.replace("_", "-") + suffix
-    return Configuration(name, training)
+    return Configuration(row.name(num_ps), training)

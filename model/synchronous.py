@@ -70,14 +70,17 @@ class SynchronousTrainer:
         self._assign(State(0, weights, velocity, moving))
         return int(steps[0]) * 2**12 + int(steps[1])
 
-    def warm_up(self) -> None:
-        """Makes two updates and one evaluation, then restores the state."""
+    def compile(self) -> None:
+        """Makes an update and an evaluation, then restores the state."""
         before = self.read_state()
-        share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
-        for _ in range(2):
-            images, labels = self._read(share.indices, share.shifts)
-            self._update(self._reduce(self._contribute(images, labels, 0)), 0.0)
-        self._reduce(self._count(0, 1))
+        self._make_idle_step()
+        self._reduce(self._count(0, 1)).numpy()
+        self._assign(before)
+
+    def warm_up(self) -> None:
+        """Makes an update, then restores the state."""
+        before = self.read_state()
+        self._make_idle_step()
         self._assign(before)
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
@@ -115,6 +118,11 @@ class SynchronousTrainer:
     def read_state(self) -> State:
         """Returns weights, velocity and statistics as they are now."""
         return State(0, self._weights.numpy(), self._velocity.numpy(), self._statistics.numpy())
+
+    def _make_idle_step(self) -> None:
+        share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
+        images, labels = self._read(share.indices, share.shifts)
+        self._update(self._reduce(self._contribute(images, labels, 0)), 0.0).numpy()
 
     def _assign(self, state: State) -> None:
         self._weights.assign(state.weights)

@@ -14,20 +14,17 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from model.atomic import write_atomically
 from model.config import TrainingConfig, add_arguments, from_arguments
 from model.dataset import PreparedDataset
 from model.errors import ConfigError, DatasetError
-from model.host import (
-    calibrate,
-    cpu_seconds,
-    describe_host,
-    describe_versions,
-    peak_rss_bytes,
-    seconds_since_process_start,
-)
+from model.heartbeat import PATIENCE_SECONDS, supervise
+from model.host import calibrate, seconds_since_process_start
+from model.mllog import FILE as MLLOG_FILE
+from model.mllog import TrainingLog
+from model.record import FINISHED_FILE, StepParts, describe_training, finish, write_replica_record
 from model.registry import build_model, find_builder
 from model.role import Role, parse_tf_config
 from model.state import State, load_newest_checkpoint, save_checkpoint
@@ -36,38 +33,30 @@ from model.trainer import Clock, StepTiming, Task, Trainer, TrainingDiverged
 if TYPE_CHECKING:
     from model.step import FlatModel
 
-SCHEMA_VERSION = 1
 USER_ERROR_EXIT_CODE = 2
 DIVERGED_EXIT_CODE = 3
+LAUNCHER_GONE_EXIT_CODE = 4
 # The training operator restarts a replica that ends with 128 or more, and fails the job on 1 to 127.
 RETRYABLE_EXIT_CODE = 138
-CLOCKS = (
-    "startup_seconds",
-    "rendezvous_seconds",
-    "compile_seconds",
-    "train_seconds",
-    "input_seconds",
-    "communication_seconds",
-    "update_seconds",
-    "calibrate_seconds",
-    "eval_seconds",
-    "save_seconds",
-)
 PROGRESS_SECONDS = 2.0
-RECORDS_PATIENCE_SECONDS = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs this replica and returns its exit code: 0, or one that tells the operator whether to try again."""
+    clock = Clock({"process_start_seconds": seconds_since_process_start()})
     options = build_parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     try:
-        role = parse_tf_config(os.environ.get("TF_CONFIG"), options.strategy)
-        config = from_arguments(options, role)
-        dataset = PreparedDataset.open(options.data_dir)
-        check_batches(config, dataset)
-        find_builder(config.model)
-        return run(config, role, dataset, options.output_dir)
+        if options.heartbeat_file:
+            supervise(options.heartbeat_file, options.heartbeat_patience_seconds, LAUNCHER_GONE_EXIT_CODE)
+        with clock.measure("build_seconds"):
+            role = parse_tf_config(os.environ.get("TF_CONFIG"), options.strategy)
+            config = from_arguments(options, role)
+            dataset = PreparedDataset.open(options.data_dir)
+            check_batches(config, dataset)
+        with clock.measure("import_seconds"):  # of the user's module, which may import TensorFlow
+            find_builder(config.model)
+        return run(config, role, dataset, options.output_dir, clock)
     except TrainingDiverged as error:
         return _fail(error, DIVERGED_EXIT_CODE)
     except (ConfigError, DatasetError) as error:
@@ -82,6 +71,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", type=Path, required=True, help="the prepared data set")
     parser.add_argument(
         "--output-dir", type=Path, required=True, help="where checkpoints, the model and the results go; all replicas'"
+    )
+    parser.add_argument(
+        "--heartbeat-file", type=Path, help="what the launcher renews; once it no longer does, this replica ends itself"
+    )
+    parser.add_argument(
+        "--heartbeat-patience-seconds",
+        type=float,
+        default=PATIENCE_SECONDS,
+        help="how long the heartbeat file may stay as it is (default: %(default)g)",
     )
     add_arguments(parser)
     return parser
@@ -101,58 +99,78 @@ def check_batches(config: TrainingConfig, dataset: PreparedDataset) -> None:
         )
 
 
-def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir: Path) -> int:
+def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir: Path, clock: Clock) -> int:
     """Trains as `role` says, writes the results into `output_dir` and returns the exit code.
+
+    Args:
+        config: The training's settings.
+        role: This replica's.
+        dataset: The prepared data.
+        output_dir: The training's folder.
+        clock: What this process has spent so far.
 
     Raises:
         TrainingDiverged: The loss is no longer finite.
         ConfigError: The model does not fit the data or the program.
     """
-    import keras  # noqa: PLC0415 - errors of the user's are told before TensorFlow's seconds of import
-    import tensorflow as tf  # noqa: PLC0415
+    with clock.measure("import_seconds"):  # errors of the user's are told before TensorFlow's seconds of import
+        import keras  # noqa: PLC0415
+        import tensorflow as tf  # noqa: PLC0415
 
-    keras.utils.set_random_seed(config.seed)
-    if role.strategy != "parameter_server":  # asynchronous updates come in no fixed order anyway
-        tf.config.experimental.enable_op_determinism()
-    finished = output_dir / "finished"
+    with clock.measure("build_seconds"):
+        keras.utils.set_random_seed(config.seed)
+        if role.strategy != "parameter_server":  # asynchronous updates come in no fixed order anyway
+            tf.config.experimental.enable_op_determinism()
+        if role.is_chief:
+            output_dir.mkdir(parents=True, exist_ok=True)
+            (output_dir / FINISHED_FILE).unlink(missing_ok=True)
+            shutil.rmtree(output_dir / "replicas", ignore_errors=True)  # of an earlier start
     if role.strategy == "parameter_server" and not role.is_chief:
-        from model.parameter_server import serve  # noqa: PLC0415
-
-        _say("serving")
-        serve(role, finished.exists)
-        write_replica_record(output_dir, role)
-        return 0
-    if role.is_chief:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        finished.unlink(missing_ok=True)
-        shutil.rmtree(output_dir / "replicas", ignore_errors=True)  # of an earlier start
+        return _serve(role, output_dir, clock)
     try:
-        return _train(config, role, dataset, output_dir)
+        return _train(config, role, dataset, output_dir, clock)
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as e:
         # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.
         print(f"error: lost contact with another replica: {_find_cause(e.message)}", file=sys.stderr, flush=True)
         os._exit(RETRYABLE_EXIT_CODE)  # the runtime's own end would wait for peers that are gone
 
 
-def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir: Path) -> int:
-    clock = Clock({"startup_seconds": seconds_since_process_start()})
+def _serve(role: Role, output_dir: Path, clock: Clock) -> int:
+    with clock.measure("import_seconds"):
+        from model.parameter_server import serve  # noqa: PLC0415
+
+    _say("serving")
+    with clock.measure("serve_seconds"):
+        serve(role, (output_dir / FINISHED_FILE).exists)
+    write_replica_record(output_dir, role, clock.seconds)
+    return 0
+
+
+def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir: Path, clock: Clock) -> int:
+    log = TrainingLog(output_dir / MLLOG_FILE if role.is_chief else None, config.target_accuracy)
     task, trainer = _connect(config, role, dataset, clock)
-    initial = trainer.read_state()
-    initial_sha256 = initial.sha256
-    restored = load_newest_checkpoint(find_checkpoints(output_dir, config, dataset.sha256), _say)
-    state = restored or initial
+    with clock.measure("build_seconds"):
+        initial = trainer.read_state()
+        initial_sha256 = initial.sha256
+        restored = load_newest_checkpoint(find_checkpoints(output_dir, config, dataset.sha256), _say)
+        state = restored or initial
     with clock.measure("rendezvous_seconds"):
         state.step = trainer.load(state)
     restored_step = state.step
     if restored_step:
         _say(f"resumed from the checkpoint at step {restored_step}")
     with clock.measure("compile_seconds"):
+        trainer.compile()
+    with clock.measure("warmup_seconds"):
         trainer.warm_up()
     with clock.measure("calibrate_seconds"):
         calibrations = [calibrate()]
     for name, seconds in clock.seconds.items():  # start-up and compilation of every start add up
         state.clocks[name] = state.clocks.get(name, 0.0) + seconds
-    state = _run_epochs(task, trainer, role, state, output_dir)
+    log.start_run(task, restored_step)
+    steps = StepParts()
+    state = _run_epochs(task, trainer, role, state, output_dir, steps=steps, log=log)
+    log.stop_training()
     clock = Clock(state.clocks)
     with clock.measure("calibrate_seconds"):
         calibrations.append(calibrate())
@@ -160,10 +178,18 @@ def _train(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_
         with clock.measure("save_seconds"):
             save_model(task.flat, state, output_dir / "model.keras")
     state.clocks = clock.seconds
-    write_replica_record(output_dir, role, state, restored_step=restored_step, calibration_seconds=calibrations)
+    write_replica_record(
+        output_dir,
+        role,
+        state.clocks,
+        state,
+        restored_step=restored_step,
+        calibration_seconds=calibrations,
+        steps=steps,
+    )
     finish(output_dir, role)
     if role.is_chief:
-        record = describe_training(task, role, state, initial_sha256, output_dir)
+        record = describe_training(task, role, state, initial_sha256, output_dir, steps=steps)
         write_atomically(output_dir / "training.json", json.dumps(record, indent=1).encode())
         _say(f"trained in {state.clocks['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")
     return 0
@@ -174,14 +200,15 @@ def _connect(config: TrainingConfig, role: Role, dataset: PreparedDataset, clock
 
     The collectives must be set up before anything else runs, hence before the model is built.
     """
-    from model.parameter_server import ParameterServerTrainer, connect_servers  # noqa: PLC0415
-    from model.step import FlatModel  # noqa: PLC0415
-    from model.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing  # noqa: PLC0415
+    with clock.measure("import_seconds"):
+        from model.parameter_server import ParameterServerTrainer, connect_servers  # noqa: PLC0415
+        from model.step import FlatModel  # noqa: PLC0415
+        from model.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing  # noqa: PLC0415
 
     with clock.measure("rendezvous_seconds"):
         reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
         servers = connect_servers() if role.strategy == "parameter_server" else None
-    with clock.measure("startup_seconds"):
+    with clock.measure("build_seconds"):
         model = build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments)
         task = Task(config, dataset, FlatModel.wrap(model))
         if servers is not None:
@@ -195,7 +222,9 @@ def find_checkpoints(output_dir: Path, config: TrainingConfig, dataset_sha256: s
     return output_dir / "checkpoints" / hashlib.sha256(identity.encode()).hexdigest()[:12]
 
 
-def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_dir: Path) -> State:
+def _run_epochs(
+    task: Task, trainer: Trainer, role: Role, state: State, output_dir: Path, *, steps: StepParts, log: TrainingLog
+) -> State:
     """Returns the state after the last epoch; the chief has written a checkpoint after each."""
     clock = Clock(state.clocks)
     steps_per_epoch = task.plan.steps_per_epoch
@@ -204,13 +233,17 @@ def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_d
     while state.step < task.total_steps:
         epoch, epoch_end = state.step // steps_per_epoch + 1, (state.step // steps_per_epoch + 1) * steps_per_epoch
         stop = min(epoch_end, (state.step // interval + 1) * interval)
-        recorder = _Recorder(task, role, clock, state)
+        recorder = _Recorder(task, role, clock, state, steps)
+        if state.step == epoch_end - steps_per_epoch:
+            log.start_epoch(epoch)
         with clock.measure("train_seconds"):
             trainer.train(state.step, stop, recorder.record)
         state.step = stop
         if stop == epoch_end:
+            log.start_evaluation(epoch)
             with clock.measure("eval_seconds"):
                 accuracy = trainer.count_correct() / task.dataset.split("validation").count
+            log.stop_evaluation(epoch, accuracy)
             state.curve.append(
                 {
                     "epoch": epoch,
@@ -222,7 +255,8 @@ def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_d
             )
             state.epoch_losses = []
             _say(_describe_epoch(task, state))
-        values = trainer.read_state()
+        with clock.measure("save_seconds"):
+            values = trainer.read_state()
         state.weights, state.velocity, state.statistics = values.weights, values.velocity, values.statistics
         state.clocks = clock.seconds
         if role.is_chief:
@@ -234,14 +268,15 @@ def _run_epochs(task: Task, trainer: Trainer, role: Role, state: State, output_d
 class _Recorder:
     """Takes each step's timing and tells the progress every few seconds."""
 
-    def __init__(self, task: Task, role: Role, clock: Clock, state: State) -> None:
-        self._task, self._role, self._clock, self._state = task, role, clock, state
+    def __init__(self, task: Task, role: Role, clock: Clock, state: State, steps: StepParts) -> None:
+        self._task, self._role, self._clock, self._state, self._steps = task, role, clock, state, steps
         self._told = time.perf_counter()
         self._seen = 0
 
     def record(self, timing: StepTiming) -> None:
         self._state.step_seconds.append(timing.seconds)
         self._state.epoch_losses.append(timing.loss)
+        self._steps.add(timing)
         sharers = self._task.config.num_workers if self._role.strategy == "parameter_server" else 1
         for name, seconds in timing.parts.items():
             self._clock.add(name, seconds / sharers)
@@ -266,122 +301,12 @@ def _describe_epoch(task: Task, state: State) -> str:
     )
 
 
-def describe_training(
-    task: Task, role: Role, state: State, initial_weights_sha256: str, output_dir: Path
-) -> dict[str, Any]:
-    """Returns the content of `training.json`, as docs/schemas.md defines it."""
-    config = task.config
-    images_seen = state.step * config.global_batch_size
-    clocks = read_clocks(state)
-    replicas = [json.loads(path.read_text()) for path in sorted((output_dir / "replicas").glob("*.json"))]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "strategy": config.strategy,
-        "scaling": config.scaling,
-        "num_workers": role.num_workers,
-        "num_ps": role.num_ps,
-        "seed": config.seed,
-        "model": config.model,
-        "model_arguments": config.model_arguments,
-        "num_parameters": task.flat.num_parameters,
-        "dataset": task.dataset.name,
-        "dataset_sha256": task.dataset.sha256,
-        "global_batch_size": config.global_batch_size,
-        "per_replica_batch_size": config.per_replica_batch_size,
-        "batch_norm_group_size": config.group_size,
-        "learning_rate": config.learning_rate,
-        "epochs": config.epochs,
-        "steps": state.step,
-        "images_seen": images_seen,
-        "initial_weights_sha256": initial_weights_sha256,
-        "weights_sha256": state.sha256,
-        **clocks,
-        "images_per_second": images_seen / clocks["train_seconds"],
-        "step_seconds": _percentiles(state.step_seconds),
-        "curve": state.curve,
-        "target_accuracy": config.target_accuracy or None,
-        "seconds_to_target": seconds_to_target(state.curve, config.target_accuracy),
-        "versions": describe_versions(),
-        "host": describe_host(),
-        "replicas": replicas,
-    }
-
-
-def read_clocks(state: State) -> dict[str, float]:
-    """Returns the seconds on every clock, 0 where nothing was spent."""
-    return {name: state.clocks.get(name, 0.0) for name in CLOCKS}
-
-
-def seconds_to_target(curve: Sequence[dict[str, Any]], target_accuracy: float) -> float | None:
-    """Returns the training seconds at the first epoch whose validation accuracy reaches the target, or None."""
-    if not target_accuracy:
-        return None
-    reached = (p["train_seconds"] for p in curve if p["validation_accuracy"] >= target_accuracy)
-    return next(reached, None)
-
-
-def write_replica_record(
-    output_dir: Path,
-    role: Role,
-    state: State | None = None,
-    *,
-    restored_step: int | None = None,
-    calibration_seconds: Sequence[float] | None = None,
-) -> None:
-    """Writes what this replica used and measured.
-
-    Args:
-        output_dir: The training's folder.
-        role: This replica's.
-        state: What it ended with; None for the servers, which hold no state of their own.
-        restored_step: The step at which it took up a checkpoint.
-        calibration_seconds: What `calibrate` measured before and after the training.
-    """
-    record = {
-        "type": role.task_type,
-        "index": role.task_index,
-        "cpu_seconds": cpu_seconds(),
-        "peak_rss_bytes": peak_rss_bytes(),
-        "weights_sha256": state and state.sha256,
-        "restored_step": restored_step,
-        "calibration_seconds": calibration_seconds,
-        "clocks": state and read_clocks(state),
-    }
-    directory = output_dir / "replicas"
-    directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(directory / f"{role.name}.json", json.dumps(record).encode())
-
-
-def finish(output_dir: Path, role: Role) -> None:
-    """Waits until every replica has written its record, so that none ends while another still needs it.
-
-    A collective cannot tell that: the first to leave it takes those down that still receive its last bytes.
-    """
-    expected = role.num_workers
-    if role.strategy == "parameter_server":
-        write_atomically(output_dir / "finished", b"")  # what the workers and parameter servers wait for
-        expected += role.num_ps + 1
-    deadline = time.monotonic() + RECORDS_PATIENCE_SECONDS
-    while (found := len(list((output_dir / "replicas").glob("*.json")))) < expected:
-        if time.monotonic() > deadline:
-            _say(f"only {found} of {expected} replicas wrote their record in {RECORDS_PATIENCE_SECONDS:.0f} s")
-            return
-        time.sleep(0.05)
-
-
 def save_model(flat: "FlatModel", state: State, path: Path) -> None:
     """Writes the trained Keras model, whole or not at all."""
     flat.assign(state.weights, state.statistics)
     partial = path.with_name(f"partial-{path.name}")
     flat.model.save(partial)
     partial.replace(path)
-
-
-def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    import numpy as np  # noqa: PLC0415
-
-    names = ("p50", "p90", "p99")
-    return dict(zip(names, np.percentile(seconds or [0.0], [50, 90, 99]).tolist(), strict=True))
 
 
 def _find_cause(message: str) -> str:

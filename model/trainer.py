@@ -63,8 +63,11 @@ class Trainer(Protocol):
     def load(self, state: State) -> int:
         """Takes over a state, the chief's on all workers, and returns its step."""
 
-    def warm_up(self) -> None:
+    def compile(self) -> None:
         """Traces and compiles everything that is timed later, and leaves the state as it was."""
+
+    def warm_up(self) -> None:
+        """Makes a step with what `compile` left, for the cost of first use, and leaves the state as it was."""
 
     def train(self, start: int, stop: int, on_step: "OnStep") -> None:
         """Makes the updates from step `start` up to `stop`.
@@ -91,12 +94,19 @@ class StepTiming:
         parts: The seconds of its parts, by clock: `input_seconds` (choosing, reading and shifting images),
             `communication_seconds` (exchanging values with other replicas, waiting included) and `update_seconds`
             (the optimizer). What is left is the forward and backward computation.
+        worker: Which replica's step it was where the chief only hands them out, as in `worker-0`; else None.
     """
 
     step: int
     loss: float
     seconds: float
     parts: Mapping[str, float]
+    worker: str | None = None
+
+    @property
+    def compute_seconds(self) -> float:
+        """Duration of the forward and backward computation."""
+        return self.seconds - math.fsum(self.parts.values())
 
 
 OnStep = Callable[[StepTiming], None]

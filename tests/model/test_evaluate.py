@@ -1,3 +1,4 @@
+import base64
 import re
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from model.dataset import PreparedDataset
 from model.errors import EvaluationError
-from model.evaluate import Evaluator, confusion_matrix
+from model.evaluate import MAX_MISCLASSIFIED, Evaluator, confusion_matrix, make_thumbnail, select_misclassified
 from tests.model.replicas import Job, read_schema
 
 pytestmark = pytest.mark.slow
@@ -57,6 +58,44 @@ def test_the_trace_is_what_is_correct_and_each_test_image_counts(
 def test_it_has_the_keys_of_the_schema_but_those_of_the_step_that_calls_it(evaluation: dict[str, Any]) -> None:
     keys = set(re.findall(r'"(\w+)": ', read_schema("evaluation.json")))
     assert set(evaluation) == keys - {"configuration", "trial"}
+
+
+def test_misclassified_images_are_those_of_the_most_frequent_confusions(
+    evaluation: dict[str, Any], mnist: PreparedDataset
+) -> None:
+    matrix, test = np.array(evaluation["confusion_matrix"]), mnist.split("test")
+    shown = evaluation["misclassified"]
+    assert 0 < len(shown) <= MAX_MISCLASSIFIED
+    counts = [matrix[own["true_class"], own["predicted_class"]] for own in shown]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] == np.max(matrix - np.diag(np.diag(matrix)))
+    for own in shown:
+        assert test.labels[own["index"]] == own["true_class"] != own["predicted_class"]
+        assert 0.1 < own["confidence"] <= 1
+        pixels = np.frombuffer(base64.b64decode(own["pixels"]), np.uint8).reshape(own["shape"])
+        np.testing.assert_array_equal(pixels, test.images[own["index"]])
+
+
+def test_of_each_confusion_the_most_confident_answer_is_selected() -> None:
+    labels, predicted = np.array([0, 1, 1, 1, 2]), np.array([0, 2, 2, 0, 1])
+    assert select_misclassified(labels, predicted, np.array([0.9, 0.5, 0.8, 0.7, 0.6])) == [2, 3, 4]
+
+
+def test_no_more_than_a_dozen_wrong_answers_are_selected() -> None:
+    labels = np.arange(40)
+    assert len(select_misclassified(labels, labels + 1, np.full(40, 0.5))) == MAX_MISCLASSIFIED
+    assert select_misclassified(labels, labels, np.full(40, 0.5)) == []
+
+
+def test_a_thumbnail_of_a_small_image_is_the_image_and_of_a_large_one_every_nth_pixel() -> None:
+    image = np.arange(100 * 60 * 3, dtype=np.uint16).astype(np.uint8).reshape(100, 60, 3)
+    np.testing.assert_array_equal(make_thumbnail(image), image[::4, ::4])
+    np.testing.assert_array_equal(make_thumbnail(image[:32, :32]), image[:32, :32])
+
+
+def test_a_thumbnail_of_numbers_is_stretched_to_bytes() -> None:
+    assert make_thumbnail(np.array([[[-1.0], [0.0], [1.0]]], np.float32)).ravel().tolist() == [0, 128, 255]
+    assert make_thumbnail(np.zeros((1, 2, 1), np.float32)).ravel().tolist() == [0, 0]
 
 
 def test_the_evaluation_names_the_data_and_the_weights(evaluation: dict[str, Any], singles: list[Job]) -> None:

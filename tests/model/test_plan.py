@@ -1,18 +1,29 @@
 import dataclasses
+import itertools
 import json
+import math
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from model.config import TrainingConfig
 from model.errors import ConfigError
-from model.plan import Configuration, plan_configurations
+from model.plan import Configuration, order_of_round, plan_configurations
+from model.schedule import learning_rate_at
 
 BOTH = ["all_reduce", "parameter_server"]
+SCALINGS = ["strong", "weak"]
 
 
 def plan(workers: list[int], strategies: list[str] = BOTH, num_ps: int = 1, **base: Any) -> list[Configuration]:
     return plan_configurations(TrainingConfig(**base), strategies=strategies, workers=workers, num_ps=num_ps)
+
+
+def plan_both(workers: list[int], **base: Any) -> list[Configuration]:
+    return plan_configurations(
+        TrainingConfig(**base), strategies=BOTH, workers=workers, num_ps=1, scaling="both", bigger_nodes=True
+    )
 
 
 def test_the_baseline_comes_first_and_each_name_says_what_runs() -> None:
@@ -59,6 +70,91 @@ def test_weak_scaling_grows_the_global_batch_and_the_learning_rate() -> None:
     assert {t.per_replica_batch_size for t in trainings} == {t.group_size for t in trainings} == {128}
 
 
+def test_with_weak_scaling_the_learning_rate_rises_to_its_multiple_over_the_same_images() -> None:
+    # Goyal et al. 2017: linear scaling, reached by a gradual warm-up whose length is a number of images, not of steps.
+    warm_ups = {}
+    for configuration in plan([1, 2, 4], ["all_reduce"], scaling="weak", learning_rate=0.1, warmup_fraction=0.25):
+        training = configuration.training
+        total = 128 * 400 // training.global_batch_size
+        warmup = math.ceil(total * training.warmup_fraction)
+        rates = [
+            learning_rate_at(step, peak=training.learning_rate, warmup_steps=warmup, total_steps=total)
+            for step in range(total)
+        ]
+        assert max(rates) == rates[warmup - 1] == pytest.approx(0.1 * training.num_workers)
+        assert all(later > earlier for earlier, later in itertools.pairwise(rates[:warmup]))
+        warm_ups[training.num_workers] = warmup * training.global_batch_size
+    assert warm_ups == {1: 12800, 2: 12800, 4: 12800}
+
+
+def test_strong_and_weak_scaling_together_share_what_is_the_same_training() -> None:
+    configurations = plan_both([1, 2, 4])
+    assert [configuration.name for configuration in configurations] == [
+        "single",
+        "single-2x-cpus",
+        "single-4x-cpus",
+        "all-reduce-1w",
+        "all-reduce-2w",
+        "all-reduce-4w",
+        "parameter-server-1w-1ps",
+        "parameter-server-2w-1ps",
+        "parameter-server-4w-1ps",
+        "all-reduce-2w-weak",
+        "all-reduce-4w-weak",
+        "parameter-server-2w-1ps-weak",
+        "parameter-server-4w-1ps-weak",
+    ]
+    by_scaling = {kind: [c.training for c in configurations if c.training.scaling == kind] for kind in SCALINGS}
+    assert {training.global_batch_size for training in by_scaling["strong"]} == {128}
+    assert [training.global_batch_size for training in by_scaling["weak"]] == [256, 512, 256, 512]
+    assert {training.per_replica_batch_size for training in by_scaling["weak"]} == {128}
+    assert {c.training.batch_norm_group_size for c in configurations} == {32}
+
+
+@pytest.mark.parametrize("kind", SCALINGS)
+def test_each_half_of_both_scalings_is_what_that_scaling_alone_plans(kind: str) -> None:
+    half = [c for c in plan_both([2, 4], batch_norm_group_size=16) if c.training.scaling == kind]
+    alone = plan_configurations(
+        TrainingConfig(batch_norm_group_size=16, scaling=kind), strategies=BOTH, workers=[2, 4], num_ps=1
+    )
+    assert [c for c in half if c.training.num_workers > 1] == [c for c in alone if c.training.num_workers > 1]
+
+
+def test_a_sweep_that_strong_scaling_cannot_share_is_refused_with_all_that_do_not_fit() -> None:
+    assert len(plan([1, 2, 4, 8])) == 1 + 2 * 4
+    assert len(plan([1, 2, 3, 6, 8], scaling="weak")) == 1 + 2 * 5
+    with pytest.raises(ConfigError, match=r"divisible by the number of workers\. Received: 128 and 3, 6\."):
+        plan([1, 2, 3, 6, 8])
+    with pytest.raises(ConfigError, match=r"Received: 128 and 3\."):
+        plan_both([3])
+
+
+@pytest.mark.parametrize("workers", [[2], [2, 4], [1, 2, 4], [2, 4, 8, 16, 32]])
+def test_every_configuration_is_at_every_place_of_a_round_equally_often(workers: list[int]) -> None:
+    distributed = plan(workers, num_ps=2)[1:]
+    for own in (distributed, distributed[:-1]):  # an even and an odd number of them
+        size = len(own)
+        orders = [[c.name for c in order_of_round(own, 7, trial)] for trial in range(2 * size)]
+        places = Counter((place, name) for order in orders for place, name in enumerate(order))
+        followers = Counter(pair for order in orders for pair in itertools.pairwise(order))
+        assert set(places.values()) == {2}
+        assert len(places) == size**2
+        assert set(followers.values()) <= {2}
+        assert len(followers) == size * (size - 1)
+
+
+def test_the_order_of_a_round_follows_from_the_seed_and_the_trial() -> None:
+    configurations = plan([2, 4, 8])
+    orders = {
+        seed: [tuple(c.name for c in order_of_round(configurations, seed, trial)) for trial in range(7)]
+        for seed in range(20)
+    }
+    assert orders[3] == [tuple(c.name for c in order_of_round(configurations, 3, trial)) for trial in range(7)]
+    assert len(set(map(tuple, orders.values()))) == 20
+    assert all(len(set(order)) == len(set(order[0])) for order in orders.values())
+    assert order_of_round([], 0, 5) == []
+
+
 def test_a_trial_has_one_seed_in_all_configurations_and_each_trial_its_own() -> None:
     seeds = [{c.for_trial(trial).seed for c in plan([2, 4], seed=10)} for trial in range(3)]
     assert seeds == [{10}, {11}, {12}]
@@ -96,3 +192,8 @@ def test_a_configuration_comes_back_from_json(scaling: str) -> None:
 def test_a_plan_that_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(**{"workers": [2], **arguments})
+
+
+def test_a_scaling_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"scaling must be strong, weak or both\. Received: linear\."):
+        plan_configurations(TrainingConfig(), strategies=BOTH, workers=[2], num_ps=1, scaling="linear")

@@ -42,9 +42,10 @@ def test_it_starts_with_the_models_own_weights_and_at_rest(task: Task, trainer: 
     assert not state.velocity.any()
 
 
-def test_warming_up_leaves_the_state_as_it_was(trainer: SynchronousTrainer) -> None:
+def test_compiling_and_warming_up_leave_the_state_as_it_was(trainer: SynchronousTrainer) -> None:
     trainer.train(0, 3, lambda timing: None)
     before = digest(trainer)
+    trainer.compile()
     trainer.warm_up()
     assert digest(trainer) == before
 

@@ -1,19 +1,15 @@
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from model import train
 from model.config import TrainingConfig
 from model.dataset import PreparedDataset
-from model.role import Role
-from model.state import State
-from model.train import CLOCKS, build_parser, find_checkpoints, finish, main, seconds_to_target, write_replica_record
+from model.train import build_parser, find_checkpoints, main
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
 REDUCTION_FAILED = """Graph execution error:
@@ -24,10 +20,6 @@ Detected at node CollectiveReduceV2 defined at (most recent call last):
 Collective ops is aborted by: Socket closed
 The error could be from a previous operation. Restart your program to reset.
 \t [[{{node CollectiveReduceV2}}]] [Op:__inference_reduce_sum_1747]"""
-CURVE = [
-    {"epoch": epoch, "train_seconds": 10.0 * epoch, "validation_accuracy": accuracy}
-    for epoch, accuracy in ((1, 0.9), (2, 0.98), (3, 0.97), (4, 0.99))
-]
 
 
 @pytest.mark.parametrize(
@@ -91,68 +83,6 @@ def test_the_program_describes_every_option(capsys: pytest.CaptureFixture[str]) 
     options = {option: action.help for action in parser._actions for option in action.option_strings}
     assert "--batch-norm-group-size" in options
     assert [option for option, text in options.items() if not (text or "").strip() or option not in told] == []
-
-
-@pytest.mark.parametrize(("target", "seconds"), [(0.5, 10.0), (0.9, 10.0), (0.97, 20.0), (0.985, 40.0)])
-def test_the_time_to_the_target_ends_with_the_first_epoch_that_reaches_it(target: float, seconds: float) -> None:
-    assert seconds_to_target(CURVE, target) == seconds
-
-
-@pytest.mark.parametrize("target", [0.0, 0.995])
-def test_there_is_no_time_to_a_target_that_is_not_set_or_not_reached(target: float) -> None:
-    assert seconds_to_target(CURVE, target) is None
-
-
-def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
-    role = Role("all_reduce", "worker", 1, num_workers=2, num_ps=0)
-    state = State(8, np.ones(2, np.float32), np.ones(2, np.float32), np.ones(1, np.float32), {"train_seconds": 2.0})
-    write_replica_record(tmp_path, role, state, restored_step=4, calibration_seconds=[0.1, 0.2])
-    record = json.loads((tmp_path / "replicas" / "worker-1.json").read_text())
-    assert record.pop("cpu_seconds") > 0
-    assert record.pop("peak_rss_bytes") > 2**20
-    assert record == {
-        "type": "worker",
-        "index": 1,
-        "weights_sha256": state.sha256,
-        "restored_step": 4,
-        "calibration_seconds": [0.1, 0.2],
-        "clocks": dict.fromkeys(CLOCKS, 0.0) | {"train_seconds": 2.0},
-    }
-
-
-def test_no_worker_of_an_all_reduce_ends_before_the_last_has_its_record(tmp_path: Path) -> None:
-    roles = [Role("all_reduce", "worker", index, num_workers=2, num_ps=0) for index in range(2)]
-    write_replica_record(tmp_path, roles[0])
-    waiting = threading.Thread(target=finish, args=(tmp_path, roles[0]))
-    waiting.start()
-    waiting.join(0.2)
-    assert waiting.is_alive()
-    write_replica_record(tmp_path, roles[1])
-    waiting.join(5)
-    assert not waiting.is_alive()
-    assert not (tmp_path / "finished").exists()
-
-
-def test_the_chief_of_a_parameter_server_job_tells_the_end_and_awaits_all_records(tmp_path: Path) -> None:
-    chief = Role("parameter_server", "chief", 0, num_workers=1, num_ps=1, has_chief=True)
-    waiting = threading.Thread(target=finish, args=(tmp_path, chief))
-    waiting.start()
-    for task_type in ("chief", "worker", "ps"):
-        waiting.join(0.1)
-        assert waiting.is_alive()
-        role = Role("parameter_server", task_type, 0, num_workers=1, num_ps=1, has_chief=True)
-        write_replica_record(tmp_path, role)
-    waiting.join(5)
-    assert not waiting.is_alive()
-    assert (tmp_path / "finished").exists()
-
-
-def test_a_replica_that_never_ends_is_not_waited_for_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(train, "RECORDS_PATIENCE_SECONDS", 0.0)
-    finish(tmp_path, Role("all_reduce", "worker", 0, num_workers=2, num_ps=0))
-    assert capsys.readouterr().out.startswith("only 0 of 2 replicas wrote their record")
 
 
 @pytest.mark.parametrize(

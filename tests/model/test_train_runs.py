@@ -10,7 +10,13 @@ import pytest
 
 from model.config import TrainingConfig
 from model.dataset import PreparedDataset
-from model.train import CLOCKS, DIVERGED_EXIT_CODE, RETRYABLE_EXIT_CODE, USER_ERROR_EXIT_CODE
+from model.record import CLOCKS
+from model.train import (
+    DIVERGED_EXIT_CODE,
+    LAUNCHER_GONE_EXIT_CODE,
+    RETRYABLE_EXIT_CODE,
+    USER_ERROR_EXIT_CODE,
+)
 from tests.model.replicas import SETTINGS, Job, make_cluster, read_schema
 
 pytestmark = pytest.mark.slow
@@ -80,6 +86,38 @@ def test_the_clocks_are_plausible(job: Job) -> None:
     seconds = [point["train_seconds"] for point in training["curve"]]
     assert seconds == sorted(seconds)
     assert seconds[-1] == training["train_seconds"]
+
+
+def test_the_clocks_of_a_replica_explain_its_age(job: Job) -> None:
+    apart = {"startup_seconds", "input_seconds", "communication_seconds", "update_seconds"}
+    for record in job.training["replicas"]:
+        in_updates = apart | ({"train_seconds"} if "serve_seconds" in record["clocks"] else set())
+        told = sum(seconds for name, seconds in record["clocks"].items() if name not in in_updates)
+        assert 0.95 * record["age_seconds"] < told <= record["age_seconds"] + 0.02, record
+
+
+def test_waiting_is_told_from_transfer_and_the_slowest_from_the_mean(job: Job) -> None:
+    training = job.training
+    if training["num_ps"]:
+        assert training["transfer_seconds"] is None
+        workers = [record for record in training["replicas"] if record["type"] == "worker"]
+        assert sum(record["num_steps"] for record in workers) == 2 * STEPS
+        assert all(record["clocks"]["communication_seconds"] > 0 for record in workers)
+        assert all(record["clocks"]["train_seconds"] < record["clocks"]["serve_seconds"] for record in workers)
+    else:
+        communication = [record["clocks"]["communication_seconds"] for record in training["replicas"]]
+        assert 0 <= training["transfer_seconds"] <= min(communication) + 1e-3
+        assert 0 < training["mean_compute_seconds"] <= training["slowest_compute_seconds"] < training["train_seconds"]
+
+
+def test_the_chief_logs_as_mlperf_does(job: Job) -> None:
+    lines = (job.output_dir / "mllog.txt").read_text().splitlines()
+    events = [json.loads(line.removeprefix(":::MLLOG ")) for line in lines]
+    accuracies = [event["value"] for event in events if event["key"] == "eval_accuracy"]
+    assert accuracies == [point["validation_accuracy"] for point in job.training["curve"]]
+    assert events[-1]["key"] == "run_stop"
+    (start,) = (event["time_ms"] for event in events if event["key"] == "run_start")
+    assert (events[-1]["time_ms"] - start) / 1000 > job.training["train_seconds"]
 
 
 def test_it_learns(job: Job) -> None:
@@ -170,6 +208,13 @@ def test_the_chief_of_a_parameter_server_job_goes_on_from_its_checkpoint(make_jo
     assert job.training["steps"] == STEPS
     assert job.training["replicas"][0]["restored_step"] == resumed_at
     assert job.losses[-1] < job.losses[0]
+
+
+def test_a_replica_that_waits_for_another_in_vain_ends_once_its_launcher_is_gone(make_job: Callable[..., Job]) -> None:
+    job = make_job("--heartbeat-file=none", "--heartbeat-patience-seconds=20", cluster=make_cluster(worker=2))
+    with job.start_replica("worker", 0) as lonely:
+        assert lonely.wait() == LAUNCHER_GONE_EXIT_CODE
+    assert "error: the launcher has not renewed none for 20 s" in lonely.log.read_text()
 
 
 def test_what_stops_a_training_is_told_in_one_line_with_its_exit_code(make_job: Callable[..., Job]) -> None:

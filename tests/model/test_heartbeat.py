@@ -1,0 +1,116 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from model.errors import ConfigError
+from model.heartbeat import Beat, is_silent, supervise, take_look
+from model.train import LAUNCHER_GONE_EXIT_CODE
+
+
+def test_other_content_is_a_sign_of_life_and_the_same_or_none_is_not() -> None:
+    beat = Beat(b"1\n", renewed_at=10.0)
+    assert take_look(beat, b"2\n", 13.0) == Beat(b"2\n", 13.0)
+    assert take_look(beat, b"1\n", 13.0) == beat
+    assert take_look(beat, None, 13.0) == beat
+    assert take_look(take_look(beat, None, 13.0), b"1\n", 16.0) == beat
+
+
+def test_the_first_content_is_a_sign_of_life() -> None:
+    assert take_look(Beat(None, renewed_at=10.0), b"1\n", 13.0) == Beat(b"1\n", 13.0)
+
+
+@pytest.mark.parametrize(("now", "silent"), [(10.0, False), (69.9, False), (70.0, True), (500.0, True)])
+def test_a_launcher_is_gone_after_as_long_as_one_is_patient(now: float, silent: bool) -> None:
+    assert is_silent(Beat(None, renewed_at=10.0), now, patience_seconds=60.0) is silent
+
+
+@pytest.mark.parametrize("patience_seconds", [0.0, -1.0, float("nan")])
+def test_patience_is_above_zero(tmp_path: Path, patience_seconds: float) -> None:
+    with pytest.raises(ConfigError, match=r"^heartbeat_patience_seconds must be above 0. Received: "):
+        supervise(tmp_path / "heartbeat", patience_seconds, exit_code=1)
+
+
+def renew(path: Path, until: float) -> None:
+    count = 0
+    while time.monotonic() < until:
+        path.write_text(f"{count}\n")
+        count += 1
+        time.sleep(0.05)
+
+
+def start_stuck_replica(tmp_path: Path, patience_seconds: float, stderr: int) -> "subprocess.Popen[str]":
+    data = tmp_path / "data"
+    data.mkdir()
+    os.mkfifo(data / "manifest.json")  # nobody writes into it: whoever opens it is stuck in a call of the kernel
+    folders = (f"--data-dir={data}", f"--output-dir={tmp_path}")
+    watch = (f"--heartbeat-file={tmp_path / 'heartbeat'}", f"--heartbeat-patience-seconds={patience_seconds}")
+    command = [sys.executable, "-m", "model.train", *folders, *watch]
+    return subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=stderr, text=True)
+
+
+def test_a_replica_that_is_stuck_ends_once_its_launcher_is_gone_and_not_before(tmp_path: Path) -> None:
+    alive_until = time.monotonic() + 1.5
+    launcher = threading.Thread(target=renew, args=(tmp_path / "heartbeat", alive_until))
+    launcher.start()
+    replica = start_stuck_replica(tmp_path, 0.6, subprocess.PIPE)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            replica.wait(alive_until - time.monotonic())
+        assert replica.poll() is None
+        children = psutil.Process(replica.pid).children()
+        told = replica.communicate(timeout=30)[1]
+    finally:
+        replica.kill()
+        launcher.join()
+    assert replica.returncode == LAUNCHER_GONE_EXIT_CODE == 4
+    assert len(children) == 1
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+    silence = f"the launcher has not renewed {tmp_path / 'heartbeat'} for 0.6 s: it is gone"
+    assert told == f"error: {silence}, so this replica ends itself\n"
+
+
+def test_a_replica_ends_although_nobody_reads_any_more_what_it_says(tmp_path: Path) -> None:
+    unread, stderr = os.pipe()
+    os.close(unread)
+    replica = start_stuck_replica(tmp_path, 0.1, stderr)
+    os.close(stderr)
+    try:
+        assert replica.wait(30) == LAUNCHER_GONE_EXIT_CODE
+    finally:
+        replica.kill()
+
+
+@pytest.mark.parametrize(("program", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", 137)])
+def test_a_supervised_replica_ends_as_its_program_does(tmp_path: Path, program: str, code: int) -> None:
+    assert run_supervised(tmp_path, program).wait(30) == code
+
+
+def test_a_supervised_replica_is_as_old_as_its_supervisor(tmp_path: Path) -> None:
+    program = "age = seconds_since_process_start(); os._exit(age < 0.2)"
+    before = "from model.host import seconds_since_process_start; seconds_since_process_start(); time.sleep(0.2)"
+    assert run_supervised(tmp_path, program, before).wait(30) == 0
+
+
+def test_who_asks_the_supervisor_to_end_asks_the_replica(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    replica = run_supervised(tmp_path, f"open({str(ready)!r}, 'w').close(); time.sleep(30)")
+    try:
+        while not ready.exists():
+            time.sleep(0.01)
+        replica.terminate()
+        assert replica.wait(30) == 128 + 15
+    finally:
+        replica.kill()
+
+
+def run_supervised(tmp_path: Path, program: str, before: str = "") -> "subprocess.Popen[bytes]":
+    watch = f"supervise(Path({str(tmp_path / 'heartbeat')!r}), 20.0, 4)"
+    lines = ("import os, time", "from pathlib import Path", "from model.heartbeat import supervise", before, watch)
+    return subprocess.Popen([sys.executable, "-c", "\n".join((*lines, program))], cwd=Path(__file__).parents[2])
