@@ -1,4 +1,4 @@
-"""`python -m comparison RUN_DIR` rebuilds a run's report and tables from its records."""
+"""`python -m comparison RUN_DIR` rebuilds a run's report from its records; with two runs, it compares them."""
 
 import argparse
 import sys
@@ -6,26 +6,64 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from comparison.compare import compare
-from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info
+from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
+from comparison.run_comparison import read_run, render_html, render_markdown
+from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, or 2 where the directory does not hold a run's records."""
+    """Returns the exit status: 0, or 2 where a directory holds no run's records or two runs cannot be compared."""
     parser = argparse.ArgumentParser(
         prog="python -m comparison",
-        description=f"Rebuild report.html, comparison.csv and comparison.md from {TRIALS_FILE} and {RUN_FILE}.",
+        description=f"Rebuild report.html, comparison.csv and comparison.md from {TRIALS_FILE} and {RUN_FILE}. "
+        "With two runs: print what changed from the first to the second.",
     )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="such as runs/latest")
-    run_dir = parser.parse_args(arguments).run_dir
+    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="such as runs/latest; two to compare")
+    parser.add_argument(
+        "--lang", choices=LANGUAGES, default=ENGLISH, help="language of the report (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="with two runs: write the comparison there, .html or .md"
+    )
+    options = parser.parse_args(arguments)
+    if len(options.run_dirs) > 2:  # noqa: PLR2004 - before and after
+        parser.error(f"one run to rebuild or two to compare are expected. Received: {len(options.run_dirs)}.")
+    if options.output and len(options.run_dirs) == 1:
+        parser.error("--output is for two runs; the files of one run go into its own directory.")
+    if options.output and options.output.suffix not in _RENDERERS:
+        parser.error(f"--output must end with {' or '.join(_RENDERERS)}. Received: {options.output}.")
     try:
-        comparison = compare(read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE), run_dir)
+        if len(options.run_dirs) == 1:
+            _rebuild(options.run_dirs[0], options.lang)
+        else:
+            _compare_runs(options.run_dirs, options.lang, options.output)
     except RecordError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+_RENDERERS = {".html": render_html, ".md": render_markdown}
+
+
+def _rebuild(run_dir: Path, language: str) -> None:
+    """Writes a run's report and tables, and prints its answer."""
+    comparison = compare(read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE), run_dir, language)
+    with speak(language):
+        report = run_dir / add_language("report.html")
     print(comparison.terminal_table())
     print(comparison.verdict)
-    print(f"\n{run_dir / 'report.html'}")
-    return 0
+    print(f"\n{report}")
+
+
+def _compare_runs(run_dirs: Sequence[Path], language: str, output: Path | None) -> None:
+    """Prints what changed from the first run to the second, and writes it where that is asked for."""
+    before, after = map(read_run, run_dirs)
+    with speak(language):
+        print(render_markdown(before, after), end="")
+        if output:
+            write_text(output, _RENDERERS[output.suffix](before, after))
+            print(f"\n{output}")
 
 
 if __name__ == "__main__":

@@ -266,13 +266,19 @@ def _check_overlap(trials: Trials) -> _Evidence:
 
 
 def _check_interleaving(trials: Trials) -> _Evidence:
-    """Every round has every configuration of its run, and ends before the next round starts."""
+    """Every round has every configuration of its run, ends before the next round starts, and none is left out."""
     rounds = _group_rounds(trials)
     breaches = []
     for own in rounds.values():
         expected = dict.fromkeys(trial.configuration for trial in trials if trial.run_id == own[0].run_id)
         present = {trial.configuration for trial in own}
         breaches += [_Breach(name, f"no trial {own[0].trial}") for name in expected if name not in present]
+    breaches += [
+        _Breach(trial.configuration, f"no trial {before}, where there is a trial {trial.trial}")
+        for trial in trials
+        for before in range(trial.trial)
+        if f" in trial {before} of {trial.run_id}" not in rounds
+    ]
     for before, after in pairwise(rounds.values()):
         if before[0].run_id == after[0].run_id:
             end = max(before, key=lambda trial: trial.started_at)
@@ -282,6 +288,19 @@ def _check_interleaving(trials: Trials) -> _Evidence:
                 if trial.started_at < end.started_at
             ]
     return _Evidence(breaches, f"{len(rounds)} rounds, each with every configuration once")
+
+
+def _check_seeds(trials: Trials) -> _Evidence:
+    """Rounds from one seed repeat one draw of weights and order: a lucky one would pass for many."""
+    breaches = []
+    seen: dict[tuple[str, str, int], TrialRecord] = {}
+    for trial in trials:
+        other = seen.setdefault((trial.run_id, trial.configuration, trial.seed), trial)
+        if other is not trial:
+            received = f"trial {trial.trial} has the seed of trial {other.trial}, {trial.seed}"
+            breaches.append(_Breach(trial.configuration, received))
+    seeds = dict.fromkeys(f"{trial.seed}" for trial in trials)
+    return _Evidence(breaches, f"Received: {', '.join(seeds)}")
 
 
 def _check_restarts(trials: Trials) -> _Evidence:
@@ -354,6 +373,7 @@ _CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
     CONTENTION_RULE: _check_contention,
     "no two trials at a time": _check_overlap,
     "trials in rounds": _check_interleaving,
+    "another seed in each round": _check_seeds,
     "no restart, no resumption": _check_restarts,
     "same final weights in all replicas of a synchronous training": _check_final_weights,
     "every trial measured anew": _check_distinct,

@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
-from comparison.report import explain_marks, render_markdown, render_report
+from comparison.report import explain_marks, render_markdown, render_report, translate_headers
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
+from comparison.texts import ENGLISH, add_language, speak
 from comparison.verdict import list_contended, list_unfair, state_verdict
 
 _TERMINAL_COLUMNS = 100
@@ -42,20 +43,26 @@ class Comparison:
         return self._text
 
 
-def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path) -> Comparison:
+def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path, language: str = ENGLISH) -> Comparison:
     """Returns the comparison of the recorded trials, and writes it.
 
-    `output_dir` receives report.html, comparison.csv, comparison.md and trials.jsonl, each of them at once.
+    `output_dir` receives report.html, comparison.csv, comparison.md and trials.jsonl, each of them at once. In another
+    language than English, page and Markdown have files of their own, such as report.zh.html.
 
     Raises:
         RecordError: The records do not make a comparison.
     """
+    with speak(language):
+        return _compare(records, run_info, output_dir)
+
+
+def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path) -> Comparison:
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
     contended, unfair = list_contended(groups), list_unfair(groups)
-    rows = to_text(format_table(table, contended, unfair), _TERMINAL_COLUMNS)
-    marks = [textwrap.fill(f"{mark}.", _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]
+    rows = to_text(translate_headers(format_table(table, contended, unfair)), _TERMINAL_COLUMNS)
+    marks = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]
     comparison = Comparison(
         verdict=state_verdict(table, groups),
         table=table,
@@ -69,9 +76,9 @@ def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path)
         _text="\n".join([rows, *marks]),
     )
     files = {
-        "report.html": comparison.html,
+        add_language("report.html"): comparison.html,
         "comparison.csv": to_csv(table),
-        "comparison.md": comparison.markdown,
+        add_language("comparison.md"): comparison.markdown,
         TRIALS_FILE: format_records(trials),
     }
     for name, text in files.items():

@@ -26,7 +26,15 @@ from comparison.scaling_model import (
     predict_speedup,
 )
 from comparison.statistics import CONFIDENCE, Ratio
-from comparison.summary import SINGLE, Groups, Trials, compute_speedups, find_baseline, is_any_contended
+from comparison.summary import (
+    SINGLE,
+    Groups,
+    Trials,
+    compute_speedups,
+    find_baseline,
+    is_any_contended,
+    split_by_scaling,
+)
 
 MAX_WORKERS = 1024
 _DRAWS = 400
@@ -148,38 +156,19 @@ Shares = Sequence[float] | None
 def forecast_scaling(groups: Groups, num_draws: int = _DRAWS) -> list[Forecast]:
     """Returns the forecast of each way of distributing that was measured with several workers and has a baseline.
 
-    Ways differ in strategy, number of servers or replicas' size. Trials whose replicas shared too few cores are fitted
-    only where there are no others. All-reduce comes first: what it shows of how a step shrinks with its batch holds for
-    parameter servers, too.
+    Ways differ in scaling, strategy, number of servers or replicas' size. Trials whose replicas shared too few cores
+    are fitted only where there are no others. All-reduce comes first: what it shows of how a step shrinks with its
+    batch holds for parameter servers, too.
 
     Args:
         groups: The trials of each configuration.
         num_draws: How many draws the bands are made of.
     """
-    families: dict[tuple[str, int, float], dict[int, Trials]] = {}
-    speedups = compute_speedups(groups)
-    for name, trials in groups.items():
-        first = trials[0]
-        if first.strategy != SINGLE and first.num_workers > 1 and name in speedups:
-            key = (first.strategy, first.num_ps, first.cpus_per_replica)
-            families.setdefault(key, {})[first.num_workers] = trials
-    clocks = draw_clocks(groups, num_draws)
-    forecasts: list[Forecast] = []
-    shares: dict[float, Shares] = {}
-    for key in sorted(families, key=lambda key: (key[0] == PARAMETER_SERVER, key)):
-        by_workers, cpus = families[key], key[2]
-        baseline = find_baseline(groups, next(iter(by_workers.values()))[0].configuration)
-        if not baseline:
-            continue
-        points = [
-            MeasuredPoint(count, speedups[trials[0].configuration], is_any_contended([*trials, *baseline]))
-            for count, trials in sorted(by_workers.items())
-        ]
-        forecast = _forecast(baseline, by_workers, points, clocks, shares.get(cpus))
-        forecasts.append(forecast)
-        if not forecast.is_contended:
-            shares.setdefault(cpus, [model.fixed_share for model in forecast.models])
-    return forecasts
+    return [
+        forecast
+        for own in split_by_scaling(groups).values()
+        for forecast in _forecast_ways(own, draw_clocks(own, num_draws))
+    ]
 
 
 def list_worker_counts(job: Job) -> WorkerCounts:
@@ -286,6 +275,33 @@ def _pool_errors(groups: Sequence[Trials]) -> tuple[Values, int]:
 def _draw_spread(degrees: int, generator: np.random.Generator, num_draws: int) -> Values:
     """Returns by what Student's t is wider than a normal variable, shape [num_draws, 1]."""
     return np.sqrt(degrees / generator.chisquare(degrees, (num_draws, 1))) if degrees else np.ones((num_draws, 1))
+
+
+def _forecast_ways(groups: Groups, clocks: Mapping[str, Sequence[Clocks]]) -> list[Forecast]:
+    """Returns the forecast of each way of distributing with one kind of scaling."""
+    families: dict[tuple[str, int, float], dict[int, Trials]] = {}
+    speedups = compute_speedups(groups)
+    for name, trials in groups.items():
+        first = trials[0]
+        if first.strategy != SINGLE and first.num_workers > 1 and name in speedups:
+            key = (first.strategy, first.num_ps, first.cpus_per_replica)
+            families.setdefault(key, {})[first.num_workers] = trials
+    forecasts: list[Forecast] = []
+    shares: dict[float, Shares] = {}
+    for key in sorted(families, key=lambda key: (key[0] == PARAMETER_SERVER, key)):
+        by_workers, cpus = families[key], key[2]
+        baseline = find_baseline(groups, next(iter(by_workers.values()))[0].configuration)
+        if not baseline:
+            continue
+        points = [
+            MeasuredPoint(count, speedups[trials[0].configuration], is_any_contended([*trials, *baseline]))
+            for count, trials in sorted(by_workers.items())
+        ]
+        forecast = _forecast(baseline, by_workers, points, clocks, shares.get(cpus))
+        forecasts.append(forecast)
+        if not forecast.is_contended:
+            shares.setdefault(cpus, [model.fixed_share for model in forecast.models])
+    return forecasts
 
 
 def _forecast(

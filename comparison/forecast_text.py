@@ -6,36 +6,46 @@ from collections.abc import Iterable
 from comparison.forecast import Check, Estimate, Forecast, Outlook, list_worker_counts, look_ahead, tabulate_scales
 from comparison.scaling_model import NETWORKS, PARAMETER_SERVER, Network
 from comparison.table import EN_DASH, TIMES, format_number, format_range
+from comparison.texts import say, say_count
 
 MINUS = "\N{MINUS SIGN}"
-NEVER = "never"
-MEASURED_NETWORK = "as measured"
 
 
 def describe_forecast(forecast: Forecast) -> str:
     """Returns a forecast's way of distributing in words."""
-    name = forecast.job.strategy.replace("_", "-")
-    servers = forecast.job.num_ps
-    return f"{name} with {_count(servers, 'server')}" if servers else name
+    name, servers = say(forecast.job.strategy.replace("_", "-")), forecast.job.num_ps
+    added = [say_count(servers, "{number} server", "{number} servers")] if servers else []
+    added += [say("weak scaling")] if forecast.job.scaling == "weak" else []
+    return say("{strategy} with {additions}", strategy=name, additions=say(" and ").join(added)) if added else name
 
 
 def state_forecast(forecast: Forecast) -> str:
     """Returns from how many workers on a forecast pays off, with how many it is fastest and cheapest, in a sentence."""
     outlook = look_ahead(forecast)
     name, largest = describe_forecast(forecast), int(list_worker_counts(forecast.job)[-1])
-    subject = name.capitalize() if forecast.is_settled else f"If the means hold, which the trials do not settle, {name}"
-    best = f"{_format_speedup(outlook.best_speedup)} as fast as a single node"
-    cheapest = f"cheapest in core-seconds with {format_workers(outlook.cheapest)}"
+    unsettled = "If the means hold, which the trials do not settle, {name}"
+    values = {
+        "subject": _capitalize(name) if forecast.is_settled else say(unsettled, name=name),
+        "best": _format_speedup(outlook.best_speedup),
+        "cheapest": format_workers(outlook.cheapest),
+    }
     if math.isinf(outlook.break_even.value):
-        could = "" if math.isinf(outlook.break_even.low) else f", though from {outlook.break_even.low:.0f} on it could"
-        return (
-            f"{subject} is predicted not to pay off with up to {largest:,} workers{could}: at best {best}, "
-            f"and {cheapest}."
+        could = "" if math.isinf(outlook.break_even.low) else f"{outlook.break_even.low:.0f}"
+        return say(
+            "{subject} is predicted not to pay off with up to {largest} workers{could}: at best {best} as fast as a "
+            "single node, and cheapest in core-seconds with {cheapest}.",
+            largest=f"{largest:,}",
+            could=say(", though from {number} on it could", number=could) if could else "",
+            **values,
         )
-    limit = ", the most looked at" if outlook.fastest.value == largest else ""
-    return (
-        f"{subject} is predicted to pay off from {format_workers(outlook.break_even)} workers on{_state_job(outlook)}, "
-        f"to be fastest with about {format_workers(outlook.fastest)}{limit}, {best}, and {cheapest}."
+    return say(
+        "{subject} is predicted to pay off from {break_even} workers on{job}, to be fastest with about {fastest}"
+        "{limit}, {best} as fast as a single node, and cheapest in core-seconds with {cheapest}.",
+        break_even=format_workers(outlook.break_even),
+        job=_state_job(outlook),
+        fastest=format_workers(outlook.fastest),
+        limit=say(", the most looked at") if outlook.fastest.value == largest else "",
+        **values,
     )
 
 
@@ -46,11 +56,14 @@ def list_caveats(forecasts: Iterable[Forecast]) -> list[str]:
 
 def state_check(check: Check) -> str:
     """Returns how well a forecast from fewer workers met what was measured, in a sentence."""
-    fairness = "; not a fair check: the replicas shared too few cores" if check.is_contended else ""
-    return (
-        f"Predicted from {_count(check.fitted_workers, 'worker')} for {check.num_workers}: "
-        f"{_format_speedup(check.predicted)}; measured {check.measured.value:.2f}{TIMES}: "
-        f"{'+' if check.error >= 0 else MINUS}{abs(100 * check.error):.0f} %{fairness}."
+    return say(
+        "Predicted from {workers} for {number}: {predicted}; measured {measured}×: {error} %{fairness}.",
+        workers=_count_workers(check.fitted_workers),
+        number=f"{check.num_workers:,}",
+        predicted=_format_speedup(check.predicted),
+        measured=f"{check.measured.value:.2f}",
+        error=f"{'+' if check.error >= 0 else MINUS}{abs(100 * check.error):.0f}",
+        fairness=say("; not a fair check: the replicas shared too few cores") if check.is_contended else "",
     )
 
 
@@ -60,8 +73,9 @@ def tabulate_networks(forecast: Forecast) -> list[list[str]]:
     Where the messages have crossed a network already, another one cannot be added to it.
     """
     networks = [network for network in NETWORKS if forecast.is_local or network.replaces_measured]
-    rows = {MEASURED_NETWORK + (" (loopback)" if forecast.is_local else ""): look_ahead(forecast)}
-    rows |= {network.name: look_ahead(forecast, network) for network in networks}
+    measured = say("as measured (loopback)") if forecast.is_local else say("as measured")
+    rows = {measured: look_ahead(forecast)}
+    rows |= {say(network.name): look_ahead(forecast, network) for network in networks}
     return [[name, *_format_outlook(outlook)] for name, outlook in rows.items()]
 
 
@@ -82,35 +96,45 @@ def tabulate_workers(forecast: Forecast) -> list[list[str]]:
 
 def describe_networks() -> list[tuple[str, str]]:
     """Returns α, β and their source of each network that is looked at, by its name."""
-    return [(network.name, f"{_format_costs(network)}; {network.source}.") for network in NETWORKS]
+    return [(say(network.name), f"{_format_costs(network)}; {network.source}.") for network in NETWORKS]
 
 
 def format_workers(estimate: Estimate) -> str:
     """Returns a number of workers with its band, where that is wider than the number."""
-    value, low, high = (NEVER if math.isinf(count) else f"{count:,.0f}" for count in estimate)
+    value, low, high = (say("never") if math.isinf(count) else f"{count:,.0f}" for count in estimate)
     return value if low == high else f"{value} ({low}{EN_DASH}{high})"
 
 
 def _list_own_caveats(forecast: Forecast) -> list[str]:
-    name, job = describe_forecast(forecast).capitalize(), forecast.job
+    name, job = _capitalize(describe_forecast(forecast)), forecast.job
     caveats = []
     if len(forecast.fitted) == 1:
         caveats.append(
-            f"Measured with {forecast.fitted[0]} workers only, which cannot tell latency from bandwidth, nor how "
-            "start-up grows: the band covers all that this leaves open, the line is its middle."
+            say(
+                "Measured with {number} workers only, which cannot tell latency from bandwidth, nor how start-up "
+                "grows: the band covers all that this leaves open, the line is its middle.",
+                number=forecast.fitted[0],
+            )
         )
     if forecast.num_trials == 1:
-        caveats.append("One trial cannot tell its own scatter: the band may be narrower than the truth.")
+        caveats.append(say("One trial cannot tell its own scatter: the band may be narrower than the truth."))
     if forecast.is_contended:
-        caveats.append(f"{name}: its replicas shared too few cores; on cores of their own they would do better.")
+        shared = "{name}: its replicas shared too few cores; on cores of their own they would do better."
+        caveats.append(say(shared, name=name))
     largest = job.global_batch_size // forecast.group_size
     if job.scaling == "strong" and largest < list_worker_counts(job)[-1]:
         caveats.append(
-            f"Beyond {_count(largest, 'worker')}, this global batch of {job.global_batch_size} leaves each less than "
-            f"the {forecast.group_size} images that BatchNorm normalises together, which would have to change."
+            say(
+                "Beyond {workers}, this global batch of {batch} leaves each less than the {group} images that "
+                "BatchNorm normalises together, which would have to change.",
+                workers=_count_workers(largest),
+                batch=job.global_batch_size,
+                group=forecast.group_size,
+            )
         )
     if job.strategy == PARAMETER_SERVER:
-        caveats.append(f"{name}: images per second only; asynchronous updates may need more of them for an accuracy.")
+        asynchronous = "{name}: images per second only; asynchronous updates may need more of them for an accuracy."
+        caveats.append(say(asynchronous, name=name))
     return caveats
 
 
@@ -129,8 +153,8 @@ def _state_job(outlook: Outlook) -> str:
     if outlook.job_break_even == outlook.break_even:
         return ""
     if math.isinf(outlook.job_break_even.value):
-        return " in training, but not with its start-up"
-    return f" (with its start-up from {format_workers(outlook.job_break_even)})"
+        return say(" in training, but not with its start-up")
+    return say(" (with its start-up from {workers})", workers=format_workers(outlook.job_break_even))
 
 
 def _format_speedup(estimate: Estimate) -> str:
@@ -151,5 +175,9 @@ def _format_costs(network: Network) -> str:
     return f"α = {1e6 * network.latency_seconds:g} µs, β = {bandwidth}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _count_workers(number: int) -> str:
+    return say_count(number, "{number} worker", "{number} workers")
+
+
+def _capitalize(name: str) -> str:
+    return name[:1].upper() + name[1:]

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
@@ -10,11 +11,15 @@ from markupsafe import escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import RcKeyType
 
 from comparison.breakdown import PHASES
-from comparison.summary import SINGLE, Groups, list_rows, read_speedup
+from comparison.records import CurvePoint
+from comparison.statistics import Ratio, compute_mean
+from comparison.summary import SINGLE, Groups, Trials, list_rows, read_speedup
 from comparison.table import format_measurement, format_number, format_ratio
+from comparison.texts import list_items, say
 
 # At least 3:1 against white and against the report's dark background; distinguishable without colour vision, and
 # never alone: bars carry their names, lines their dashes and markers.
@@ -29,6 +34,9 @@ MARKERS = "os^Dv<>Pp"
 INK = "#010203"
 _WIDTH_INCHES = 4.0
 _BAR_INCHES = 0.52
+_CURVES_INCHES = 3.0
+# Of a legend.
+_LINE_INCHES = 0.2
 _STYLE: dict[RcKeyType, object] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -52,34 +60,111 @@ _STYLE: dict[RcKeyType, object] = {
 
 
 def plot_accuracy(groups: Groups) -> str:
-    """Returns validation accuracy against training time, a line for each trial, a colour for each configuration."""
+    """Returns validation accuracy against training time, the mean of each configuration's trials and their range."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for index, (name, trials) in enumerate(groups.items()):
-            for repeat, trial in enumerate(trials):
-                axes.plot(
-                    [point.train_seconds for point in trial.curve],
-                    [100 * point.validation_accuracy for point in trial.curve],
-                    color=pick_style(PALETTE, index),
-                    linestyle=pick_style(DASHES, index),
-                    marker=pick_style(MARKERS, index),
-                    label=name if repeat == 0 else None,
-                )
+            _draw_curve(axes, index, name, trials, read_x=_read_train_seconds, read_y=_read_accuracy)
         targets = {trial.target_accuracy for trials in groups.values() for trial in trials} - {None}
         for target in sorted(filter(None, targets)):
-            axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=f"target {100 * target:g} %")
-        axes.set_xlabel("training time, s")
-        axes.set_ylabel("validation accuracy, %")
+            label = say("target {percent} %", percent=f"{100 * target:g}")
+            axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=label)
+        axes.set_xlabel(say("training time, s"))
+        axes.set_ylabel(say("validation accuracy, %"))
         axes.set_xlim(left=0)
         axes.set_ylim(*_find_accuracy_limits(groups))
-        axes.grid(color=INK, alpha=0.15, linewidth=0.6)
-        figure.legend(loc="outside lower left", ncols=1 if max(map(len, groups)) > 16 else 2)  # noqa: PLR2004
+        _add_grid_and_legend(figure, axes)
 
-    names = ", ".join(groups)
-    return render_svg(
-        "accuracy", f"Validation accuracy against training time of {names}", 3.6 + 0.12 * len(groups), draw
+    description = say("Validation accuracy against training time of {names}", names=_list_ends(groups))
+    return render_svg("accuracy", description, _CURVES_INCHES + _LINE_INCHES * len(groups), draw)
+
+
+def plot_loss(groups: Groups) -> str:
+    """Returns training loss against epochs, the mean of each configuration's trials and their range."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for index, (name, trials) in enumerate(groups.items()):
+            _draw_curve(axes, index, name, trials, read_x=_read_epoch, read_y=_read_loss)
+        axes.set_xlabel(say("epochs"))
+        axes.set_ylabel(say("training loss"))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_ylim(bottom=0)
+        _add_grid_and_legend(figure, axes)
+
+    description = say("Training loss against epochs of {names}", names=list_items([*groups]))
+    return render_svg("loss", description, _CURVES_INCHES + _LINE_INCHES * len(groups), draw)
+
+
+def _read_train_seconds(point: CurvePoint) -> float:
+    return point.train_seconds
+
+
+def _read_accuracy(point: CurvePoint) -> float:
+    return 100 * point.validation_accuracy
+
+
+def _read_epoch(point: CurvePoint) -> float:
+    return point.epoch
+
+
+def _read_loss(point: CurvePoint) -> float:
+    return point.train_loss
+
+
+def _draw_curve(
+    axes: Axes,
+    index: int,
+    name: str,
+    trials: Trials,
+    *,
+    read_x: Callable[[CurvePoint], float],
+    read_y: Callable[[CurvePoint], float],
+) -> None:
+    """Draws the mean of the trials' curves, epoch by epoch, a band from lowest to highest, and whiskers likewise."""
+    epochs = _group_epochs(trials)
+    x = [[read_x(point) for point in points] for points in epochs]
+    y = [[read_y(point) for point in points] for points in epochs]
+    centres, colour = list(map(compute_mean, x)), pick_style(PALETTE, index)
+    axes.fill_between(centres, list(map(min, y)), list(map(max, y)), color=colour, alpha=0.18, linewidth=0)
+    for own, centre in zip(x, map(compute_mean, y), strict=True):
+        if min(own) < max(own):
+            axes.plot([min(own), max(own)], [centre, centre], color=colour, linewidth=0.8)
+    axes.plot(
+        centres,
+        list(map(compute_mean, y)),
+        color=colour,
+        linestyle=pick_style(DASHES, index),
+        marker=pick_style(MARKERS, index),
+        label=name,
     )
+
+
+def _group_epochs(trials: Trials) -> list[list[CurvePoint]]:
+    """Returns what the trials' curves say after each epoch."""
+    epochs: dict[int, list[CurvePoint]] = {}
+    for trial in trials:
+        for point in trial.curve:
+            epochs.setdefault(point.epoch, []).append(point)
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def _add_grid_and_legend(figure: Figure, axes: Axes) -> None:
+    axes.grid(color=INK, alpha=0.15, linewidth=0.6)
+    figure.legend(loc="outside lower left")
+
+
+def _list_ends(groups: Groups) -> str:
+    """Returns where each configuration's mean curve ends, for a reader who cannot see it."""
+    ends = []
+    for name, trials in groups.items():
+        if epochs := _group_epochs(trials):
+            accuracy = compute_mean([_read_accuracy(point) for point in epochs[-1]])
+            seconds = compute_mean([_read_train_seconds(point) for point in epochs[-1]])
+            values = {"accuracy": f"{accuracy:.2f}", "seconds": format_number(seconds)}
+            ends.append(say("{name}: {accuracy} % after {seconds} s", name=name, **values))
+    return list_items(ends)
 
 
 def plot_throughput(table: pd.DataFrame) -> str:
@@ -94,11 +179,10 @@ def plot_throughput(table: pd.DataFrame) -> str:
         axes = figure.subplots()
         _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
         axes.set_xlim(0, 1.25 * max(values))
-        axes.set_xlabel("images per second")
+        axes.set_xlabel(say("images per second"))
 
-    return render_svg(
-        "throughput", f"Images per second: {_list_labels(rows, labels)}", _measure_height(len(rows)), draw
-    )
+    description = say("Images per second: {values}", values=_list_labels(rows, labels))
+    return render_svg("throughput", description, _measure_height(len(rows)), draw)
 
 
 def plot_speedup(table: pd.DataFrame) -> str:
@@ -122,15 +206,36 @@ def plot_speedup(table: pd.DataFrame) -> str:
             markersize=13,
             markeredgewidth=2,
             color=INK,
-            label="ideal: the number of workers",
+            label=say("ideal: the number of workers"),
         )
         axes.set_xlim(0, 1.25 * max([1, *values, *(ideal for ideal in ideals if not math.isnan(ideal))]))
-        axes.set_xlabel("speedup over a single node")
+        axes.set_xlabel(say("speedup over a single node"))
         if not all(map(math.isnan, ideals)):
             figure.legend(loc="outside lower left")
 
     height = _measure_height(len(rows)) + 0.25
-    return render_svg("speedup", f"Speedup over a single node: {_list_labels(rows, labels)}", height, draw)
+    description = say("Speedup over a single node: {values}", values=_list_labels(rows, labels))
+    return render_svg("speedup", description, height, draw)
+
+
+def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
+    """Returns ratios by name with 95 % intervals, beside 1.
+
+    Args:
+        ratios: At least one.
+        axis: What they are ratios of.
+    """
+    labels = [format_ratio(ratio) for ratio in ratios.values()]
+    bounds = [(ratio.low or ratio.value, ratio.high or ratio.value) for ratio in ratios.values()]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        _draw_bars(axes, list(ratios), [ratio.value for ratio in ratios.values()], bounds, labels)
+        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xlabel(axis)
+
+    values = list_items([f"{name} {label}" for name, label in zip(ratios, labels, strict=True)])
+    return render_svg("ratios", f"{axis}: {values}", _measure_height(len(ratios)), draw)
 
 
 def plot_breakdown(phases: pd.DataFrame) -> str:
@@ -148,14 +253,16 @@ def plot_breakdown(phases: pd.DataFrame) -> str:
             seconds = phases[phase.column].tolist()
             # What is below zero is drawn to the left of it, not hidden.
             starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
-            axes.barh(positions, seconds, left=starts, height=0.42, color=pick_style(PALETTE, index), label=phase.label)
+            colour, label = pick_style(PALETTE, index), say(phase.label)
+            axes.barh(positions, seconds, left=starts, height=0.42, color=colour, label=label)
             ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
         _label_bars(axes, [str(name) for name in phases.index])
-        axes.set_xlabel("seconds")
+        axes.set_xlabel(say("seconds"))
         figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
 
-    totals = ", ".join(f"{name} {format_number(total)} s" for name, total in phases["total_seconds"].items())
-    return render_svg("breakdown", f"Where the time went: {totals}", _measure_height(len(phases)) + 0.65, draw)
+    totals = list_items([f"{name} {format_number(total)} s" for name, total in phases["total_seconds"].items()])
+    description = say("Where the time went: {values}", values=totals)
+    return render_svg("breakdown", description, _measure_height(len(phases)) + 0.65, draw)
 
 
 def _draw_bars(
@@ -201,7 +308,7 @@ def _measure_height(num_bars: int) -> float:
 
 
 def _list_labels(rows: Sequence[Mapping[str, object]], labels: Sequence[str]) -> str:
-    return ", ".join(f"{row['configuration']} {label}" for row, label in zip(rows, labels, strict=True))
+    return list_items([f"{row['configuration']} {label}" for row, label in zip(rows, labels, strict=True)])
 
 
 def pick_style(choices: Sequence[str], index: int) -> str:
@@ -218,10 +325,12 @@ def render_svg(name: str, description: str, height_inches: float, draw: Callable
         height_inches: The figure's height; its width is that of all plots.
         draw: Draws the figure.
     """
-    with rc_context(_STYLE), rc_context({"svg.hashsalt": name}):
+    with rc_context(_STYLE), rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
         figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
         draw(figure)
         file = io.StringIO()
+        # Matplotlib's own fonts have no Chinese; it only measures with them, the browser draws the text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _embed(file.getvalue(), description)
 

@@ -7,18 +7,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from comparison.statistics import FloatArray, compute_ratio_arrays
+from comparison.statistics import (
+    MIN_BLOCKED_DEGREES,
+    RELEVANT_POWER,
+    RELEVANT_RATIO,
+    FloatArray,
+    compute_power,
+    compute_ratio_arrays,
+    count_trials_to_find,
+)
 
 # Standard deviation of a configuration's training time between trials, over its mean, on a quiet machine with a core
 # for each replica: the upper end of what was measured, 1 to 2 %.
 BETWEEN_TRIAL_CV = 0.02
-# What a comparison must not miss.
-SLOWDOWN = 1.10
+SLOWDOWN = RELEVANT_RATIO
 SIMULATIONS = 20_000
 _NOISES = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05)
 _DRIFTS = (0.0, 0.02, 0.05)
 _TRIALS = (2, 3, 5)
 _CONFIGURATIONS = (2, 3, 5)
+_NOISES_OF_MACHINES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07)
+DEFAULT_TRIALS = 3
+# Degrees of freedom that must remain for rounds to be taken out: never enough, always enough, and what reports use.
+_ROUNDS = {"left in": sys.maxsize, "taken out": 1, "rule": MIN_BLOCKED_DEGREES}
 
 
 class Rates(NamedTuple):
@@ -36,6 +47,7 @@ def simulate(
     drift: float = 0.0,
     slowdown: float = 1.0,
     unpooled: Sequence[int] = (),
+    min_blocked_degrees: int = MIN_BLOCKED_DEGREES,
     simulations: int = SIMULATIONS,
     seed: int = 0,
 ) -> Rates:
@@ -48,6 +60,7 @@ def simulate(
         drift: Standard deviation of the logarithms between rounds, shared by all configurations.
         slowdown: By which factor the last configuration is slower; the others are identical.
         unpooled: Configurations that the comparison knows to have a noise of their own.
+        min_blocked_degrees: Rounds are taken out where so many degrees of freedom remain.
         simulations: Number of comparisons.
         seed: Of the random numbers.
     """
@@ -57,7 +70,8 @@ def simulate(
     logs += drift * generator.standard_normal((simulations, 1, trials))
     seconds: FloatArray = 60 * np.exp(logs)
     seconds[:, -1] *= slowdown
-    ratios = compute_ratio_arrays(seconds, [(own, 0) for own in range(1, configurations)], unpooled)
+    pairs = [(own, 0) for own in range(1, configurations)]
+    ratios = compute_ratio_arrays(seconds, pairs, unpooled, min_blocked_degrees)
     is_found = (ratios.low > 1) | (ratios.high < 1)
     return Rates(float(is_found.any(axis=-1).mean()), float(is_found[:, -1].mean()))
 
@@ -66,7 +80,7 @@ def find_highest_noise(
     configurations: int,
     trials: int,
     *,
-    power: float = 0.9,
+    power: float = RELEVANT_POWER,
     drift: float = 0.0,
     simulations: int = SIMULATIONS,
     highest: float = 0.2,
@@ -93,6 +107,8 @@ def main(simulations: int = SIMULATIONS) -> int:
     _print_false_positives(simulations)
     for drift in _DRIFTS[:2]:
         _print_power(drift, simulations)
+    _print_trials()
+    _print_rounds(simulations)
     _print_unequal_noise(simulations)
     return 0
 
@@ -125,6 +141,40 @@ def _print_power(drift: float, simulations: int) -> None:
         ]
         highest = find_highest_noise(configurations, trials, drift=drift, simulations=simulations)
         _print_row(configurations, trials, *(f"{rate.last_found:.0%}" for rate in rates), f"{highest:.1%}")
+
+
+def _print_trials() -> None:
+    title = f"One configuration slower by {SLOWDOWN - 1:.0%}: how many trials find it in {RELEVANT_POWER:.0%}"
+    print(f"\n{title}, and how often {DEFAULT_TRIALS} find it, by noise and configurations\n")
+    columns = [f"{count} configurations" for count in _CONFIGURATIONS]
+    _print_header("noise", *columns, *(f"{DEFAULT_TRIALS} trials: {column}" for column in columns))
+    for noise in _NOISES_OF_MACHINES:
+        needed = [count_trials_to_find(noise, count) for count in _CONFIGURATIONS]
+        powers = [compute_power(noise, count, DEFAULT_TRIALS) for count in _CONFIGURATIONS]
+        _print_row(f"{noise:.0%}", *needed, *(f"{power:.0%}" for power in powers))
+
+
+def _print_rounds(simulations: int) -> None:
+    print(
+        f"\nOne configuration slower by {SLOWDOWN - 1:.0%}, noise {BETWEEN_TRIAL_CV:.0%}: how often it is found with "
+        "the rounds left in, taken out, and by the rule\n"
+    )
+    headers = [f"drift {drift:.0%}: {name}" for drift in _DRIFTS for name in _ROUNDS]
+    _print_header("configurations", "trials", *headers)
+    for configurations, trials in product(_CONFIGURATIONS, _TRIALS):
+        rates = [
+            simulate(
+                configurations=configurations,
+                trials=trials,
+                drift=drift,
+                slowdown=SLOWDOWN,
+                min_blocked_degrees=degrees,
+                simulations=simulations,
+            )
+            for drift in _DRIFTS
+            for degrees in _ROUNDS.values()
+        ]
+        _print_row(configurations, trials, *(f"{rate.last_found:.0%}" for rate in rates))
 
 
 def _print_unequal_noise(simulations: int) -> None:

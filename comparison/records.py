@@ -25,7 +25,9 @@ class Replica:
     """One process of a trial: what it used, and how it ended.
 
     `calibration_seconds` is what a fixed computation took on the replica's own core before and after the training, or
-    null; `clocks` are this replica's own seconds by section, null for one that only serves. A record may lack both.
+    null; `clocks` are this replica's own seconds by section. Its process was `age_seconds` old at `recorded_at`, when
+    it wrote what it had measured. `num_steps` counts the updates that a worker made which only serves. A record may
+    lack all of these.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Replica:
     cpus: list[int] | None
     calibration_seconds: list[float] | None = None
     clocks: dict[str, float] | None = None
+    age_seconds: float | None = None
+    recorded_at: float | None = None
+    num_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,26 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
+class Misclassified:
+    """A test image that a trained model took for another class: `pixels` are base64 of uint8, of that `shape`."""
+
+    index: int
+    true_class: int
+    predicted_class: int
+    confidence: float
+    shape: list[int]
+    pixels: str
+
+
+@dataclass(frozen=True)
 class TrialRecord:
-    """Everything measured in one trial of one configuration: a line of `trials.jsonl`."""
+    """Everything measured in one trial of one configuration: a line of `trials.jsonl`.
+
+    A record may lack `misclassified` and the parts of other clocks: of `queue_seconds` what was spent on finding nodes
+    and on pulling images; of `startup_seconds` its three; of `compile_seconds`, in older records, the warm-up; of
+    `communication_seconds` the transfer, which with the computation of the slowest and the mean worker of each step is
+    null where workers are not in step.
+    """
 
     schema_version: int
     run_id: str
@@ -113,6 +136,16 @@ class TrialRecord:
     host: dict[str, Any]
     versions: dict[str, str | None]
     image: str | None
+    misclassified: list[Misclassified] | None = None
+    schedule_seconds: float | None = None
+    pull_seconds: float | None = None
+    process_start_seconds: float | None = None
+    import_seconds: float | None = None
+    build_seconds: float | None = None
+    warmup_seconds: float | None = None
+    transfer_seconds: float | None = None
+    slowest_compute_seconds: float | None = None
+    mean_compute_seconds: float | None = None
 
     @property
     def test_accuracy(self) -> float:

@@ -3,16 +3,16 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from comparison.audit import audit_fairness
-from comparison.breakdown import PHASES, TOTAL, TRAINING, break_down, compute_overhead_share
+from comparison.breakdown import PHASES, TOTAL, TRAINING, break_down, compute_overhead_share, describe_times
 from comparison.forecast import Forecast, forecast_scaling
-from comparison.forecast_plot import plot_forecast
+from comparison.forecast_plot import plot_forecast, plot_speedup_by_workers
 from comparison.forecast_text import (
     describe_forecast,
     describe_networks,
@@ -22,11 +22,13 @@ from comparison.forecast_text import (
     tabulate_networks,
     tabulate_workers,
 )
+from comparison.misclassified import list_confusions
 from comparison.page import render_page
-from comparison.plots import plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
+from comparison.plots import plot_accuracy, plot_breakdown, plot_loss, plot_speedup, plot_throughput
 from comparison.records import RunInfo, TrialRecord, format_records
-from comparison.summary import Groups, add_confusion_matrices
+from comparison.summary import Groups, add_confusion_matrices, split_table
 from comparison.table import CONTENDED_MARK, UNFAIR_MARK, UNKNOWN, format_table, to_markdown
+from comparison.texts import say
 from comparison.verdict import (
     collect_warnings,
     describe_statistics,
@@ -36,8 +38,7 @@ from comparison.verdict import (
     state_verdict,
 )
 
-_CONTENDED_NOTE = f"{CONTENDED_MARK} contended: the replicas asked for more cores than there are"
-_UNFAIR_NOTE = f"{UNFAIR_MARK} breaks a rule of the fairness audit"
+_SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
 _SHORT_SHA = 12
 
 
@@ -51,7 +52,7 @@ class HeatCell:
 
 
 def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
-    """Returns the report as one self-contained HTML page.
+    """Returns the report as one self-contained HTML page, in the reader's language.
 
     Args:
         table: What `summarize` returned.
@@ -60,58 +61,88 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
     """
     trials = [trial for group in groups.values() for trial in group]
     contended, unfair = list_contended(groups), list_unfair(groups)
-    phases = break_down(groups)
+    tables, phases = split_table(table), break_down(groups)
     forecasts = forecast_scaling(groups)
+    by_workers = {say("Speedup against workers"): plot_speedup_by_workers(forecasts)} if forecasts else {}
+    first_plots = by_workers | {say("Accuracy against training time"): plot_accuracy(groups)}
+    more_plots = {
+        say("Speedup"): plot_speedup(table),
+        say("Throughput"): plot_throughput(table),
+        say("Training loss"): plot_loss(groups),
+    }
     return render_page(
         "report.html.j2",
         run_id=run_info.run_id,
         verdict=state_verdict(table, groups),
         warnings=collect_warnings(groups, run_info),
-        cells=format_table(table, contended, unfair).to_dict("split"),
-        winner=list(groups).index(winner) if (winner := find_winner(table)) else None,
+        tables=[
+            _describe_table(scaling, own, contended, unfair, is_only=len(tables) == 1)
+            for scaling, own in tables.items()
+        ],
         marks=explain_marks(contended, unfair),
         statistics=describe_statistics(groups),
         findings=audit_fairness(groups),
         # The plots are the program's own markup; every text in them is escaped where they are drawn.
-        plots={
-            "Speedup": Markup(plot_speedup(table)),  # noqa: S704
-            "Accuracy against training time": Markup(plot_accuracy(groups)),  # noqa: S704
-            "Throughput": Markup(plot_throughput(table)),  # noqa: S704
-        },
+        first_plots={title: Markup(svg) for title, svg in first_plots.items()},  # noqa: S704
+        more_plots={title: Markup(svg) for title, svg in more_plots.items()},  # noqa: S704
         breakdown_plot=Markup(plot_breakdown(phases)),  # noqa: S704
         phase_columns=[*PHASES, TOTAL],
         phases=phases.map("{:.2f}".format).to_dict("split"),
+        times=describe_times(groups),
         forecasts=[_describe_forecast(forecast) for forecast in forecasts],
         forecast_caveats=list_caveats(forecasts),
         forecast_plot=Markup(plot_forecast(forecasts)) if forecasts else None,  # noqa: S704
         forecast_contended=any(point.is_contended for forecast in forecasts for point in forecast.points),
         networks=describe_networks(),
-        scaling=trials[0].scaling,
+        has_strong_scaling=any(forecast.job.scaling == "strong" for forecast in forecasts),
         clocks=[*PHASES, TRAINING, TOTAL],
         overhead_share=compute_overhead_share(trials, run_info),
-        confusion_matrices={name: shade_confusion_matrix(add_confusion_matrices(own)) for name, own in groups.items()},
-        environment=describe_environment(trials),
-        parameters={name: _format_value(value) for name, value in run_info.parameters.items()},
-        records=format_records(trials),
+        models=[
+            {
+                "name": name,
+                "confusions": list_confusions(own),
+                "num_trials": len(own),
+                "matrix": shade_confusion_matrix(add_confusion_matrices(own)),
+            }
+            for name, own in groups.items()
+        ],
+        environment={say(name): value for name, value in describe_environment(trials).items()},
+        parameters={name: format_value(value) for name, value in run_info.parameters.items()},
+        # The images are to be seen above; as letters they would be most of the page.
+        records=format_records(replace(trial, misclassified=None) for trial in trials),
     )
 
 
 def render_markdown(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
-    """Returns verdict, table and warnings as Markdown that reads well as raw text, too."""
+    """Returns verdict, tables and warnings as Markdown that reads well as raw text, too."""
     contended, unfair = list_contended(groups), list_unfair(groups)
-    paragraphs = [
-        f"# {state_verdict(table, groups)}",
-        to_markdown(format_table(table, contended, unfair)).rstrip(),
-        f"Means over trials; ± and brackets: 95 % intervals. {describe_statistics(groups)}",
-        *(f"{mark}." for mark in explain_marks(contended, unfair)),
-        *(f"- Warning: {warning}" for warning in collect_warnings(groups, run_info)),
+    tables = split_table(table)
+    paragraphs = [f"# {state_verdict(table, groups)}"]
+    for scaling, own in tables.items():
+        paragraphs += [f"## {say(_SCALINGS[scaling])}"] if len(tables) > 1 else []
+        paragraphs.append(to_markdown(translate_headers(format_table(own, contended, unfair))).rstrip())
+    paragraphs += [
+        f"{say('Means over trials; ± and brackets are 95 % intervals.')} {describe_statistics(groups)}",
+        *explain_marks(contended, unfair),
+        *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups, run_info)),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
 
 def explain_marks(contended: Sequence[str], unfair: Sequence[str]) -> list[str]:
     """Returns what the marks in the table mean, for those that are there."""
-    return [note for note, marked in ((_CONTENDED_NOTE, contended), (_UNFAIR_NOTE, unfair)) if marked]
+    marks = []
+    if contended:
+        note = "{mark} contended: the replicas asked for more cores than there are."
+        marks.append(say(note, mark=CONTENDED_MARK))
+    if unfair:
+        marks.append(say("{mark} breaks a rule of the fairness audit.", mark=UNFAIR_MARK))
+    return marks
+
+
+def translate_headers(cells: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table's cells with its headers in the reader's language."""
+    return cells.rename(columns={header: say(str(header)) for header in cells.columns})
 
 
 def describe_environment(trials: Iterable[TrialRecord]) -> dict[str, str]:
@@ -122,14 +153,21 @@ def describe_environment(trials: Iterable[TrialRecord]) -> dict[str, str]:
             **{name.replace("_", " "): value for name, value in trial.host.items() if name != "memory_bytes"},
             "memory": _format_memory(trial.host.get("memory_bytes")),
             "backend": trial.backend,
-            "image": trial.image or "none: processes on the host",
+            "image": trial.image or say("none: processes on the host"),
             **{name.replace("_", "-"): value for name, value in trial.versions.items()},
-            "model": f"{trial.model}, {trial.num_parameters:,} parameters",
+            "model": say("{model}, {number} parameters", model=trial.model, number=f"{trial.num_parameters:,}"),
             "data": f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}…",
         }
         for name, value in own.items():
-            facts.setdefault(name, []).append(_format_value(value))
+            facts.setdefault(name, []).append(format_value(value))
     return {name: "; ".join(dict.fromkeys(values)) for name, values in facts.items()}
+
+
+def format_value(value: Any) -> str:
+    """Returns a parameter or a fact as a reader sees it."""
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, ensure_ascii=False)
+    return UNKNOWN if value is None else str(value)
 
 
 def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCell]]:
@@ -142,6 +180,18 @@ def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCel
         ]
         for true, row in enumerate(matrix)
     ]
+
+
+def _describe_table(
+    scaling: str, table: pd.DataFrame, contended: Sequence[str], unfair: Sequence[str], *, is_only: bool
+) -> dict[str, Any]:
+    """Returns the table of one kind of scaling; where there is one kind only, it needs no title."""
+    winner = find_winner(table)
+    return {
+        "title": None if is_only else say(_SCALINGS[scaling]),
+        "cells": translate_headers(format_table(table, contended, unfair)).to_dict("split"),
+        "winner": None if winner is None else table["configuration"].tolist().index(winner),
+    }
 
 
 def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
@@ -159,9 +209,3 @@ def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
 
 def _format_memory(size_bytes: float | None) -> str:
     return UNKNOWN if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"
-
-
-def _format_value(value: Any) -> str:
-    if isinstance(value, Mapping | list):
-        return json.dumps(value, ensure_ascii=False)
-    return UNKNOWN if value is None else str(value)

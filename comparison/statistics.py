@@ -8,12 +8,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import chdtri, ndtr, stdtrit
+from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 # Taking rounds out costs degrees of freedom. While four remain, that widens an interval by a fifth at most, which a
 # drift as large as the noise outweighs; with fewer, two trials could tell nothing apart. See docs/statistics.md.
 MIN_BLOCKED_DEGREES = 4
+# A difference that a comparison must not miss, and how often it must find it.
+RELEVANT_RATIO = 1.10
+RELEVANT_POWER = 0.9
+# More trials than this are no advice.
+_MOST_TRIALS = 1000
+# Degrees of freedom at which a variance is as good as known.
+_KNOWN = 10**6
 # Beyond this an interval says nothing, and its exponential would overflow.
 _MAX_LOG_HALF_WIDTH = 700.0
 
@@ -111,7 +118,7 @@ def compute_proportion_difference_ci95(proportion: float, num_examples: int) -> 
     return _quantile(math.inf) * math.sqrt(2 * proportion * (1 - proportion) / num_examples)
 
 
-def estimate_noise(values: FloatArray) -> Noise:
+def estimate_noise(values: FloatArray, min_blocked_degrees: int = MIN_BLOCKED_DEGREES) -> Noise:
     """Returns the noise that all configurations of a comparison share, relative to their means.
 
     Two or three trials say next to nothing about their own variance; all configurations together say more. So the
@@ -123,19 +130,23 @@ def estimate_noise(values: FloatArray) -> Noise:
     Args:
         values: Positive measurements, shape [..., configurations, rounds], NaN where there was no such trial; every
             configuration has one. Leading axes are independent comparisons of the same design.
+        min_blocked_degrees: Rounds are taken out where so many degrees of freedom remain.
 
     Source: Fisher, "The Design of Experiments" (1935), chapter IV; Cochran & Cox, "Experimental Designs" (1957),
     sections 4.2 and 4.3.
     """
     logs = np.log(values)
-    residuals, degrees, is_blocked = _fit(logs)
+    residuals, degrees, is_blocked = _fit(logs, min_blocked_degrees)
     if degrees == 0:
         return Noise(np.full(logs.shape[:-2], np.nan), 0, is_blocked)
     return Noise(np.sqrt(np.nansum(residuals**2, axis=(-2, -1)) / degrees), degrees, is_blocked)
 
 
 def compute_ratio_arrays(
-    values: FloatArray, pairs: Sequence[tuple[int, int]], unpooled: Collection[int] = ()
+    values: FloatArray,
+    pairs: Sequence[tuple[int, int]],
+    unpooled: Collection[int] = (),
+    min_blocked_degrees: int = MIN_BLOCKED_DEGREES,
 ) -> RatioArrays:
     """Returns the ratios of the means of pairs of configurations with intervals that hold for all pairs at once.
 
@@ -149,6 +160,7 @@ def compute_ratio_arrays(
         values: As `estimate_noise` takes them.
         pairs: Indices of configurations: numerator and denominator, the latter being the baseline.
         unpooled: Indices of configurations whose noise is their own, such as contended ones.
+        min_blocked_degrees: As `estimate_noise` takes it.
 
     Source: Hedges, Gurevitch & Curtis, "The meta-analysis of response ratios in experimental ecology", Ecology 80
     (1999), for the logarithm of a ratio of means; Welch, Biometrika 34 (1947); Šidák, "Rectangular confidence regions
@@ -165,7 +177,8 @@ def compute_ratio_arrays(
         is_unpooled = np.isin(own, [*unpooled]) | np.isin(base, [*unpooled])
         is_dunnetts = len({*base.tolist()}) == 1 and not is_unpooled.any()
         shares = counts[own] / (counts[own] + counts[base]) * is_dunnetts
-        width = _compute_pooled_width(values, own, base, tuple(shares.tolist()), unpooled)
+        noise = estimate_noise(select_pooled(values, unpooled), min_blocked_degrees)
+        width = _compute_pooled_width(noise, counts, own, base, tuple(shares.tolist()))
         welch = _compute_welch_width(np.log(values), own, base)
         half_width[..., is_measured] = np.where(is_unpooled, np.fmax(width, welch), width)
     factor = np.exp(np.minimum(half_width, _MAX_LOG_HALF_WIDTH))
@@ -198,17 +211,59 @@ def compute_simultaneous_quantile(degrees_of_freedom: int, shares: tuple[float, 
     if len(shares) == 1:
         return single
     errors, error_weights = np.polynomial.hermite_e.hermegauss(80)
-    points, point_weights = np.polynomial.legendre.leggauss(80)
-    scales = np.sqrt(chdtri(degrees_of_freedom, (1 - points) / 2) / degrees_of_freedom)[:, None, None]
+    scales, scale_weights = _spread_over_variances(degrees_of_freedom)
+    scales = scales[:, None, None]
     roots = np.sqrt(np.array(shares))
     shifts, spreads = errors[:, None] * roots, np.sqrt(1 - roots**2)
 
     def miss(quantile: float) -> float:
         inside = ndtr((quantile * scales + shifts) / spreads) - ndtr((shifts - quantile * scales) / spreads)
-        coverage = point_weights / 2 @ inside.prod(axis=-1) @ error_weights / math.sqrt(2 * math.pi)
+        coverage = scale_weights @ inside.prod(axis=-1) @ error_weights / math.sqrt(2 * math.pi)
         return float(coverage) - CONFIDENCE
 
     return float(brentq(miss, 0.9 * single, 1.1 * _quantile(degrees_of_freedom, 1 - (1 - CONFIDENCE) / len(shares))))
+
+
+def compute_power(noise: float, num_configurations: int, num_trials: int, ratio: float = RELEVANT_RATIO) -> float:
+    """Returns how often a comparison finds that a configuration differs from the baseline by a ratio.
+
+    Args:
+        noise: Standard deviation of the logarithms between trials, without what `estimate_noise` takes out.
+        num_configurations: All that are compared, the baseline among them; at least two.
+        num_trials: Of each configuration, at least two.
+        ratio: How many times as long it takes.
+
+    Source: the power of Student's t-test, Cohen, "Statistical power analysis for the behavioral sciences" (1988),
+    section 2.5, with Dunnett's quantile in place of Student's; the non-central t distribution by Gauss and Legendre.
+    """
+    blocked_degrees = (num_configurations - 1) * (num_trials - 1)
+    is_blocked = blocked_degrees >= MIN_BLOCKED_DEGREES
+    degrees = blocked_degrees if is_blocked else num_configurations * (num_trials - 1)
+    quantile = compute_simultaneous_quantile(degrees, (0.5,) * (num_configurations - 1))
+    distance = math.log(ratio) / noise / math.sqrt(2 / num_trials) if noise else math.inf
+    scales, weights = _spread_over_variances(degrees)
+    missed = ndtr(quantile * scales - distance) - ndtr(-quantile * scales - distance)
+    return 1 - float(weights @ missed)
+
+
+def count_trials_to_find(
+    noise: float, num_configurations: int, ratio: float = RELEVANT_RATIO, power: float = RELEVANT_POWER
+) -> int | None:
+    """Returns the fewest trials of each configuration that find a ratio often enough, or None beyond a thousand.
+
+    Args:
+        noise: As `compute_power` takes it.
+        num_configurations: As `compute_power` takes it.
+        ratio: The ratio to find, not 1.
+        power: How often to find it.
+    """
+    # With a known variance fewer would do, so that none before these can be enough.
+    standard_errors = compute_simultaneous_quantile(_KNOWN, (0.5,) * (num_configurations - 1)) + float(ndtri(power))
+    fewest = 2 * (standard_errors * noise / math.log(ratio)) ** 2
+    if not fewest < _MOST_TRIALS:
+        return None
+    counts = range(max(2, math.floor(fewest)), _MOST_TRIALS + 1)
+    return next((count for count in counts if compute_power(noise, num_configurations, count, ratio) >= power), None)
 
 
 def select_pooled(values: FloatArray, unpooled: Collection[int]) -> FloatArray:
@@ -231,7 +286,7 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     Regression" (1982), section 2.2.2.
     """
     logs = np.log(values)
-    residuals, degrees, is_blocked = _fit(logs)
+    residuals, degrees, is_blocked = _fit(logs, MIN_BLOCKED_DEGREES)
     free = 1 - _compute_leverage(logs, is_blocked)
     is_candidate = _is_present(logs) & (free > 0)
     if degrees <= 1:
@@ -250,13 +305,20 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     return [Outlier(int(row), int(column), float(np.exp(shift[row, column]))) for row, column in found]
 
 
-def _fit(logs: FloatArray) -> tuple[FloatArray, int, bool]:
+@lru_cache(maxsize=256)
+def _spread_over_variances(degrees_of_freedom: int) -> tuple[FloatArray, FloatArray]:
+    """Returns by which factors estimates of a standard deviation are off, and the weight of each, after Gauss."""
+    points, weights = np.polynomial.legendre.leggauss(80)
+    return np.sqrt(chdtri(degrees_of_freedom, (1 - points) / 2) / degrees_of_freedom), weights / 2
+
+
+def _fit(logs: FloatArray, min_blocked_degrees: int) -> tuple[FloatArray, int, bool]:
     """Returns the residuals, their degrees of freedom and whether the rounds' effects were taken out, too."""
     is_present = _is_present(logs)
     num_configurations, num_rounds = is_present.shape
-    blocked_degrees = (num_configurations - 1) * (num_rounds - 1)
     residuals = logs - np.nanmean(logs, axis=-1, keepdims=True)
-    if not is_present.all() or blocked_degrees < MIN_BLOCKED_DEGREES:
+    blocked_degrees = (num_configurations - 1) * (num_rounds - 1)
+    if not is_present.all() or blocked_degrees < min_blocked_degrees:
         return residuals, int(is_present.sum()) - num_configurations, False
     return residuals - residuals.mean(axis=-2, keepdims=True), blocked_degrees, True
 
@@ -270,16 +332,14 @@ def _compute_leverage(logs: FloatArray, is_blocked: bool) -> FloatArray:
 
 
 def _compute_pooled_width(
-    values: FloatArray,
+    noise: Noise,
+    counts: NDArray[np.intp],
     own: NDArray[np.intp],
     base: NDArray[np.intp],
     shares: tuple[float, ...],
-    unpooled: Collection[int],
 ) -> FloatArray:
-    counts = _is_present(values).sum(axis=-1)
-    noise = estimate_noise(select_pooled(values, unpooled))
     if noise.degrees_of_freedom == 0:
-        return np.full((*values.shape[:-2], len(own)), np.nan)
+        return np.full((*noise.relative_sd.shape, len(own)), np.nan)
     quantile = compute_simultaneous_quantile(noise.degrees_of_freedom, shares)
     errors = np.sqrt(1 / counts[own] + 1 / counts[base])
     width: FloatArray = noise.relative_sd[..., None] * quantile * errors

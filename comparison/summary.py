@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from comparison.statistics import (
     compute_ci95,
     compute_mean,
     compute_ratios,
+    count_trials_to_find,
     estimate_noise,
     find_outliers,
 )
@@ -52,8 +54,8 @@ Trials = Sequence[TrialRecord]
 Groups = Mapping[str, Trials]
 
 # What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
-_SAME_IN_CONFIGURATION = ("strategy", "scaling", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
-_SAME_MODEL_AND_DATA = ("scaling", "model", "model_arguments", "num_parameters", "dataset_sha256")
+_SAME_IN_CONFIGURATION = ("strategy", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
+_SAME_MODEL_AND_DATA = ("model", "model_arguments", "num_parameters", "dataset_sha256")
 _SAME_WORK = {
     "strong": (*_SAME_MODEL_AND_DATA, "epochs", "images_seen", "global_batch_size"),
     "weak": (*_SAME_MODEL_AND_DATA, "per_replica_batch_size"),
@@ -90,9 +92,42 @@ def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]
     for record in sorted(records, key=_row_order):
         groups.setdefault(record.configuration, []).append(record)
     for name, trials in groups.items():
-        for field, received in _find_differences(trials, _SAME_IN_CONFIGURATION).items():
+        names = (*_SAME_IN_CONFIGURATION, *(("scaling",) if is_scaled(trials[0]) else ()))
+        for field, received in _find_differences(trials, names).items():
             raise RecordError(f"All trials of {name} must have the same {field}. Received: {received}.")
     return groups
+
+
+def is_scaled(trial: TrialRecord) -> bool:
+    """Returns whether strong or weak scaling makes a difference: a training of one worker is the same in both."""
+    return trial.num_workers > 1
+
+
+def split_by_scaling(groups: Groups) -> dict[str, dict[str, Trials]]:
+    """Returns the trials of each kind of scaling there is, `strong` first: a comparison of its own each.
+
+    What trained with one worker, the baseline above all, is in each of them, and there passes for a trial of it.
+    """
+    every = [trials[0] for trials in groups.values()]
+    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [every[0].scaling]
+    return {
+        scaling: {
+            name: trials if is_scaled(trials[0]) else [replace(trial, scaling=scaling) for trial in trials]
+            for name, trials in groups.items()
+            if trials[0].scaling == scaling or not is_scaled(trials[0])
+        }
+        for scaling in scalings
+    }
+
+
+def split_table(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Returns the rows of the table for each kind of scaling there is, `strong` first: a table of its own each.
+
+    The rows of one worker, the baseline above all, are in each of them.
+    """
+    scaled = table["num_workers"] > 1
+    scalings = sorted(set(table["scaling"][scaled])) or [table["scaling"].iloc[0]]
+    return {scaling: table[~scaled | (table["scaling"] == scaling)].reset_index(drop=True) for scaling in scalings}
 
 
 def find_baseline(groups: Groups, configuration: str) -> Trials | None:
@@ -120,34 +155,43 @@ def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
 def compute_speedups(groups: Groups) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each configuration trains.
 
-    Strong scaling compares training times, weak scaling throughputs. The intervals hold for all configurations at once.
-    A configuration without a baseline, or one that did other work than its baseline, has no speedup.
+    Strong scaling compares training times, weak scaling throughputs. The intervals hold for all configurations of a
+    kind of scaling at once. A configuration without a baseline, or one that did other work than its baseline, has no
+    speedup.
     """
-    if _is_weak(groups):
-        return _compare(groups, lambda trial: trial.images_per_second)
-    return {name: ratio.inverse for name, ratio in _compare(groups, lambda trial: trial.train_seconds).items()}
-
-
-def compute_speedup(baseline: Trials, trials: Trials) -> Ratio:
-    """Returns the speedup of a comparison of these two alone.
-
-    Raises:
-        RecordError: They did not do the same work.
-    """
-    for field, received in find_work_differences(baseline, trials).items():
-        raise RecordError(f"A configuration and its baseline must have the same {field}. Received: {received}.")
-    pair = {trials[0].configuration: trials, baseline[0].configuration: baseline}
-    return compute_speedups(pair)[trials[0].configuration]
+    speedups: dict[str, Ratio] = {}
+    for scaling, own in split_by_scaling(groups).items():
+        if scaling == "weak":
+            ratios = _compare(own, lambda trial: trial.images_per_second)
+        else:
+            ratios = {name: ratio.inverse for name, ratio in _compare(own, lambda trial: trial.train_seconds).items()}
+        speedups = ratios | speedups
+    return speedups
 
 
 def compute_whole_job_speedups(groups: Groups) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each whole job is, start-up included."""
-    return {name: ratio.inverse for name, ratio in _compare(groups, lambda trial: trial.total_seconds).items()}
+    speedups: dict[str, Ratio] = {}
+    for own in split_by_scaling(groups).values():
+        ratios = {name: ratio.inverse for name, ratio in _compare(own, lambda trial: trial.total_seconds).items()}
+        speedups = ratios | speedups
+    return speedups
 
 
 def estimate_trial_noise(groups: Groups) -> Noise:
     """Returns the noise of the training clock between trials that the intervals of the speedups rest on."""
-    return estimate_noise(_tabulate(_select_pooled(groups), _read_training_clock(groups)))
+    return estimate_noise(_tabulate(_select_pooled(groups), _read_training_clock))
+
+
+def count_trials_needed(groups: Groups) -> int | None:
+    """Returns how many trials of each configuration find a difference of 10 % in nine of ten comparisons of this kind.
+
+    It goes by the noise of these trials. None: nothing was repeated, or no number of trials is enough.
+    """
+    noise, num_pooled = estimate_trial_noise(groups), len(_select_pooled(groups))
+    if noise.degrees_of_freedom == 0 or num_pooled == 1:
+        return None
+    return count_trials_to_find(float(noise.relative_sd), num_pooled)
 
 
 def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
@@ -156,7 +200,7 @@ def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     rounds, names = _list_rounds(pooled), list(pooled)
     return [
         OutlyingTrial(trial, outlier.factor)
-        for outlier in find_outliers(_tabulate(pooled, _read_training_clock(groups)))
+        for outlier in find_outliers(_tabulate(pooled, _read_training_clock))
         for trial in pooled[names[outlier.configuration]]
         if (trial.run_id, trial.trial) == rounds[outlier.round]
     ]
@@ -279,21 +323,16 @@ def _list_rounds(groups: Groups) -> list[tuple[str, int]]:
     return sorted({(trial.run_id, trial.trial) for trials in groups.values() for trial in trials})
 
 
-def _read_training_clock(groups: Groups) -> Callable[[TrialRecord], float]:
-    if _is_weak(groups):
-        return lambda trial: 1 / trial.images_per_second
-    return lambda trial: trial.train_seconds
+def _read_training_clock(trial: TrialRecord) -> float:
+    return 1 / trial.images_per_second if trial.scaling == "weak" else trial.train_seconds
 
 
-def _is_weak(groups: Groups) -> bool:
-    return next(iter(groups.values()))[0].scaling == "weak"
-
-
-def _row_order(record: TrialRecord) -> tuple[bool, float, str, int, int, str]:
+def _row_order(record: TrialRecord) -> tuple[bool, float, bool, str, int, int, str]:
     is_single = record.strategy == SINGLE
     return (
         not is_single,
         record.cpus_per_replica if is_single else 0.0,
+        is_scaled(record) and record.scaling == "weak",
         record.strategy,
         record.num_workers,
         record.num_ps,

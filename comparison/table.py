@@ -1,6 +1,7 @@
 """The table as a person reads it: few columns, units in the headers, the same cells on every page."""
 
 import math
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from comparison.statistics import Ratio
 from comparison.summary import SINGLE, list_rows, read_speedup
+from comparison.texts import say
 
 CONTENDED_MARK = "†"
 UNFAIR_MARK = "‡"
@@ -89,7 +91,9 @@ def to_text(cells: pd.DataFrame, width: int = TERMINAL_WIDTH) -> str:
 def _format_target(row: Mapping[str, Any]) -> str:
     if not row["trials_reaching_target"]:
         return UNKNOWN
-    return f"{format_number(row['seconds_to_target'])} ({row['trials_reaching_target']} of {row['trials']})"
+    reached, trials = row["trials_reaching_target"], row["trials"]
+    seconds = format_number(row["seconds_to_target"])
+    return say("{seconds} ({reached} of {trials})", seconds=seconds, reached=reached, trials=trials)
 
 
 def _format_efficiency(row: Mapping[str, Any]) -> str:
@@ -117,12 +121,18 @@ def _count_decimals(value: float, digits: int) -> int:
 
 
 def _measure_widths(cells: pd.DataFrame) -> list[int]:
-    return [max(len(str(header)), *(len(cell) for cell in cells[header])) for header in cells.columns]
+    return [max(_measure_width(str(header)), *map(_measure_width, cells[header])) for header in cells.columns]
+
+
+def _measure_width(text: str) -> int:
+    """Returns how many columns of a terminal a text takes: two for a Chinese character."""
+    return len(text) + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
 
 
 def _align(row: Iterable[str], widths: Sequence[int]) -> list[str]:
     """Returns the cells of a row, padded: the first to the left, numbers to the right."""
     return [
-        cell.rjust(width) if index else cell.ljust(width)
+        padding + cell if index else cell + padding
         for index, (cell, width) in enumerate(zip(row, widths, strict=False))
+        for padding in [" " * (width - _measure_width(cell))]
     ]

@@ -27,16 +27,42 @@ from comparison.summary import (
     is_any_contended,
     list_rows,
     read_speedup,
+    split_by_scaling,
+    split_table,
 )
-from comparison.table import TIMES, format_accuracy, format_number, format_range
+from comparison.table import format_accuracy, format_number, format_range
+from comparison.texts import join_clauses, list_items, say, say_count
 
 
 def describe_configuration(trial: TrialRecord) -> str:
     """Returns a configuration in words."""
     if trial.strategy == SINGLE:
-        return f"a single node with {_count(trial.cpus_per_replica, 'CPU')}"
-    servers = f" and {_count(trial.num_ps, 'server')}" if trial.num_ps else ""
-    return f"{trial.strategy.replace('_', '-')} with {_count(trial.num_workers, 'worker')}{servers}"
+        return say("a single node with {cpus}", cpus=_count_cpus(trial.cpus_per_replica))
+    strategy, workers = name_strategy(trial.strategy), count_workers(trial.num_workers)
+    if not trial.num_ps:
+        return say("{strategy} with {workers}", strategy=strategy, workers=workers)
+    servers = count_servers(trial.num_ps)
+    return say("{strategy} with {workers} and {servers}", strategy=strategy, workers=workers, servers=servers)
+
+
+def name_strategy(strategy: str) -> str:
+    """Returns a strategy's name for a reader."""
+    return say(strategy.replace("_", "-"))
+
+
+def count_workers(number: int) -> str:
+    """Returns so many workers in words."""
+    return say_count(number, "{number} worker", "{number} workers")
+
+
+def count_servers(number: int) -> str:
+    """Returns so many parameter servers in words."""
+    return say_count(number, "{number} server", "{number} servers")
+
+
+def count_trials(number: int) -> str:
+    """Returns so many trials in words."""
+    return say_count(number, "{number} trial", "{number} trials")
 
 
 def list_contended(groups: Groups) -> list[str]:
@@ -65,7 +91,7 @@ def find_winner(table: pd.DataFrame) -> str | None:
 
 
 def state_verdict(table: pd.DataFrame, groups: Groups) -> str:
-    """Returns one sentence that answers whether distributing the training pays off.
+    """Returns one sentence that answers whether distributing the training pays off; one for each kind of scaling.
 
     It is about the distributed configuration that trains fastest.
 
@@ -73,24 +99,35 @@ def state_verdict(table: pd.DataFrame, groups: Groups) -> str:
         table: What `summarize` returned.
         groups: The trials of each configuration, for what the table does not hold.
     """
+    tables = split_table(table)
+    sentences = {scaling: _state_verdict(tables[scaling], own) for scaling, own in split_by_scaling(groups).items()}
+    if len(sentences) == 1:
+        return sentences.popitem()[1]
+    titles = {"strong": say("Strong scaling"), "weak": say("Weak scaling")}
+    return " ".join(say("{scaling}: {sentence}", scaling=titles[name], sentence=own) for name, own in sentences.items())
+
+
+def _state_verdict(table: pd.DataFrame, groups: Groups) -> str:
+    """Returns the verdict on one kind of scaling."""
     rows = list_rows(table)
     distributed = [row for row in rows if row["strategy"] != SINGLE]
     speedups = {row["configuration"]: speedup for row in distributed if (speedup := read_speedup(row))}
     if not distributed:
-        return "No answer: no distributed training was measured."
+        return say("No answer: no distributed training was measured.")
     if not speedups:
         return _state_refusal(groups)
     best = max(speedups, key=lambda name: speedups[name].value)
     trials, baseline = groups[best], find_baseline(groups, best) or []
     whole_job = compute_whole_job_speedups(groups)[best]
     answer = _state_answer(speedups[best], whole_job, baseline, trials)
+    how_fast, how_accurate = _state_speedup(speedups[best], baseline, trials), _state_accuracy(baseline, trials)
     clauses = [
-        f"{answer}: {_state_speedup(speedups[best], baseline, trials)} {_state_accuracy(baseline, trials)}",
+        say("{answer}: {speedup} {accuracy}", answer=answer, speedup=how_fast, accuracy=how_accurate),
         *_state_whole_job(speedups[best], whole_job, baseline, trials),
         *_state_bigger_node(speedups[best], trials[0], rows),
         *_state_contention(baseline, trials),
     ]
-    return ", ".join(clauses) + "."
+    return say("{clauses}.", clauses=join_clauses(clauses))
 
 
 def collect_warnings(groups: Groups, run_info: RunInfo) -> list[str]:
@@ -100,17 +137,29 @@ def collect_warnings(groups: Groups, run_info: RunInfo) -> list[str]:
         baseline = find_baseline(groups, name)
         if differences := baseline and find_work_differences(baseline, trials):
             given = "; ".join(f"{field}: {received}" for field, received in differences.items())
-            warnings.append(f"{name}: no speedup, because it is not the same work as its baseline's ({given}).")
+            refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
+            warnings.append(say(refusal, name=name, differences=given))
     violations = list_violations(audit_fairness(groups))
-    warnings += [f"Rule broken: {finding.rule}. {finding.sentence}" for finding in violations]
     warnings += [
-        f"{own.trial.configuration}: trial {own.trial.trial} trained {own.factor:.2f}{TIMES} as long as "
-        "the other trials let expect, which their noise does not explain. It is not left out."
+        say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.sentence)
+        for finding in violations
+    ]
+    warnings += [
+        say(
+            "{name}: trial {trial} trained {factor}× as long as the other trials let expect, which their noise does "
+            "not explain. It is not left out.",
+            name=own.trial.configuration,
+            trial=own.trial.trial,
+            factor=f"{own.factor:.2f}",
+        )
         for own in find_outlying_trials(groups)
     ]
     for name, trials in groups.items():
         messages = Counter(message for trial in trials for message in trial.warnings)
-        warnings += [f"{name}: {message} ({_count(count, 'trial')})" for message, count in messages.items()]
+        warnings += [
+            say("{name}: {message} ({trials})", name=name, message=message, trials=count_trials(count))
+            for message, count in messages.items()
+        ]
     return list(dict.fromkeys(warnings))
 
 
@@ -119,18 +168,25 @@ def describe_statistics(groups: Groups) -> str:
     speedups = compute_speedups(groups)
     num_compared = sum(speedup.low is not None for speedup in speedups.values())
     if not num_compared:
-        return "Without repeated trials a speedup has no interval, and nothing is decided."
-    together = "" if num_compared == 1 else " that hold for all of them together"
+        return say("Without repeated trials a speedup has no interval, and nothing is decided.")
     sentences = [
-        f"{_count(num_compared, 'comparison')} with a baseline: intervals of speedups are 95 % intervals{together}."
+        say_count(
+            num_compared,
+            "{number} comparison with a baseline: intervals of speedups are 95 % intervals.",
+            "{number} comparisons with a baseline: intervals of speedups are 95 % intervals that hold for all of them "
+            "together.",
+        )
     ]
     noise = estimate_trial_noise(groups)
     if noise.degrees_of_freedom:
-        without = ", differences between rounds taken out" if noise.is_blocked else ""
-        sentences.append(
-            f"Trials of a configuration scatter by {100 * noise.relative_sd:.1f} %, estimated from all configurations "
-            f"with a core for each replica ({_count(noise.degrees_of_freedom, 'degree')} of freedom{without})."
+        degrees = say_count(noise.degrees_of_freedom, "{number} degree of freedom", "{number} degrees of freedom")
+        if noise.is_blocked:
+            degrees = join_clauses([degrees, say("differences between rounds taken out")])
+        scatter = (
+            "Trials of a configuration scatter by {percent} %, estimated from all configurations with a core for each "
+            "replica ({degrees})."
         )
+        sentences.append(say(scatter, percent=f"{100 * noise.relative_sd:.1f}", degrees=degrees))
     return " ".join(sentences)
 
 
@@ -140,26 +196,35 @@ def _state_refusal(groups: Groups) -> str:
     for name, trials in groups.items():
         differences |= find_work_differences(find_baseline(groups, name) or [], trials)
     if differences:
-        return f"No answer: the trials did not do the same work, they differ in {', '.join(differences)}."
-    return "No answer: there is no single node with as many CPUs as a replica to compare with."
+        refusal = "No answer: the trials did not do the same work, they differ in {fields}."
+        return say(refusal, fields=list_items([*differences]))
+    return say("No answer: there is no single node with as many CPUs as a replica to compare with.")
 
 
 def _state_answer(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> str:
     if speedup.low is None:
-        return "Not decided by a single trial"
+        return say("Not decided by a single trial")
     if speedup.direction == 0:
-        return f"Not distinguishable at {_state_counts(baseline, trials)}"
+        return say("Not distinguishable at {basis}", basis=_state_counts(baseline, trials))
     if speedup.direction < 0:
-        return "Distributing does not pay off here"
-    return "Distributing pays off here" + ("" if whole_job.direction > 0 else " in training time only")
+        return say("Distributing does not pay off here")
+    if whole_job.direction > 0:
+        return say("Distributing pays off here")
+    return say("Distributing pays off here in training time only")
 
 
 def _state_speedup(speedup: Ratio, baseline: Trials, trials: Trials) -> str:
-    did = "processed images" if trials[0].scaling == "weak" else "trained"
-    basis = _state_counts(baseline, trials)
+    basis = [_state_counts(baseline, trials)]
     if speedup.low is not None and speedup.high is not None:
-        basis = f"95 % interval {format_range(speedup.low, speedup.high)}, {basis}"
-    return f"{describe_configuration(trials[0])} {did} {speedup.value:.2f}{TIMES} as fast as a single node ({basis})"
+        basis = [say("95 % interval {range}", range=format_range(speedup.low, speedup.high)), *basis]
+    values = {
+        "configuration": describe_configuration(trials[0]),
+        "speedup": f"{speedup.value:.2f}",
+        "basis": join_clauses(basis),
+    }
+    if trials[0].scaling == "weak":
+        return say("{configuration} processed images {speedup}× as fast as a single node ({basis})", **values)
+    return say("{configuration} trained {speedup}× as fast as a single node ({basis})", **values)
 
 
 def _state_accuracy(baseline: Trials, trials: Trials) -> str:
@@ -168,20 +233,27 @@ def _state_accuracy(baseline: Trials, trials: Trials) -> str:
     difference = compute_mean(own) - compute_mean(base)
     sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
     is_equal = abs(difference) <= max(sampling_ci95, compute_difference_ci95(own, base) or 0)
-    kind = "indistinguishable" if is_equal else "higher" if difference > 0 else "lower"
-    return (
-        f"at {kind} accuracy ({format_accuracy(compute_mean(own))} % against {format_accuracy(compute_mean(base))} %)"
-    )
+    accuracies = {"own": format_accuracy(compute_mean(own)), "base": format_accuracy(compute_mean(base))}
+    if is_equal:
+        return say("at indistinguishable accuracy ({own} % against {base} %)", **accuracies)
+    if difference > 0:
+        return say("at higher accuracy ({own} % against {base} %)", **accuracies)
+    return say("at lower accuracy ({own} % against {base} %)", **accuracies)
 
 
 def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> Sequence[str]:
     """Returns what the clock of the whole job says, where that is not what the training's says."""
     if whole_job.direction == speedup.direction:
         return ()
-    verbs = {1: "was faster", 0: "was not distinguishable", -1: "took longer"}
-    own, base = (compute_mean([trial.total_seconds for trial in group]) for group in (trials, baseline))
-    seconds = f"{format_number(own)} s against {format_number(base)} s"
-    return (f"but the whole job, start-up included, {verbs[whole_job.direction]} ({seconds})",)
+    own, base = (format_number(compute_mean([trial.total_seconds for trial in group])) for group in (trials, baseline))
+    if whole_job.direction > 0:
+        return (say("but the whole job, start-up included, was faster ({own} s against {base} s)", own=own, base=base),)
+    if whole_job.direction < 0:
+        return (
+            say("but the whole job, start-up included, took longer ({own} s against {base} s)", own=own, base=base),
+        )
+    equal = "but the whole job, start-up included, was not distinguishable ({own} s against {base} s)"
+    return (say(equal, own=own, base=base),)
 
 
 def _state_bigger_node(speedup: Ratio, trial: TrialRecord, rows: Sequence[Mapping[str, Any]]) -> Sequence[str]:
@@ -191,19 +263,22 @@ def _state_bigger_node(speedup: Ratio, trial: TrialRecord, rows: Sequence[Mappin
     bigger = [node for row in nodes if (node := read_speedup(row)) and trial.num_workers > 1]
     if not bigger or bigger[0].value < speedup.value:
         return ()
-    return (f"while one node with {_count(cpus, 'CPU')} was {bigger[0].value:.2f}{TIMES} as fast",)
+    factor = f"{bigger[0].value:.2f}"
+    return (say("while one node with {cpus} was {factor}× as fast", cpus=_count_cpus(cpus), factor=factor),)
 
 
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
     if not is_any_contended([*baseline, *trials]):
         return ()
-    return ("with replicas that shared too few cores, so that this says little about separate machines",)
+    return (say("with replicas that shared too few cores, so that this says little about separate machines"),)
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:
     counts = sorted({len(baseline), len(trials)})
-    return f"n = {' and '.join(map(str, counts))} {'trial' if counts == [1] else 'trials'}"
+    if len(counts) == 1:
+        return f"n = {count_trials(counts[0])}"
+    return say("n = {fewer} and {more} trials", fewer=counts[0], more=counts[1])
 
 
-def _count(number: float, noun: str) -> str:
-    return f"{number:g} {noun}{'' if number == 1 else 's'}"
+def _count_cpus(number: float) -> str:
+    return say_count(number, "{number} CPU", "{number} CPUs")

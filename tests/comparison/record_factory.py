@@ -72,7 +72,8 @@ def _make_launch(configuration: str, trial: int, training: dict[str, Any], cpus:
     total_seconds = training["train_seconds"] + 15.0
     # One after another: a place in the round for each configuration, and a day for each round.
     place = cpus if training["strategy"] == "single" else 10 * training["num_workers"] + 5 * bool(training["num_ps"])
-    started_at = 1_700_000_000.0 + 86_400 * trial + 120 * (place + training["num_ps"])
+    place += training["num_ps"] + 2 * (training["scaling"] == "weak")
+    started_at = 1_700_000_000.0 + 86_400 * trial + 120 * place
     return {
         "schema_version": 1,
         "job_name": f"job-{configuration}-{trial}",
@@ -123,10 +124,17 @@ def make_parts(
     configuration: str = "single", trial: int = 0, train_seconds: float = 60.0, n_correct: int = 2970
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Returns the contents of training.json, launch.json and evaluation.json of one trial."""
-    parts = re.fullmatch(r"([a-z-]+?)(?:-(\d+)cpu)?(?:-(\d+)w)?(?:-(\d+)ps)?", configuration)
+    parts = re.fullmatch(r"([a-z-]+?)(?:-(\d+)cpu)?(?:-(\d+)w)?(?:-(\d+)ps)?(-weak)?", configuration)
     assert parts is not None, configuration
     strategy, num_workers, num_ps = parts[1].replace("-", "_"), int(parts[3] or 1), int(parts[4] or 0)
     training = _make_training(strategy, num_workers, num_ps, train_seconds, seed=trial)
+    if parts[5]:
+        training |= {
+            "scaling": "weak",
+            "global_batch_size": 128 * num_workers,
+            "per_replica_batch_size": 128,
+            "learning_rate": 0.2 * num_workers,
+        }
     return (
         training,
         _make_launch(configuration, trial, training, float(parts[2] or 1)),

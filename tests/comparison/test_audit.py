@@ -57,7 +57,7 @@ def test_a_fair_comparison_keeps_every_rule_and_says_by_which_values() -> None:
 def test_every_rule_has_a_name_of_its_own() -> None:
     records = make_fair_run()
 
-    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 23
+    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 24
 
 
 @pytest.mark.parametrize(
@@ -232,6 +232,28 @@ def test_trials_that_were_not_interleaved_are_told() -> None:
     assert find_violations(records[:-1])["trials in rounds"].sentence == "parameter-server-2w-1ps: no trial 1."
 
 
+def test_a_round_that_was_left_out_is_told() -> None:
+    left_out = [record for record in make_fair_run() if record.trial != 0]
+
+    violation = find_violations(left_out)["trials in rounds"]
+
+    assert violation.configurations == ("single", "all-reduce-2w", "parameter-server-2w-1ps")
+    assert violation.sentence.startswith("single: no trial 0, where there is a trial 1; all-reduce-2w: ")
+
+
+def test_a_lucky_seed_that_is_used_again_is_told() -> None:
+    first = make_fair_run()[0]
+    lucky: dict[str, Any] = {"seed": first.seed, "initial_weights_sha256": first.initial_weights_sha256}
+    again = [replace(record, **lucky) for record in make_fair_run()]
+
+    violations = find_violations(again)
+
+    assert list(violations) == ["another seed in each round"]
+    assert violations["another seed in each round"].sentence.startswith(
+        "single: trial 1 has the seed of trial 0, 0; all-reduce-2w: "
+    )
+
+
 def test_rounds_are_those_of_each_run() -> None:
     records = make_fair_run()
     second = [
@@ -269,6 +291,37 @@ def test_a_resumed_trial_is_told_and_one_that_does_not_say_is_not_known() -> Non
     )
     assert silent.status is Status.UNKNOWN
     assert silent.sentence == "Not said from which step on: trial 0 of single, trial 1 of single."
+
+
+def test_one_replica_that_took_up_a_checkpoint_is_enough_and_servers_need_not_say() -> None:
+    records = make_fair_run()
+    own = next(record for record in records if record.configuration == "parameter-server-2w-1ps")
+    from_checkpoint = [replace(own.replicas[0], restored_step=7)]
+    servers = [replace(replica, restored_step=None) for replica in own.replicas[1:]]
+    rule = "no restart, no resumption"
+
+    for chief, status in ((from_checkpoint, Status.VIOLATED), (own.replicas[:1], Status.HOLDS)):
+        changed = change(records, own.configuration, own.trial, replicas=[*chief, *servers])
+        assert audit(changed)[rule].status is status
+
+
+def test_a_restart_is_told_although_nothing_was_resumed() -> None:
+    restarted = change(make_fair_run(), "all-reduce-2w", 0, restarts=1)
+
+    assert find_violations(restarted)["no restart, no resumption"].sentence == (
+        "all-reduce-2w: 1 restarted in trial 0, recovery is timed."
+    )
+
+
+def test_other_data_with_the_same_name_in_one_arm_are_told() -> None:
+    records = [
+        replace(record, dataset_sha256="e" * 64) if record.configuration == "all-reduce-2w" else record
+        for record in make_fair_run()
+    ]
+
+    violation = find_violations(records)["same data"]
+
+    assert violation.configurations == ("all-reduce-2w",)
 
 
 def test_replicas_that_drifted_apart_are_told() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from comparison.compare import compare
+from comparison.compare import Comparison, compare
 from comparison.records import RecordError, read_records
 from comparison.summary import summarize
 from tests.comparison.record_factory import make_record, make_run, make_run_info
@@ -12,30 +12,38 @@ GOLDEN = Path(__file__).parent / "golden"
 FILES = ["comparison.csv", "comparison.md", "report.html", "trials.jsonl"]
 
 
-def test_a_comparison_writes_its_four_files(tmp_path: Path) -> None:
-    comparison = compare(make_run(), make_run_info(), tmp_path / "run")
-
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == FILES
-    assert (tmp_path / "run" / "report.html").read_text() == comparison.html
-    assert (tmp_path / "run" / "comparison.md").read_text() == comparison.markdown
-    assert (tmp_path / "run" / "comparison.csv").read_text() == (GOLDEN / "comparison.csv").read_text()
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("comparison") / "run"
 
 
-def test_markdown_is_the_golden_one(tmp_path: Path) -> None:
-    assert compare(make_run(), make_run_info(), tmp_path).markdown == (GOLDEN / "comparison.md").read_text()
+@pytest.fixture(scope="module")
+def comparison(run_dir: Path) -> Comparison:
+    return compare(make_run(), make_run_info(), run_dir)
 
 
-def test_a_comparison_can_be_rebuilt_from_the_records_it_wrote(tmp_path: Path) -> None:
-    compare(make_run(), make_run_info(), tmp_path / "first")
-    compare(read_records(tmp_path / "first" / "trials.jsonl"), make_run_info(), tmp_path / "second")
+def test_a_comparison_writes_its_four_files(comparison: Comparison, run_dir: Path) -> None:
+    assert sorted(path.name for path in run_dir.iterdir()) == FILES
+    assert (run_dir / "report.html").read_text() == comparison.html
+    assert (run_dir / "comparison.md").read_text() == comparison.markdown
+    assert (run_dir / "comparison.csv").read_text() == (GOLDEN / "comparison.csv").read_text()
 
+
+def test_markdown_is_the_golden_one(comparison: Comparison) -> None:
+    assert comparison.markdown == (GOLDEN / "comparison.md").read_text()
+
+
+def test_a_comparison_can_be_rebuilt_from_the_records_it_wrote(
+    comparison: Comparison, run_dir: Path, tmp_path: Path
+) -> None:
+    rebuilt = compare(read_records(run_dir / "trials.jsonl"), make_run_info(), tmp_path)
+
+    assert rebuilt.html == comparison.html
     for name in FILES:
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+        assert (run_dir / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
-def test_metrics_are_a_few_figures_of_the_table(tmp_path: Path) -> None:
-    comparison = compare(make_run(), make_run_info(), tmp_path)
-
+def test_metrics_are_a_few_figures_of_the_table(comparison: Comparison) -> None:
     assert comparison.metrics == pytest.approx(
         {
             "test_accuracy_single": 2972 / 3000,
@@ -48,15 +56,15 @@ def test_metrics_are_a_few_figures_of_the_table(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(comparison.table, summarize(make_run()))
 
 
-def test_confusion_matrices_are_sums_over_the_trials_of_a_strategy(tmp_path: Path) -> None:
-    matrices = compare(make_run(), make_run_info(), tmp_path).confusion_matrices
+def test_confusion_matrices_are_sums_over_the_trials_of_a_strategy(comparison: Comparison) -> None:
+    matrices = comparison.confusion_matrices
 
     assert matrices["single"] == [[1944, 56, 0], [0, 2000, 0], [0, 0, 2000]]
     assert list(matrices) == ["single", "all_reduce", "parameter_server"]
 
 
-def test_the_terminal_table_is_at_most_a_hundred_characters_wide(tmp_path: Path) -> None:
-    lines = compare(make_run(), make_run_info(), tmp_path).terminal_table().splitlines()
+def test_the_terminal_table_is_at_most_a_hundred_characters_wide(comparison: Comparison) -> None:
+    lines = comparison.terminal_table().splitlines()
 
     assert lines[0].startswith("configuration")
     assert max(map(len, lines)) <= 100

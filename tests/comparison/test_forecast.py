@@ -134,6 +134,17 @@ def test_parameter_servers_alone_can_be_forecast() -> None:
     assert tabulate_scales(own, [2])[0].speedup.value == pytest.approx(own.points[0].speedup.value)
 
 
+def test_strong_and_weak_scaling_are_forecast_apart_each_as_if_it_were_alone() -> None:
+    strong, weak = (
+        [make_trial(make_truth(1e-3, 1e-9, scaling), count) for count in (1, 2)] for scaling in ("strong", "weak")
+    )
+    renamed = replace(weak[1], configuration="all-reduce-2w-weak")
+    both = forecast_scaling(group_trials([*strong, renamed]), 10)
+
+    assert [own.job.scaling for own in both] == ["strong", "weak"]
+    assert both == [forecast(strong, 10), forecast([strong[0], renamed], 10)]
+
+
 def test_single_nodes_and_what_has_no_baseline_have_no_forecast() -> None:
     assert forecast_scaling(group_trials([make_record("single"), make_record("single-2cpu")])) == []
     assert forecast_scaling(group_trials([make_record("all-reduce-2w")])) == []

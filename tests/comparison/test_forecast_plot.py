@@ -2,7 +2,7 @@ import re
 from typing import Any
 
 from comparison.forecast import forecast_scaling
-from comparison.forecast_plot import plot_forecast
+from comparison.forecast_plot import plot_forecast, plot_speedup_by_workers
 from comparison.plots import PALETTE
 from comparison.records import TrialRecord
 from comparison.summary import group_trials
@@ -26,6 +26,13 @@ def test_the_plot_names_every_way_of_distributing_and_the_ideal() -> None:
 
     for name in ("all-reduce", "parameter-server with 1 server", "ideal", "1,024"):
         assert f">{name}</text>" in svg
+
+
+def test_the_plot_by_workers_ends_soon_after_what_was_measured() -> None:
+    svg = plot_speedup_by_workers(forecast_scaling(group_trials(make_run()), 20))
+
+    assert ">16</text>" in svg
+    assert ">64</text>" not in svg
 
 
 def test_the_plot_takes_its_ink_from_the_page() -> None:

@@ -102,6 +102,11 @@ def test_servers_are_counted() -> None:
     _, servers = forecast_scaling(group_trials(make_run()), 10)
 
     assert describe_forecast(servers) == "parameter-server with 1 server"
+    weak = [replace(own, scaling="weak", per_replica_batch_size=128) for own in make_run()]
+    assert [describe_forecast(own) for own in forecast_scaling(group_trials(weak), 10)] == [
+        "all-reduce with weak scaling",
+        "parameter-server with 1 server and weak scaling",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,68 @@ def test_a_run_is_rebuilt_and_its_answer_printed(run_dir: Path, capsys: pytest.C
     assert "\nDistributing pays off here: " in output
     assert output.endswith(f"{run_dir / 'report.html'}\n")
     assert (run_dir / "report.html").exists()
+
+
+def write_run(run_dir: Path, run_id: str, factor: float = 1.0, **changes: Any) -> Path:
+    records = [replace(own, run_id=run_id, train_seconds=factor * own.train_seconds, **changes) for own in make_run()]
+    write_records(run_dir / run_id / "trials.jsonl", records)
+    plan = make_run_info(run_id=run_id, parameters={"factor": factor})
+    (run_dir / run_id / "run.json").write_text(json.dumps(asdict(plan)))
+    return run_dir / run_id
+
+
+def test_a_report_in_chinese_stands_beside_the_english_one(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run_dir / "report.html").write_text("English")
+
+    assert main([str(run_dir), "--lang", "zh"]) == 0
+
+    page = (run_dir / "report.zh.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-CN">' in page
+    assert "在此环境下，分布式训练划算：all-reduce（2 个工作节点）的训练速度是单节点的 1.67 倍" in page
+    assert "Where the time went" not in page
+    assert "分布式训练划算" in (run_dir / "comparison.zh.md").read_text(encoding="utf-8")
+    assert (run_dir / "report.html").read_text() == "English"
+    assert capsys.readouterr().out.endswith(f"{run_dir / 'report.zh.html'}\n")
+
+
+def test_two_runs_are_compared_in_the_terminal_and_in_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [write_run(tmp_path, "slow"), write_run(tmp_path, "quick", 0.5)]
+
+    assert main([*map(str, runs), "--output", str(tmp_path / "two.html")]) == 0
+
+    output = capsys.readouterr().out
+    assert output.startswith("# Run slow against run quick\n\nOf 3 configurations, 3 trained faster than before")
+    assert "| single" in output
+    assert output.endswith(f"{tmp_path / 'two.html'}\n")
+    assert "Of 3 configurations, 3 trained faster" in (tmp_path / "two.html").read_text(encoding="utf-8")
+
+
+def test_runs_of_different_data_are_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [write_run(tmp_path, "ours"), write_run(tmp_path, "theirs", dataset_sha256="e" * 64)]
+
+    assert main([*map(str, runs)]) == 2
+
+    message = "error: Two runs can be compared only with the same dataset_sha256. Received: dddd"
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a", "b", "c"], "one run to rebuild or two to compare are expected. Received: 3."),
+        (["a", "--output", "x.html"], "--output is for two runs"),
+        (["a", "b", "--output", "x.pdf"], "--output must end with .html or .md. Received: x.pdf."),
+    ],
+)
+def test_arguments_that_make_no_sense_are_told(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+    assert message in capsys.readouterr().err
 
 
 def check_refusal(run_dir: Path, capsys: pytest.CaptureFixture[str], message: str) -> None:

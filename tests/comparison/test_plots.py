@@ -4,7 +4,16 @@ from dataclasses import replace
 import pytest
 
 from comparison.breakdown import PHASES, break_down
-from comparison.plots import PALETTE, plot_accuracy, plot_breakdown, plot_speedup, plot_throughput
+from comparison.plots import (
+    PALETTE,
+    plot_accuracy,
+    plot_breakdown,
+    plot_loss,
+    plot_ratios,
+    plot_speedup,
+    plot_throughput,
+)
+from comparison.statistics import Ratio
 from comparison.summary import group_trials, summarize
 from tests.comparison.record_factory import make_record, make_run
 
@@ -14,6 +23,7 @@ def draw_all() -> dict[str, str]:
     groups, table = group_trials(records), summarize(records)
     return {
         "accuracy": plot_accuracy(groups),
+        "loss": plot_loss(groups),
         "throughput": plot_throughput(table),
         "speedup": plot_speedup(table),
         "breakdown": plot_breakdown(break_down(groups)),
@@ -66,6 +76,21 @@ def test_names_are_never_taken_for_markup() -> None:
     records = [make_record(configuration="single"), replace(make_record("all-reduce-2w"), configuration='"><script>')]
 
     assert "<script" not in plot_throughput(summarize(records)) + plot_accuracy(group_trials(records))
+
+
+def test_the_accuracy_of_several_trials_is_one_line_with_a_band() -> None:
+    one = plot_accuracy(group_trials([make_record()]))
+    many = plot_accuracy(group_trials([make_record(trial=trial, train_seconds=60.0 + trial) for trial in range(3)]))
+
+    assert one.count(">single</text>") == many.count(">single</text>") == 1
+    assert "fill-opacity: 0.18" in many or "opacity: 0.18" in many
+    assert 'aria-label="Validation accuracy against training time of single: 99.00 % after 61.0 s"' in many
+
+
+def test_ratios_are_drawn_with_their_intervals_and_told() -> None:
+    svg = plot_ratios({"single": Ratio(0.5, 0.4, 0.6), "all-reduce-2w": Ratio(2.0)}, "after ÷ before")
+
+    assert 'aria-label="after ÷ before: single 0.50 (0.40–0.60), all-reduce-2w 2.00"' in svg
 
 
 def test_single_trials_and_short_curves_can_be_drawn() -> None:

@@ -45,6 +45,27 @@ def test_a_slower_configuration_is_found_less_often_with_more_noise() -> None:
     assert all(quiet > noisy for quiet, noisy in pairwise(found))
 
 
+@pytest.mark.parametrize("drift", [0.02, 0.05])
+def test_rounds_that_are_taken_out_cost_power_without_drift_and_save_it_under_drift(drift: float) -> None:
+    still, drifting = (
+        [
+            simulate(
+                configurations=3,
+                trials=3,
+                drift=own,
+                slowdown=SLOWDOWN,
+                min_blocked_degrees=degrees,
+                simulations=SIMULATIONS,
+            ).last_found
+            for degrees in (1000, 1)
+        ]
+        for own in (0.0, drift)
+    )
+    assert still[0] > still[1] > 0.9
+    assert drifting[0] < still[0] - 0.05
+    assert drifting[1] == pytest.approx(still[1], abs=0.001)
+
+
 def test_the_same_seed_gives_the_same_rates_and_another_one_others() -> None:
     rates = [simulate(configurations=3, trials=2, simulations=1000, seed=seed) for seed in (1, 1, 2)]
     assert rates[0] == rates[1] != rates[2]
@@ -72,9 +93,11 @@ def test_the_program_prints_the_tables_of_the_documentation(capsys: pytest.Captu
         "Identical configurations, noise 2%",
         "One configuration slower by 10%, drift 0%",
         "One configuration slower by 10%, drift 2%",
+        "One configuration slower by 10%",
+        "One configuration slower by 10%, noise 2%",
         "Three identical configurations, the last with more noise",
     ]
-    assert [len(table) for table in tables] == [2 + 9, 2 + 9, 2 + 9, 2 + 6]
+    assert [len(table) for table in tables] == [2 + 9, 2 + 9, 2 + 9, 2 + 7, 2 + 9, 2 + 6]
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
         assert set(table[1]) == set("|-:")

@@ -1,10 +1,11 @@
+import base64
 import re
 from dataclasses import replace
 
 import pytest
 
 from comparison.audit import audit_fairness
-from comparison.records import RunInfo, TrialRecord
+from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report import describe_environment, render_markdown, render_report, shade_confusion_matrix
 from comparison.summary import group_trials, summarize
 from comparison.verdict import state_verdict
@@ -16,14 +17,23 @@ def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
     return render_report(summarize(records), group_trials(records), run_info or make_run_info())
 
 
+IMAGE = Misclassified(7, 0, 1, 0.9, [2, 2, 1], base64.b64encode(bytes([0, 255, 0, 255])).decode())
+
+
+def make_run_with_image() -> list[TrialRecord]:
+    first, *others = make_run()
+    return [replace(first, misclassified=[IMAGE]), *others]
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render(make_run())
+    return render(make_run_with_image())
 
 
 def test_the_report_is_one_file_that_fetches_nothing(page: str) -> None:
-    assert not re.findall(r"<script|<link|<iframe|<img|@import|url\((?!#)", page)
-    assert not re.findall(r"""(?:src|href)\s*=\s*(?!"#)""", page)
+    assert not re.findall(r"<script|<link|<iframe|@import|url\((?!#)", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*(?!"#|"data:image/png;base64,)""", page)
+    assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in page
 
 
 def test_the_report_states_the_verdict_and_every_configuration(page: str) -> None:
@@ -37,7 +47,7 @@ def test_the_report_states_the_verdict_and_every_configuration(page: str) -> Non
 
 def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
     assert page.count('class="winner"') == 1
-    assert 'class="winner"><th scope="row">all-reduce-2w<' in page
+    assert 'class="winner"><th scope="row">all-reduce-2w <span class="star">★ fastest</span>' in page
     assert '<th scope="row">parameter-server-2w-1ps †<' in page
 
 
@@ -88,7 +98,7 @@ def test_what_a_record_says_is_never_taken_for_markup() -> None:
 
 
 def test_the_same_records_give_the_same_report(page: str) -> None:
-    assert render(make_run()) == page
+    assert render(make_run_with_image()) == page
 
 
 def test_the_overhead_of_the_run_is_told(page: str) -> None:
@@ -107,6 +117,27 @@ def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
     assert "\n| parameter-server-2w-1ps † |" in text
     assert "\n† contended: " in text
     assert "\n- Warning: slow\n" in text
+
+
+def test_confused_images_are_shown_with_what_they_were_taken_for(page: str) -> None:
+    assert page.count('<img src="data:image/png;base64,') == 1
+    assert 'alt="Test image, true 0, read as 1"' in page
+    assert page.count("<span>true 0, read as 1</span>") == 3
+    assert "56 times in 2 trials" in page
+    assert IMAGE.pixels not in page
+
+
+def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:
+    weak = make_record("all-reduce-2w", images_per_second=3000.0, scaling="weak", per_replica_batch_size=128)
+    records = [make_record("single"), make_record("all-reduce-4w"), replace(weak, configuration="all-reduce-2w-weak")]
+
+    text = render_markdown(summarize(records), group_trials(records), make_run_info())
+
+    assert re.match(r"# Strong scaling: .*\. Weak scaling: .*\.\n", text)
+    strong, _, rest = text.partition("## Weak scaling: one batch size a worker\n")
+    assert "## Strong scaling: one global batch for all\n" in strong
+    assert ("| all-reduce-4w" in strong, "| all-reduce-2w-weak" in strong) == (True, False)
+    assert ("| all-reduce-4w" in rest, "| all-reduce-2w-weak" in rest) == (False, True)
 
 
 def test_an_environment_that_differs_is_listed_in_full() -> None:

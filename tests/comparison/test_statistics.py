@@ -1,9 +1,10 @@
 import math
 import statistics
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -13,13 +14,16 @@ from comparison.statistics import (
     Noise,
     Outlier,
     Ratio,
+    _quantile,
     compute_ci95,
     compute_difference_ci95,
     compute_mean,
+    compute_power,
     compute_proportion_difference_ci95,
     compute_ratio_arrays,
     compute_ratios,
     compute_simultaneous_quantile,
+    count_trials_to_find,
     estimate_noise,
     find_outliers,
 )
@@ -27,6 +31,25 @@ from comparison.statistics import (
 seconds = st.floats(min_value=1e-3, max_value=1e6)
 samples = st.lists(seconds, min_size=1, max_size=8)
 repeats = st.lists(seconds, min_size=2, max_size=8)
+# Configurations in the same rounds, few or many enough for the rounds to be taken out.
+plausible = st.floats(min_value=50.0, max_value=70.0)
+plausible_repeats = st.lists(plausible, min_size=2, max_size=8)
+tables = st.tuples(st.integers(2, 4), st.integers(2, 5)).flatmap(
+    lambda shape: st.lists(
+        st.lists(plausible, min_size=shape[1], max_size=shape[1]), min_size=shape[0], max_size=shape[0]
+    )
+)
+
+
+def compute_log_half_width(ratio: Ratio) -> float:
+    assert ratio.low is not None
+    assert ratio.high is not None
+    return math.log(ratio.high / ratio.low) / 2
+
+
+def compare_all(values: FloatArray) -> FloatArray:
+    """Returns ratio, low and high of each configuration over the first one."""
+    return np.array(compute_ratios(values, [(own, 0) for own in range(1, len(values))]))
 
 
 def tabulate(*configurations: list[float]) -> FloatArray:
@@ -68,6 +91,150 @@ def test_a_ratio_does_not_depend_on_the_unit(first: list[float], second: list[fl
     scaled = compare([unit * value for value in first], [unit * value for value in second])
 
     assert scaled == pytest.approx(compare(first, second))
+
+
+@given(tables, st.randoms(use_true_random=False))
+def test_the_order_of_the_rounds_does_not_matter(table: list[list[float]], random: Random) -> None:
+    values = np.array(table)
+    order = random.sample(range(values.shape[1]), values.shape[1])
+
+    np.testing.assert_allclose(compare_all(values[:, order]), compare_all(values), rtol=1e-9)
+    assert estimate_noise(values[:, order]).relative_sd == pytest.approx(estimate_noise(values).relative_sd, abs=1e-12)
+
+
+@given(tables, st.randoms(use_true_random=False))
+def test_the_order_of_the_compared_configurations_does_not_matter(table: list[list[float]], random: Random) -> None:
+    values = np.array(table)
+    others = random.sample(range(1, len(values)), len(values) - 1)
+
+    reordered = compare_all(values[[0, *others]])
+
+    np.testing.assert_allclose(reordered, compare_all(values)[[own - 1 for own in others]], rtol=1e-9)
+
+
+@given(repeats, repeats, st.randoms(use_true_random=False))
+def test_where_rounds_are_left_in_trials_of_a_configuration_can_change_places(
+    first: list[float], second: list[float], random: Random
+) -> None:
+    shuffled = random.sample(second, len(second))
+
+    values, others = tabulate(first, second), tabulate(first, shuffled)
+
+    assert estimate_noise(others, 1000).relative_sd == pytest.approx(estimate_noise(values, 1000).relative_sd, abs=1e-9)
+    assert compute_ci95(shuffled) == pytest.approx(compute_ci95(second), rel=1e-6, abs=1e-6)
+
+
+@given(tables, st.floats(min_value=0.1, max_value=10))
+def test_a_round_that_slows_all_alike_changes_no_ratio_where_rounds_are_taken_out(
+    table: list[list[float]], slowdown: float
+) -> None:
+    values = np.array(table)
+    slowed = values.copy()
+    slowed[:, 0] *= slowdown
+
+    if estimate_noise(values).is_blocked:
+        sd = estimate_noise(values).relative_sd
+        assert estimate_noise(slowed).relative_sd == pytest.approx(sd, abs=1e-9)
+
+
+@given(plausible_repeats, plausible_repeats, st.floats(min_value=1.01, max_value=3))
+def test_more_noise_widens_an_interval_in_proportion(first: list[float], second: list[float], times: float) -> None:
+    def spread(values: list[float]) -> list[float]:
+        mean = math.fsum(map(math.log, values)) / len(values)
+        return [math.exp(mean + times * (math.log(value) - mean)) for value in values]
+
+    narrow, wide = compare(first, second), compare(spread(first), spread(second))
+
+    assert compute_log_half_width(wide) == pytest.approx(times * compute_log_half_width(narrow), abs=1e-9)
+
+
+@given(st.integers(1, 200), st.floats(0.5, 0.998), st.floats(1e-4, 1e-3))
+def test_more_confidence_takes_a_wider_interval(degrees: int, confidence: float, more: float) -> None:
+    assert _quantile(degrees, confidence + more) > _quantile(degrees, confidence) > 0
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 60), st.integers(1, 6))
+def test_more_comparisons_or_fewer_trials_widen_each_interval(degrees: int, compared: int) -> None:
+    quantile = compute_simultaneous_quantile(degrees, (0.5,) * compared)
+
+    assert compute_simultaneous_quantile(degrees, (0.5,) * (compared + 1)) > quantile
+    assert compute_simultaneous_quantile(degrees + 1, (0.5,) * compared) < quantile
+    bonferroni = float(stats.t.ppf(1 - 0.025 / compared, degrees))
+    assert quantile <= bonferroni * (1 + 1e-6)
+
+
+@given(repeats, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_the_half_width_of_a_mean_has_the_unit_of_its_values(values: list[float], unit: float) -> None:
+    half_width = compute_ci95(values)
+
+    assert half_width is not None
+    assert half_width >= 0
+    assert compute_ci95([unit * value for value in values]) == pytest.approx(unit * half_width)
+
+
+@given(repeats, repeats)
+def test_the_half_width_of_a_difference_does_not_depend_on_its_sign(first: list[float], second: list[float]) -> None:
+    half_width = compute_difference_ci95(first, second)
+
+    assert half_width == compute_difference_ci95(second, first)
+    assert half_width is not None
+    # At least that of a normal variable with the same standard error.
+    errors = [float(stats.sem(values)) ** 2 for values in (first, second)]
+    assert half_width >= 1.9599 * math.sqrt(sum(errors)) * (1 - 1e-9)
+
+
+@given(st.floats(0, 1), st.integers(1, 10**6))
+def test_more_test_images_narrow_the_interval_of_two_accuracies(proportion: float, num_examples: int) -> None:
+    half_width = compute_proportion_difference_ci95(proportion, num_examples)
+
+    assert compute_proportion_difference_ci95(proportion, 4 * num_examples) == pytest.approx(half_width / 2)
+    assert compute_proportion_difference_ci95(1 - proportion, num_examples) == pytest.approx(half_width, abs=1e-12)
+
+
+@given(st.floats(0.001, 0.3), st.integers(2, 12))
+def test_two_identical_configurations_are_called_different_with_the_probability_that_is_stated(
+    noise: float, trials: int
+) -> None:
+    assert compute_power(noise, 2, trials, ratio=1.0) == pytest.approx(0.05, abs=1e-4)
+
+
+@settings(max_examples=30)
+@given(st.floats(0.005, 0.1), st.integers(2, 5), st.integers(2, 12), st.floats(1.01, 1.5))
+def test_power_grows_with_the_difference_and_shrinks_with_the_noise(
+    noise: float, configurations: int, trials: int, ratio: float
+) -> None:
+    power = compute_power(noise, configurations, trials, ratio)
+
+    assert 0 <= power <= 1
+    assert compute_power(noise, configurations, trials, 1 / ratio) == pytest.approx(power)
+    assert compute_power(noise, configurations, trials, ratio * 1.01) >= power
+    assert compute_power(noise * 1.01, configurations, trials, ratio) <= power
+
+
+@pytest.mark.parametrize("configurations", [2, 3, 5])
+@pytest.mark.parametrize(("trials", "noise"), [(2, 0.01), (3, 0.02), (3, 0.04), (5, 0.04), (6, 0.05)])
+def test_power_is_what_simulations_find(configurations: int, trials: int, noise: float) -> None:
+    rates = simulate(configurations=configurations, trials=trials, noise=noise, slowdown=SLOWDOWN)
+
+    # Three standard errors of so many simulations at the most, and the noise of a mean's logarithm.
+    assert compute_power(noise, configurations, trials) == pytest.approx(rates.last_found, abs=0.015)
+
+
+@settings(max_examples=30)
+@given(st.floats(0.002, 0.05), st.integers(2, 5))
+def test_so_many_trials_are_enough_and_one_less_is_not(noise: float, configurations: int) -> None:
+    trials = count_trials_to_find(noise, configurations)
+
+    assert trials is not None
+    assert compute_power(noise, configurations, trials) >= 0.9
+    assert all(compute_power(noise, configurations, fewer) < 0.9 for fewer in range(2, trials))
+
+
+def test_without_noise_two_trials_are_enough_and_with_too_much_no_number_is_given() -> None:
+    assert count_trials_to_find(0.0, 3) == 2
+    assert count_trials_to_find(2.0, 3) is None
+    assert count_trials_to_find(math.nan, 3) is None
 
 
 @given(repeats)
@@ -117,12 +284,6 @@ def test_welch_interval_of_equal_samples_has_the_pooled_degrees_of_freedom() -> 
 
 def test_the_interval_of_two_accuracies_is_that_of_the_binomial() -> None:
     assert compute_proportion_difference_ci95(0.99, 10_000) == pytest.approx(0.002758, rel=1e-3)
-
-
-def compute_log_half_width(ratio: Ratio) -> float:
-    assert ratio.low is not None
-    assert ratio.high is not None
-    return math.log(ratio.high / ratio.low) / 2
 
 
 def test_of_two_configurations_with_few_trials_the_interval_is_that_of_students_t_test() -> None:
@@ -321,5 +482,5 @@ def test_the_tables_of_the_documentation_are_printed_by_a_command(capsys: pytest
     assert main(simulations=50) == 0
 
     output = capsys.readouterr().out
-    assert output.count("\n|---:|") == 4
+    assert output.count("\n|---:|") == 6
     assert "| 3 | 2 |" in output

@@ -1,0 +1,84 @@
+"""The fixed texts of the report in the reader's language: English stands in the code, each other one in a catalogue."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from importlib.resources import files
+
+ENGLISH = "en"
+LANGUAGES = (ENGLISH, "zh")
+# As the `lang` attribute of HTML names them.
+_TAGS = {"zh": "zh-CN"}
+
+_language = ContextVar("language", default=ENGLISH)
+
+
+@contextmanager
+def speak(language: str) -> Iterator[None]:
+    """Makes `say` answer in that language, one of `LANGUAGES`, for as long as the context lasts."""
+    token = _language.set(language)
+    try:
+        yield
+    finally:
+        _language.reset(token)
+
+
+def say(text: str, **values: object) -> str:
+    """Returns a text in the reader's language, with values in place of its `{names}`.
+
+    Args:
+        text: The English text, by which the catalogues know it; one that they lack stays English.
+        **values: What it names, formatted already.
+    """
+    translated = read_catalogue(_language.get()).get(text, text)
+    return translated.format(**values) if values else translated
+
+
+def say_count(number: float, one: str, many: str) -> str:
+    """Returns a text about so many things.
+
+    Args:
+        number: How many, `{number}` in the text.
+        one: The text about one.
+        many: The text about any other number.
+    """
+    return say(one if number == 1 else many, number=f"{number:,g}")
+
+
+def list_items(items: list[str]) -> str:
+    """Returns the items as a list in a sentence."""
+    return say(", ").join(items)
+
+
+def join_clauses(clauses: list[str]) -> str:
+    """Returns the clauses of a sentence, one after another."""
+    first, *others = clauses
+    return say("{clause}, {others}", clause=first, others=join_clauses(others)) if others else first
+
+
+def get_language() -> str:
+    """Returns the language that `say` answers in, one of `LANGUAGES`."""
+    return _language.get()
+
+
+def name_language() -> str:
+    """Returns the language that `say` answers in, as HTML names it."""
+    return _TAGS.get(_language.get(), _language.get())
+
+
+def add_language(file_name: str) -> str:
+    """Returns a file's name for the language that `say` answers in, such as report.zh.html; English adds nothing."""
+    stem, _, suffix = file_name.rpartition(".")
+    return file_name if _language.get() == ENGLISH else f"{stem}.{_language.get()}.{suffix}"
+
+
+@cache
+def read_catalogue(language: str) -> Mapping[str, str]:
+    """Returns the texts of a language by their English ones; of English, none."""
+    if language == ENGLISH:
+        return {}
+    text = files("comparison").joinpath(f"texts.{language}.json").read_text(encoding="utf-8")
+    catalogue: Mapping[str, str] = json.loads(text)
+    return catalogue

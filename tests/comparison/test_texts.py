@@ -1,0 +1,130 @@
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import jinja2
+import pytest
+from jinja2 import nodes
+
+from comparison.audit import Status, audit_fairness
+from comparison.breakdown import KINDS, PARTS, PHASES, TOTAL, TRAINING
+from comparison.report import describe_environment
+from comparison.scaling_model import NETWORKS
+from comparison.summary import group_trials, summarize
+from comparison.table import format_table
+from comparison.texts import ENGLISH, LANGUAGES, add_language, list_items, name_language, read_catalogue, say, say_count
+from comparison.texts import speak as speak_language
+from tests.comparison.record_factory import make_record, make_run
+
+PACKAGE = Path(__file__).parents[2] / "comparison"
+TRANSLATED = ("report.html.j2", "run_comparison.html.j2", "data_table.html.j2", "breakdown.html.j2")
+TEMPLATES = [PACKAGE / name for name in TRANSLATED if (PACKAGE / name).exists()]
+OTHERS = [language for language in LANGUAGES if language != ENGLISH]
+# What is the same in every language: names of software, machines' facts by their own names.
+UNTRANSLATED = {"python", "tensorflow", "keras", "numpy", "tfjob-speedup", "git-sha", "all-reduce"}
+
+
+def list_texts_in_code() -> Iterator[str]:
+    for path in PACKAGE.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants: dict[str, list[str]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                for target in node.targets:
+                    constants.setdefault(ast.unparse(target), []).append(str(node.value.value))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"say", "say_count"}:
+                arguments = node.args[1:] if node.func.id == "say_count" else node.args
+                for argument in arguments:
+                    if isinstance(argument, ast.Constant):
+                        yield str(argument.value)
+                    else:
+                        yield from constants.get(ast.unparse(argument), [])
+
+
+def list_texts_in_templates() -> Iterator[str]:
+    for path in TEMPLATES:
+        for call in jinja2.Environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name in {"say", "say_count"}:
+                yield from (argument.value for argument in call.args if isinstance(argument, nodes.Const))
+
+
+def list_texts_by_value() -> Iterator[str]:
+    records = make_run()
+    yield from (finding.rule for finding in audit_fairness(group_trials(records)))
+    yield from (status.value for status in Status)
+    for clock in (*PHASES, TOTAL, TRAINING):
+        yield from (clock.label, clock.definition)
+    yield from (part.label for part in PARTS)
+    yield from KINDS
+    yield from (str(header) for header in format_table(summarize(records)).columns)
+    yield from (network.name for network in NETWORKS if not re.search(r"GbE", network.name))
+    yield from (name for name in describe_environment([make_record()]) if name not in UNTRANSLATED)
+    yield "parameter-server"
+    yield from ("Strong scaling: one global batch for all", "Weak scaling: one batch size a worker")
+
+
+def list_texts() -> set[str]:
+    return {*list_texts_in_code(), *list_texts_in_templates(), *list_texts_by_value()}
+
+
+def list_names(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_fixed_text_has_a_translation_and_no_translation_is_left_over(language: str) -> None:
+    texts, translated = list_texts(), read_catalogue(language).keys()
+
+    assert len(texts) > 200
+    assert texts - translated == set()
+    assert translated - texts == set()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_translation_names_the_values_that_its_text_names(language: str) -> None:
+    for text, translated in read_catalogue(language).items():
+        # A language without plurals may say "one" in words, or not at all.
+        assert list_names(translated) == list_names(text), text
+
+
+def test_chinese_is_written_in_chinese() -> None:
+    for text, translated in read_catalogue("zh").items():
+        english = re.findall(r"\b[a-z]{4,}", re.sub(r"{.*?}", "", translated))
+        assert set(english) <= {"reduce", "docs", "timing"}, text
+        assert translated != text or not re.search("[a-z]", text)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_template_holds_no_text_that_is_not_looked_up(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    data = "".join(
+        token if kind == "data" else " " for _, kind, token in jinja2.Environment().lex(source) if kind != "comment"
+    )
+    labels = re.findall(r'(?:aria-label|alt|title)="([^"]*)"', data)
+    outside = re.sub(r"<code>.*?</code>|<[^>]*>", " ", data, flags=re.DOTALL)
+
+    assert re.findall(r"[A-Za-z]{2,}", outside + " ".join(labels)) == []
+
+
+def test_a_text_is_said_in_the_language_of_its_context_only() -> None:
+    with speak_language("zh"):
+        assert say("configuration") == "配置"
+        assert list_items(["a", "b"]) == "a、b"
+        assert (name_language(), add_language("report.html")) == ("zh-CN", "report.zh.html")
+    assert say("configuration") == "configuration"
+    assert list_items(["a", "b"]) == "a, b"
+    assert (name_language(), add_language("report.html")) == ("en", "report.html")
+
+
+def test_a_text_without_a_translation_stays_english() -> None:
+    with speak_language("zh"):
+        assert say("{count} unheard of", count=3) == "3 unheard of"
+
+
+def test_one_thing_and_many_are_counted_in_words_of_their_own() -> None:
+    assert say_count(1, "{number} worker", "{number} workers") == "1 worker"
+    assert say_count(1024, "{number} worker", "{number} workers") == "1,024 workers"
+    assert say_count(0.5, "{number} CPU", "{number} CPUs") == "0.5 CPUs"
