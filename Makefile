@@ -14,10 +14,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile test test-fast lint format lock bench clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-browser setup-browser coverage lint format lock bench image clean
 
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 	@echo
 	@echo '  Parameters of a run: make run ARGS="--workers 1 2 --trials 3"'
 	@echo '  All of them:         make run ARGS=--help'
@@ -38,17 +38,37 @@ $(VENV)/ready-dev: $(VENV)/ready requirements-dev.lock
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
-run: $(VENV)/ready ## Run the comparison on this machine; the report is in runs/latest/
+# KFP_ENDPOINT and its companions reach the programs as variables of make too: make run KFP_ENDPOINT=https://…
+run: $(VENV)/ready ## Run the comparison here, or on the server KFP_ENDPOINT; the report is in runs/latest/
 	@$(BIN)/python -m pipeline.run $(ARGS)
 
 compile: $(VENV)/ready ## Write build/pipeline.yaml, for upload in the dashboard
-	@$(BIN)/python -m pipeline.compile
+	@$(BIN)/python -m pipeline.compile $(ARGS)
+
+upload: $(VENV)/ready ## Put the pipeline on the server KFP_ENDPOINT, without a run
+	@$(BIN)/python -m pipeline.upload $(ARGS)
+
+preflight: $(VENV)/ready ## Check what a cluster needs for TFJobs; make preflight ARGS="--namespace team-a"
+	@$(BIN)/python -m tfjob.preflight $(ARGS)
 
 test: $(VENV)/ready-dev ## Run all tests, real distributed trainings among them
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m 'not browser'
+	@$(MAKE) --no-print-directory coverage
 
 test-fast: $(VENV)/ready-dev ## Run the tests that start no TensorFlow
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest -m 'not slow and not browser'
+
+test-browser: $(VENV)/ready-dev ## Look at the report in a real browser: accessibility, widths, print
+	@$(BIN)/python -m pytest -m browser
+
+setup-browser: ## Install the browser that test-browser needs with apt-get, if there is none; as root
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v $$name >/dev/null && exit 0; done; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium
+
+coverage: $(VENV)/ready-dev ## Check that the tests of the statistics take every branch; a part of `make test`
+	@$(BIN)/python -m coverage run -m pytest --quiet tests/comparison/test_statistics.py
+	@$(BIN)/python -m coverage report
 
 lint: $(VENV)/ready-dev ## Check format, style and types
 	@$(BIN)/ruff format --check .
@@ -67,6 +87,28 @@ lock: $(VENV)/ready-dev ## Renew the locks from pyproject.toml
 	@$(UV_COMPILE) pyproject.toml --output-file requirements.lock
 	@$(UV_COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 
+# What builds the image: the first that answers. A docker client without its service does not.
+BUILDER ?= $(shell for b in docker podman buildah; do $$b version >/dev/null 2>&1 && echo $$b && break; done)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# The pipeline's default (components/image.py).
+IMAGE ?= tfjob-speedup:$(VERSION)
+# Further options of the builder, e.g. make image BUILD_FLAGS="--build-arg PYTHON_IMAGE=registry.example.org/python:3.11-slim"
+BUILD_FLAGS ?=
+# Handed on, by name, where the environment has them.
+NETWORK := HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy \
+	PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_DEFAULT_TIMEOUT
+
+image: ## Build the container image of every step and replica
+	@builder="$(BUILDER)"; \
+	test -n "$$builder" || { echo 'error: docker, podman or buildah is needed to build the image; none answers. Install one, start the docker service, or name one: make image BUILDER=podman' >&2; exit 2; }; \
+	test "$$builder" != buildah || layers=--layers; \
+	echo "Building $(IMAGE) with $$builder, some minutes the first time …"; \
+	$$builder build $${layers:-} --tag $(IMAGE) $(foreach name,$(NETWORK),$(if $($(name)),--build-arg $(name))) \
+		--build-arg VERSION=$(VERSION) \
+		--build-arg GIT_SHA=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown) \
+		$(BUILD_FLAGS) .; \
+	echo "$(IMAGE): $$($$builder images --format '{{.Size}}' $(IMAGE))"
+
 clean: ## Remove .venv, build/ and caches; runs/ stays
-	@rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
