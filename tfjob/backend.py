@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from tfjob.job import Manifest
 
-Status = Literal["Created", "Running", "Restarting", "Succeeded", "Failed"]
+Status = Literal["Created", "Queued", "Pulling", "Running", "Restarting", "Succeeded", "Failed"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,10 @@ class JobResult:
 
     Args:
         job_name: The job.
-        backend: What ran it: `local` say.
+        backend: What ran it: `local` or `kubernetes`.
         queue_seconds: From submitting it until its last replica first ran.
+        schedule_seconds: The part of it until the last replica had found its node.
+        pull_seconds: The longest pull of an image, another part of it.
         total_seconds: From submitting it until it had succeeded.
         contended: Whether replicas asked for more cores than there are.
         warnings: What a reader of its figures should know.
@@ -80,6 +82,8 @@ class JobResult:
     job_name: str
     backend: str
     queue_seconds: float
+    schedule_seconds: float
+    pull_seconds: float
     total_seconds: float
     contended: bool
     warnings: list[str]

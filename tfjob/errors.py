@@ -45,6 +45,38 @@ class NoBackend(TFJobError):  # noqa: N818 - named like the others
     """There is nothing here that could run a TFJob."""
 
 
+class JobExists(TFJobError):  # noqa: N818 - named like the others
+    """There is a job of that name already, and it is another one.
+
+    Args:
+        job_name: The job.
+        namespace: Where.
+    """
+
+    def __init__(self, job_name: str, namespace: str) -> None:
+        super().__init__(
+            f"Another TFJob named {job_name} exists in namespace {namespace}. Delete it if nobody needs it: "
+            f"kubectl --namespace {namespace} delete tfjob {job_name}"
+        )
+
+
+class JobNotStarted(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
+    """A replica found no node, no image or no volume in time.
+
+    Args:
+        job_name: The job.
+        seconds: How long it has waited.
+        reasons: What scheduler, kubelet and operator say.
+    """
+
+    def __init__(self, job_name: str, seconds: float, reasons: Sequence[str]) -> None:
+        super().__init__(f"Job {job_name} did not start within {seconds:.0f} s. {' | '.join(reasons)}")
+
+
+class ClusterRefused(TFJobError):  # noqa: N818 - named like the others
+    """The cluster does not do what a TFJob needs: no right, no operator, no answer."""
+
+
 class JobRestartedTooOften(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
     """Replicas ended again and again with codes that ask for a restart.
 

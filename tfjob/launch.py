@@ -1,14 +1,19 @@
 """One call from a spec to a result."""
 
+import re
 from collections.abc import Callable, Mapping
 from os import environ
 from pathlib import Path
 
 from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
-from tfjob.errors import JobRestartedTooOften, NoBackend
+from tfjob.environment import is_in_pod, owner_reference
+from tfjob.errors import JobRestartedTooOften
 from tfjob.local import LocalBackend
 from tfjob.owner import find_owner
 from tfjob.spec import TFJobSpec
+
+# What tells the jobs of one run from all others.
+RUN_LABEL = "tfjob-speedup/run"
 
 
 def print_line(line: str) -> None:
@@ -55,29 +60,53 @@ def run_job(
     return (backend or choose_backend()).run(build_manifest(spec), log_dir=log_dir, on_event=on_event)
 
 
-def is_in_pod(environment: Mapping[str, str] = environ) -> bool:
-    """Returns whether this process runs in a pod of a cluster."""
-    return "KUBERNETES_SERVICE_HOST" in environment
+def choose_backend(
+    environment: Mapping[str, str] = environ, *, pending_seconds: float = 600.0, keep_failed: bool = False
+) -> Backend:
+    """Returns the backend for where this process runs: the cluster of its pod, or this machine.
 
-
-def choose_backend(environment: Mapping[str, str] = environ) -> Backend:
-    """Returns the backend for where this process runs.
+    Args:
+        environment: This process's.
+        pending_seconds: How long a pod may wait to start; processes do not wait.
+        keep_failed: Whether a failed TFJob stays for inspection; of processes there is nothing to keep but their logs.
 
     Raises:
-        NoBackend: This process runs in a pod. Replicas as its child processes would share the pod's cores and pass
-            for a distributed training.
+        NoBackend: This pod has no service account.
     """
-    if is_in_pod(environment):
-        raise NoBackend(
-            "TFJobs on a cluster's training operator are not supported by this version, which runs replicas as "
-            "processes of one machine. Run the comparison outside of a pod: make run."
-        )
-    return processes_here(environment)
+    if not is_in_pod(environment):
+        return LocalBackend(owner=find_owner(environment))
+    # A second that no local run needs to wait.
+    from tfjob.cluster import connect  # noqa: PLC0415
+    from tfjob.kubernetes import KubernetesBackend  # noqa: PLC0415
+
+    return KubernetesBackend(
+        cluster=connect(),
+        owner_reference=owner_reference(environment),
+        pending_seconds=pending_seconds,
+        keep_failed=keep_failed,
+    )
 
 
-def processes_here(environment: Mapping[str, str] = environ) -> Backend:
-    """Returns the backend that runs replicas as processes beside this one, wherever that is."""
-    return LocalBackend(owner=find_owner(environment))
+def delete_jobs(run_id: str, *, keep_failed: bool, report: Callable[[str], None] = print_line) -> None:
+    """Deletes what is left of a run's TFJobs. Of processes nothing is ever left: they end with their launcher.
+
+    Args:
+        run_id: The run, by whose `RUN_LABEL` its jobs are known.
+        keep_failed: Leave those that failed.
+        report: Gets a line for each.
+    """
+    if not is_in_pod():
+        return
+    from tfjob.cluster import connect  # noqa: PLC0415
+    from tfjob.submission import delete_left_jobs  # noqa: PLC0415
+
+    for line in delete_left_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}", keep_failed=keep_failed):
+        report(line)
+
+
+def label_value(text: str) -> str:
+    """Returns a text as the value of a Kubernetes label: at most 63 letters, digits, `-`, `_` and `.`."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", text)[:63].strip("-_.")
 
 
 def render_event(event: Event) -> str:

@@ -10,15 +10,12 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import Any
 
 from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
@@ -28,7 +25,8 @@ from tfjob.job import Job, Manifest, Replica, read_job
 from tfjob.owner import Owner
 from tfjob.policy import exceeds_backoff_limit, has_succeeded, outcome_of_exit, restart_delay_seconds
 from tfjob.ports import find_free_addresses
-from tfjob.process import Exited, Keeper, Message, ReplicaProcess, Signalled
+from tfjob.process import Exited, Keeper, Message, ReplicaProcess
+from tfjob.signals import Signalled, signals_to
 from tfjob.spec import ReplicaType, RestartPolicy
 from tfjob.tf_config import tf_config
 
@@ -60,7 +58,7 @@ class LocalBackend:
         """Returns when the job has succeeded; see `Backend`."""
         log_dir.mkdir(parents=True, exist_ok=True)
         inbox: SimpleQueue[Message] = SimpleQueue()
-        with _signals_to(inbox), Keeper() as guard:
+        with signals_to(inbox.put), Keeper() as guard:
             job_run = _JobRun(self, manifest, log_dir=log_dir, on_event=on_event, inbox=inbox, guard=guard)
             try:
                 job_run.run_until_success()
@@ -166,6 +164,8 @@ class _JobRun:
             job_name=self._job.name,
             backend="local",
             queue_seconds=self._queue_seconds,
+            schedule_seconds=0.0,
+            pull_seconds=0.0,
             total_seconds=self._total_seconds,
             contended=self._assignment.is_contended,
             warnings=self._warnings,
@@ -242,10 +242,8 @@ class _JobRun:
             case Exited(replica, exit_code):
                 self._note_end(replica, exit_code)
                 self._decide(self._replicas[replica], exit_code)
-            case Signalled(signal.SIGINT):
-                raise KeyboardInterrupt
-            case Signalled(signal_number):
-                raise JobCancelled(f"Job {self._job.name} was cancelled: this process received {signal_number.name}.")
+            case Signalled():
+                message.raise_as_error(self._job.name)
 
     def _handle_while_stopping(self, message: Message) -> None:
         match message:
@@ -307,26 +305,6 @@ class _JobRun:
             message = self._receive(left)
             if message is not None:
                 self._handle_while_stopping(message)
-
-
-@contextmanager
-def _signals_to(inbox: SimpleQueue[Message]) -> Iterator[None]:
-    """Turns Ctrl-C and SIGTERM into messages, so that they are heard between two steps and never in the midst of one.
-
-    Only a main thread can; in another the process's own handling stays, and the keeper ends what it leaves behind.
-    """
-
-    def put(signal_number: int, _: FrameType | None) -> None:
-        inbox.put(Signalled(signal.Signals(signal_number)))
-
-    with ExitStack() as restored:
-        if threading.current_thread() is threading.main_thread():
-            for signal_number in (signal.SIGINT, signal.SIGTERM):
-                previous = signal.getsignal(signal_number)
-                if previous not in (signal.SIG_IGN, None):
-                    restored.callback(signal.signal, signal_number, previous)
-                    signal.signal(signal_number, put)
-        yield
 
 
 def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:

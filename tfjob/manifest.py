@@ -17,6 +17,7 @@ from tfjob.cpus import format_cpus
 from tfjob.job import CONTAINER_NAME, DEFAULT_PORT, GPU_RESOURCE, PORT_NAME
 from tfjob.spec import REPLICA_TYPES, ReplicaSpec, TFJobSpec
 
+GRACE_SECONDS = 5
 # The sidecar never ends, and its mTLS breaks gRPC between replicas that are addressed by pod. Istio reads the label
 # since 1.10, the annotation before.
 _NO_ISTIO = {"sidecar.istio.io/inject": "false"}
@@ -39,6 +40,8 @@ def build_manifest(spec: TFJobSpec) -> dict[str, Any]:
                 backoff_limit=spec.backoff_limit,
                 active_deadline_seconds=spec.active_deadline_seconds,
                 ttl_seconds_after_finished=spec.ttl_seconds_after_finished,
+                scheduling_policy=spec.scheduling_policy,
+                suspend=spec.suspend or None,
             ),
             success_policy=spec.success_policy,
             tf_replica_specs={
@@ -91,6 +94,10 @@ def _pod_spec(spec: TFJobSpec, replica: ReplicaSpec) -> k8s.V1PodSpec:
         tolerations=list(spec.tolerations) or None,
         node_selector=dict(spec.node_selector) or None,
         affinity=spec.affinity,
+        priority_class_name=spec.priority_class_name or None,
+        image_pull_secrets=[k8s.V1LocalObjectReference(name=name) for name in spec.image_pull_secrets] or None,
+        # Replicas end themselves where they can; one that does not must not hold up what runs next.
+        termination_grace_period_seconds=GRACE_SECONDS,
         automount_service_account_token=False,
         security_context=k8s.V1PodSecurityContext(
             run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
@@ -99,7 +106,7 @@ def _pod_spec(spec: TFJobSpec, replica: ReplicaSpec) -> k8s.V1PodSpec:
 
 
 def _container(spec: TFJobSpec, replica: ReplicaSpec) -> k8s.V1Container:
-    resources = _resources(replica)
+    resources = {**spec.extended_resources, **_resources(replica)}
     return k8s.V1Container(
         name=CONTAINER_NAME,
         image=spec.image,

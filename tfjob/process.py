@@ -16,6 +16,7 @@ from typing import IO, Self, cast
 from tfjob import keeper
 from tfjob.backend import LogLine
 from tfjob.keeper import kill_group
+from tfjob.signals import Signalled
 
 # The process waits at this gate until it is guarded and bound to its cores. A launcher that dies before that closes the
 # pipe, and the process ends without having run.
@@ -31,13 +32,6 @@ class Exited:
 
     replica: str
     exit_code: int
-
-
-@dataclass(frozen=True)
-class Signalled:
-    """This process was asked to end."""
-
-    signal: signal.Signals
 
 
 Message = LogLine | Exited | Signalled

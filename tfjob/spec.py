@@ -81,6 +81,11 @@ class TFJobSpec:
         tolerations: Kubernetes tolerations of every pod.
         node_selector: Labels of the nodes to run on.
         affinity: Kubernetes affinity of every pod.
+        priority_class_name: Priority class of every pod.
+        image_pull_secrets: Names of the secrets that pull the image.
+        extended_resources: Further resources of each replica, `rdma/hca` say, by amount.
+        scheduling_policy: The run policy's `schedulingPolicy`, for a gang scheduler.
+        suspend: Whether the job waits until a queue admits it.
     """
 
     name: str
@@ -102,6 +107,11 @@ class TFJobSpec:
     tolerations: tuple[Mapping[str, Any], ...] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
     affinity: Mapping[str, Any] | None = None
+    priority_class_name: str = ""
+    image_pull_secrets: tuple[str, ...] = ()
+    extended_resources: Mapping[str, str] = field(default_factory=dict)
+    scheduling_policy: Mapping[str, Any] | None = None
+    suspend: bool = False
 
     def __post_init__(self) -> None:
         self._check_names()

@@ -10,7 +10,7 @@ import pytest
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
 from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
-from tfjob.launch import choose_backend, processes_here, run_job
+from tfjob.launch import choose_backend, label_value, run_job
 from tfjob.local import LocalBackend
 from tfjob.manifest import build_manifest
 from tfjob.spec import TFJobSpec
@@ -20,6 +20,8 @@ RESULT = JobResult(
     job_name="mnist",
     backend="scripted",
     queue_seconds=0.0,
+    schedule_seconds=0.0,
+    pull_seconds=0.0,
     total_seconds=1.0,
     contended=False,
     warnings=[],
@@ -83,19 +85,24 @@ def test_a_job_that_is_given_up_here_leaves_no_replica(make_spec: MakeSpec, tmp_
 
 
 def test_the_owner_comes_from_the_environment() -> None:
-    for choose in (choose_backend, processes_here):
-        backend = choose({"TFJOB_OWNER_PID": "1"})
-        assert isinstance(backend, LocalBackend)
-        assert backend.owner is not None
+    backend = choose_backend({"TFJOB_OWNER_PID": "1"})
+    assert isinstance(backend, LocalBackend)
+    assert backend.owner is not None
 
 
-def test_in_a_pod_there_is_no_backend_for_a_distributed_training() -> None:
-    with pytest.raises(NoBackend, match="Run the comparison outside of a pod: make run"):
+def test_in_a_pod_without_a_service_account_there_is_no_backend(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(NoBackend, match="No cluster can be reached from here"):
         choose_backend({"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
 
 
-def test_in_a_pod_a_single_process_still_runs() -> None:
-    assert processes_here({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == LocalBackend()
+@pytest.mark.parametrize(
+    ("run_id", "label"), [("20261123-194505", "20261123-194505"), ("ä/b c", "b-c"), ("x" * 70, "x" * 63)]
+)
+def test_a_run_is_known_by_a_label_that_kubernetes_takes(run_id: str, label: str) -> None:
+    assert label_value(run_id) == label
 
 
 def test_importing_the_launcher_loads_neither_the_cluster_libraries_nor_tensorflow() -> None:

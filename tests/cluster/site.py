@@ -1,0 +1,136 @@
+"""A namespace of a real cluster for a test session: restricted pods, and the rights that manifests/ give."""
+
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.conformance.sites import Addresses
+from tests.tfjob.scripted_jobs import make_job
+from tfjob.backend import Backend
+from tfjob.cluster import TrainingOperator, connect
+from tfjob.job import Manifest, replica_counts
+from tfjob.kubernetes import KubernetesBackend
+from tfjob.spec import TFJobSpec
+from tfjob.tf_config import service_address
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import JobRun
+
+CLAIM, MOUNT = "workspace", "/kfp-workspace"
+SERVICE_ACCOUNT = "tfjob-speedup"
+VOLUME = {"name": "kfp-workspace", "persistentVolumeClaim": {"claimName": CLAIM}}
+VOLUME_MOUNT = {"name": "kfp-workspace", "mountPath": MOUNT}
+_BASE = Path(__file__).parents[2] / "manifests" / "base"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The session's namespace."""
+
+    name: str
+    image: str
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Returns what kubectl printed."""
+        command = ["kubectl", "--namespace", self.name, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """Returns what `kubectl get` printed as JSON."""
+        return json.loads(self.kubectl("get", *arguments, "--output", "json"))  # type: ignore[no-any-return]
+
+    def apply(self, manifest: dict[str, Any]) -> None:
+        """Creates or changes an object."""
+        self.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
+
+    def cluster(self) -> TrainingOperator:
+        """Returns the cluster as this session's administrator sees it."""
+        return connect(self.name)
+
+    def wait_until_gone(self, kind: str, selector: str, seconds: float) -> None:
+        """Fails where an object is still there after so many seconds."""
+        limit = time.monotonic() + seconds
+        while items := self.get(kind, "--selector", selector)["items"]:
+            names = [item["metadata"]["name"] for item in items]
+            assert time.monotonic() < limit, f"{kind} {names} are still there after {seconds} s"
+            time.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class ClusterSite:
+    """Jobs of the conformance tests as pods."""
+
+    namespace: Namespace
+    shared: str
+
+    def make(self, code: str, **fields: Any) -> TFJobSpec:
+        """Returns a job whose replicas share a folder of the claim."""
+        return make_job(
+            f"pathlib.Path(os.environ['SHARED']).mkdir(exist_ok=True)\n{code}",
+            Path(self.shared),
+            **{
+                "image": self.namespace.image,
+                "cpus": 0.25,  # four replicas must find room on two cores
+                "active_deadline_seconds": 60,
+                "namespace": self.namespace.name,
+                "volumes": (VOLUME,),
+                "volume_mounts": (VOLUME_MOUNT,),
+                **fields,
+            },
+        )
+
+    def backend(self) -> Backend:
+        """Returns the Kubernetes backend."""
+        return KubernetesBackend(cluster=self.namespace.cluster(), pending_seconds=30)
+
+    def addresses(self, manifest: Manifest, seen: dict[str, Any]) -> Addresses:
+        """Returns the addresses of the services that the operator makes."""
+        return {
+            (replica_type, index): service_address(manifest, replica_type, index)
+            for replica_type, count in replica_counts(manifest).items()
+            for index in range(count)
+        }
+
+    def assert_nothing_is_left(self, run: "JobRun") -> None:
+        """Fails where a job or a replica of it is still there."""
+        assert [job["metadata"]["name"] for job in self.namespace.get("tfjobs")["items"]] == []
+        self.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 5)
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[Namespace]:
+    name = f"tfjob-speedup-test-{secrets.token_hex(3)}"
+    namespace = Namespace(name, os.environ["TFJOB_TEST_IMAGE"])
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    try:
+        rights = namespace.kubectl("kustomize", str(_BASE)).replace("namespace: kubeflow", f"namespace: {name}")
+        namespace.kubectl("apply", "--filename", "-", stdin=rights)
+        namespace.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": CLAIM},
+                "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "2Gi"}}},
+            }
+        )
+        yield namespace
+    finally:
+        namespace.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def cluster_site(namespace: Namespace) -> Iterator[ClusterSite]:
+    yield ClusterSite(namespace, f"{MOUNT}/{secrets.token_hex(4)}")
+    namespace.kubectl("delete", "tfjobs", "--all", "--cascade=background")
+    namespace.wait_until_gone("tfjobs", "", 60)

@@ -1,0 +1,57 @@
+"""Where the jobs of these tests run: processes here, or pods of a cluster."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import psutil
+
+from tests.tfjob.scripted_jobs import make_job
+from tfjob.backend import Backend
+from tfjob.job import Manifest
+from tfjob.local import LocalBackend
+from tfjob.spec import ReplicaType, TFJobSpec
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import JobRun
+
+Addresses = dict[tuple[ReplicaType, int], str]
+
+
+class Site(Protocol):
+    def make(self, code: str, **fields: Any) -> TFJobSpec: ...
+
+    def backend(self) -> Backend: ...
+
+    def addresses(self, manifest: Manifest, seen: dict[str, Any]) -> Addresses:
+        """Returns where replicas must be reached."""
+
+    def assert_nothing_is_left(self, run: "JobRun") -> None: ...
+
+
+@dataclass
+class Here:
+    shared: Path
+
+    def make(self, code: str, **fields: Any) -> TFJobSpec:
+        return make_job(code, self.shared, **fields)
+
+    def backend(self) -> Backend:
+        return LocalBackend(grace_seconds=0.5, restart_delay=lambda _policy, _restarts: 0.0)
+
+    def addresses(self, manifest: Manifest, seen: dict[str, Any]) -> Addresses:
+        # Free ports are drawn for each job: what one replica was told, the others must have been told, too.
+        types: dict[str, ReplicaType] = {"chief": "Chief", "worker": "Worker", "ps": "PS"}
+        members = {
+            (types[name], index): address
+            for name, addresses in seen["cluster"].items()
+            for index, address in enumerate(addresses)
+        }
+        assert len(set(members.values())) == len(members)
+        assert all(address.startswith("127.0.0.1:") for address in members.values())
+        return members
+
+    def assert_nothing_is_left(self, run: "JobRun") -> None:
+        # Whatever belongs to this test names its folder in its environment.
+        for process in psutil.Process().children(recursive=True):
+            assert process.status() == psutil.STATUS_ZOMBIE or process.environ().get("SHARED") != str(self.shared)
