@@ -31,6 +31,9 @@ def plan_comparison(
     memory_per_replica: str,
     gpus_per_replica: int,
     deadline_minutes: int,
+    pending_minutes: int,
+    job_settings: str,
+    keep_failed_jobs: bool,
 ) -> List[int]:  # noqa: UP006
     """Checks the parameters and plans the trials, before anything expensive starts.
 
@@ -45,7 +48,7 @@ def plan_comparison(
         global_batch_size: Images in a step, over all workers.
         learning_rate: Highest learning rate, for the global batch size.
         target_accuracy: Validation accuracy whose time is recorded.
-        scaling: strong (one global batch for all) or weak (one batch size a worker).
+        scaling: strong (one global batch for all), weak (one batch size a worker), or both.
         strategies: all_reduce, parameter_server, or both.
         workers: Numbers of workers to compare.
         num_ps: Parameter servers of each parameter-server training.
@@ -56,6 +59,9 @@ def plan_comparison(
         memory_per_replica: Memory of each replica.
         gpus_per_replica: GPUs of each replica.
         deadline_minutes: Longest time of one training.
+        pending_minutes: Longest wait of a replica for its node, image and volumes.
+        job_settings: Further settings of every TFJob, as JSON.
+        keep_failed_jobs: Leave a TFJob that failed in the cluster, for inspection.
 
     Returns:
         run_info: The plan, as run.json.

@@ -14,6 +14,7 @@ from model.config import TrainingConfig, setting_names
 from model.errors import ConfigError
 from model.plan import Configuration, plan_configurations
 from model.sources import check_dataset_name
+from tfjob.settings import parse_job_settings
 from tfjob.spec import ReplicaSpec
 
 # The local runner names the run before the pipeline starts, so that it knows the folder to put the results in.
@@ -82,19 +83,22 @@ def plan_run(run_id: str, parameters: Mapping[str, Any]) -> RunPlan:
     Raises:
         ValueError: A parameter cannot be; the message says what came and what was expected.
     """
-    for name in ("trials", "deadline_minutes"):
+    for name in ("trials", "deadline_minutes", "pending_minutes"):
         if parameters[name] < 1:
             raise ConfigError(f"{name} must be at least 1. Received: {parameters[name]}.")
     if parameters["max_train_images"] < 0:
         raise ConfigError(f"max_train_images must be at least 0. Received: {parameters['max_train_images']}.")
     check_dataset_name(parameters["dataset"])
+    parse_job_settings(parameters["job_settings"])
     parameters = {**parameters, "workers": [read_count("workers", count) for count in parameters["workers"]]}
-    base = TrainingConfig(**{name: parameters[name] for name in setting_names() if name in parameters})
+    settings = {name: parameters[name] for name in setting_names() if name in parameters and name != "scaling"}
+    base = TrainingConfig(**settings)
     configurations = plan_configurations(
         base,
         strategies=parameters["strategies"],
         workers=parameters["workers"],
         num_ps=parameters["num_ps"],
+        scaling=parameters["scaling"],
         bigger_nodes=parameters["bigger_nodes"],
     )
     info = RunInfo(

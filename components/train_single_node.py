@@ -3,15 +3,17 @@
 from kfp import dsl
 
 from components.image import DEFAULT_IMAGE
+from components.passthroughs import JOB_PASSTHROUGHS
 
 
-@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
 def train_single_node(
     trial: int,
     workspace_path: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
+    task_config: dsl.TaskConfig,
 ) -> None:
     """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes if asked for.
 
@@ -20,6 +22,7 @@ def train_single_node(
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.
+        task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
 
     Returns:
         trained: A folder for each configuration, with the model, its records and logs.
@@ -29,9 +32,8 @@ def train_single_node(
     from components.errors import told_plainly
     from components.run_plan import RunPlan
     from components.trial import run_trials
-    from tfjob.launch import processes_here
 
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
-        trained.metadata.update(run_trials(plan, plan.single_nodes, trial, *folders, processes_here()))
+        trained.metadata.update(run_trials(plan, plan.single_nodes, trial, *folders, task_config))

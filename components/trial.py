@@ -4,18 +4,24 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from components.run_plan import RunPlan
-from model.plan import Configuration
+from model.plan import Configuration, order_of_round
 from tfjob.backend import Backend
-from tfjob.launch import is_in_pod, print_line, run_job
+from tfjob.environment import current_namespace, is_in_pod
+from tfjob.errors import SpecError
+from tfjob.heartbeat import Heartbeat
+from tfjob.launch import RUN_LABEL, choose_backend, label_value, print_line, run_job
+from tfjob.settings import merge_fields, parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
 
 SCHEMA_VERSION = 1
-TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
+TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
+HEARTBEAT_FILE = "heartbeat"
 MAX_RESTARTS_PER_REPLICA = 3
 # What TensorFlow's runtime says about itself, which the log files keep.
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
@@ -28,9 +34,11 @@ def run_trials(
     dataset_dir: Path,
     workspace: Path,
     output_dir: Path,
-    backend: Backend,
+    task_config: Any,
 ) -> dict[str, Any]:
     """Trains a trial of each configuration, one after another, and returns the models' metadata by configuration.
+
+    The order is drawn for each trial, so that none always has the coolest or the busiest machine.
 
     Args:
         plan: The run's plan.
@@ -39,17 +47,38 @@ def run_trials(
         dataset_dir: The prepared data.
         workspace: Folder that all replicas see.
         output_dir: Folder that gets a folder for each configuration.
-        backend: What runs the replicas.
+        task_config: What KFP hands this step for the jobs that it launches: a `dsl.TaskConfig`.
 
     Raises:
         TFJobError: A training did not succeed.
     """
+    job_fields = read_task_config(task_config)
+    check_workspace(workspace, job_fields)
+    parameters = plan.info.parameters
+    backend = choose_backend(
+        pending_seconds=parameters["pending_minutes"] * 60, keep_failed=parameters["keep_failed_jobs"]
+    )
     metadata = {}
-    for configuration in configurations:
+    for configuration in order_of_round(configurations, parameters["seed"], trial):
         folder = output_dir / configuration.name
-        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend)
+        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, job_fields)
         metadata[configuration.name] = describe_model(folder)
     return metadata
+
+
+def check_workspace(workspace: Path, job_fields: Mapping[str, Any]) -> None:
+    """Makes sure that replicas in pods of their own see this step's workspace.
+
+    Raises:
+        SpecError: They would not.
+    """
+    mounts = [mount["mountPath"] for mount in job_fields.get("volume_mounts", ())]
+    if is_in_pod() and not any(workspace.is_relative_to(mount) for mount in mounts):
+        raise SpecError(
+            f"The replicas cannot mount the workspace {workspace}: this step was told of no volume there. Expected "
+            "Kubeflow Pipelines 2.15 or later, which hands the run's volume to the step (TaskConfig), and a pipeline "
+            f"compiled from this version. Received mounts: {mounts}"
+        )
 
 
 def run_trial(
@@ -60,6 +89,7 @@ def run_trial(
     workspace: Path,
     output_dir: Path,
     backend: Backend,
+    job_fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Trains one trial and writes what it left into `output_dir`: model, training.json, launch.json and logs.
 
@@ -71,19 +101,21 @@ def run_trial(
         workspace: Folder that all replicas see.
         output_dir: Folder for the results.
         backend: What runs the replicas.
+        job_fields: Further fields of the job's `TFJobSpec`: the workspace's volume, tolerations and the like.
 
     Raises:
         TFJobError: The training did not succeed.
     """
     print_line(f"== {configuration.name}, trial {trial + 1} of {plan.trials}")
     training_dir = workspace / f"{configuration.name}-t{trial}"
-    spec = build_spec(plan, configuration, trial, stage_dataset(dataset_dir, workspace), training_dir)
+    spec = build_spec(plan, configuration, trial, stage_dataset(dataset_dir, workspace), training_dir, job_fields)
     output_dir.mkdir(parents=True, exist_ok=True)
     max_restarts = MAX_RESTARTS_PER_REPLICA * sum(replica.count for replica in spec.replicas.values())
-    result = run_job(
-        spec, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
-    )
-    for name in (TRAINING_FILE, MODEL_FILE):
+    with Heartbeat(workspace / HEARTBEAT_FILE):
+        result = run_job(
+            spec, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
+        )
+    for name in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
         shutil.copyfile(training_dir / name, output_dir / name)
     launch = {
         "schema_version": SCHEMA_VERSION,
@@ -98,23 +130,34 @@ def run_trial(
 
 
 def build_spec(
-    plan: RunPlan, configuration: Configuration, trial: int, dataset_dir: Path, output_dir: Path
+    plan: RunPlan,
+    configuration: Configuration,
+    trial: int,
+    dataset_dir: Path,
+    output_dir: Path,
+    job_fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> TFJobSpec:
     """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
     digest = hashlib.sha256(plan.info.run_id.encode()).hexdigest()[:8]
     config = configuration.for_trial(trial)
-    folders = ("--data-dir", str(dataset_dir), "--output-dir", str(output_dir))
-    return TFJobSpec(
-        name=f"{configuration.name}-t{trial}-{digest}",
-        image=plan.info.parameters["image"],
-        command=("python", "-m", "model.train", *folders, *config.to_arguments()),
-        replicas=count_replicas(plan, configuration),
+    files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
+    if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
+        files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
+    options = [part for option, path in files.items() for part in (option, str(path))]
+    fields = {
+        "name": f"{configuration.name}-t{trial}-{digest}",
+        "namespace": current_namespace(),
+        "image": plan.info.parameters["image"],
+        "command": ("python", "-m", "model.train", *options, *config.to_arguments()),
+        "replicas": count_replicas(plan, configuration),
         # The program ends with 128 or more where another try can help, and below where it cannot.
-        restart_policy="ExitCode",
-        active_deadline_seconds=plan.info.parameters["deadline_minutes"] * 60,
-        success_policy="AllWorkers" if config.strategy == "all_reduce" else "",
-        env={"TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
+        "restart_policy": "ExitCode",
+        "active_deadline_seconds": plan.info.parameters["deadline_minutes"] * 60,
+        "success_policy": "AllWorkers" if config.strategy == "all_reduce" else "",
+        "env": {"TF_CPP_MIN_LOG_LEVEL": "2"},
+        "labels": {RUN_LABEL: label_value(plan.info.run_id)},
+    }
+    return TFJobSpec(**merge_fields(fields, parse_job_settings(plan.info.parameters["job_settings"]), job_fields))
 
 
 def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:

@@ -9,6 +9,8 @@ from pathlib import Path
 from components.trial import LAUNCH_FILE, list_trials, read_json
 
 LATEST = "latest"
+TRAINED_OUTPUT = "trained"
+PIPELINE_LOG = Path("logs", "pipeline.log")
 # The steps' outputs that a reader wants, by the name they get: step and output in the pipeline.
 RESULT_FILES = {
     "report.html": ("compare", "report"),
@@ -46,7 +48,7 @@ def find_local_results(pipeline_root: Path) -> tuple[dict[str, Path], list[Path]
     files = {
         name: path for name, (step, output) in RESULT_FILES.items() for path in pipeline_root.glob(f"*/{step}/{output}")
     }
-    return files, sorted(pipeline_root.glob("*/*/train-*/trained"))
+    return files, sorted(pipeline_root.glob(f"*/*/train-*/{TRAINED_OUTPUT}"))
 
 
 def arrange_results(run_dir: Path, files: Mapping[str, Path], trained: Iterable[Path]) -> None:
@@ -73,3 +75,19 @@ def point_latest(run_dir: Path) -> None:
     link = run_dir.with_name(f".{LATEST}.{run_dir.name}")
     link.symlink_to(run_dir.name)
     link.replace(run_dir.with_name(LATEST))
+
+
+def describe_partial_results(run_dir: Path) -> str:
+    """Returns where a reader finds what a run left that did not come to its end."""
+    finished = sorted(str(path.relative_to(run_dir / "models")) for path in run_dir.glob("models/*/trial-*"))
+    models = f"{len(finished)} finished trial(s): {', '.join(finished)}, in {shorten(run_dir / 'models')}"
+    told = f"{models if finished else 'No trial was finished'}.\nThe steps' logs: {shorten(run_dir / PIPELINE_LOG)}"
+    unfinished = run_dir / "artifacts"
+    return f"{told}; what was unfinished: {shorten(unfinished)}" if unfinished.exists() else told
+
+
+def shorten(path: Path) -> Path:
+    """Returns the path as a person in the current folder would write it."""
+    with contextlib.suppress(ValueError):
+        return path.relative_to(Path.cwd())
+    return path

@@ -35,6 +35,7 @@ class FakeBackend:
         training_dir.mkdir(parents=True)
         (training_dir / "training.json").write_text(json.dumps(make_training()))
         (training_dir / "model.keras").write_text("weights")
+        (training_dir / "mllog.txt").write_text(":::MLLOG {}")
         log_dir.mkdir(parents=True)
         for replica in job.replicas:
             (log_dir / f"{replica.name}.log").write_text("trained\n")
@@ -44,6 +45,8 @@ class FakeBackend:
             job_name=job.name,
             backend="fake",
             queue_seconds=0.5,
+            schedule_seconds=0.25,
+            pull_seconds=0.0,
             total_seconds=60.0,
             contended=False,
             warnings=["slow"],

@@ -23,6 +23,9 @@ PARAMETERS: dict[str, Any] = {
     "memory_per_replica": "2Gi",
     "gpus_per_replica": 0,
     "deadline_minutes": 60,
+    "pending_minutes": 10,
+    "job_settings": "{}",
+    "keep_failed_jobs": False,
 }
 
 

@@ -18,6 +18,7 @@ def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
         "workspace_path": str(tmp_path / "workspace"),
         "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
         "prepared": dsl.Dataset(uri=str(tmp_path / "prepared")),
+        "task_config": dsl.TaskConfig(),
     }
 
 
@@ -32,10 +33,22 @@ def test_the_step_trains_every_distributed_configuration(tmp_path: Path, inputs:
     assert trained.metadata.keys() == {"all-reduce-2w", "parameter-server-2w-1ps"}
 
 
-def test_in_a_pod_the_step_ends_before_it_trains(
-    tmp_path: Path, inputs: dict[str, object], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("task_config", "message"),
+    [
+        (dsl.TaskConfig(), "The replicas cannot mount the workspace"),
+        (dsl.TaskConfig(resources={"limits": {"cpu": "2"}}), "The training steps must not be given cpu of their own"),
+    ],
+)
+def test_in_a_pod_the_step_ends_before_it_trains_where_replicas_would_not_be_as_planned(
+    tmp_path: Path,
+    inputs: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    task_config: dsl.TaskConfig,
+    message: str,
 ) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(SystemExit, match=r"^error: TFJobs on a cluster's training operator are not supported"):
-        train_distributed.python_func(**inputs, trained=dsl.Model(uri=str(tmp_path / "trained")))
+    trained = dsl.Model(uri=str(tmp_path / "trained"))
+    with pytest.raises(SystemExit, match=f"^error: {message}"):
+        train_distributed.python_func(**inputs | {"task_config": task_config}, trained=trained)
     assert not (tmp_path / "trained").exists()

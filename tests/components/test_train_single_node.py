@@ -18,6 +18,7 @@ def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
         "workspace_path": str(tmp_path / "workspace"),
         "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
         "prepared": dsl.Dataset(uri=str(tmp_path / "prepared")),
+        "task_config": dsl.TaskConfig(),
     }
 
 
@@ -29,14 +30,6 @@ def test_the_step_runs_one_process_and_leaves_its_model(tmp_path: Path, inputs: 
     assert (launch["configuration"], launch["trial"], launch["backend"]) == ("single", 1, "local")
     assert (tmp_path / "trained" / "single" / "logs" / "worker-0.log").read_text() == "trained as alone\n"
     assert trained.metadata["single"]["framework"] == "keras"
-
-
-def test_the_step_needs_no_training_operator_in_a_pod(
-    tmp_path: Path, inputs: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    train_single_node.python_func(**inputs, trained=dsl.Model(uri=str(tmp_path / "trained")))
-    assert (tmp_path / "trained" / "single" / "model.keras").exists()
 
 
 def test_a_training_that_fails_ends_the_step_with_its_last_lines(

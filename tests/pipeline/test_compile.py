@@ -22,6 +22,7 @@ STEPS = {
     "evaluate",
     "compare",
     "study-depth",
+    "clean-up",
 }
 
 
@@ -61,12 +62,14 @@ def test_the_program_writes_the_file_and_says_what_it_is_for(
     assert "upload it in the dashboard" in capsys.readouterr().out
 
 
-def test_the_graph_has_the_seven_steps_one_loop_and_one_branch(tasks: dict[str, dict[str, Any]]) -> None:
-    assert tasks.keys() == STEPS | {"for-loop-1", "condition-2"}
+def test_the_graph_has_the_steps_in_an_exit_handler_with_one_loop_and_one_branch(
+    tasks: dict[str, dict[str, Any]],
+) -> None:
+    assert tasks.keys() == STEPS | {"exit-handler-1", "for-loop-2", "condition-3"}
 
 
 def test_the_depth_study_runs_when_asked_for_and_after_everything_timed(tasks: dict[str, dict[str, Any]]) -> None:
-    branch = tasks["condition-2"]
+    branch = tasks["condition-3"]
     assert branch["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--study_depth'] == true"
     assert branch["dependentTasks"] == ["compare", "prepare-data"]
 
@@ -83,15 +86,37 @@ def test_no_step_but_the_data_preparation_is_answered_from_a_cache(tasks: dict[s
 def test_every_steps_image_is_the_pipelines_parameter(spec: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> None:
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
     assert images == {"{{$.inputs.parameters['pipelinechannel--image']}}"}
-    sources = [tasks[name]["inputs"]["parameters"]["pipelinechannel--image"] for name in sorted(STEPS)]
-    inside, outside = {"componentInputParameter": "pipelinechannel--image"}, {"componentInputParameter": "image"}
-    assert sources == [outside, outside, outside, outside, inside, inside, inside]
+    sources = {name: tasks[name]["inputs"]["parameters"]["pipelinechannel--image"] for name in STEPS}
+    assert sources.pop("clean-up") == {"componentInputParameter": "image"}
+    assert list(sources.values()) == [{"componentInputParameter": "pipelinechannel--image"}] * len(sources)
     assert spec["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == DEFAULT_IMAGE
 
 
 def test_trials_run_one_after_another(tasks: dict[str, dict[str, Any]]) -> None:
-    assert tasks["for-loop-1"]["iteratorPolicy"] == {"parallelismLimit": 1}
+    assert tasks["for-loop-2"]["iteratorPolicy"] == {"parallelismLimit": 1}
     assert tasks["train-distributed"]["dependentTasks"] == ["train-single-node"]
+
+
+def test_whatever_becomes_of_the_run_its_jobs_are_cleaned_up_at_its_end(tasks: dict[str, dict[str, Any]]) -> None:
+    assert tasks["clean-up"]["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    assert tasks["clean-up"]["dependentTasks"] == ["exit-handler-1"]
+
+
+def test_what_is_set_on_a_training_step_goes_to_its_jobs(spec: dict[str, Any]) -> None:
+    fields = {
+        name: {entry["field"]: entry.get("applyToTask", False) for entry in component["taskConfigPassthroughs"]}
+        for name, component in spec["components"].items()
+        if "taskConfigPassthroughs" in component
+    }
+    expected = {
+        "RESOURCES": False,
+        "KUBERNETES_TOLERATIONS": False,
+        "KUBERNETES_NODE_SELECTOR": False,
+        "KUBERNETES_AFFINITY": False,
+        "ENV": True,
+        "KUBERNETES_VOLUMES": True,
+    }
+    assert fields == {"comp-train-single-node": expected, "comp-train-distributed": expected}
 
 
 def test_nothing_is_fetched_before_the_parameters_are_checked(tasks: dict[str, dict[str, Any]]) -> None:
@@ -111,7 +136,7 @@ def test_every_parameter_and_every_step_is_described(spec: dict[str, Any]) -> No
     outputs = [
         (name, output)
         for name, component in steps.items()
-        for output, definition in component["outputDefinitions"].get("artifacts", {}).items()
+        for output, definition in component.get("outputDefinitions", {}).get("artifacts", {}).items()
         if not definition.get("description")
     ]
     assert outputs == []

@@ -2,8 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.results import arrange_results, create_run_dir, find_local_results, point_latest
-from pipeline.run import describe_partial_results
+from pipeline.results import (
+    arrange_results,
+    create_run_dir,
+    describe_partial_results,
+    find_local_results,
+    point_latest,
+)
 from tests.components.trial_folders import write_trial
 
 
@@ -80,6 +85,7 @@ def test_a_run_that_ended_early_says_what_it_left(tmp_path: Path, monkeypatch: p
     )
     for place in ("single/trial-0", "all-reduce-2w/trial-0"):
         (tmp_path / "runs" / "1" / "models" / place).mkdir(parents=True)
+    (tmp_path / "runs" / "1" / "artifacts").mkdir()
     assert describe_partial_results(tmp_path / "runs" / "1").splitlines() == [
         "2 finished trial(s): all-reduce-2w/trial-0, single/trial-0, in runs/1/models.",
         "The steps' logs: runs/1/logs/pipeline.log; what was unfinished: runs/1/artifacts",

@@ -1,0 +1,142 @@
+"""Running the pipeline on this machine: KFP's local runner executes the steps, the TFJobs' replicas are processes."""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+from kfp import local
+
+from components.run_plan import RUN_ID_VARIABLE
+from pipeline.live_output import LiveOutput, StepsStopped
+from pipeline.results import (
+    PIPELINE_LOG,
+    arrange_results,
+    describe_partial_results,
+    find_local_results,
+    point_latest,
+    shorten,
+)
+from pipeline.speedup import speedup_pipeline
+from pipeline.steps import count_steps, read_spec
+from tfjob.owner import OWNER_VARIABLE
+
+INTERRUPTED_EXIT_CODE = 130
+STEPS_PATIENCE_SECONDS = 15.0
+
+
+def run_here(parameters: dict[str, Any], run_dir: Path) -> int:
+    """Runs the pipeline on this machine and returns the exit code.
+
+    Args:
+        parameters: The pipeline's parameters.
+        run_dir: The run's folder, which exists and is empty.
+    """
+    began = time.monotonic()
+    artifacts, workspace = run_dir / "artifacts", run_dir / "workspace"
+    for folder in (artifacts, workspace, run_dir / "logs"):
+        folder.mkdir()
+    os.environ |= {RUN_ID_VARIABLE: run_dir.name, OWNER_VARIABLE: str(os.getpid())}
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
+    num_steps = count_steps(read_spec(), parameters)
+    print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
+    with (run_dir / PIPELINE_LOG).open("w", encoding="utf-8") as log:
+        live = LiveOutput(sys.stdout, log, num_steps)
+        with _signals_stop(live):
+            has_succeeded = run_pipeline(parameters, live)
+            arrange_results(run_dir, *find_local_results(artifacts))
+    shutil.rmtree(workspace, ignore_errors=True)
+    if not has_succeeded:
+        print(describe_partial_results(run_dir), file=sys.stderr)
+        return INTERRUPTED_EXIT_CODE if live.is_stopped else 1
+    shutil.rmtree(artifacts)
+    point_latest(run_dir)
+    print(f"\nReport: {shorten(run_dir / 'report.html')} (after {time.monotonic() - began:.0f} s)")
+    return 0
+
+
+def run_pipeline(parameters: dict[str, Any], live: LiveOutput) -> bool:
+    """Runs the pipeline in the local runner and returns whether it succeeded.
+
+    Args:
+        parameters: The pipeline's parameters.
+        live: Gets everything that the steps print.
+    """
+    try:
+        with contextlib.redirect_stdout(live), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
+            speedup_pipeline(**parameters)
+    except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
+        return False
+    return True
+
+
+def stop_steps() -> None:
+    """Ends the processes of the running step: it stops its replicas itself when it is told to end."""
+    session = os.getsid(0)
+    steps = [child for child in psutil.Process().children(recursive=True) if _session_of(child) == session]
+    for step in steps:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            step.terminate()
+    patience_ends = time.monotonic() + STEPS_PATIENCE_SECONDS
+    # Watched, not waited for: their exit codes are the local runner's.
+    while any(map(_is_running, steps)) and time.monotonic() < patience_ends:
+        time.sleep(0.1)
+    for step in steps:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            step.kill()
+
+
+@contextlib.contextmanager
+def _signals_stop(live: LiveOutput) -> Iterator[None]:
+    """Turns Ctrl-C and SIGTERM into the end of the running step, and so of the run.
+
+    An exception would not do: the local runner meets it by running all trials that are left, in a thread of its own.
+    """
+    has_ended = threading.Event()
+
+    def stop_all() -> None:
+        live.stop()
+        print(f"\nInterrupted: stopping {live.current_step or 'the run'} …", file=sys.stderr, flush=True)
+        while not has_ended.wait(0.1):  # again and again: a step may have been about to start
+            stop_steps()
+
+    stopping = threading.Thread(target=stop_all)
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        if not live.is_stopped:  # a handler must not print: it may have interrupted a print
+            live.is_stopped = True
+            stopping.start()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        has_ended.set()
+        if live.is_stopped:
+            stopping.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

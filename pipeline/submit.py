@@ -1,0 +1,253 @@
+"""Running the pipeline on a Kubeflow Pipelines server: submit, follow, fetch.
+
+The run is the server's. This program may be interrupted and take it up again.
+"""
+
+import contextlib
+import io
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api  # type: ignore[import-untyped]
+
+from pipeline.compile import WorkspaceOptions
+from pipeline.fetch import Fetched, fetch_results
+from pipeline.follow import DEFAULT_PACE, SUCCEEDED, Pace, Progress, follow
+from pipeline.live_output import LiveOutput
+from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
+from pipeline.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server, ServerError
+from pipeline.speedup import speedup_pipeline
+from pipeline.steps import count_steps, name_steps, read_spec
+from pipeline.upload import describe_version, filter_by_name, upload_compiled
+
+FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE = 1, 130
+_NUM_LOG_LINES = 15
+# How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
+_NO_OPERATOR = re.compile(
+    r"does not know TFJobs|no matches for kind \"?TFJob|could not find the requested resource", re.IGNORECASE
+)
+_OPERATOR_ADVICE = (
+    "The cluster seems to lack the Kubeflow training operator, which runs TFJobs. With access to the cluster, "
+    "`python -m tfjob.preflight` says what is missing and how to mend it."
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What is submitted beside the parameters.
+
+    Attributes:
+        experiment: Name of the experiment, KFP's folder of runs; made if it is not there.
+        run_name: Name of the run in the dashboard; empty for one with the time.
+        workspace: What differs from the pipeline's own workspace.
+    """
+
+    experiment: str
+    run_name: str
+    workspace: WorkspaceOptions
+
+
+def submit(server: Server, parameters: Mapping[str, Any], submission: Submission) -> str:
+    """Starts a run and returns its identifier.
+
+    Args:
+        server: The server.
+        parameters: The pipeline's parameters.
+        submission: What else is submitted.
+
+    Raises:
+        ServerError: The server cannot be used, or refuses.
+    """
+    health = server.check()
+    version = health.version or "of a version that it does not tell (2.15 or later is needed)"
+    _tell(f"Server {server.access.endpoint}: KFP {version}")
+    uploaded = upload_compiled(server, submission.workspace)
+    _tell(describe_version(server.access, uploaded))
+    run = server.runs.run_service_create_run(
+        kfp_server_api.V2beta1Run(
+            display_name=submission.run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
+            experiment_id=find_experiment(server, submission.experiment)
+            or create_experiment(server, submission.experiment),
+            pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
+                pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
+            ),
+            runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
+        )
+    )
+    return str(run.run_id)
+
+
+def find_experiment(server: Server, name: str) -> str | None:
+    """Returns the identifier of the experiment of that name; None if there is none."""
+    answer = server.experiments.experiment_service_list_experiments(
+        filter=filter_by_name(name), namespace=server.access.namespace
+    )
+    found = (e.experiment_id for e in answer.experiments or [] if e.display_name == name)
+    return next(map(str, found), None)
+
+
+def create_experiment(server: Server, name: str) -> str:
+    """Returns the identifier of a new experiment."""
+    experiment = kfp_server_api.V2beta1Experiment(display_name=name, namespace=server.access.namespace or None)
+    return str(server.experiments.experiment_service_create_experiment(experiment).experiment_id)
+
+
+def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
+    """Returns the parameters that a run was started with.
+
+    Args:
+        server: The server.
+        run_id: The run.
+
+    Raises:
+        ServerError: The server has no such run, or cannot be used.
+    """
+    server.check()
+    run = server.runs.run_service_get_run(run_id)
+    if run.run_id != run_id:  # a part of a path leads elsewhere
+        raise ServerError(f"There is no run {run_id!r}: a run's identifier is the last part of its link.")
+    return _default_parameters() | ((run.runtime_config and run.runtime_config.parameters) or {})
+
+
+def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, pace: Pace = DEFAULT_PACE) -> int:
+    """Follows a run to its end, fetches its results and returns the exit code: 0, 1 or, interrupted, 130.
+
+    Args:
+        server: The server.
+        run_id: The run.
+        parameters: Its parameters.
+        runs_dir: Folder of all runs' results.
+        pace: How often the run is looked at.
+    """
+    _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
+    _tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
+    spec = read_spec()
+    progress = Progress(name_steps(spec), count_steps(spec, parameters), _tell)
+    run = None
+    try:
+        with _sigterm_interrupts():
+            run = follow(server, run_id, progress, pace)
+            _tell("Fetching the results …")
+            fetched = fetch_results(server, run_id, runs_dir.resolve())
+    except KeyboardInterrupt:
+        state = f"the run has ended as {run.state}" if run else "the run goes on on the cluster"
+        print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
+        return INTERRUPTED_EXIT_CODE
+    except (ServerError, OSError) as error:
+        state = f"ended as {run.state}, and is still there" if run else "goes on, as far as is known"
+        print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
+        return FAILED_EXIT_CODE
+    for place in fetched.left:
+        _tell(f"Not fetched, so without its models and logs: {place}")
+    if run.state != SUCCEEDED or fetched.missing:
+        print(describe_failure(server, run, progress.failed, fetched), file=sys.stderr)
+        return FAILED_EXIT_CODE
+    point_latest(fetched.run_dir)
+    _tell(read_own_lines(_last_log(fetched, RESULT_FILES["report.html"][0])).rstrip("\n"))
+    seconds = (run.finished_at - run.created_at).total_seconds()
+    _tell(f"\nReport: {shorten(fetched.run_dir / 'report.html')} (after {seconds:.0f} s)")
+    return 0
+
+
+def terminate(server: Server, run_id: str) -> int:
+    """Ends a run and returns the exit code.
+
+    Args:
+        server: The server.
+        run_id: The run.
+
+    Raises:
+        ServerError: The server does not do it.
+    """
+    server.runs.run_service_terminate_run(run_id)
+    _tell(f"The run is being terminated: {server.access.link_run(run_id)}")
+    return 0
+
+
+def describe_next_steps(server: Server, run_id: str) -> str:
+    """Returns what a person can do about a run that goes on."""
+    access = server.access
+    where = f"{ENDPOINT_VARIABLE}={access.endpoint}"
+    if access.namespace:
+        where += f" {NAMESPACE_VARIABLE}={access.namespace}"
+    return (
+        f"  look at it:           {access.link_run(run_id)}\n"
+        f'  follow and fetch it:  make run {where} ARGS="--resume {run_id}"\n'
+        f'  end it:               make run {where} ARGS="--terminate {run_id}"'
+    )
+
+
+def describe_failure(server: Server, run: Any, failed: Iterable[str], fetched: Fetched) -> str:
+    """Returns what a person is told of a run that did not succeed, or that lacks results.
+
+    Args:
+        server: The server.
+        run: The server's last answer about it.
+        failed: Names of the steps that failed.
+        fetched: What was fetched.
+    """
+    told = []
+    for step in dict.fromkeys(failed):
+        lines = find_error(read_own_lines(_last_log(fetched, step)).splitlines())
+        told += [f"{step}:", *(f"  {line}" for line in lines or ["it left no log; its pod may not have started"])]
+    if _NO_OPERATOR.search("\n".join(told)):
+        told.append(_OPERATOR_ADVICE)
+    if not told and run.state != SUCCEEDED:
+        told.append("No step failed by itself: the run was terminated, or the cluster could not start a step.")
+    if run.error and run.error.message:
+        told.append(f"KFP says: {run.error.message}")
+    if run.state == SUCCEEDED:
+        told.append(f"The run succeeded, but left no {', '.join(fetched.missing)}.")
+    return "\n".join(
+        [
+            *told,
+            f"The run ended as {run.state}: {server.access.link_run(run.run_id)}",
+            describe_partial_results(fetched.run_dir),
+        ]
+    )
+
+
+def read_own_lines(log: str) -> str:
+    """Returns what a step's program said itself, without what KFP says around it.
+
+    Args:
+        log: The step's log.
+    """
+    shown = io.StringIO()
+    live = LiveOutput(shown, io.StringIO(), num_steps=0)
+    live.write("".join(f"    {line}\n" for line in log.splitlines()))  # indented, as the local runner hands it over
+    return shown.getvalue()
+
+
+def find_error(lines: list[str]) -> list[str]:
+    """Returns the part of a step's lines that says why it failed: from its error on, else the last lines."""
+    begins = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    return lines[begins[-1] :] if begins else lines[-_NUM_LOG_LINES:]
+
+
+def _last_log(fetched: Fetched, step: str) -> str:
+    return next((text for name, text in reversed(fetched.logs) if name == step), "")
+
+
+def _default_parameters() -> dict[str, Any]:
+    return {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Lets SIGTERM do what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

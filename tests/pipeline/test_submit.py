@@ -1,0 +1,472 @@
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.follow import Pace
+from pipeline.run import main
+from pipeline.submit import find_error, read_own_lines
+from pipeline.upload import main as upload
+from tests.components.trial_folders import write_trial
+from tests.pipeline.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
+
+TABLE = "configuration speedup\nsingle 1.00\nDistributing pays off here.\n"
+COMPARE_LOG = f"""\
+[KFP Executor 2026-11-23 18:00:53,522 INFO]: Looking for component `compare` in --component_module_path `x.py`
+[KFP Executor 2026-11-23 18:00:53,523 INFO]: Got executor_input:
+{{
+    "inputs": {{}}
+}}
+
+{TABLE}[KFP Executor 2026-11-23 18:00:53,776 INFO]: Wrote executor output file to /tmp/kfp/executor_output.json.
+"""
+FAILED_LOG = """\
+I0000 00:00:1795456854.823134   20598 port.cc:153] oneDNN custom operations are on.
+== all-reduce-2w, trial 1 of 1
+error: Job all-reduce-2w-t0 failed: worker-1 exited with 137.
+Last lines of worker-1:
+  epoch 1/2 step 3/85
+"""
+STEPS = ("plan-comparison", "prepare-data", "train-single-node", "train-distributed", "evaluate", "compare")
+ALL_DONE = [(name, "SUCCEEDED") for name in STEPS]
+LAUNCHERS = [("root", "RUNNING"), ("plan-comparison-driver", "SUCCEEDED"), ("executor", "RUNNING")]
+RUNNING = ("RUNNING", [*LAUNCHERS, ("plan-comparison", "RUNNING")])
+QUICK = Pace(poll_seconds=0, longest_pause_seconds=0)
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def kfp(tmp_path: Path) -> Iterator[Kfp]:
+    """A server on which a run of one trial succeeds."""
+    kfp = Kfp(states=[RUNNING, ("RUNNING", [*LAUNCHERS, *ALL_DONE[:3]]), ("SUCCEEDED", [*LAUNCHERS, *ALL_DONE])])
+    kfp.artifacts["plan-comparison", "run_info", 1] = b"{}"
+    for step, configuration in (("train-single-node", "single"), ("train-distributed", "all-reduce-2w")):
+        write_trial(tmp_path / step / configuration, configuration, 0)
+        kfp.artifacts[step, "trained", 1] = read_folder(tmp_path / step)
+        kfp.artifacts[step, "executor-logs-0", 1] = f"{step} said this\n".encode()
+    for output in ("report", "summary", "table", "trials"):
+        kfp.artifacts["compare", output, 1] = f"compare's {output}".encode()
+    kfp.artifacts["compare", "executor-logs-0", 1] = COMPARE_LOG.encode()
+    yield kfp
+    assert kfp.complaints == []
+
+
+@pytest.fixture
+def endpoint(kfp: Kfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for variable in ("KFP_NAMESPACE", "KFP_TOKEN", "KFP_TOKEN_FILE", "KFP_COOKIES", "KFP_CA_CERT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)
+    with Served(kfp) as url:
+        monkeypatch.setenv("KFP_ENDPOINT", url)
+        yield url
+
+
+def run(*options: str, pace: Pace = QUICK) -> int:
+    return main(["--trials=1", *options], pace)
+
+
+def interrupt_with(number: signal.Signals) -> Pace:
+    return Pace(pause=lambda _: os.kill(os.getpid(), number))
+
+
+def fail(kfp: Kfp, log: str, state: str = "FAILED") -> None:
+    """Lets the run fail in its distributed step, which says why in its log."""
+    kfp.states[-1] = (state, [*LAUNCHERS, *ALL_DONE[:3], ("train-distributed", "FAILED")])
+    kept = ("plan-comparison", "train-single-node")
+    kfp.artifacts = {key: content for key, content in kfp.artifacts.items() if key[0] in kept}
+    kfp.artifacts["train-distributed", "executor-logs-0", 1] = log.encode()
+
+
+def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 0
+    run_dir = tmp_path / "runs" / "run-1"
+    trials = ("all-reduce-2w/trial-0", "single/trial-0")
+    assert sorted(read_folder(run_dir)) == [
+        "comparison.csv",
+        "comparison.md",
+        "logs/all-reduce-2w/trial-0/worker-0.log",
+        "logs/pipeline.log",
+        "logs/single/trial-0/worker-0.log",
+        *(f"models/{trial}/{name}" for trial in trials for name in ("launch.json", "model.keras", "training.json")),
+        "report.html",
+        "run.json",
+        "trials.jsonl",
+    ]
+    assert (run_dir / "report.html").read_text() == "compare's report"
+    assert "== train-distributed\ntrain-distributed said this\n" in (run_dir / "logs" / "pipeline.log").read_text()
+    assert (tmp_path / "runs" / "latest").resolve() == run_dir
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["latest", "run-1"]
+    version, link = kfp.versions["version-1"]["name"], f"{endpoint}/#/pipelines/details/pipeline-1/version/version-1"
+    assert capsys.readouterr().out.splitlines() == [
+        f"Server {endpoint}: KFP 2.17.0",
+        f"Pipeline tfjob-speedup, version {version}, uploaded: {link}",
+        f"Run run-1: {endpoint}/#/runs/details/run-1",
+        "Results will be in runs/run-1/",
+        "▶ 1/7 plan-comparison",
+        "✓ plan-comparison (7 s)",
+        "▶ 2/7 prepare-data",
+        "✓ prepare-data (7 s)",
+        "▶ 3/7 train-single-node",
+        "✓ train-single-node (7 s)",
+        "▶ 4/7 train-distributed",
+        "✓ train-distributed (7 s)",
+        "▶ 5/7 evaluate",
+        "✓ evaluate (7 s)",
+        "▶ 6/7 compare",
+        "✓ compare (7 s)",
+        "Fetching the results …",
+        *TABLE.splitlines(),
+        "",
+        "Report: runs/run-1/report.html (after 600 s)",
+    ]
+
+
+def test_the_run_gets_all_parameters_and_the_caching_that_is_compiled(kfp: Kfp, endpoint: str) -> None:
+    run("--workers", "1", "2", "--run-name=mine", "--experiment=study")
+    sent = kfp.runs["run-1"]
+    assert sent["display_name"] == "mine"
+    assert kfp.experiments[sent["experiment_id"]]["display_name"] == "study"
+    parameters = sent["runtime_config"]["parameters"]
+    assert (parameters["trials"], parameters["workers"], parameters["dataset"]) == (1, [1, 2], "mnist")
+    assert set(parameters) == set(
+        yaml.safe_load(kfp.uploaded[0].split(b"\n---\n")[0])["root"]["inputDefinitions"]["parameters"]
+    )
+    assert "pipeline_spec" not in sent
+
+
+def test_an_unchanged_pipeline_is_uploaded_once_and_a_changed_one_is_a_version_of_the_same(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [upload([]), upload([]), upload(["--workspace-size=10Gi"])] == [0, 0, 0]
+    assert len(kfp.pipelines) == 1
+    assert [b"size: 10Gi" in package for package in kfp.uploaded] == [False, True]
+    assert len({version["name"] for version in kfp.versions.values()}) == 2
+    assert [", uploaded: " in line for line in capsys.readouterr().out.splitlines()] == [True, False, True]
+
+
+def test_two_runs_share_version_and_experiment(kfp: Kfp, endpoint: str) -> None:
+    assert [run(), run()] == [0, 0]
+    assert (len(kfp.uploaded), len(kfp.experiments), len(kfp.runs)) == (1, 1, 2)
+
+
+def test_a_failed_step_ends_with_its_message_and_keeps_what_was_finished(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(kfp, FAILED_LOG)
+    assert run() == 1
+    captured = capsys.readouterr()
+    assert "✗ train-distributed failed" in captured.out
+    assert captured.err.splitlines() == [
+        "train-distributed:",
+        "  error: Job all-reduce-2w-t0 failed: worker-1 exited with 137.",
+        "  Last lines of worker-1:",
+        "    epoch 1/2 step 3/85",
+        f"The run ended as FAILED: {endpoint}/#/runs/details/run-1",
+        "1 finished trial(s): single/trial-0, in runs/run-1/models.",
+        "The steps' logs: runs/run-1/logs/pipeline.log",
+    ]
+    assert not (tmp_path / "runs" / "latest").exists()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "error: 404 page not found: the server could not find the requested resource (tfjobs)",
+        'error: no matches for kind "TFJob" in version "kubeflow.org/v1"',
+    ],
+)
+def test_a_missing_training_operator_is_recognised_in_the_steps_message(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], told: str
+) -> None:
+    fail(kfp, told)
+    assert run() == 1
+    assert "python -m tfjob.preflight" in capsys.readouterr().err
+
+
+def test_a_run_that_somebody_terminated_says_that_no_step_failed(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.states[-1] = ("FAILED", [*LAUNCHERS, *ALL_DONE[:3]])
+    assert run() == 1
+    assert capsys.readouterr().err.startswith("No step failed by itself: the run was terminated, or")
+
+
+def test_a_step_without_a_log_says_so(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fail(kfp, "")
+    del kfp.artifacts["train-distributed", "executor-logs-0", 1]
+    assert run() == 1
+    assert capsys.readouterr().err.startswith("train-distributed:\n  it left no log; its pod may not have started\n")
+
+
+def test_a_successful_run_without_its_report_is_a_failure(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del kfp.artifacts["compare", "report", 1]
+    assert run() == 1
+    assert "The run succeeded, but left no report.html." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("health", "message"),
+    [
+        ({"multi_user": False, "tag_name": "2.14.3"}, "KFP must be 2.15 or later: older versions"),
+        ({"multi_user": True, "tag_name": "2.17.0"}, "{endpoint} serves several users, whose runs live in namespaces."),
+        ({"frontendTagName": "2.17.0", "apiServerReady": False}, "{endpoint} answers, but KFP's API server behind it"),
+        ({"status": "ok"}, "/apis/v2beta1/healthz must be answered as KFP does, with multi_user. Received: "),
+    ],
+    ids=["too old", "several users", "not ready", "not KFP"],
+)
+def test_a_server_that_cannot_run_it_is_refused_before_anything_is_sent(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], health: dict[str, object], message: str
+) -> None:
+    kfp.health = health
+    assert run() == 2
+    assert capsys.readouterr().err.startswith("error: " + message.format(endpoint=endpoint))
+    assert kfp.requests == ["GET /pipeline/apis/v2beta1/healthz"]
+
+
+def test_the_dashboards_answer_about_its_server_is_understood_too(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.health = {"frontendTagName": "2.16.1", "apiServerReady": True, "apiServerMultiUser": False, "multi_user": False}
+    assert upload([]) == 0
+    kfp.health = {"frontendTagName": "2.14.0", "apiServerReady": True, "apiServerMultiUser": False, "multi_user": False}
+    assert upload([]) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            error_json(401, "there is no user identity header", 16),
+            "answered with 401: there is no user identity header",
+        ),
+        (error_json(403, "User is not authorized", 7), "answered with 403: User is not authorized"),
+        ((403, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), "answered with 403: a web page"),
+        (LOGIN_PAGE, "was answered with a login page"),
+    ],
+    ids=["401", "403", "oauth2-proxy", "Dex"],
+)
+def test_who_is_not_logged_in_is_told_how_to_be(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], answer: tuple[int, dict[str, str], bytes], message: str
+) -> None:
+    kfp.refusals["/pipelines/names/"] = (answer, 9)
+    assert run() == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "KFP_TOKEN" in error
+    assert "KFP_COOKIES" in error
+    assert "Traceback" not in error
+
+
+def test_a_place_without_kfp_is_refused(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"--endpoint={endpoint}/wrong") == 2
+    assert "It must be" not in (error := capsys.readouterr().err)
+    assert error.startswith(f"error: There is no KFP 2 at {endpoint}/wrong: ")
+
+
+def test_a_server_that_cannot_be_reached_is_one_message(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--endpoint=http://127.0.0.1:1/pipeline") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: http://127.0.0.1:1 cannot be reached: ")
+    assert "Connection refused" in error
+    assert "kubectl port-forward" in error
+    assert error.count("\n") == 1
+
+
+def test_plain_http_behind_https_is_explained(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"--endpoint={endpoint.replace('http:', 'https:')}") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: No secure connection to https://127.0.0.1:")
+    assert "KFP_CA_CERT" in error
+
+
+@pytest.mark.parametrize("variable", ["KFP_TOKEN_FILE", "KFP_CA_CERT"])
+def test_a_file_that_is_not_there_is_named(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "missing")
+    assert run() == 2
+    assert capsys.readouterr().err == f"error: {variable} must name a file that can be read. Received: missing.\n"
+
+
+def test_a_refused_parameter_reaches_no_server(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--epochs=0") == 2
+    assert capsys.readouterr().err == "error: epochs must be at least 1. Received: 0.\n"
+    assert kfp.requests == []
+
+
+def test_what_only_a_server_can_do_is_refused_without_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KFP_ENDPOINT", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(["--resume=run-1"])
+    assert ended.value.code == 2
+    assert "--resume: only for a run on a server, which KFP_ENDPOINT or --endpoint names" in capsys.readouterr().err
+
+
+def test_runs_of_several_users_live_in_the_namespace(kfp: Kfp, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kfp.health["multi_user"] = True
+    monkeypatch.setenv("KFP_NAMESPACE", "team-a")
+    assert run() == 0
+    made = [*kfp.pipelines.values(), *kfp.experiments.values()]
+    assert [entry["namespace"] for entry in made] == ["team-a", "team-a"]
+
+
+def test_a_lost_connection_ends_nothing(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kfp.lost = 3
+    pauses: list[float] = []
+    ticks = iter(range(0, 1000, 40))
+    assert run(pace=Pace(10.0, 60.0, clock=lambda: next(ticks), pause=pauses.append)) == 0
+    lost = [line for line in capsys.readouterr().out.splitlines() if line.startswith("…")]
+    assert lost[0].startswith(f"… {endpoint.removesuffix('/pipeline')} cannot be reached: ")
+    assert lost[1:] == ["… Trying again; the run goes on meanwhile.", "… connected again after 120 s"]
+    assert pauses == [10.0, 20.0, 40.0, 60.0, 10.0]
+
+
+def test_who_waits_too_long_for_an_answer_is_told_how_to_go_on(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.lost = 99
+    ticks = iter(range(0, 99999, 1000))
+    assert run(pace=Pace(clock=lambda: next(ticks), pause=lambda _: None)) == 1
+    error = capsys.readouterr().err
+    assert "cannot be reached" in error
+    assert "The run goes on, as far as is known." in error
+    assert 'ARGS="--resume run-1"' in error
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_wait_leaves_the_run_alone_and_says_how_to_go_on(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    assert run(pace=interrupt_with(number)) == 130
+    assert capsys.readouterr().err.splitlines() == [
+        "",
+        "Interrupted: the run goes on on the cluster.",
+        f"  look at it:           {endpoint}/#/runs/details/run-1",
+        f'  follow and fetch it:  make run KFP_ENDPOINT={endpoint} ARGS="--resume run-1"',
+        f'  end it:               make run KFP_ENDPOINT={endpoint} ARGS="--terminate run-1"',
+    ]
+    assert kfp.terminated == []
+
+
+def test_a_run_can_be_taken_up_again_without_starting_another(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(pace=interrupt_with(signal.SIGINT)) == 130
+    capsys.readouterr()
+    assert main(["--resume=run-1"], QUICK) == 0
+    assert "▶ 6/7 compare" in capsys.readouterr().out
+    assert (len(kfp.runs), len(kfp.uploaded)) == (1, 1)
+    (tmp_path / "runs" / "run-1" / "report.html").write_text("older")
+    assert main(["--resume=run-1"], QUICK) == 0
+    assert (tmp_path / "runs" / "run-1" / "report.html").read_text() == "compare's report"
+
+
+def test_a_run_that_is_not_there_cannot_be_taken_up(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--resume=run-9"], QUICK) == 2
+    assert "404: Failed to get a run: Run run-9 not found" in capsys.readouterr().err
+
+
+def test_another_run_than_the_one_named_is_not_fetched(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.runs["alias"] = {"run_id": "run-1"}
+    assert main(["--resume=alias"], QUICK) == 2
+    assert "There is no run 'alias'" in capsys.readouterr().err
+
+
+def test_a_run_is_terminated_when_asked_for(kfp: Kfp, endpoint: str) -> None:
+    assert main(["--terminate=run-1"]) == 0
+    assert kfp.terminated == ["run-1"]
+
+
+def test_a_token_file_is_read_anew_for_each_call(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("first")
+    kfp.token = "first"
+    monkeypatch.setenv("KFP_TOKEN_FILE", str(token))
+
+    def expire() -> None:
+        kfp.token = "second"
+
+    kfp.on_look = expire
+
+    contents = iter(["first", "second", "second"])
+
+    def renew(_seconds: float) -> None:
+        token.write_text(next(contents))
+
+    assert run(pace=Pace(pause=renew)) == 0
+    assert "answered with 401" in (shown := capsys.readouterr().out)
+    assert "… connected again after" in shown
+
+
+def test_a_token_that_expires_while_waiting_ends_the_wait_only(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kfp.token = "first"
+    monkeypatch.setenv("KFP_TOKEN", "first")
+
+    def expire() -> None:
+        kfp.token = "second"
+
+    kfp.on_look = expire
+    assert run() == 1
+    error = capsys.readouterr().err
+    assert "answered with 401" in error
+    assert 'ARGS="--resume run-1"' in error
+
+
+def test_folders_that_the_dashboard_cannot_send_are_left_and_named(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.serves_folders = False
+    assert run() == 0
+    left = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Not fetched")]
+    assert len(left) == 2
+    assert "minio://mlpipeline/v2/artifacts/tfjob-speedup/run-1/train-single-node/1/trained: " in left[0]
+    assert (tmp_path / "runs" / "latest" / "report.html").exists()
+    assert not (tmp_path / "runs" / "latest" / "models").exists()
+
+
+def test_an_archive_that_is_cut_off_is_not_taken_for_the_whole(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = pack({"single/model.keras": os.urandom(5000)})
+    kfp.artifacts["train-single-node", "trained", 1] = whole[:2000]
+    assert run() == 0
+    assert "trained: no whole .tar.gz came" in capsys.readouterr().out
+    assert not (tmp_path / "runs" / "run-1" / "models" / "single").exists()
+
+
+def test_an_endpoint_that_serves_the_api_alone_says_what_is_missing(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.refusals["/ml_metadata"] = (error_json(404, "Not Found", 5), 9)
+    assert run() == 1
+    error = capsys.readouterr().err
+    assert "KFP's dashboard (the service ml-pipeline-ui), not its API server alone" in error
+    assert "The run ended as SUCCEEDED, and is still there." in error
+
+
+def test_a_log_shows_what_the_step_said_itself() -> None:
+    assert read_own_lines(COMPARE_LOG) == TABLE
+    assert find_error(["a", "error: one", "b", "error: two", "c"]) == ["error: two", "c"]
+    assert find_error([str(number) for number in range(20)]) == [str(number) for number in range(5, 20)]
