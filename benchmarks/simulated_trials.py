@@ -182,7 +182,6 @@ def describe_simulated_run() -> RunInfo:
         started_at=_STARTED_AT - 1,
         parameters=parameters,
         configurations=[],
-        warnings=[],
     )
 
 

@@ -3,13 +3,13 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
 from comparison.records import Replica, TrialRecord
-from comparison.summary import SINGLE, Groups
+from comparison.summary import SINGLE, Groups, split_by_scaling
 
 # A core that takes so much longer or shorter for a fixed computation than before the training, or than the median core
 # of the run, was not the machine that the others ran on: more than twice the noise of trials on a quiet machine (about
@@ -49,8 +49,10 @@ class Finding:
 def audit_fairness(groups: Groups) -> list[Finding]:
     """Returns what came of every rule, in the order of the report."""
     trials = [trial for group in groups.values() for trial in group]
+    halves = _group_halves(groups)
     return [
         *(_check_equal(rule, read, _group_all(trials)) for rule, read in _SAME_IN_COMPARISON.items()),
+        *(_check_equal(rule, read, halves) for rule, read in _SAME_IN_HALF.items()),
         *(_check_equal(rule, read, _group_rounds(trials)) for rule, read in _SAME_IN_ROUND.items()),
         *(_check(rule, check(trials)) for rule, check in _CHECKS.items()),
     ]
@@ -97,14 +99,21 @@ class _Evidence:
         breaches: What breaks the rule.
         received: The values where nothing does.
         unknown: What the records do not say.
+        notes: What a reader may want to know, and is no breach.
     """
 
     breaches: Sequence[_Breach]
     received: str
     unknown: str | None = None
+    notes: Sequence[str] = ()
 
 
 def _check(rule: str, evidence: _Evidence) -> Finding:
+    finding = _judge(rule, evidence)
+    return replace(finding, sentence=" ".join([finding.sentence, *(f"{note}." for note in evidence.notes)]))
+
+
+def _judge(rule: str, evidence: _Evidence) -> Finding:
     if evidence.breaches:
         sentence = "; ".join(
             dict.fromkeys(f"{breach.configuration}: {breach.received}" for breach in evidence.breaches)
@@ -131,6 +140,16 @@ def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: d
 
 def _group_all(trials: Trials) -> dict[str, Trials]:
     return {"": trials}
+
+
+def _group_halves(groups: Groups) -> dict[str, Trials]:
+    """Returns the trials of strong and of weak scaling, a comparison each: a label for a sentence, and the trials.
+
+    A training of one worker is the same in both, and counts in each of them.
+    """
+    halves = split_by_scaling(groups)
+    labels = {scaling: f" with {scaling} scaling" if len(halves) > 1 else "" for scaling in halves}
+    return {labels[scaling]: [trial for own in half.values() for trial in own] for scaling, half in halves.items()}
 
 
 def _group_rounds(trials: Trials) -> dict[str, Trials]:
@@ -191,9 +210,6 @@ def _describe_model(trial: TrialRecord) -> str:
 _SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
     "same data": lambda trial: f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}",
     "same model": _describe_model,
-    "same scaling": lambda trial: trial.scaling,
-    "same batch": _describe_batch,
-    "same learning rate": _describe_learning_rate,
     "same number of epochs": lambda trial: f"{trial.epochs}",
     "same target accuracy": lambda trial: f"{trial.target_accuracy}",
     "same BatchNorm group size": lambda trial: f"{trial.batch_norm_group_size}",
@@ -201,6 +217,12 @@ _SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
     "same kind of host": _describe_host,
     "same image": _describe_image,
     "same backend": lambda trial: trial.backend,
+}
+# Strong and weak scaling are two comparisons, which differ in these and in nothing else.
+_SAME_IN_HALF: dict[str, Callable[[TrialRecord], str | None]] = {
+    "same scaling": lambda trial: trial.scaling,
+    "same batch": _describe_batch,
+    "same learning rate": _describe_learning_rate,
 }
 # Of the seed only, and so of what follows from it, each round has its own.
 _SAME_IN_ROUND: dict[str, Callable[[TrialRecord], str | None]] = {
@@ -266,19 +288,26 @@ def _check_overlap(trials: Trials) -> _Evidence:
 
 
 def _check_interleaving(trials: Trials) -> _Evidence:
-    """Every round has every configuration of its run, ends before the next round starts, and none is left out."""
+    """Every round has every configuration of its run, ends before the next round starts, and none is left out.
+
+    That a run was interrupted is told and no breach: which rounds it cut in two, and for how long.
+    """
     rounds = _group_rounds(trials)
+    expected: dict[str, dict[str, None]] = {}
+    for trial in trials:
+        expected.setdefault(trial.run_id, {})[trial.configuration] = None
     breaches = []
     for own in rounds.values():
-        expected = dict.fromkeys(trial.configuration for trial in trials if trial.run_id == own[0].run_id)
         present = {trial.configuration for trial in own}
-        breaches += [_Breach(name, f"no trial {own[0].trial}") for name in expected if name not in present]
-    breaches += [
-        _Breach(trial.configuration, f"no trial {before}, where there is a trial {trial.trial}")
-        for trial in trials
-        for before in range(trial.trial)
-        if f" in trial {before} of {trial.run_id}" not in rounds
-    ]
+        breaches += [
+            _Breach(name, f"no trial {own[0].trial}") for name in expected[own[0].run_id] if name not in present
+        ]
+    last_indices = dict.fromkeys(expected, -1)
+    for own in rounds.values():
+        run_id, index = own[0].run_id, own[0].trial
+        if missing := _describe_indices(last_indices[run_id] + 1, index - 1):
+            breaches += [_Breach(each.configuration, f"no {missing}, where there is a trial {index}") for each in own]
+        last_indices[run_id] = index
     for before, after in pairwise(rounds.values()):
         if before[0].run_id == after[0].run_id:
             end = max(before, key=lambda trial: trial.started_at)
@@ -287,7 +316,31 @@ def _check_interleaving(trials: Trials) -> _Evidence:
                 for trial in after
                 if trial.started_at < end.started_at
             ]
-    return _Evidence(breaches, f"{len(rounds)} rounds, each with every configuration once")
+    received = f"{len(rounds)} rounds, each with every configuration once"
+    return _Evidence(breaches, received, notes=_list_interruptions(trials))
+
+
+def _describe_indices(first: int, last: int) -> str:
+    """Returns the trials from one number to another in words; nothing where there are none."""
+    if first >= last:
+        return f"trial {first}" if first == last else ""
+    return f"trials {first} to {last}"
+
+
+def _list_interruptions(trials: Trials) -> list[str]:
+    """Returns a sentence on each interruption after which a run was taken up again."""
+    by_start = sorted(trials, key=lambda trial: (trial.run_id, trial.started_at))
+    notes = []
+    for before, after in pairwise(by_start):
+        if after.resumed and before.run_id == after.run_id:
+            is_cut = before.trial == after.trial
+            what = f"The round of trial {after.trial} of {after.run_id}" if is_cut else after.run_id
+            where = (
+                f"between {before.configuration} and {after.configuration}" if is_cut else f"before trial {after.trial}"
+            )
+            lasted = _format_duration(after.started_at - before.ended_at)
+            notes.append(f"{what} was interrupted for {lasted} {where}, and resumed")
+    return notes
 
 
 def _check_seeds(trials: Trials) -> _Evidence:
@@ -399,6 +452,13 @@ def _slower_or_faster(change: float) -> str:
 
 def _name(trial: TrialRecord) -> str:
     return f"trial {trial.trial} of {trial.configuration}"
+
+
+def _format_duration(seconds: float) -> str:
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _list_numbers(numbers: Iterable[float]) -> str:

@@ -242,10 +242,11 @@ def measure_replica(trial: TrialRecord, replica: Replica) -> dict[str, float]:
 def compute_overhead_share(records: Iterable[TrialRecord], run_info: RunInfo) -> float | None:
     """Returns the share of a run's wall time in which nothing was trained or evaluated, or None without its trials.
 
-    The wall time ends when the last model has been evaluated; comparing takes a second or two more.
+    It is None, too, where the run was interrupted and resumed, for what it lost then is no overhead. The wall time ends
+    when the last model has been evaluated; comparing takes a second or two more.
     """
     own = [record for record in records if record.run_id == run_info.run_id]
-    if not own:
+    if not own or any(record.resumed for record in own):
         return None
     wall_seconds = max(record.evaluated_at for record in own) - run_info.started_at
     busy_seconds = sum(record.train_seconds + record.eval_seconds + record.evaluate_seconds for record in own)

@@ -71,7 +71,7 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
             strategy: add_confusion_matrices([trial for trial in trials if trial.strategy == strategy])
             for strategy in dict.fromkeys(trial.strategy for trial in trials)
         },
-        markdown=render_markdown(table, groups, run_info),
+        markdown=render_markdown(table, groups),
         html=render_report(table, groups, run_info),
         _text="\n".join([rows, *marks]),
     )

@@ -74,10 +74,11 @@ class Misclassified:
 class TrialRecord:
     """Everything measured in one trial of one configuration: a line of `trials.jsonl`.
 
-    A record may lack `misclassified` and the parts of other clocks: of `queue_seconds` what was spent on finding nodes
-    and on pulling images; of `startup_seconds` its three; of `compile_seconds`, in older records, the warm-up; of
-    `communication_seconds` the transfer, which with the computation of the slowest and the mean worker of each step is
-    null where workers are not in step.
+    `resumed` says that the run was interrupted, and resumed with this trial. A record may lack it, `misclassified` and
+    the parts of other clocks: of `queue_seconds` what was spent on finding nodes and on pulling images; of
+    `startup_seconds` its three; of `compile_seconds`, in older records, the warm-up; of `communication_seconds` the
+    transfer, which with the computation of the slowest and the mean worker of each step is null where workers are not
+    in step.
     """
 
     schema_version: int
@@ -146,6 +147,7 @@ class TrialRecord:
     transfer_seconds: float | None = None
     slowest_compute_seconds: float | None = None
     mean_compute_seconds: float | None = None
+    resumed: bool = False
 
     @property
     def test_accuracy(self) -> float:
@@ -172,7 +174,6 @@ class RunInfo:
     started_at: float
     parameters: dict[str, Any]
     configurations: list[dict[str, Any]]
-    warnings: list[str]
 
 
 def assemble_record(
@@ -247,11 +248,6 @@ def format_records(records: Iterable[TrialRecord]) -> str:
     return "".join(json.dumps(asdict(record), allow_nan=False) + "\n" for record in records)
 
 
-def write_records(path: Path, records: Iterable[TrialRecord]) -> None:
-    """Writes the records as JSON lines, all of them or, if that fails, none."""
-    write_text(path, format_records(records))
-
-
 def read_run_info(path: Path) -> RunInfo:
     """Returns what `run.json` says about a run.
 
@@ -260,6 +256,7 @@ def read_run_info(path: Path) -> RunInfo:
     """
     values = load_json(read_text(path), str(path))
     check_schema_version(values, str(path))
+    values.pop("warnings", None)  # that earlier versions wrote, always empty
     return parse_object(RunInfo, values, str(path))
 
 

@@ -74,7 +74,7 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
         "report.html.j2",
         run_id=run_info.run_id,
         verdict=state_verdict(table, groups),
-        warnings=collect_warnings(groups, run_info),
+        warnings=collect_warnings(groups),
         tables=[
             _describe_table(scaling, own, contended, unfair, is_only=len(tables) == 1)
             for scaling, own in tables.items()
@@ -113,7 +113,7 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
     )
 
 
-def render_markdown(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
+def render_markdown(table: pd.DataFrame, groups: Groups) -> str:
     """Returns verdict, tables and warnings as Markdown that reads well as raw text, too."""
     contended, unfair = list_contended(groups), list_unfair(groups)
     tables = split_table(table)
@@ -124,7 +124,7 @@ def render_markdown(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> s
     paragraphs += [
         f"{say('Means over trials; ± and brackets are 95 % intervals.')} {describe_statistics(groups)}",
         *explain_marks(contended, unfair),
-        *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups, run_info)),
+        *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups)),
     ]
     return "\n\n".join(paragraphs) + "\n"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from comparison.audit import CONTENTION_RULE, audit_fairness, list_violations
-from comparison.records import RunInfo, TrialRecord
+from comparison.records import TrialRecord
 from comparison.statistics import (
     Ratio,
     compute_difference_ci95,
@@ -130,9 +130,9 @@ def _state_verdict(table: pd.DataFrame, groups: Groups) -> str:
     return say("{clauses}.", clauses=join_clauses(clauses))
 
 
-def collect_warnings(groups: Groups, run_info: RunInfo) -> list[str]:
+def collect_warnings(groups: Groups) -> list[str]:
     """Returns what a reader must know before trusting the figures, each warning once."""
-    warnings = list(run_info.warnings)
+    warnings: list[str] = []
     for name, trials in groups.items():
         baseline = find_baseline(groups, name)
         if differences := baseline and find_work_differences(baseline, trials):

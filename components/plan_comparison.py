@@ -34,6 +34,7 @@ def plan_comparison(
     pending_minutes: int,
     job_settings: str,
     keep_failed_jobs: bool,
+    study_depth: bool,
 ) -> List[int]:  # noqa: UP006
     """Checks the parameters and plans the trials, before anything expensive starts.
 
@@ -62,6 +63,7 @@ def plan_comparison(
         pending_minutes: Longest wait of a replica for its node, image and volumes.
         job_settings: Further settings of every TFJob, as JSON.
         keep_failed_jobs: Leave a TFJob that failed in the cluster, for inspection.
+        study_depth: Also train residual and plain networks of 20 and 56 layers.
 
     Returns:
         run_info: The plan, as run.json.

@@ -19,6 +19,8 @@ from tfjob.spec import ReplicaSpec
 
 # The local runner names the run before the pipeline starts, so that it knows the folder to put the results in.
 RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
+# A run that is resumed started when it was started first.
+STARTED_AT_VARIABLE = "TFJOB_SPEEDUP_STARTED_AT"
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,9 @@ def plan_run(run_id: str, parameters: Mapping[str, Any]) -> RunPlan:
     info = RunInfo(
         schema_version=SCHEMA_VERSION,
         run_id=run_id,
-        started_at=time.time(),
+        started_at=float(os.environ.get(STARTED_AT_VARIABLE) or time.time()),
         parameters=dict(parameters),
         configurations=[configuration.to_json() for configuration in configurations],
-        warnings=[],
     )
     plan = RunPlan(info, configurations)
     plan.replica(1)  # raises on resources that cannot be

@@ -1,7 +1,9 @@
 """One trial of one configuration: from the plan to a trained model and its records in a folder."""
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,8 @@ from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
 SCHEMA_VERSION = 1
 TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
 HEARTBEAT_FILE = "heartbeat"
+# In the workspace: a folder for each finished trial, and what says that the run goes on after an interruption.
+FINISHED_FOLDER, RESUMED_FILE = "finished", "resumed"
 MAX_RESTARTS_PER_REPLICA = 3
 # What TensorFlow's runtime says about itself, which the log files keep.
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
@@ -93,6 +97,9 @@ def run_trial(
 ) -> None:
     """Trains one trial and writes what it left into `output_dir`: model, training.json, launch.json and logs.
 
+    A trial that was finished before the run, or this step alone, was interrupted is not trained again: what it left is
+    in the workspace.
+
     Args:
         plan: The run's plan.
         configuration: Which row of the comparison.
@@ -107,7 +114,14 @@ def run_trial(
         TFJobError: The training did not succeed.
     """
     print_line(f"== {configuration.name}, trial {trial + 1} of {plan.trials}")
-    training_dir = workspace / f"{configuration.name}-t{trial}"
+    name = name_trial(configuration.name, trial)
+    finished = workspace / FINISHED_FOLDER / name
+    if finished.exists():
+        print_line("Finished before the interruption: its results are taken, it is not trained again.")
+        (workspace / RESUMED_FILE).touch()
+        shutil.copytree(finished, output_dir, dirs_exist_ok=True)
+        return
+    training_dir = workspace / name
     spec = build_spec(plan, configuration, trial, stage_dataset(dataset_dir, workspace), training_dir, job_fields)
     output_dir.mkdir(parents=True, exist_ok=True)
     max_restarts = MAX_RESTARTS_PER_REPLICA * sum(replica.count for replica in spec.replicas.values())
@@ -115,8 +129,8 @@ def run_trial(
         result = run_job(
             spec, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
         )
-    for name in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
-        shutil.copyfile(training_dir / name, output_dir / name)
+    for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
+        shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
         "schema_version": SCHEMA_VERSION,
         **result.to_json(),
@@ -125,8 +139,43 @@ def run_trial(
         "trial": trial,
         "run_id": plan.info.run_id,
         "image": plan.info.parameters["image"] if is_in_pod() else None,
+        "resumed": (workspace / RESUMED_FILE).exists(),
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
+    keep_trial(output_dir, finished)
+    (workspace / RESUMED_FILE).unlink(missing_ok=True)
+
+
+def name_trial(configuration: str, trial: int) -> str:
+    """Returns the name of a trial's folders in the workspace."""
+    return f"{configuration}-t{trial}"
+
+
+def keep_trial(folder: Path, place: Path) -> None:
+    """Copies the folder of a finished trial to its place in the workspace: all of it or, if that fails, nothing.
+
+    What is there is on the disk, so that not even a loss of power takes it away.
+
+    Args:
+        folder: What `run_trial` wrote.
+        place: Folder to make.
+    """
+    partial = place.parent.with_name(f"{FINISHED_FOLDER}.partial") / place.name
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(folder, partial)
+    for path in (*partial.rglob("*"), partial):
+        _flush(path)
+    place.parent.mkdir(exist_ok=True)
+    partial.rename(place)
+    _flush(place.parent)
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file or folder is on the disk; some network file systems cannot tell of folders."""
+    descriptor = os.open(path, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def build_spec(

@@ -52,7 +52,7 @@ def find_local_results(pipeline_root: Path) -> tuple[dict[str, Path], list[Path]
 
 
 def arrange_results(run_dir: Path, files: Mapping[str, Path], trained: Iterable[Path]) -> None:
-    """Moves results to where a reader looks for them.
+    """Moves results to where a reader looks for them; what is there of a trial stays, the other copy is removed.
 
     Args:
         run_dir: The run's folder.
@@ -64,6 +64,9 @@ def arrange_results(run_dir: Path, files: Mapping[str, Path], trained: Iterable[
     for folder in list_trials([*trained]):
         launch = read_json(folder / LAUNCH_FILE)
         place = Path(launch["configuration"], f"trial-{launch['trial']}")
+        if (run_dir / "models" / place).exists():
+            shutil.rmtree(folder)
+            continue
         (run_dir / "logs" / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder / "logs", run_dir / "logs" / place)
         (run_dir / "models" / place).parent.mkdir(parents=True, exist_ok=True)

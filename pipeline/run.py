@@ -18,6 +18,7 @@ from components.run_plan import plan_run
 from pipeline.compile import WorkspaceOptions, add_workspace_options
 from pipeline.follow import DEFAULT_PACE, Pace
 from pipeline.results import create_run_dir
+from pipeline.resume import ResumeError, take_up
 from pipeline.run_locally import run_here
 from pipeline.server import ENDPOINT_VARIABLE, Access, Server, ServerError
 from pipeline.speedup import speedup_pipeline
@@ -27,7 +28,6 @@ from pipeline.upload import add_server_options
 USER_ERROR_EXIT_CODE = 2
 _TYPES = {"String": str, "Integer": int, "Float": float}
 _ONLY_ON_A_SERVER = (
-    "resume",
     "terminate",
     "run_name",
     "workspace_access_mode",
@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> i
     parser = build_parser()
     options = vars(parser.parse_args(arguments))
     parameters = {name: options.pop(name) for name in speedup_pipeline.component_spec.inputs}
+    unset = argparse.Namespace(**dict.fromkeys(parameters))  # an attribute that is there gets no default
+    said = vars(parser.parse_args(arguments, unset))
     if not options["endpoint"] and (given := [name for name in _ONLY_ON_A_SERVER if options[name]]):
         named = ", ".join("--" + name.replace("_", "-") for name in given)
         parser.error(f"{named}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
@@ -54,8 +56,11 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> i
             plan_run("check", parameters)
         if options["endpoint"]:
             return run_there(parameters, options, pace)
+        if options["resume"]:
+            run = take_up(options["runs_dir"].resolve() / options["resume"], said)
+            return run_here({**parameters, **run.parameters}, run.run_dir, run.started_at)
         run_dir = create_run_dir(options["runs_dir"]).resolve()
-    except (*TOLD_PLAINLY, ServerError, OSError) as error:
+    except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return USER_ERROR_EXIT_CODE
     return run_here(parameters, run_dir)
@@ -99,6 +104,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--runs-dir", type=Path, default=Path("runs"), help="folder of all runs' results (default: %(default)s)"
     )
+    parser.add_argument(
+        "--resume",
+        default="",
+        metavar="RUN_ID",
+        help="start no run, but take up this one, with its own parameters: of an interrupted one in the runs' folder, "
+        "train what is not finished; on a server, follow it and fetch its results",
+    )
     for name, parameter in speedup_pipeline.component_spec.inputs.items():
         option = "--" + name.replace("_", "-")
         default, description = parameter.default, (parameter.description or "").replace("%", "%%")
@@ -122,9 +134,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="KFP's folder of runs (default: %(default)s)",
     )
     group.add_argument("--run-name", default="", metavar="NAME", help="name in the dashboard (default: with the time)")
-    group.add_argument(
-        "--resume", default="", metavar="RUN_ID", help="follow this run and fetch its results; start none"
-    )
     group.add_argument("--terminate", default="", metavar="RUN_ID", help="end this run; start none")
     add_workspace_options(parser)
     return parser

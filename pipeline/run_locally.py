@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 from kfp import local
 
-from components.run_plan import RUN_ID_VARIABLE
+from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
+from components.trial import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.results import (
     PIPELINE_LOG,
@@ -26,6 +27,7 @@ from pipeline.results import (
     point_latest,
     shorten,
 )
+from pipeline.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
 from tfjob.owner import OWNER_VARIABLE
@@ -34,29 +36,34 @@ INTERRUPTED_EXIT_CODE = 130
 STEPS_PATIENCE_SECONDS = 15.0
 
 
-def run_here(parameters: dict[str, Any], run_dir: Path) -> int:
+def run_here(parameters: dict[str, Any], run_dir: Path, started_at: float | None = None) -> int:
     """Runs the pipeline on this machine and returns the exit code.
 
     Args:
         parameters: The pipeline's parameters.
-        run_dir: The run's folder, which exists and is empty.
+        run_dir: The run's folder, which is empty or as `take_up` left it.
+        started_at: When the run was started first, in Unix time; None: now.
     """
     began = time.monotonic()
-    artifacts, workspace = run_dir / "artifacts", run_dir / "workspace"
+    artifacts, workspace = run_dir / ARTIFACTS_FOLDER, run_dir / WORKSPACE_FOLDER
     for folder in (artifacts, workspace, run_dir / "logs"):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
     os.environ |= {RUN_ID_VARIABLE: run_dir.name, OWNER_VARIABLE: str(os.getpid())}
+    if started_at is not None:
+        os.environ[STARTED_AT_VARIABLE] = str(started_at)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
     num_steps = count_steps(read_spec(), parameters)
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
-    with (run_dir / PIPELINE_LOG).open("w", encoding="utf-8") as log:
+    with (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log:
+        lock(log)
         live = LiveOutput(sys.stdout, log, num_steps)
         with _signals_stop(live):
             has_succeeded = run_pipeline(parameters, live)
-            arrange_results(run_dir, *find_local_results(artifacts))
+            files, trained = find_local_results(artifacts)
+            arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
-        print(describe_partial_results(run_dir), file=sys.stderr)
+        print(describe_partial_results(run_dir), describe_resumption(run_dir), sep="", file=sys.stderr)
         return INTERRUPTED_EXIT_CODE if live.is_stopped else 1
     shutil.rmtree(artifacts)
     point_latest(run_dir)

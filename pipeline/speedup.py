@@ -106,6 +106,7 @@ def speedup_pipeline(
             pending_minutes=pending_minutes,
             job_settings=job_settings,
             keep_failed_jobs=keep_failed_jobs,
+            study_depth=study_depth,
         )
         data = prepare_data(dataset=dataset, max_train_images=max_train_images).after(plan)
         # One round after another: every round trains each configuration once, so that drift hits all alike.

@@ -157,7 +157,6 @@ def make_run_info(**changes: Any) -> RunInfo:
         started_at=1_699_999_990.0,
         parameters={"dataset": "mnist", "workers": [2], "target_accuracy": None},
         configurations=[],
-        warnings=[],
     )
     return replace(run_info, **changes)
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -173,10 +174,78 @@ def test_weak_scaling_that_is_none_is_told(rule: str, changes: dict[str, Any]) -
     assert list(find_violations(make_weak_run(**changes))) == [rule]
 
 
-def test_a_comparison_of_strong_with_weak_scaling_is_told() -> None:
-    records = [make_record("single"), make_record("all-reduce-2w", scaling="weak")]
+def make_run_of_both_scalings() -> list[TrialRecord]:
+    names = ("single", "all-reduce-2w", "all-reduce-4w", "all-reduce-2w-weak", "all-reduce-4w-weak")
+    records = [
+        make_record(name, trial, 60.0 + 7 * trial + place) for trial in (0, 1) for place, name in enumerate(names)
+    ]
+    return [calibrate(replace(record, contended=False), 1.0, 1.0) for record in records]
 
-    assert find_violations(records)["same scaling"].sentence == "all-reduce-2w: weak, where single has strong."
+
+def test_a_run_of_both_scalings_is_two_fair_comparisons() -> None:
+    findings = audit(make_run_of_both_scalings())
+
+    assert {finding.status for finding in findings.values()} == {Status.HOLDS}
+    assert findings["same scaling"].sentence == "Received: strong, weak."
+    assert findings["same batch"].sentence == "Received: 128 images in a global batch, 128 images a worker."
+    assert findings["same learning rate"].sentence == "Received: 0.2, 0.0015625 an image of the global batch."
+
+
+@pytest.mark.parametrize(
+    ("configuration", "changes", "broken"),
+    [
+        (
+            "all-reduce-2w",
+            {"global_batch_size": 256, "learning_rate": 0.4},
+            {
+                "same batch": "256 images in a global batch with strong scaling, where single has 128 images in a "
+                "global batch",
+                "same learning rate": "0.4 with strong scaling, where single has 0.2",
+            },
+        ),
+        (
+            "all-reduce-2w",
+            {"scaling": "weak"},
+            {"same batch": "64 images a worker with weak scaling, where single has 128 images a worker"},
+        ),
+        (
+            "all-reduce-4w-weak",
+            {"scaling": "strong"},
+            {
+                "same batch": "512 images in a global batch with strong scaling, where single has 128 images in a "
+                "global batch",
+                "same learning rate": "0.8 with strong scaling, where single has 0.2",
+            },
+        ),
+        (
+            "all-reduce-4w-weak",
+            {"per_replica_batch_size": 32},
+            {"same batch": "32 images a worker with weak scaling, where single has 128 images a worker"},
+        ),
+    ],
+)
+def test_a_row_that_is_in_the_wrong_half_is_told(
+    configuration: str, changes: dict[str, Any], broken: dict[str, str]
+) -> None:
+    records = make_run_of_both_scalings()
+    mixed_up = [replace(own, **changes) if own.configuration == configuration else own for own in records]
+
+    violations = find_violations(mixed_up)
+
+    assert {rule: finding.sentence for rule, finding in violations.items()} == {
+        rule: f"{configuration}: {received}." for rule, received in broken.items()
+    }
+
+
+def test_one_trial_of_another_scaling_in_a_row_is_told() -> None:
+    records = change(make_run_of_both_scalings(), "all-reduce-2w", 1, scaling="weak")
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in records:
+        groups.setdefault(record.configuration, []).append(record)
+
+    findings = {finding.rule: finding for finding in audit_fairness(groups)}
+
+    assert findings["same scaling"].sentence == "all-reduce-2w: weak with strong scaling, where single has strong."
 
 
 def test_a_bigger_single_node_is_a_row_of_its_own() -> None:
@@ -239,6 +308,64 @@ def test_a_round_that_was_left_out_is_told() -> None:
 
     assert violation.configurations == ("single", "all-reduce-2w", "parameter-server-2w-1ps")
     assert violation.sentence.startswith("single: no trial 0, where there is a trial 1; all-reduce-2w: ")
+
+
+def test_rounds_that_were_left_out_are_told_as_one() -> None:
+    later = [replace(record, trial=1_000_000) if record.trial == 1 else record for record in make_fair_run()]
+
+    sentence = find_violations(later)["trials in rounds"].sentence
+
+    assert sentence.startswith("single: no trials 1 to 999999, where there is a trial 1000000; all-reduce-2w: ")
+
+
+def test_a_run_of_thousands_of_trials_is_audited_at_once() -> None:
+    first = make_fair_run()[0]
+    records = [
+        replace(first, trial=index, seed=index, started_at=200.0 * index, ended_at=200.0 * index + 100)
+        for index in range(3000)
+    ]
+    began = time.process_time()
+
+    assert audit(records)["trials in rounds"].sentence == "3000 rounds, each with every configuration once."
+    assert time.process_time() - began < 2
+
+
+def resume_at(records: list[TrialRecord], configuration: str, trial: int, seconds: float) -> list[TrialRecord]:
+    """Returns the records of a run that was interrupted for so long before a trial."""
+    own = next(record for record in records if (record.configuration, record.trial) == (configuration, trial))
+    before = max((record for record in records if record.ended_at <= own.started_at), key=lambda each: each.ended_at)
+    delay = before.ended_at + seconds - own.started_at
+    later = [
+        replace(record, started_at=record.started_at + delay, ended_at=record.ended_at + delay)
+        if record.started_at >= own.started_at
+        else record
+        for record in records
+    ]
+    return change(later, configuration, trial, resumed=True)
+
+
+def test_an_interruption_is_told_and_no_breach() -> None:
+    records = resume_at(make_fair_run(), "all-reduce-2w", 1, 35 * 60)
+
+    findings = audit(records)
+
+    assert {finding.status for finding in findings.values()} == {Status.HOLDS}
+    assert findings["trials in rounds"].sentence == (
+        "2 rounds, each with every configuration once. The round of trial 1 of run-1 was interrupted for 35 min "
+        "between single and all-reduce-2w, and resumed."
+    )
+
+
+def test_each_interruption_is_told_also_between_rounds_and_beside_a_breach() -> None:
+    records = resume_at(resume_at(make_fair_run(), "single", 1, 3 * 86_400), "parameter-server-2w-1ps", 1, 45)[1:]
+
+    finding = find_violations(records)["trials in rounds"]
+
+    assert finding.sentence == (
+        "single: no trial 0. run-1 was interrupted for 72 h before trial 1, and resumed. The round of trial 1 of "
+        "run-1 was interrupted for 45 s between all-reduce-2w and parameter-server-2w-1ps, and resumed."
+    )
+    assert finding.configurations == ("single",)
 
 
 def test_a_lucky_seed_that_is_used_again_is_told() -> None:

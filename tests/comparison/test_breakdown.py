@@ -62,6 +62,10 @@ def test_the_overhead_of_a_run_without_trials_is_unknown() -> None:
     assert compute_overhead_share([make_record()], make_run_info(run_id="other")) is None
 
 
+def test_the_overhead_of_a_run_that_was_interrupted_is_unknown() -> None:
+    assert compute_overhead_share([make_record(), make_record(trial=1, resumed=True)], make_run_info()) is None
+
+
 def clock(replica: Replica, trial: TrialRecord, *, age: float, end: float, **clocks: float) -> Replica:
     """Returns the replica with the clocks of the trial's chief, but for `clocks`, recorded `end` before the job's."""
     own = {

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from comparison.__main__ import main
-from comparison.records import write_records
+from comparison.records import format_records
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    write_records(tmp_path / "trials.jsonl", make_run())
+    (tmp_path / "trials.jsonl").write_text(format_records(make_run()))
     (tmp_path / "run.json").write_text(json.dumps(asdict(make_run_info())))
     return tmp_path
 
@@ -29,7 +29,8 @@ def test_a_run_is_rebuilt_and_its_answer_printed(run_dir: Path, capsys: pytest.C
 
 def write_run(run_dir: Path, run_id: str, factor: float = 1.0, **changes: Any) -> Path:
     records = [replace(own, run_id=run_id, train_seconds=factor * own.train_seconds, **changes) for own in make_run()]
-    write_records(run_dir / run_id / "trials.jsonl", records)
+    (run_dir / run_id).mkdir()
+    (run_dir / run_id / "trials.jsonl").write_text(format_records(records))
     plan = make_run_info(run_id=run_id, parameters={"factor": factor})
     (run_dir / run_id / "run.json").write_text(json.dumps(asdict(plan)))
     return run_dir / run_id
@@ -115,6 +116,6 @@ def test_an_empty_file_is_one_message(run_dir: Path, capsys: pytest.CaptureFixtu
 
 
 def test_another_schema_version_is_one_message(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_records(run_dir / "trials.jsonl", [make_record(schema_version=2)])
+    (run_dir / "trials.jsonl").write_text(format_records([make_record(schema_version=2)]))
 
     check_refusal(run_dir, capsys, "must have schema_version 1. Received: 2.")

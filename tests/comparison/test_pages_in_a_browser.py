@@ -49,7 +49,7 @@ def render(kind: str, language: str) -> str:
     records = make_long_run()
     with speak(language):
         if kind == "report":
-            return render_report(summarize(records), group_trials(records), make_run_info(warnings=["slow"]))
+            return render_report(summarize(records), group_trials(records), make_run_info())
         after = Run(make_run_info(run_id="run-2", parameters={"workers": [4]}), group_trials(make_run()))
         return render_html(Run(make_run_info(), group_trials(records)), after)
 

@@ -1,5 +1,5 @@
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ from comparison.records import (
     format_records,
     read_records,
     read_run_info,
-    write_records,
     write_text,
 )
-from tests.comparison.record_factory import make_parts, make_record
+from tests.comparison.record_factory import make_parts, make_record, make_run_info
 
 
 def test_a_record_joins_what_training_launch_and_evaluation_measured() -> None:
@@ -106,20 +105,15 @@ def test_what_a_later_writer_adds_to_its_file_does_not_hinder_the_record() -> No
 def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
     records = [make_record(trial=0), make_record("all-reduce-2w", target_accuracy=None, seconds_to_target=None)]
 
-    write_records(tmp_path / "trials.jsonl", records)
+    write_text(tmp_path / "trials.jsonl", format_records(records))
 
     assert read_records(tmp_path / "trials.jsonl") == records
     assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
 
 
-def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "trials.jsonl"
-    write_text(path, "old")
-
+def test_what_json_cannot_say_is_refused_before_anything_is_written() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_records(path, [replace(make_record(), ended_at=float("inf"))])
-
-    assert path.read_text() == "old"
+        format_records([replace(make_record(), ended_at=float("inf"))])
 
 
 def test_records_of_another_schema_version_are_refused_with_their_place(tmp_path: Path) -> None:
@@ -158,7 +152,6 @@ def test_run_info_keeps_parameters_and_configurations(tmp_path: Path) -> None:
         "started_at": 1_700_000_000.0,
         "parameters": {"workers": [2], "dataset": "mnist"},
         "configurations": [{"name": "single", "strategy": "single", "num_workers": 1, "num_ps": 0}],
-        "warnings": ["slow"],
     }
     path = tmp_path / "run.json"
     path.write_text(json.dumps(values))
@@ -166,6 +159,13 @@ def test_run_info_keeps_parameters_and_configurations(tmp_path: Path) -> None:
     run_info = read_run_info(path)
 
     assert vars(run_info) == values
+
+
+def test_run_info_of_a_version_that_noted_warnings_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(asdict(make_run_info()) | {"warnings": []}))
+
+    assert read_run_info(path) == make_run_info()
 
 
 def test_run_info_of_another_schema_version_is_refused(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_what_a_record_says_is_never_taken_for_markup() -> None:
     records = [replace(record, warnings=[hostile], host={"cpu_model": hostile}) for record in make_run()]
     records += [replace(make_record("all-reduce-4w"), configuration=hostile)]
 
-    page = render(records, make_run_info(parameters={hostile: hostile}, warnings=[hostile], run_id=hostile))
+    page = render(records, make_run_info(parameters={hostile: hostile}, run_id=hostile))
 
     assert "<script" not in page
 
@@ -110,13 +110,13 @@ def test_the_overhead_of_the_run_is_told(page: str) -> None:
 
 
 def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
-    records = make_run()
-    text = render_markdown(summarize(records), group_trials(records), make_run_info(warnings=["slow"]))
+    records = [replace(record, warnings=["slow"]) for record in make_run()]
+    text = render_markdown(summarize(records), group_trials(records))
 
     assert text.startswith("# Distributing pays off here: ")
     assert "\n| parameter-server-2w-1ps † |" in text
     assert "\n† contended: " in text
-    assert "\n- Warning: slow\n" in text
+    assert "\n- Warning: single: slow (2 trials)\n" in text
 
 
 def test_confused_images_are_shown_with_what_they_were_taken_for(page: str) -> None:
@@ -131,7 +131,7 @@ def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:
     weak = make_record("all-reduce-2w", images_per_second=3000.0, scaling="weak", per_replica_batch_size=128)
     records = [make_record("single"), make_record("all-reduce-4w"), replace(weak, configuration="all-reduce-2w-weak")]
 
-    text = render_markdown(summarize(records), group_trials(records), make_run_info())
+    text = render_markdown(summarize(records), group_trials(records))
 
     assert re.match(r"# Strong scaling: .*\. Weak scaling: .*\.\n", text)
     strong, _, rest = text.partition("## Weak scaling: one batch size a worker\n")

@@ -15,7 +15,7 @@ from comparison.verdict import (
     list_unfair,
     state_verdict,
 )
-from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.record_factory import make_record, make_run
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
@@ -155,17 +155,16 @@ def test_contended_configurations_are_listed() -> None:
 
 
 def test_a_clean_run_needs_no_warning() -> None:
-    assert collect_warnings(group_trials(SINGLE), make_run_info()) == []
+    assert collect_warnings(group_trials(SINGLE)) == []
 
 
 def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
     trials = make_trials("all-reduce-2w", [37.0, 38.0], restarts=1, contended=True, warnings=["slow disk"])
     other = make_trials("single", [60.0, 61.0], initial_weights_sha256="x", backend="cluster", image="me/it:1")
 
-    warnings = collect_warnings(group_trials([*trials, *other]), make_run_info(warnings=["a node was drained"]))
+    warnings = collect_warnings(group_trials([*trials, *other]))
 
     assert warnings == [
-        "a node was drained",
         "Rule broken: same image. all-reduce-2w: none, processes on the host, where single has me/it:1.",
         "Rule broken: same backend. all-reduce-2w: local, where single has cluster.",
         (
@@ -190,7 +189,7 @@ def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     groups = group_trials([*SINGLE, *other])
 
     assert judge(SINGLE, other) == "No answer: the trials did not do the same work, they differ in dataset_sha256."
-    warnings = collect_warnings(groups, make_run_info())
+    warnings = collect_warnings(groups)
     assert warnings[0].startswith("all-reduce-2w: no speedup, because it is not the same work as its baseline's (data")
     assert warnings[1].startswith("Rule broken: same data. all-reduce-2w: ")
     assert list_unfair(groups) == ["all-reduce-2w"]
@@ -205,7 +204,7 @@ def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
     lucky = make_trials("all-reduce-2w", [59.0, 59.6, 20.0])
 
     assert judge(single, lucky).startswith("Not distinguishable at n = 3 trials")
-    assert collect_warnings(group_trials([*single, *lucky]), make_run_info()) == [
+    assert collect_warnings(group_trials([*single, *lucky])) == [
         (
             f"all-reduce-2w: trial 2 trained 0.34{TIMES} as long as the other trials let expect, "
             "which their noise does not explain. It is not left out."

@@ -26,6 +26,7 @@ PARAMETERS: dict[str, Any] = {
     "pending_minutes": 10,
     "job_settings": "{}",
     "keep_failed_jobs": False,
+    "study_depth": False,
 }
 
 

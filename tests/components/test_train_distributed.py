@@ -33,6 +33,22 @@ def test_the_step_trains_every_distributed_configuration(tmp_path: Path, inputs:
     assert trained.metadata.keys() == {"all-reduce-2w", "parameter-server-2w-1ps"}
 
 
+def test_a_step_that_runs_again_repeats_no_trial_that_it_had_finished(
+    tmp_path: Path, inputs: dict[str, object], fake_program: Path
+) -> None:
+    program = (fake_program / "train.py").read_text()
+    (fake_program / "train.py").write_text(program + 'if "all_reduce" in sys.argv: sys.exit(3)')
+    first, second = (dsl.Model(uri=str(tmp_path / f"trained-{number}")) for number in range(2))
+    with pytest.raises(SystemExit, match="failed"):
+        train_distributed.python_func(**inputs, trained=first)
+    (fake_program / "train.py").write_text(program.replace(":::MLLOG {}", "again"))
+
+    train_distributed.python_func(**inputs, trained=second)
+
+    logs = {path.parent.name: path.read_text() for path in (tmp_path / "trained-1").glob("*/mllog.txt")}
+    assert logs == {"all-reduce-2w": "again", "parameter-server-2w-1ps": ":::MLLOG {}"}
+
+
 @pytest.mark.parametrize(
     ("task_config", "message"),
     [

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from components.run_plan import RunPlan
 from components.trial import build_spec, describe_model, list_trials, print_readable, run_trial, stage_dataset
 from tests.components.fake_backend import FakeBackend, make_training, read_option
 from tests.components.plan_factory import make_plan
+from tfjob.backend import JobResult, StatusChanged
+from tfjob.errors import JobCancelled, JobRestartedTooOften
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas.md"
 
@@ -30,6 +33,11 @@ def run(
     configuration = plan.configurations[index]
     run_trial(plan, configuration, trial, dataset, workspace, tmp_path / "out" / configuration.name, backend)
     return backend
+
+
+def read_launch(folder: Path) -> dict[str, Any]:
+    launch: dict[str, Any] = json.loads((folder / "launch.json").read_text())
+    return launch
 
 
 def count_replicas(manifest: Any) -> dict[str, int]:
@@ -61,7 +69,7 @@ def test_a_trial_leaves_model_records_and_logs(dataset: Path, tmp_path: Path) ->
 
 def test_launch_json_has_the_keys_that_the_schema_names(dataset: Path, tmp_path: Path) -> None:
     run(make_plan(), dataset, tmp_path, trial=1)
-    launch = json.loads((tmp_path / "out" / "single" / "launch.json").read_text())
+    launch = read_launch(tmp_path / "out" / "single")
     section = SCHEMAS.read_text().partition("## `launch.json`")[2]
     documented = json.loads(section.partition("```json")[2].partition("```")[0])
     assert launch.keys() == documented.keys()
@@ -184,6 +192,55 @@ def test_trials_are_found_below_several_folders_and_unfinished_ones_are_not(tmp_
     assert [str(path.relative_to(tmp_path)) for path in found] == ["a/single", "b/all-reduce-2w", "b/all-reduce-4w"]
 
 
+def list_files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_finished_trial_is_taken_and_not_trained_again_and_the_next_one_tells_of_the_interruption(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(make_plan(), dataset, tmp_path)
+    before = list_files(tmp_path / "out" / "single")
+    shutil.rmtree(tmp_path / "out")
+    capsys.readouterr()
+
+    again = FakeBackend()
+    for index in range(3):
+        run(make_plan(), dataset, tmp_path, index=index, backend=again)
+
+    assert len(again.manifests) == 2
+    assert list_files(tmp_path / "out" / "single") == before
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "== single, trial 1 of 2",
+        "Finished before the interruption: its results are taken, it is not trained again.",
+    ]
+    resumed = {path.name: read_launch(path)["resumed"] for path in (tmp_path / "out").iterdir()}
+    assert resumed == {"single": False, "all-reduce-2w": True, "parameter-server-2w-1ps": False}
+
+
+def test_a_trial_of_another_round_or_of_which_half_was_kept_is_trained(dataset: Path, tmp_path: Path) -> None:
+    run(make_plan(), dataset, tmp_path, trial=1)
+    shutil.rmtree(tmp_path / "out")
+    torn = tmp_path / "workspace" / "finished.partial" / "single-t0"
+    torn.mkdir(parents=True)
+    (torn / "launch.json").write_text("{")
+
+    assert len(run(make_plan(), dataset, tmp_path).manifests) == 1
+    assert sorted(path.name for path in (tmp_path / "workspace" / "finished").iterdir()) == ["single-t0", "single-t1"]
+    assert [*torn.parent.iterdir()] == []
+
+
+def test_a_trial_that_failed_is_not_kept(dataset: Path, tmp_path: Path) -> None:
+    class FailingBackend(FakeBackend):
+        def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
+            super().run(manifest, log_dir=log_dir, on_event=on_event)
+            raise JobCancelled("stopped")
+
+    with pytest.raises(JobCancelled):
+        run(make_plan(), dataset, tmp_path, backend=FailingBackend())
+    assert not (tmp_path / "workspace" / "finished").exists()
+
+
 def test_a_models_metadata_are_a_few_figures_of_its_training(tmp_path: Path) -> None:
     training = make_training()
     (tmp_path / "training.json").write_text(json.dumps(training))
@@ -199,9 +256,6 @@ def test_a_models_metadata_are_a_few_figures_of_its_training(tmp_path: Path) -> 
 
 
 def test_no_replica_is_restarted_for_ever(dataset: Path, tmp_path: Path) -> None:
-    from tfjob.backend import JobResult, StatusChanged  # noqa: PLC0415
-    from tfjob.errors import JobRestartedTooOften  # noqa: PLC0415
-
     class RestartingBackend(FakeBackend):
         restarts = 0
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from tests.comparison.record_factory import make_parts
 
 
-def write_trial(folder: Path, configuration: str, trial: int) -> None:
-    """Writes what a trial leaves behind."""
+def write_trial(folder: Path, configuration: str, trial: int, **changes: object) -> None:
+    """Writes what a trial leaves behind; `changes` are entries of training.json to replace."""
     training, launch, _ = make_parts(configuration, trial)
+    training |= changes
     (folder / "logs").mkdir(parents=True)
     (folder / "logs" / "worker-0.log").write_text("trained\n")
     (folder / "training.json").write_text(json.dumps(training))

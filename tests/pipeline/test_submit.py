@@ -311,9 +311,9 @@ def test_what_only_a_server_can_do_is_refused_without_one(
 ) -> None:
     monkeypatch.delenv("KFP_ENDPOINT", raising=False)
     with pytest.raises(SystemExit) as ended:
-        main(["--resume=run-1"])
+        main(["--terminate=run-1"])
     assert ended.value.code == 2
-    assert "--resume: only for a run on a server, which KFP_ENDPOINT or --endpoint names" in capsys.readouterr().err
+    assert "--terminate: only for a run on a server, which KFP_ENDPOINT or --endpoint names" in capsys.readouterr().err
 
 
 def test_runs_of_several_users_live_in_the_namespace(kfp: Kfp, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:

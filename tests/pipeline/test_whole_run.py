@@ -168,18 +168,28 @@ def test_an_interrupted_run_stops_everything_and_keeps_what_is_finished(
         "Interrupted: stopping train-distributed …",
         f"1 finished trial(s): single/trial-0, in {run_dir}/models.",
         f"The steps' logs: {run_dir}/logs/pipeline.log; what was unfinished: {run_dir}/artifacts",
+        f'Train what is left: make run ARGS="--runs-dir {tmp_path} --resume {run_dir.name}"',
     ]
     assert "Traceback" not in output
     assert (run_dir / "models" / "single" / "trial-0" / "model.keras").exists()
     assert not (run_dir / "workspace").exists()
 
 
-def test_a_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_without_repeating_a_trial(tmp_path: Path) -> None:
     with start(tmp_path, "--epochs=1", "--strategies=all_reduce") as process:
         wait_for_line(process, "Running: 2 replica(s)")
         assert len(list_processes(tmp_path)) >= 4  # the run, the step and two replicas
         process.kill()
         assert wait_until_nothing_is_left(tmp_path) == []
+    run_dir = find_run_dir(tmp_path)
+    with start(tmp_path, f"--resume={run_dir.name}") as process:
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (0, ""), output
+    assert output.count("Created: job ") == output.count("Created: job all-reduce-2w-t0-") == 1
+    records = read_records(run_dir / "trials.jsonl")
+    assert {record.configuration: record.resumed for record in records} == {"single": False, "all-reduce-2w": True}
+    assert "was interrupted for " in (run_dir / "report.html").read_text()
+    assert sorted(path.name for path in run_dir.iterdir() if path.is_dir()) == ["logs", "models"]
 
 
 def test_a_step_that_fails_ends_the_run_before_the_trials_that_are_left(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.plan_comparison import plan_comparison
+from components.run_plan import plan_run
+from model.host import describe_versions
+from pipeline.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
+from pipeline.run import main
+from pipeline.speedup import speedup_pipeline
+from tests.components.trial_folders import write_trial
+
+INPUTS = speedup_pipeline.component_spec.inputs
+SILENT = dict.fromkeys(INPUTS)
+PARAMETERS: dict[str, Any] = {
+    name: INPUTS[name].default for name in plan_comparison.component_spec.inputs if name != "pipeline_job_id"
+}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """The folder of a run that was interrupted in its second trial."""
+    folder = tmp_path / "runs" / "1"
+    (folder / "artifacts" / "tfjob-speedup-1" / "train-single-node" / "trained").mkdir(parents=True)
+    plan_run("1", PARAMETERS).write(folder / "run.json")
+    write_trial(folder / "models" / "single" / "trial-0", "single", 0, versions=describe_versions())
+    (folder / "logs" / "single").mkdir(parents=True)
+    (folder / "models" / "single" / "trial-0" / "logs").rename(folder / "logs" / "single" / "trial-0")
+    return folder
+
+
+def list_finished(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "workspace" / "finished").iterdir())
+
+
+def test_an_interrupted_run_is_taken_up_with_its_own_parameters_and_trials(run_dir: Path) -> None:
+    plan = json.loads((run_dir / "run.json").read_text())
+
+    run = take_up(run_dir, SILENT | {"epochs": 2, "workers": [2]})
+
+    assert run == InterruptedRun(run_dir, PARAMETERS, plan["started_at"])
+    assert list_finished(run_dir) == ["single-t0"]
+    assert not (run_dir / "artifacts").exists()
+    assert (run_dir / "models" / "single" / "trial-0" / "model.keras").exists()
+
+
+def test_a_run_that_was_killed_is_taken_up_from_what_it_was_working_with(run_dir: Path) -> None:
+    work = run_dir / "artifacts" / "tfjob-speedup-1"
+    for name in ("plan-comparison", "compare"):
+        (work / name).mkdir()
+    (run_dir / "run.json").rename(work / "plan-comparison" / "run_info")
+    (work / "compare" / "report").touch()
+    for name in ("finished", "finished.partial"):
+        folder = run_dir / "workspace" / name / "all-reduce-2w-t0"
+        write_trial(folder, "all-reduce-2w", 0, versions=describe_versions())
+
+    take_up(run_dir, SILENT)
+
+    assert list_finished(run_dir) == ["all-reduce-2w-t0", "single-t0"]
+    assert (run_dir / "logs" / "all-reduce-2w" / "trial-0" / "worker-0.log").exists()
+    assert sorted(path.name for path in run_dir.iterdir()) == ["logs", "models", "run.json", "workspace"]
+
+
+def test_a_run_that_is_killed_again_loses_nothing(run_dir: Path) -> None:
+    for _ in range(3):
+        take_up(run_dir, SILENT)
+        (run_dir / "artifacts").mkdir()
+
+    assert list_finished(run_dir) == ["single-t0"]
+    assert (run_dir / "models" / "single" / "trial-0" / "model.keras").read_text() == "weights"
+
+
+def test_a_run_without_a_finished_trial_starts_anew(run_dir: Path) -> None:
+    (run_dir / "models" / "single" / "trial-0" / "model.keras").unlink()
+
+    assert take_up(run_dir, SILENT).started_at is None
+    assert not (run_dir / "workspace").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"epochs": 5}, "--epochs must be left out, or be that of the run, 2. Received: 5."),
+        ({"workers": [4]}, r"--workers must be left out, or be that of the run, \[2\]. Received: \[4\]."),
+        ({"bigger_nodes": True}, "--bigger-nodes must be left out, or be that of the run, False. Received: True."),
+    ],
+)
+def test_a_run_cannot_be_resumed_as_another_one(run_dir: Path, said: dict[str, Any], message: str) -> None:
+    with pytest.raises(ResumeError, match=message):
+        take_up(run_dir, SILENT | said)
+    assert (run_dir / "artifacts").exists()
+
+
+def complete(run_dir: Path) -> None:
+    (run_dir / "artifacts").rename(run_dir.parent / "gone")
+    (run_dir / "report.html").touch()
+
+
+def lose_plan(run_dir: Path) -> None:
+    (run_dir / "run.json").unlink()
+
+
+def lose_all(run_dir: Path) -> None:
+    run_dir.rename(run_dir.with_name("gone"))
+
+
+def rename(run_dir: Path) -> None:
+    plan_run("2", PARAMETERS).write(run_dir / "run.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (complete, r"Run 1 is complete: .*report\.html\. There is nothing to resume\."),
+        (lose_plan, r"Run 1 ended before it was planned: there is nothing to resume\. Start a new run\."),
+        (lose_all, r"There is no run 1 in .*runs\. Expected the name of a folder there\."),
+        (rename, r"The folder of run 2 must have its name\. Received: 1\. Rename it\."),
+    ],
+)
+def test_where_there_is_nothing_to_resume_the_message_says_why(run_dir: Path, change: Any, message: str) -> None:
+    change(run_dir)
+
+    with pytest.raises(ResumeError, match=message):
+        take_up(run_dir, SILENT)
+
+
+def test_a_run_that_is_running_is_left_alone(run_dir: Path) -> None:
+    with (run_dir / "logs" / "pipeline.log").open("a") as log:
+        lock(log)
+        with pytest.raises(ResumeError, match="Run 1 is running: interrupt it first, or let it end"):
+            take_up(run_dir, SILENT)
+    assert take_up(run_dir, SILENT).run_dir == run_dir
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resume=7"], "There is no run 7 in "),
+        (["--resume=1", "--epochs=5"], "--epochs must be left out, or be that of the run, 2. Received: 5."),
+        (["--resume=1", "--workers", "2", "4"], "--workers must be left out, or be that of the run, [2]. Received: "),
+    ],
+)
+def test_a_refusal_to_resume_is_one_line(
+    run_dir: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main([f"--runs-dir={run_dir.parent}", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {message}")
+    assert (captured.err.count("\n"), captured.out) == (1, "")
+
+
+def test_a_person_is_told_how_to_resume_where_it_is_possible(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run_dir.parent.parent)
+    assert describe_resumption(run_dir) == '\nTrain what is left: make run ARGS="--resume 1"'
+    monkeypatch.chdir(run_dir.parent)
+    assert describe_resumption(run_dir) == '\nTrain what is left: make run ARGS="--runs-dir . --resume 1"'
+    lose_plan(run_dir)
+    assert describe_resumption(run_dir) == ""
