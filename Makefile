@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile upload preflight test test-fast test-browser setup-browser coverage lint format lock bench image clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser setup-browser coverage lint format lock bench image clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -57,6 +57,12 @@ test: $(VENV)/ready-dev ## Run all tests, real distributed trainings among them
 
 test-fast: $(VENV)/ready-dev ## Run the tests that start no TensorFlow
 	@$(BIN)/python -m pytest -m 'not slow and not browser'
+
+# What the tests on a cluster run, and what their own commands must be run by to reach it (nothing where kubectl does).
+TEST_IMAGE ?= $(IMAGE)
+IN_CLUSTER ?=
+test-cluster: $(VENV)/ready-dev ## Run the tests on the cluster of the current kubeconfig, on this machine, with IMAGE loaded
+	@TFJOB_TEST_IMAGE=$(TEST_IMAGE) $(IN_CLUSTER) $(BIN)/python -m pytest tests/conformance tests/cluster
 
 test-browser: $(VENV)/ready-dev ## Look at the report in a real browser: accessibility, widths, print
 	@$(BIN)/python -m pytest -m browser

@@ -1,8 +1,16 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+# The image that the tests on a cluster run (`make test-cluster`); without it the conformance tests run here.
+pytest_plugins = ["tests.conformance.job_run"]
+if "TFJOB_TEST_IMAGE" in os.environ:
+    pytest_plugins += ["tests.cluster.site"]
+else:
+    collect_ignore = ["cluster"]
 
 # A property holds or does not; how long an example takes says something about the machine alone.
 settings.register_profile("any machine", deadline=None)

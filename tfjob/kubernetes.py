@@ -26,6 +26,7 @@ from tfjob.errors import (
 )
 from tfjob.job import Manifest, Replica, read_container, read_job
 from tfjob.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, Pod, parse_pull_seconds, read_conditions, read_pod
+from tfjob.policy import outcome_of_exit
 from tfjob.signals import Signalled, signals_to
 from tfjob.submission import Submission
 from tfjob.watching import EventSeen, JobGone, JobSeen, LogEnded, PodGone, PodSeen, Refused, Watching
@@ -51,6 +52,7 @@ class KubernetesBackend:
             admission (`suspend`) is not limited.
         keep_failed: Whether a job that failed stays for inspection, until its time to live has passed.
         clock: Monotonic seconds.
+        sleep: Waits so many seconds.
     """
 
     cluster: Cluster
@@ -58,6 +60,7 @@ class KubernetesBackend:
     pending_seconds: float = 600.0
     keep_failed: bool = False
     clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
 
     def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
         """Returns when the job has succeeded; see `Backend`.
@@ -104,12 +107,24 @@ class _ReplicaRun:
     def has_started(self) -> bool:
         return self.pod is not None and self.pod.has_started
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its container is still to start: one that was evicted before is the operator's to decide over."""
+        return self.pod is None or not (self.pod.has_started or self.pod.has_ended)
+
+    @property
+    def is_restarted(self) -> bool:
+        """Whether the operator answers this end with a new pod; it takes one without an exit code as killed."""
+        code = self.pod.exit_code if self.pod else None
+        is_killed = code is None or outcome_of_exit("ExitCode", code) == "restart"
+        return self.replica.restart_policy == "ExitCode" and is_killed
+
     def describe_waiting(self) -> str:
         """Returns why it does not run yet."""
         if self.pod is None:
             return f"{self.replica.name} has no pod yet"
         reason = self.pod.waiting_reason or self.pod.phase
-        detail = self.trouble or self.pod.waiting_message
+        detail = self.pod.waiting_message or self.trouble
         return f"{self.replica.name}: {reason}" + (f": {detail}" if detail else "")
 
     def result(self) -> ReplicaResult:
@@ -143,7 +158,12 @@ class _JobRun:
         self._on_event, self._inbox = on_event, inbox
         self._manifest, self._job = manifest, read_job(manifest)
         self._submission = Submission(
-            backend.cluster, manifest, backend.owner_reference, clock=backend.clock, pause=self._wait_for_signal
+            backend.cluster,
+            manifest,
+            backend.owner_reference,
+            clock=backend.clock,
+            pause=self._wait_for_signal,
+            sleep=backend.sleep,
         )
         self._submitted_at = time.time()
         self._submitted = self._active_since = self._clock()
@@ -224,8 +244,8 @@ class _JobRun:
             self._tell("Created", f"job {self._job.name} in namespace {self._submission.namespace}: {names}")
 
     def _keep(self) -> None:
-        if not self._is_true("Failed"):
-            self._submission.end_replicas()
+        if not self._is_true("Failed") and not self._submission.end_replicas():
+            self._on_event(Warned(f"the replicas of job {self._job.name} could not be ended, and may still run"))
         seconds = self._manifest["spec"]["runPolicy"]["ttlSecondsAfterFinished"]
         command = f"kubectl --namespace {self._submission.namespace} describe tfjob {self._job.name}"
         self._on_event(Warned(f"job {self._job.name} is kept for {seconds} s; look at it with: {command}"))
@@ -249,13 +269,13 @@ class _JobRun:
                 self._check_start(run, now)
 
     def _check_start(self, run: _ReplicaRun, now: float) -> None:
-        if run.has_started:
+        if not run.is_waiting:
             return
         reason = run.pod.waiting_reason if run.pod else ""
         is_hopeless = reason in HOPELESS_REASONS or _HOPELESS_CREATION in self._job_trouble
         is_doubtful = run.doubt_since is not None and now >= run.doubt_since + _DOUBT_PATIENCE_SECONDS
         if is_hopeless or is_doubtful or now >= run.waiting_since + self._backend.pending_seconds:
-            waiting = [other for other in self._replicas.values() if not other.has_started]
+            waiting = [other for other in self._replicas.values() if other.is_waiting]
             reasons = dict.fromkeys(other.describe_waiting() for other in waiting)
             trouble = [self._job_trouble] if self._job_trouble else []
             raise JobNotStarted(self._job.name, now - run.waiting_since, [*trouble, *reasons])
@@ -267,7 +287,7 @@ class _JobRun:
     def _seconds_to_next_moment(self) -> float:
         moments = [self._deadline]
         for run in self._replicas.values():
-            if not run.has_started and not self._is_suspended:
+            if run.is_waiting and not self._is_suspended:
                 moments.append(run.waiting_since + self._backend.pending_seconds)
                 if run.doubt_since is not None:
                     moments.append(run.doubt_since + _DOUBT_PATIENCE_SECONDS)
@@ -296,6 +316,7 @@ class _JobRun:
             case LogEnded(uid):
                 self._open_logs.discard(uid)
             case JobGone(uid) if uid == self._submission.uid:
+                self._is_cancelled = True
                 raise JobCancelled(f"Job {self._job.name} was deleted by somebody else.")
             case Refused(what, text):
                 raise ClusterRefused(
@@ -332,21 +353,24 @@ class _JobRun:
             self._note_restart(run, _describe(before))
         elif before is not None and pod.restarts > before.restarts:
             self._note_restart(run, f"exit code {pod.exit_code_before}")
-        run.pod = pod
+        self._take_pod(run, pod)
+        run.doubt_since = (run.doubt_since or self._clock()) if pod.waiting_reason in DOUBTFUL_REASONS else None
+        if pod.is_out_of_memory:
+            # The operator would restart it, to the same end.
+            self._hear_last_words(lambda: pod.uid not in self._open_logs)
+            raise self._out_of_memory(run)
+        self._tell_progress()
+
+    def _take_pod(self, run: _ReplicaRun, pod: Pod) -> None:
+        before, run.pod = run.pod, pod
         run.scheduled_at = run.scheduled_at or pod.scheduled_at
         if pod.has_started:
             run.started_at = run.started_at or pod.started_at
             if before is None or before.uid != pod.uid or not before.has_started:
                 self._open_logs.add(pod.uid)
                 self._watching.follow_log(pod, run.has_ended, run.log_path)
-        run.doubt_since = (run.doubt_since or self._clock()) if pod.waiting_reason in DOUBTFUL_REASONS else None
         if pod.has_ended:
             run.has_ended.set()
-        if pod.is_out_of_memory:
-            # The operator would restart it, to the same end.
-            self._hear_last_words(self._has_heard_a_failure)
-            raise self._out_of_memory(run)
-        self._tell_progress()
 
     def _note_restart(self, run: _ReplicaRun, end: str) -> None:
         run.restarts += 1
@@ -365,7 +389,7 @@ class _JobRun:
         about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
         if about.get("kind") == "TFJob" and about.get("name") == self._job.name:
             # The operator reports a replica's end as a warning, too; pods tell more of that.
-            if event["type"] == "Warning" and reason.startswith("FailedCreate"):
+            if event.get("type") == "Warning" and reason.startswith("FailedCreate"):
                 self._job_trouble = message
             return
         prefix = f"{self._job.name}-"
@@ -376,8 +400,8 @@ class _JobRun:
             self._tell("Pulling", f"{run.replica.name}: {message}")
         elif reason == "Pulled":
             run.pull_seconds = parse_pull_seconds(message) or run.pull_seconds
-        elif event["type"] == "Warning" and reason != "FailedScheduling":
-            run.trouble = message  # says more than the pod does: which volume, which secret
+        elif event.get("type") == "Warning" and reason != "FailedScheduling":
+            run.trouble = message  # of a volume or a secret that is missing the pod itself says nothing
 
     def _tell_progress(self) -> None:
         waiting = [run for run in self._replicas.values() if not run.has_started]
@@ -414,14 +438,17 @@ class _JobRun:
     def _has_heard_a_failure(self) -> bool:
         """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
         culprit = self._find_culprit()
-        return culprit is not None and culprit.pod is not None and culprit.pod.uid not in self._open_logs
+        if culprit is None or culprit.pod is None or culprit.is_restarted:
+            return False
+        return culprit.pod.uid not in self._open_logs
 
     def _note_end(self, pod: Pod) -> None:
         run = self._replicas.get(pod.replica)
-        if run is not None and run.pod is not None and run.pod.uid == pod.uid:
-            run.pod = pod
-            if pod.has_ended:
-                run.has_ended.set()
+        if run is None or pod.job_uid != self._submission.uid:
+            return
+        # It may be news: the job's state can come before that of its pods.
+        if run.pod is None or run.pod.uid == pod.uid:
+            self._take_pod(run, pod)
 
     def _failure(self) -> JobFailed:
         culprit = self._find_culprit()
@@ -432,7 +459,10 @@ class _JobRun:
 
     def _find_culprit(self) -> _ReplicaRun | None:
         failed = [run for run in self._replicas.values() if run.pod is not None and run.pod.phase == "Failed"]
-        return min(failed, key=lambda run: (run.pod and run.pod.ended_at) or float("inf"), default=None)
+        # One that would have been restarted, having lost its peer say, did not fail the job. Times are whole seconds.
+        return min(
+            failed, key=lambda run: (run.is_restarted, (run.pod and run.pod.ended_at) or float("inf")), default=None
+        )
 
     def _out_of_memory(self, run: _ReplicaRun) -> JobFailed:
         container = read_container(self._manifest["spec"]["tfReplicaSpecs"][run.replica.type])

@@ -12,10 +12,9 @@ from tfjob.preflight_trial import IMPORT_NOTHING, core_path, probe_job, probe_po
 # What the step that launches TFJobs does in its namespace. `manifests/base/role.yaml` grants exactly this.
 NEEDED_RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("kubeflow.org", "tfjobs", ("create", "delete", "get", "list", "patch", "watch")),
-    ("", "pods", ("get", "list", "watch")),
+    ("", "pods", ("list", "watch")),
     ("", "pods/log", ("get",)),
-    ("", "events", ("get", "list", "watch")),
-    ("", "persistentvolumeclaims", ("get",)),
+    ("", "events", ("list", "watch")),
 )
 
 # Source: the image's tag in manifests/overlays/standalone/kustomization.yaml of each release.

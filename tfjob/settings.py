@@ -50,7 +50,7 @@ def parse_job_settings(text: str) -> dict[str, Any]:
                 f"job_settings: {name} must be a JSON {_JSON_NAMES[_TYPES[name].__name__]}. Received: {value!r}"
             )
     queue = settings.pop("queue_name", None)
-    if queue is not None:
+    if queue:
         settings["labels"] = {**settings.get("labels", {}), QUEUE_LABEL: queue}
         settings["suspend"] = True  # Kueue's webhook says so, too; without Kueue the job must not run past its queue
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
@@ -74,11 +74,11 @@ def read_task_config(task_config: Any) -> dict[str, Any]:
         )
     fields = {
         "env": {variable["name"]: _env_value(variable) for variable in task_config.env or ()},
-        "volumes": tuple(task_config.volumes or ()),
+        "volumes": tuple(_whole(task_config.volumes or ())),
         "volume_mounts": tuple(task_config.volume_mounts or ()),
         "tolerations": tuple(_whole(task_config.tolerations or ())),
         "node_selector": task_config.node_selector or {},
-        "affinity": task_config.affinity,
+        "affinity": _whole(task_config.affinity),
         "extended_resources": resources,
     }
     return {name: value for name, value in fields.items() if value}

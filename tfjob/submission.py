@@ -19,6 +19,8 @@ _DELETE_PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _REJECTED = (400, 422)
 _FORBIDDEN = (401, 403)
+# A webhook's veto comes as 403, too.
+_DENIED = "admission webhook"
 
 
 class Submission:
@@ -30,6 +32,7 @@ class Submission:
         owner: What it is deleted with; None for nothing.
         clock: Monotonic seconds.
         pause: Waits so many seconds, or is left by an exception.
+        sleep: Waits so many seconds, come what may: for what must be cleared away.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class Submission:
         *,
         clock: Callable[[], float],
         pause: Callable[[float], object],
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.name: str = manifest["metadata"]["name"]
         self.namespace: str = manifest["metadata"]["namespace"]
         self.uid: str | None = None
         self._cluster, self._owner, self._clock, self._pause = cluster, owner, clock, pause
+        self._sleep = sleep
         self._manifest = own_manifest(manifest, owner)
 
     def submit(self) -> bool:
@@ -64,6 +69,11 @@ class Submission:
                 self.uid = self._adopt()
                 if self.uid is not None:
                     return True
+                if self._clock() >= deadline:
+                    raise ClusterRefused(
+                        f"TFJob {self.name} is being deleted and does not go. See which finalizer holds it: "
+                        f"kubectl --namespace {self.namespace} get tfjob {self.name} --output yaml"
+                    )
             except ApiException as error:
                 self._raise_refusal(error, is_late=self._clock() >= deadline)
             except CONNECTION_ERRORS as error:
@@ -78,15 +88,19 @@ class Submission:
             return True
         if not self._persist(lambda: self._cluster.delete_job(self.name, uid)):
             return False
-        self._wait_until_no_pod_runs()
+        # What still runs would take cores from what comes next.
+        self._wait_until(self._runs_no_pod)
         return True
 
-    def end_replicas(self) -> None:
-        """Lets the operator fail the job, which ends its replicas, and leaves it to look at."""
+    def end_replicas(self) -> bool:
+        """Lets the operator fail the job, which ends its replicas, and leaves it to look at; returns whether it did."""
         # It looks at the deadline when a job is touched, and not before.
         patch = {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
-        self._persist(lambda: self._cluster.patch_job(self.name, patch))
-        self._wait_until_no_pod_runs()
+        if not self._persist(lambda: self._cluster.patch_job(self.name, patch)):
+            return False
+        # What still runs would take cores from what comes next.
+        self._wait_until(self._runs_no_pod)
+        return True
 
     def _create(self) -> str | None:
         """Returns the uid of the job, created; None where one of that name exists."""
@@ -104,11 +118,13 @@ class Submission:
         The step that had created it was deleted, and runs again: KFP does so without being asked.
         """
         try:
-            job = self._cluster.get_job(self.name)
+            return self._take_over(self._cluster.get_job(self.name))
         except ApiException as error:
-            if error.status == NOT_FOUND:
+            if error.status == NOT_FOUND:  # it went meanwhile
                 return None
             raise
+
+    def _take_over(self, job: Json) -> str | None:
         metadata = job["metadata"]
         if metadata.get("deletionTimestamp"):
             return None
@@ -118,14 +134,15 @@ class Submission:
         if read_conditions(job).get("Failed", {}).get("status") == "True":  # kept by a try before this one
             self._cluster.delete_job(self.name, metadata["uid"])
             return None
-        if self._owner is not None:
-            owners = [*metadata.get("ownerReferences", ()), self._owner]
-            self._cluster.patch_job(self.name, {"metadata": {"ownerReferences": owners}})
+        owners = metadata.get("ownerReferences", [])
+        # It is this step's own where the answer to its creation was lost.
+        if self._owner is not None and self._owner["uid"] not in [owner["uid"] for owner in owners]:
+            self._cluster.patch_job(self.name, {"metadata": {"ownerReferences": [*owners, self._owner]}})
         return str(metadata["uid"])
 
     def _raise_refusal(self, error: ApiException, *, is_late: bool) -> None:
         message = explain(error)
-        if error.status in _REJECTED:
+        if error.status in _REJECTED or message.startswith(_DENIED):
             raise SpecError(f"The cluster rejected job {self.name}: {message}") from None
         if error.status in _FORBIDDEN:
             raise ClusterRefused(
@@ -155,15 +172,20 @@ class Submission:
                 return True
             if self._clock() >= limit:
                 return False
-            time.sleep(_PAUSE_SECONDS)
+            self._sleep(_PAUSE_SECONDS)
 
-    def _wait_until_no_pod_runs(self) -> None:
-        """Waits until the replicas have ended, so that they take nothing from what runs next."""
+    def _has_failed(self) -> bool:
+        return read_conditions(self._cluster.get_job(self.name)).get("Failed", {}).get("status") == "True"
+
+    def _runs_no_pod(self) -> bool:
+        pods = self._cluster.list_pods(self.name)["items"]
+        return all(pod["status"].get("phase") in ("Succeeded", "Failed") for pod in pods)
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
         limit = self._clock() + _DELETE_PATIENCE_SECONDS
         while self._clock() < limit:
             try:
-                pods = self._cluster.list_pods(self.name)["items"]
-                if all(pod["status"].get("phase") in ("Succeeded", "Failed") for pod in pods):
+                if is_so():
                     return
             except (ApiException, *CONNECTION_ERRORS):
                 pass

@@ -1,6 +1,7 @@
 """Threads that turn what happens in a cluster into messages, through lost connections and API server restarts."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ _END_PATIENCE_SECONDS = 5.0
 _LOG_OVERLAP_SECONDS = 60
 _MAX_LOG_FAILURES = 5
 _REFUSED = (401, 403)
+# A kubelet out of file watches, or without the log's file, says so in the midst of the log and without a timestamp.
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,21 @@ class Watching:
         cluster: Where it runs.
         job_name: The job.
         put: Gets the messages, in other threads.
+        first_pause_seconds: How long to wait before the first of further tries.
+        refusal_patience_seconds: How long to try again where the API server refuses.
     """
 
-    def __init__(self, cluster: Cluster, job_name: str, put: Put) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        job_name: str,
+        put: Put,
+        *,
+        first_pause_seconds: float = _FIRST_PAUSE_SECONDS,
+        refusal_patience_seconds: float = _REFUSAL_PATIENCE_SECONDS,
+    ) -> None:
         self._cluster, self._job_name, self._put = cluster, job_name, put
+        self._first_pause_seconds, self._refusal_patience_seconds = first_pause_seconds, refusal_patience_seconds
         self._has_stopped = threading.Event()
 
     def start(self) -> None:
@@ -146,18 +160,18 @@ class Watching:
 
     def _watch(self, watch: "_Watch") -> None:
         """Lists, then watches from there; begins anew with a list when the server has forgotten the version."""
-        pause = _FIRST_PAUSE_SECONDS
+        pause = self._first_pause_seconds
         refused_since: float | None = None
         while not self._has_stopped.is_set():
             try:
                 for message in watch.next_messages():
                     self._tell(message)
-                pause, refused_since = _FIRST_PAUSE_SECONDS, None
+                pause, refused_since = self._first_pause_seconds, None
                 continue
             except ApiException as error:
                 if error.status in _REFUSED:
                     refused_since = refused_since or time.monotonic()
-                    if time.monotonic() - refused_since > _REFUSAL_PATIENCE_SECONDS:
+                    if time.monotonic() - refused_since > self._refusal_patience_seconds:
                         self._tell(Refused(watch.what, explain(error)))
                         return
             except CONNECTION_ERRORS:
@@ -169,14 +183,15 @@ class Watching:
 
     def _follow_log(self, pod: Pod, has_ended: threading.Event, path: Path) -> None:
         newest = ""
-        failures = 0
+        failures = tries_after_end = 0
         with path.open("a", encoding="utf-8") as file:
-            while not self._has_stopped.is_set() and not (has_ended.is_set() and failures >= _MAX_LOG_FAILURES):
+            while not self._has_stopped.is_set() and tries_after_end < _MAX_LOG_FAILURES:
                 known, is_last = newest, has_ended.is_set()
+                tries_after_end += is_last
                 try:
                     for line in self._cluster.follow_log(pod.name, _seconds_since(known) if known else None):
                         stamp, _, text = line.partition(" ")
-                        if stamp > known:
+                        if _STAMP.fullmatch(stamp) and stamp > known:
                             newest, failures = stamp, 0
                             file.write(text + "\n")
                             file.flush()
@@ -192,7 +207,7 @@ class Watching:
                 except CONNECTION_ERRORS:
                     pass
                 failures += 1
-                self._has_stopped.wait(min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * failures))
+                self._has_stopped.wait(min(_MAX_PAUSE_SECONDS, self._first_pause_seconds * failures))
         self._tell(LogEnded(pod.uid))
 
     def _tell(self, message: Message) -> None:

@@ -22,7 +22,7 @@ from tfjob.spec import TFJobSpec
 from tfjob.tf_config import service_address
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import JobRun
+    from tests.conformance.job_run import JobRun
 
 CLAIM, MOUNT = "workspace", "/kfp-workspace"
 SERVICE_ACCOUNT = "tfjob-speedup"
@@ -45,9 +45,26 @@ class Namespace:
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
         return done.stdout
 
+    def pipe(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Returns the bytes that kubectl printed."""
+        command = ["kubectl", "--namespace", self.name, *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()}"
+        return done.stdout
+
     def get(self, *arguments: str) -> dict[str, Any]:
         """Returns what `kubectl get` printed as JSON."""
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))  # type: ignore[no-any-return]
+
+    def kill(self, pod: str, argument: str) -> None:
+        """Kills, as the kernel would, the youngest process of a pod that has an argument in its command line."""
+        code = (
+            "import os, pathlib, sys\n"
+            "found = [int(p.parent.name) for p in pathlib.Path('/proc').glob('[0-9]*/cmdline')"
+            " if sys.argv[1] in p.read_bytes().decode().split(chr(0)) and int(p.parent.name) != os.getpid()]\n"
+            "os.kill(max(found), 9)"
+        )
+        self.kubectl("exec", pod, "--", "python", "-c", code, argument)
 
     def apply(self, manifest: dict[str, Any]) -> None:
         """Creates or changes an object."""

@@ -13,7 +13,7 @@ from tfjob.local import LocalBackend
 from tfjob.spec import ReplicaType, TFJobSpec
 
 if TYPE_CHECKING:
-    from tests.conformance.conftest import JobRun
+    from tests.conformance.job_run import JobRun
 
 Addresses = dict[tuple[ReplicaType, int], str]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.conftest import JobRun
+from tests.conformance.job_run import JobRun
 from tfjob.backend import StatusChanged
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.job import replica_counts

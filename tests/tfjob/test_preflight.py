@@ -250,9 +250,9 @@ def test_every_right_is_asked_for_once(api: FakeApi) -> None:
 
 
 def test_the_rights_of_a_service_account_are_asked_for_with_its_groups(api: FakeApi) -> None:
-    api.forbidden = {("get", "persistentvolumeclaims")}
+    api.forbidden = {("list", "events")}
     finding = look(api, replace(OPTIONS, service_account="launcher"))["rights"]
-    assert finding.detail == "system:serviceaccount:team-a:launcher may not get persistentvolumeclaims"
+    assert finding.detail == "system:serviceaccount:team-a:launcher may not list events"
     assert str(finding.fix).endswith("tfjob-speedup-launcher --role tfjob-speedup --serviceaccount team-a:launcher")
     assert {review["spec"]["user"] for review in api.reviews} == {"system:serviceaccount:team-a:launcher"}
     assert "system:serviceaccounts:team-a" in api.reviews[0]["spec"]["groups"]

@@ -1,3 +1,5 @@
+"""The fixtures of tests that run a job on the backend under test: here, or on a cluster."""
+
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,8 +13,6 @@ from tfjob.backend import Event, JobResult, LogLine, StatusChanged
 from tfjob.manifest import build_manifest
 
 IMAGE_VARIABLE = "TFJOB_TEST_IMAGE"
-if IMAGE_VARIABLE in os.environ:
-    pytest_plugins = ["tests.cluster.site"]
 
 
 @dataclass

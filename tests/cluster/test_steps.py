@@ -1,0 +1,151 @@
+"""The pipeline's own steps as pods, under the project's service account, on real MNIST."""
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from components.run_plan import plan_run
+from components.trial import run_trial
+from model.prepare import prepare
+from tests.cluster.site import Namespace
+from tests.cluster.steps import StepPod, Steps, Storage, run_pipeline
+from tfjob.local import LocalBackend
+from tfjob.manifest import build_manifest
+from tfjob.spec import ReplicaSpec, TFJobSpec
+
+# Two workers, or a chief with two workers and a server, must find room on a node of two cores.
+SMALL = {"trials": 1, "epochs": 1, "max_train_images": 12000, "cpus_per_replica": 0.45, "memory_per_replica": "1500Mi"}
+JOBS = "training.kubeflow.org/job-name"
+
+
+@pytest.fixture
+def launcher(steps: Steps) -> StepPod:
+    """A distributed step whose job trains."""
+    steps.parameters |= SMALL | {"epochs": 40, "strategies": ["all_reduce"]}
+    plan = steps.start("plan-comparison").wait(60)
+    data = steps.start("prepare-data").wait(120)
+    inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
+    pod = steps.start("train-distributed", inputs, trial=0)
+    pod.wait_for_line("[worker-0] epoch 1/40 step", 120)
+    return pod
+
+
+def read_curve(folder: Path) -> list[float]:
+    training = json.loads((folder / "training.json").read_text())
+    return [point["train_loss"] for point in training["curve"]]
+
+
+def train_here(steps: Steps, tmp_path: Path) -> Path:
+    """Trains the same all-reduce as processes here, and returns its folder."""
+    plan = plan_run(steps.run_id, steps.parameters)
+    prepare("mnist", tmp_path / "prepared", max_train_images=steps.parameters["max_train_images"])
+    (tmp_path / "workspace").mkdir()
+    configuration = next(c for c in plan.configurations if c.name == "all-reduce-2w")
+    places = (tmp_path / "prepared", tmp_path / "workspace", tmp_path / "here")
+    run_trial(plan, configuration, 0, *places, LocalBackend())
+    return tmp_path / "here"
+
+
+def test_the_whole_pipeline_runs_and_learns_what_it_learns_on_one_machine(
+    steps: Steps, storage: Storage, tmp_path: Path
+) -> None:
+    steps.parameters |= SMALL
+    pods = run_pipeline(steps, 300)
+    wanted = (("compare", "report"), ("compare", "trials"), ("train-distributed", "trained"))
+    outputs = {name: storage.get(pods[step].outputs[name]["uri"], tmp_path / step) for step, name in wanted}
+    records = [json.loads(line) for line in outputs["trials"].read_text().splitlines()]
+    assert [record["configuration"] for record in records] == ["single", "all-reduce-2w", "parameter-server-2w-1ps"]
+    assert {record["backend"] for record in records} == {"kubernetes"}
+    assert {record["image"] for record in records} == {steps.parameters["image"]}
+    assert min(record["test_n_correct"] / record["test_n_examples"] for record in records) > 0.9
+    assert "<title>" in outputs["report"].read_text()
+    curve = read_curve(outputs["trained"] / "all-reduce-2w")
+    assert curve == pytest.approx(read_curve(train_here(steps, tmp_path)), rel=1e-3)
+    assert pods["train-distributed"].namespace.get("tfjobs")["items"] == []
+
+
+def test_the_launching_step_is_small_and_quick(steps: Steps, launcher: StepPod) -> None:
+    peak = launcher.namespace.kubectl("exec", launcher.name, "--", "sh", "-c", "grep -h VmHWM /proc/[0-9]*/status")
+    megabytes = max(int(line.split()[1]) for line in peak.splitlines()) / 1000
+    assert megabytes < 150
+    job, *_ = launcher.namespace.get("tfjobs")["items"]
+    state = launcher.namespace.get("pod", launcher.name)["status"]["containerStatuses"][0]["state"]
+    seconds = _seconds(job["metadata"]["creationTimestamp"]) - _seconds(state["running"]["startedAt"])
+    print(f"launcher: {megabytes:.0f} MB, TFJob created after {seconds:.0f} s")
+    assert seconds <= 10  # whole seconds, and on a machine that does other things, too
+
+
+def test_a_killed_worker_is_restarted_and_takes_up_the_training(
+    steps: Steps, launcher: StepPod, namespace: Namespace
+) -> None:
+    launcher.wait_for_line("epoch 2/40 done", 120)
+    worker = namespace.get("pods", "--selector", f"{JOBS},training.kubeflow.org/replica-index=1")["items"][0]
+    namespace.kill(worker["metadata"]["name"], "model.train")
+    launcher.wait_for_line("Restarting: worker-", 60)
+    launcher.wait_for_line("epoch 4/40 done", 180)
+    assert "restored" in launcher.log() or launcher.log().count("epoch 1/40 done") == 1
+
+
+def test_a_launcher_killed_in_its_pod_leaves_no_replica(launcher: StepPod, namespace: Namespace) -> None:
+    # KFP deletes the workflow's pods some time; until then only the heartbeat tells the replicas.
+    namespace.kill(launcher.name, "kfp.dsl.executor_main")
+    limit = time.monotonic() + 100
+    while _running(namespace):
+        assert time.monotonic() < limit, "replicas still run"
+        time.sleep(2)
+
+
+def test_a_deleted_launcher_takes_its_job_with_it(launcher: StepPod, namespace: Namespace) -> None:
+    namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force")
+    namespace.wait_until_gone("tfjobs", "", 60)
+    namespace.wait_until_gone("pods", JOBS, 60)
+
+
+def test_a_step_that_is_run_again_finishes_what_the_first_had_begun(
+    steps: Steps, launcher: StepPod, namespace: Namespace
+) -> None:
+    namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force", "--wait=false")
+    again = steps.start_again("train-distributed", launcher)
+    again.wait_for_line("epoch 4/40 done", 180)
+
+
+def test_the_exit_handler_deletes_what_a_step_left(steps: Steps, launcher: StepPod, namespace: Namespace) -> None:
+    # The owner is taken away, so that nothing but the exit handler can delete the job.
+    job = namespace.get("tfjobs")["items"][0]["metadata"]["name"]
+    namespace.kubectl("patch", "tfjob", job, "--type=merge", "--patch", '{"metadata": {"ownerReferences": null}}')
+    namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force")
+    cleaned = steps.start("clean-up").wait(60)
+    assert f"TFJob {job} was left, and is deleted" in cleaned.log()
+    namespace.wait_until_gone("tfjobs", "", 30)
+    namespace.wait_until_gone("pods", JOBS, 60)
+
+
+def test_a_terminated_step_deletes_its_job(launcher: StepPod, namespace: Namespace) -> None:
+    namespace.kubectl("delete", "pod", launcher.name, "--wait=false")
+    namespace.wait_until_gone("tfjobs", "", 30)
+    namespace.wait_until_gone("pods", JOBS, 60)
+
+
+def test_a_job_that_is_over_goes_by_its_time_to_live(namespace: Namespace) -> None:
+    spec = TFJobSpec(
+        name="short-lived",
+        namespace=namespace.name,
+        image=namespace.image,
+        command=("python", "-c", "pass"),
+        replicas={"Worker": ReplicaSpec(cpus=0.25)},
+        ttl_seconds_after_finished=3,
+    )
+    namespace.apply(build_manifest(spec))
+    namespace.wait_until_gone("tfjobs", "", 60)
+
+
+def _running(namespace: Namespace) -> list[str]:
+    pods = namespace.get("pods", "--selector", JOBS)["items"]
+    return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] in ("Pending", "Running")]
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
