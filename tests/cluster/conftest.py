@@ -3,18 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from model.sources import NAMED_DATASETS, find_cache, load_named
 from tests.cluster.site import Namespace
-from tests.cluster.steps import CACHE, Steps, Storage
+from tests.cluster.steps import Steps, Storage, make_storage
 
 
 @pytest.fixture(scope="session")
 def storage(namespace: Namespace) -> Storage:
-    """The claim, with MNIST in it: a cluster under test may have no way to the internet."""
-    load_named(NAMED_DATASETS["mnist"], find_cache())
-    storage = Storage(namespace)
-    storage.put(find_cache(), f"{CACHE}/tfjob-speedup")
-    return storage
+    return make_storage(namespace)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,10 +125,11 @@ class ClusterSite:
         self.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 5)
 
 
-@pytest.fixture(scope="session")
-def namespace() -> Iterator[Namespace]:
+@contextmanager
+def make_namespace(image: str) -> Iterator[Namespace]:
+    """Yields a namespace, which is deleted afterwards with all that is in it."""
     name = f"tfjob-speedup-test-{secrets.token_hex(3)}"
-    namespace = Namespace(name, os.environ["TFJOB_TEST_IMAGE"])
+    namespace = Namespace(name, image)
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     try:
@@ -144,6 +146,12 @@ def namespace() -> Iterator[Namespace]:
         yield namespace
     finally:
         namespace.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[Namespace]:
+    with make_namespace(os.environ["TFJOB_TEST_IMAGE"]) as namespace:
+        yield namespace
 
 
 @pytest.fixture

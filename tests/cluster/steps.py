@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from model.sources import NAMED_DATASETS, find_cache, load_named
 from pipeline.compile import compile_pipeline
 from tests.cluster.site import MOUNT, SERVICE_ACCOUNT, VOLUME, VOLUME_MOUNT, Namespace
 
@@ -138,7 +139,12 @@ class Steps:
 
 
 def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
-    """Returns the last pod of each step, when all steps of the pipeline have succeeded one after another."""
+    """Returns the last pod of each step, when all steps of the pipeline have succeeded one after another.
+
+    Args:
+        steps: The run's steps.
+        seconds: How long each may take.
+    """
     plan = steps.start("plan-comparison").wait(seconds)
     data = steps.start("prepare-data").wait(seconds)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
@@ -222,6 +228,14 @@ class Storage:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(target, filter="data")
         return target / name
+
+
+def make_storage(namespace: Namespace) -> Storage:
+    """Returns the claim, with MNIST in it: a cluster under test may have no way to the internet."""
+    load_named(NAMED_DATASETS["mnist"], find_cache())
+    storage = Storage(namespace)
+    storage.put(find_cache(), f"{CACHE}/tfjob-speedup")
+    return storage
 
 
 def _whole(value: Any) -> Any:
