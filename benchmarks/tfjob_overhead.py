@@ -1,7 +1,7 @@
 """What running as a TFJob adds to a training, from the records of a run on a cluster and one on processes.
 
-`python -m benchmarks.tfjob_overhead CLUSTER_RUN LOCAL_RUN` prints, for each configuration, the seconds from submitting the
-job to the first training step. Both runs should be of the same parameters on the same machine, the image present.
+`python -m benchmarks.tfjob_overhead CLUSTER_RUN LOCAL_RUN` prints for each configuration the seconds from submitting
+the job to the first training step. Both runs should be of the same parameters on the same machine, the image present.
 """
 
 import math
