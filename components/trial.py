@@ -13,7 +13,7 @@ from typing import Any
 
 from components.run_plan import RunPlan
 from model.plan import Configuration, order_of_round
-from tfjob.backend import Backend
+from tfjob.backend import Backend, JobResult
 from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import SpecError
 from tfjob.heartbeat import Heartbeat
@@ -134,6 +134,7 @@ def run_trial(
     launch = {
         "schema_version": SCHEMA_VERSION,
         **result.to_json(),
+        "queue_seconds": count_queue_seconds(result, read_json(training_dir / TRAINING_FILE)),
         "cpus_per_replica": spec.replicas["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
@@ -144,6 +145,24 @@ def run_trial(
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
     keep_trial(output_dir, finished)
     (workspace / RESUMED_FILE).unlink(missing_ok=True)
+
+
+def count_queue_seconds(result: JobResult, training: Mapping[str, Any]) -> float:
+    """Returns the seconds from submitting a job until its last replica's process began.
+
+    A pod's timestamps are whole seconds; the replicas themselves know better when they began. Where one was restarted,
+    or does not tell, the pods' word stands.
+
+    Args:
+        result: How the job went.
+        training: Its training.json.
+    """
+    ages = [(replica.get("recorded_at"), replica.get("age_seconds")) for replica in training["replicas"]]
+    began: list[float] = [recorded_at - age for recorded_at, age in ages if recorded_at is not None and age is not None]
+    is_told = len(began) == len(result.replicas) and not any(replica.restarts for replica in result.replicas)
+    if result.backend != "kubernetes" or not is_told:
+        return result.queue_seconds
+    return min(max(0.0, max(began) - result.started_at), result.total_seconds)
 
 
 def name_trial(configuration: str, trial: int) -> str:

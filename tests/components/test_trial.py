@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from components.run_plan import RunPlan
-from components.trial import build_spec, describe_model, list_trials, print_readable, run_trial, stage_dataset
+from components.trial import (
+    build_spec,
+    count_queue_seconds,
+    describe_model,
+    list_trials,
+    print_readable,
+    run_trial,
+    stage_dataset,
+)
 from tests.components.fake_backend import FakeBackend, make_training, read_option
 from tests.components.plan_factory import make_plan
-from tfjob.backend import JobResult, StatusChanged
+from tfjob.backend import JobResult, ReplicaResult, StatusChanged
 from tfjob.errors import JobCancelled, JobRestartedTooOften
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas.md"
@@ -268,3 +276,16 @@ def test_no_replica_is_restarted_for_ever(dataset: Path, tmp_path: Path) -> None
     with pytest.raises(JobRestartedTooOften, match=re.escape("given up after 6 restarts")):
         run(make_plan(), dataset, tmp_path, index=1, backend=backend)
     assert backend.restarts == 6
+
+
+@pytest.mark.parametrize(
+    ("backend", "restarts", "told", "queue_seconds"),
+    [("kubernetes", 0, 2, 2.75), ("kubernetes", 1, 2, 2.0), ("kubernetes", 0, 1, 2.0), ("local", 0, 2, 2.0)],
+)
+def test_the_queue_ends_when_the_last_replica_began_which_it_knows_better_than_its_pod(
+    backend: str, restarts: int, told: int, queue_seconds: float
+) -> None:
+    replicas = [ReplicaResult(f"worker-{i}", "worker", i, restarts * i, 0, [], 102.0, 150.0) for i in range(2)]
+    result = JobResult("mnist", backend, 2.0, 1.0, 0.0, 60.0, False, [], replicas, 100.0, 160.0)
+    records = [{"recorded_at": 150.0, "age_seconds": 47.25 + i} for i in range(told)]
+    assert count_queue_seconds(result, {"replicas": [*records, *[{}] * (2 - told)]}) == queue_seconds
