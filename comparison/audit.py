@@ -10,12 +10,15 @@ from typing import Any
 
 from comparison.records import Replica, TrialRecord
 from comparison.summary import SINGLE, Groups, split_by_scaling
+from comparison.texts import list_items, say, say_count
 
 # A core that takes so much longer or shorter for a fixed computation than before the training, or than the median core
 # of the run, was not the machine that the others ran on: more than twice the noise of trials on a quiet machine (about
 # 2 %), less than the difference that a comparison is made to find (10 %).
 CALIBRATION_TOLERANCE = 0.05
 _SHORT_SHA = 12
+# Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
+MAX_LISTED = 20
 CONTENTION_RULE = "no trial contended"
 
 Trials = Sequence[TrialRecord]
@@ -47,7 +50,7 @@ class Finding:
 
 
 def audit_fairness(groups: Groups) -> list[Finding]:
-    """Returns what came of every rule, in the order of the report."""
+    """Returns what came of every rule, in the order of the report: rules in English, sentences as `say` does."""
     trials = [trial for group in groups.values() for trial in group]
     halves = _group_halves(groups)
     return [
@@ -110,19 +113,39 @@ class _Evidence:
 
 def _check(rule: str, evidence: _Evidence) -> Finding:
     finding = _judge(rule, evidence)
-    return replace(finding, sentence=" ".join([finding.sentence, *(f"{note}." for note in evidence.notes)]))
+    return replace(finding, sentence=" ".join([finding.sentence, *map(_end_sentence, evidence.notes)]))
 
 
 def _judge(rule: str, evidence: _Evidence) -> Finding:
     if evidence.breaches:
-        sentence = "; ".join(
-            dict.fromkeys(f"{breach.configuration}: {breach.received}" for breach in evidence.breaches)
+        sentence = _list_some(
+            (
+                say("{configuration}: {received}", configuration=breach.configuration, received=breach.received)
+                for breach in evidence.breaches
+            ),
+            say("; "),
         )
         names = tuple(dict.fromkeys(breach.configuration for breach in evidence.breaches))
-        return Finding(rule, Status.VIOLATED, f"{sentence}.", names)
+        return Finding(rule, Status.VIOLATED, _end_sentence(sentence), names)
     if evidence.unknown:
-        return Finding(rule, Status.UNKNOWN, f"{evidence.unknown}.")
-    return Finding(rule, Status.HOLDS, f"{evidence.received}.")
+        return Finding(rule, Status.UNKNOWN, _end_sentence(evidence.unknown))
+    return Finding(rule, Status.HOLDS, _end_sentence(evidence.received))
+
+
+def _end_sentence(sentence: str) -> str:
+    return say("{clauses}.", clauses=sentence)
+
+
+def _list_some(items: Iterable[str], separator: str | None = None) -> str:
+    """Returns the items, each once, and of more than `MAX_LISTED` the first ones and how many there are beside them."""
+    distinct = list(dict.fromkeys(items))
+    listed = (say(", ") if separator is None else separator).join(distinct[:MAX_LISTED])
+    left = len(distinct) - MAX_LISTED
+    return say("{items} and {number} more", items=listed, number=f"{left:,}") if left > 0 else listed
+
+
+def _state_received(values: Iterable[str]) -> str:
+    return say("Received: {values}", values=_list_some(values))
 
 
 def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: dict[str, Trials]) -> Finding:
@@ -132,10 +155,14 @@ def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: d
         known = [(trial.configuration, value) for trial in trials if (value := read(trial)) is not None]
         missing += len(trials) - len(known)
         others = [(name, value) for name, value in known if value != known[0][1]]
-        breaches += [_Breach(name, f"{value}{label}, where {known[0][0]} has {known[0][1]}") for name, value in others]
+        clash = "{value}{label}, where {reference} has {expected}"
+        breaches += [
+            _Breach(name, say(clash, value=value, label=label, reference=known[0][0], expected=known[0][1]))
+            for name, value in others
+        ]
         received += [value for _, value in known[:1]]
-    unknown = f"{missing} trials do not say" if missing > 1 else "One trial does not say" if missing else None
-    return _check(rule, _Evidence(breaches, "Received: " + ", ".join(dict.fromkeys(received)), unknown))
+    unknown = say_count(missing, "One trial does not say", "{number} trials do not say") if missing else None
+    return _check(rule, _Evidence(breaches, _state_received(received), unknown))
 
 
 def _group_all(trials: Trials) -> dict[str, Trials]:
@@ -148,7 +175,8 @@ def _group_halves(groups: Groups) -> dict[str, Trials]:
     A training of one worker is the same in both, and counts in each of them.
     """
     halves = split_by_scaling(groups)
-    labels = {scaling: f" with {scaling} scaling" if len(halves) > 1 else "" for scaling in halves}
+    titles = {"strong": say(" with strong scaling"), "weak": say(" with weak scaling")}
+    labels = {scaling: titles[scaling] if len(halves) > 1 else "" for scaling in halves}
     return {labels[scaling]: [trial for own in half.values() for trial in own] for scaling, half in halves.items()}
 
 
@@ -157,7 +185,10 @@ def _group_rounds(trials: Trials) -> dict[str, Trials]:
     rounds: dict[tuple[str, int], list[TrialRecord]] = {}
     for trial in trials:
         rounds.setdefault((trial.run_id, trial.trial), []).append(trial)
-    return {f" in trial {index} of {run_id}": own for (run_id, index), own in sorted(rounds.items(), key=_first)}
+    return {
+        say(" in trial {trial} of {run}", trial=index, run=run_id): own
+        for (run_id, index), own in sorted(rounds.items(), key=_first)
+    }
 
 
 def _first(item: tuple[Any, object]) -> Any:
@@ -166,8 +197,8 @@ def _first(item: tuple[Any, object]) -> Any:
 
 def _describe_batch(trial: TrialRecord) -> str:
     if trial.scaling == "weak":
-        return f"{trial.per_replica_batch_size} images a worker"
-    return f"{trial.global_batch_size} images in a global batch"
+        return say("{number} images a worker", number=trial.per_replica_batch_size)
+    return say("{number} images in a global batch", number=trial.global_batch_size)
 
 
 def _describe_learning_rate(trial: TrialRecord) -> str:
@@ -176,14 +207,15 @@ def _describe_learning_rate(trial: TrialRecord) -> str:
     Source: Goyal et al. 2017, arXiv:1706.02677, section 2.1.
     """
     if trial.scaling == "weak":
-        return f"{trial.learning_rate / trial.global_batch_size:.6g} an image of the global batch"
+        rate = f"{trial.learning_rate / trial.global_batch_size:.6g}"
+        return say("{rate} an image of the global batch", rate=rate)
     return f"{trial.learning_rate:.6g}"
 
 
 def _describe_versions(trial: TrialRecord) -> str | None:
     if not trial.versions or None in trial.versions.values():
         return None
-    return ", ".join(f"{name} {version}" for name, version in sorted(trial.versions.items()))
+    return list_items([f"{name} {version}" for name, version in sorted(trial.versions.items())])
 
 
 def _describe_host(trial: TrialRecord) -> str | None:
@@ -193,18 +225,19 @@ def _describe_host(trial: TrialRecord) -> str | None:
     facts = {name: value for name, value in trial.host.items() if name != "memory_bytes"}
     if "memory_bytes" in trial.host:
         facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:.0f} GiB"
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in sorted(facts.items()))
+    return list_items([f"{say(name.replace('_', ' '))} {value}" for name, value in sorted(facts.items())])
 
 
 def _describe_image(trial: TrialRecord) -> str | None:
     if trial.image is None and trial.backend == "local":
-        return "none, processes on the host"
+        return say("none, processes on the host")
     return trial.image
 
 
 def _describe_model(trial: TrialRecord) -> str:
-    arguments = "" if trial.model_arguments == "{}" else f" with {trial.model_arguments}"
-    return f"{trial.model}{arguments}, {trial.num_parameters} parameters"
+    arguments = "" if trial.model_arguments == "{}" else say(" with {arguments}", arguments=trial.model_arguments)
+    model = f"{trial.model}{arguments}"
+    return say("{model}, {number} parameters", model=model, number=trial.num_parameters)
 
 
 _SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
@@ -220,7 +253,7 @@ _SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
 }
 # Strong and weak scaling are two comparisons, which differ in these and in nothing else.
 _SAME_IN_HALF: dict[str, Callable[[TrialRecord], str | None]] = {
-    "same scaling": lambda trial: trial.scaling,
+    "same scaling": lambda trial: say(trial.scaling),
     "same batch": _describe_batch,
     "same learning rate": _describe_learning_rate,
 }
@@ -239,9 +272,10 @@ def _check_images(trials: Trials) -> _Evidence:
         batch = max(trial.global_batch_size, first.global_batch_size)
         tolerance = batch * first.epochs if trial.scaling == "weak" else 0
         if abs(trial.images_seen - first.images_seen) > tolerance:
-            received = f"{trial.images_seen} images, where {first.configuration} has {first.images_seen}"
-            breaches.append(_Breach(trial.configuration, received))
-    return _Evidence(breaches, f"Received: {first.images_seen} images")
+            clash = "{number} images, where {reference} has {expected}"
+            values = {"number": trial.images_seen, "reference": first.configuration, "expected": first.images_seen}
+            breaches.append(_Breach(trial.configuration, say(clash, **values)))
+    return _Evidence(breaches, say("Received: {number} images", number=first.images_seen))
 
 
 def _check_cpus(trials: Trials) -> _Evidence:
@@ -249,29 +283,30 @@ def _check_cpus(trials: Trials) -> _Evidence:
     configurations = list({trial.configuration: trial for trial in trials}.values())
     singles = [own for own in configurations if own.strategy == SINGLE]
     if not singles:
-        return _Evidence([], "", "There is no single node to compare with")
+        return _Evidence([], "", say("There is no single node to compare with"))
     baseline = singles[0]
     breaches = [
-        _Breach(own.configuration, f"a single node with {own.cpus_per_replica:g} CPUs that is not named for them")
+        _Breach(
+            own.configuration,
+            say("a single node with {cpus} CPUs that is not named for them", cpus=f"{own.cpus_per_replica:g}"),
+        )
         for own in singles[1:]
         if not own.configuration.startswith(f"{SINGLE}-")
     ]
     sizes = {single.cpus_per_replica for single in singles}
+    unequal = "{cpus} CPUs a replica, single nodes have {sizes}"
     breaches += [
-        _Breach(own.configuration, f"{own.cpus_per_replica:g} CPUs a replica, single nodes have {_list_numbers(sizes)}")
+        _Breach(own.configuration, say(unequal, cpus=f"{own.cpus_per_replica:g}", sizes=_list_numbers(sizes)))
         for own in configurations
         if own.strategy != SINGLE and own.cpus_per_replica not in sizes
     ]
-    return _Evidence(breaches, f"Received: {baseline.cpus_per_replica:g} a replica")
+    return _Evidence(breaches, say("Received: {cpus} a replica", cpus=f"{baseline.cpus_per_replica:g}"))
 
 
 def _check_contention(trials: Trials) -> _Evidence:
-    breaches = [
-        _Breach(trial.configuration, "its replicas asked for more cores than there are; its timings are contended")
-        for trial in trials
-        if trial.contended
-    ]
-    return _Evidence(breaches, "Every replica had its cores to itself")
+    contended = say("its replicas asked for more cores than there are; its timings are contended")
+    breaches = [_Breach(trial.configuration, contended) for trial in trials if trial.contended]
+    return _Evidence(breaches, say("Every replica had its cores to itself"))
 
 
 def _check_overlap(trials: Trials) -> _Evidence:
@@ -280,11 +315,16 @@ def _check_overlap(trials: Trials) -> _Evidence:
     latest = by_start[0]
     for trial in by_start[1:]:
         if (seconds := latest.ended_at - trial.started_at) > 0:
-            lasts = f"trial {latest.trial} ended {seconds:.3g} s after the start of {_name(trial)}"
-            starts = f"trial {trial.trial} started before the end of {_name(latest)}"
+            lasts = say(
+                "trial {trial} ended {seconds} s after the start of {other}",
+                trial=latest.trial,
+                seconds=f"{seconds:.3g}",
+                other=_name(trial),
+            )
+            starts = say("trial {trial} started before the end of {other}", trial=trial.trial, other=_name(latest))
             breaches += [_Breach(latest.configuration, lasts), _Breach(trial.configuration, starts)]
         latest = max(latest, trial, key=lambda trial: trial.ended_at)
-    return _Evidence(breaches, "Every trial had ended when the next one started")
+    return _Evidence(breaches, say("Every trial had ended when the next one started"))
 
 
 def _check_interleaving(trials: Trials) -> _Evidence:
@@ -300,31 +340,37 @@ def _check_interleaving(trials: Trials) -> _Evidence:
     for own in rounds.values():
         present = {trial.configuration for trial in own}
         breaches += [
-            _Breach(name, f"no trial {own[0].trial}") for name in expected[own[0].run_id] if name not in present
+            _Breach(name, say("no {trials}", trials=say("trial {trial}", trial=own[0].trial)))
+            for name in expected[own[0].run_id]
+            if name not in present
         ]
     last_indices = dict.fromkeys(expected, -1)
     for own in rounds.values():
         run_id, index = own[0].run_id, own[0].trial
         if missing := _describe_indices(last_indices[run_id] + 1, index - 1):
-            breaches += [_Breach(each.configuration, f"no {missing}, where there is a trial {index}") for each in own]
+            gap = say("no {trials}, where there is a trial {trial}", trials=missing, trial=index)
+            breaches += [_Breach(each.configuration, gap) for each in own]
         last_indices[run_id] = index
     for before, after in pairwise(rounds.values()):
         if before[0].run_id == after[0].run_id:
             end = max(before, key=lambda trial: trial.started_at)
             breaches += [
-                _Breach(trial.configuration, f"trial {trial.trial} started before {_name(end)}")
+                _Breach(
+                    trial.configuration,
+                    say("trial {trial} started before {other}", trial=trial.trial, other=_name(end)),
+                )
                 for trial in after
                 if trial.started_at < end.started_at
             ]
-    received = f"{len(rounds)} rounds, each with every configuration once"
+    received = say("{number} rounds, each with every configuration once", number=len(rounds))
     return _Evidence(breaches, received, notes=_list_interruptions(trials))
 
 
 def _describe_indices(first: int, last: int) -> str:
     """Returns the trials from one number to another in words; nothing where there are none."""
     if first >= last:
-        return f"trial {first}" if first == last else ""
-    return f"trials {first} to {last}"
+        return say("trial {trial}", trial=first) if first == last else ""
+    return say("trials {first} to {last}", first=first, last=last)
 
 
 def _list_interruptions(trials: Trials) -> list[str]:
@@ -333,13 +379,16 @@ def _list_interruptions(trials: Trials) -> list[str]:
     notes = []
     for before, after in pairwise(by_start):
         if after.resumed and before.run_id == after.run_id:
-            is_cut = before.trial == after.trial
-            what = f"The round of trial {after.trial} of {after.run_id}" if is_cut else after.run_id
-            where = (
-                f"between {before.configuration} and {after.configuration}" if is_cut else f"before trial {after.trial}"
-            )
             lasted = _format_duration(after.started_at - before.ended_at)
-            notes.append(f"{what} was interrupted for {lasted} {where}, and resumed")
+            values = {"run": after.run_id, "duration": lasted, "trial": after.trial}
+            if before.trial == after.trial:
+                cut = (
+                    "The round of trial {trial} of {run} was interrupted for {duration} between {before} and {after}, "
+                    "and resumed"
+                )
+                notes.append(say(cut, **values, before=before.configuration, after=after.configuration))
+            else:
+                notes.append(say("{run} was interrupted for {duration} before trial {trial}, and resumed", **values))
     return notes
 
 
@@ -350,10 +399,10 @@ def _check_seeds(trials: Trials) -> _Evidence:
     for trial in trials:
         other = seen.setdefault((trial.run_id, trial.configuration, trial.seed), trial)
         if other is not trial:
-            received = f"trial {trial.trial} has the seed of trial {other.trial}, {trial.seed}"
+            repeated = "trial {trial} has the seed of trial {other}, {seed}"
+            received = say(repeated, trial=trial.trial, other=other.trial, seed=trial.seed)
             breaches.append(_Breach(trial.configuration, received))
-    seeds = dict.fromkeys(f"{trial.seed}" for trial in trials)
-    return _Evidence(breaches, f"Received: {', '.join(seeds)}")
+    return _Evidence(breaches, _state_received(f"{trial.seed}" for trial in trials))
 
 
 def _check_restarts(trials: Trials) -> _Evidence:
@@ -364,17 +413,13 @@ def _check_restarts(trials: Trials) -> _Evidence:
         if not steps:
             silent.append(_name(trial))
         if trial.restarts:
-            breaches.append(
-                _Breach(trial.configuration, f"{trial.restarts} restarted in trial {trial.trial}, recovery is timed")
-            )
+            restarted = "{number} restarted in trial {trial}, recovery is timed"
+            breaches.append(_Breach(trial.configuration, say(restarted, number=trial.restarts, trial=trial.trial)))
         elif any(steps):
-            breaches.append(
-                _Breach(
-                    trial.configuration, f"trial {trial.trial} was resumed from step {max(steps)}, not all is timed"
-                )
-            )
-    unknown = f"Not said from which step on: {', '.join(silent)}" if silent else None
-    return _Evidence(breaches, "Every trial ran from its first step to its last in one go", unknown)
+            resumed = "trial {trial} was resumed from step {step}, not all is timed"
+            breaches.append(_Breach(trial.configuration, say(resumed, trial=trial.trial, step=max(steps))))
+    unknown = say("Not said from which step on: {trials}", trials=_list_some(silent)) if silent else None
+    return _Evidence(breaches, say("Every trial ran from its first step to its last in one go"), unknown)
 
 
 def _check_final_weights(trials: Trials) -> _Evidence:
@@ -385,39 +430,43 @@ def _check_final_weights(trials: Trials) -> _Evidence:
     for trial in synchronous:
         digests = {replica.weights_sha256 for replica in trial.replicas}
         if len(digests - {None} | {trial.weights_sha256}) > 1:
-            breaches.append(_Breach(trial.configuration, f"{len(digests)} different ones in trial {trial.trial}"))
+            apart = say("{number} different ones in trial {trial}", number=len(digests), trial=trial.trial)
+            breaches.append(_Breach(trial.configuration, apart))
         elif None in digests:
             silent.append(_name(trial))
-    received = f"Received: one digest in each of {len(synchronous)} trials" if synchronous else "None was trained"
-    return _Evidence(breaches, received, f"Not said by all replicas: {', '.join(silent)}" if silent else None)
+    received = say("Received: one digest in each of {number} trials", number=len(synchronous))
+    unknown = say("Not said by all replicas: {trials}", trials=_list_some(silent)) if silent else None
+    return _Evidence(breaches, received if synchronous else say("None was trained"), unknown)
 
 
 def _check_distinct(trials: Trials) -> _Evidence:
     """Two trainings never take the same time to the last digit: such a record is a cached or a copied result."""
     breaches = []
     seen: dict[tuple[object, ...], TrialRecord] = {}
+    copied = "trial {trial} has the same {what} as {other}: a cached or copied result"
     for trial in trials:
         keys = {
             "clocks": ("clocks", trial.startup_seconds, trial.compile_seconds, trial.train_seconds, trial.eval_seconds),
             "start": ("start", trial.started_at),
         }
-        for name, key in keys.items():
+        for what, key in keys.items():
             if other := seen.get(key):
-                received = f"trial {trial.trial} has the same {name} as {_name(other)}: a cached or copied result"
+                received = say(copied, trial=trial.trial, what=say(what), other=_name(other))
                 breaches.append(_Breach(trial.configuration, received))
             seen.setdefault(key, trial)
-    return _Evidence(breaches, f"{len(trials)} measurements, no two with the same clocks")
+    return _Evidence(breaches, say("{number} measurements, no two with the same clocks", number=len(trials)))
 
 
 def _check_calibration(trials: Trials) -> _Evidence:
     breaches = [
-        _Breach(trial.configuration, f"trial {trial.trial} was disturbed, {reason}")
+        _Breach(trial.configuration, say("trial {trial} was disturbed, {reason}", trial=trial.trial, reason=reason))
         for trial, reason in list_disturbed_trials(trials)
     ]
     silent = [trial for trial in trials if all(replica.calibration_seconds is None for replica in trial.replicas)]
-    received = f"A fixed computation took all cores equally long, within {100 * CALIBRATION_TOLERANCE:g} %"
-    unknown = f"The cores' speed was not measured in {len(silent)} of {len(trials)} trials" if silent else None
-    return _Evidence(breaches, received, unknown)
+    tolerance = f"{100 * CALIBRATION_TOLERANCE:g}"
+    received = say("A fixed computation took all cores equally long, within {percent} %", percent=tolerance)
+    missing = say("The cores' speed was not measured in {number} of {all} trials", number=len(silent), all=len(trials))
+    return _Evidence(breaches, received, missing if silent else None)
 
 
 _CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
@@ -440,18 +489,21 @@ def _measure_disturbance(replica: Replica, median: float) -> list[tuple[float, s
         return []
     before, after = replica.calibration_seconds
     drift, level = after / before - 1, (before + after) / 2 / median - 1
+    drifted = "{replica}'s core {change} after the training than before it"
+    differs = "{replica}'s core {change} than the median core"
     return [
-        (abs(drift), f"{replica.name}'s core {_slower_or_faster(drift)} after the training than before it"),
-        (abs(level), f"{replica.name}'s core {_slower_or_faster(level)} than the median core"),
+        (abs(drift), say(drifted, replica=replica.name, change=_slower_or_faster(drift))),
+        (abs(level), say(differs, replica=replica.name, change=_slower_or_faster(level))),
     ]
 
 
 def _slower_or_faster(change: float) -> str:
-    return f"{100 * abs(change):.0f} % {'slower' if change > 0 else 'faster'}"
+    percent = f"{100 * abs(change):.0f}"
+    return say("{percent} % slower", percent=percent) if change > 0 else say("{percent} % faster", percent=percent)
 
 
 def _name(trial: TrialRecord) -> str:
-    return f"trial {trial.trial} of {trial.configuration}"
+    return say("trial {trial} of {configuration}", trial=trial.trial, configuration=trial.configuration)
 
 
 def _format_duration(seconds: float) -> str:
@@ -462,4 +514,4 @@ def _format_duration(seconds: float) -> str:
 
 
 def _list_numbers(numbers: Iterable[float]) -> str:
-    return ", ".join(f"{number:g}" for number in sorted(numbers))
+    return list_items([f"{number:g}" for number in sorted(numbers)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from comparison.audit import audit_fairness
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
 from comparison.report import explain_marks, render_markdown, render_report, translate_headers
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
@@ -60,7 +61,8 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
-    contended, unfair = list_contended(groups), list_unfair(groups)
+    findings = audit_fairness(groups)
+    contended, unfair = list_contended(groups), list_unfair(groups, findings)
     rows = to_text(translate_headers(format_table(table, contended, unfair)), _TERMINAL_COLUMNS)
     marks = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]
     comparison = Comparison(
@@ -71,8 +73,8 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
             strategy: add_confusion_matrices([trial for trial in trials if trial.strategy == strategy])
             for strategy in dict.fromkeys(trial.strategy for trial in trials)
         },
-        markdown=render_markdown(table, groups),
-        html=render_report(table, groups, run_info),
+        markdown=render_markdown(table, groups, findings),
+        html=render_report(table, groups, run_info, findings),
         _text="\n".join([rows, *marks]),
     )
     files = {

@@ -21,23 +21,25 @@ _FEWEST_WORKERS = 16
 _SHIFT = 0.08
 
 
-def plot_speedup_by_workers(forecasts: Sequence[Forecast]) -> str:
+def plot_speedup_by_workers(forecasts: Sequence[Forecast], name: str = "by_workers") -> str:
     """Returns the speedup against the number of workers, as far as what was measured reaches and four times on.
 
     Args:
         forecasts: At least one.
+        name: As `render_svg` takes it.
     """
     measured = max(point.num_workers for forecast in forecasts for point in forecast.points)
-    return _plot("by_workers", forecasts, min(MAX_WORKERS, max(_FEWEST_WORKERS, 4 * measured)))
+    return _plot(name, forecasts, min(MAX_WORKERS, max(_FEWEST_WORKERS, 4 * measured)))
 
 
-def plot_forecast(forecasts: Sequence[Forecast]) -> str:
+def plot_forecast(forecasts: Sequence[Forecast], name: str = "forecast") -> str:
     """Returns the speedup against the number of workers, up to all that are looked at.
 
     Args:
         forecasts: At least one.
+        name: As `render_svg` takes it.
     """
-    return _plot("forecast", forecasts, MAX_WORKERS)
+    return _plot(name, forecasts, MAX_WORKERS)
 
 
 def _plot(name: str, forecasts: Sequence[Forecast], max_workers: int) -> str:

@@ -185,8 +185,13 @@ def plot_throughput(table: pd.DataFrame) -> str:
     return render_svg("throughput", description, _measure_height(len(rows)), draw)
 
 
-def plot_speedup(table: pd.DataFrame) -> str:
-    """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker."""
+def plot_speedup(table: pd.DataFrame, name: str = "speedup") -> str:
+    """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker.
+
+    Args:
+        table: What `summarize` returned.
+        name: As `render_svg` takes it.
+    """
     rows = [row for row in list_rows(table) if read_speedup(row)]
     ratios = [ratio for row in rows if (ratio := read_speedup(row))]
     values = [ratio.value for ratio in ratios]
@@ -215,7 +220,7 @@ def plot_speedup(table: pd.DataFrame) -> str:
 
     height = _measure_height(len(rows)) + 0.25
     description = say("Speedup over a single node: {values}", values=_list_labels(rows, labels))
-    return render_svg("speedup", description, height, draw)
+    return render_svg(name, description, height, draw)
 
 
 def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:

@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from comparison.audit import audit_fairness
+from comparison.audit import Finding
 from comparison.breakdown import PHASES, TOTAL, TRAINING, break_down, compute_overhead_share, describe_times
 from comparison.forecast import Forecast, forecast_scaling
 from comparison.forecast_plot import plot_forecast, plot_speedup_by_workers
@@ -25,7 +25,7 @@ from comparison.forecast_text import (
 from comparison.misclassified import list_confusions
 from comparison.page import render_page
 from comparison.plots import plot_accuracy, plot_breakdown, plot_loss, plot_speedup, plot_throughput
-from comparison.records import RunInfo, TrialRecord, format_records
+from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.summary import Groups, add_confusion_matrices, split_table
 from comparison.table import CONTENDED_MARK, UNFAIR_MARK, UNKNOWN, format_table, to_markdown
 from comparison.texts import say
@@ -40,6 +40,17 @@ from comparison.verdict import (
 
 _SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
 _SHORT_SHA = 12
+# Trials whose records the page holds: each takes about 5 kB, and a page of a megabyte still opens at once.
+MAX_EMBEDDED_TRIALS = 200
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of the report, with what its reader must know."""
+
+    title: str
+    svg: Markup
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,48 +62,41 @@ class HeatCell:
     depth: float
 
 
-def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str:
+def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo, findings: Sequence[Finding]) -> str:
     """Returns the report as one self-contained HTML page, in the reader's language.
 
     Args:
         table: What `summarize` returned.
         groups: The trials of each configuration.
         run_info: What was planned.
+        findings: What `audit_fairness` returned for the groups, in the reader's language.
     """
     trials = [trial for group in groups.values() for trial in group]
-    contended, unfair = list_contended(groups), list_unfair(groups)
+    contended, unfair = list_contended(groups), list_unfair(groups, findings)
     tables, phases = split_table(table), break_down(groups)
     forecasts = forecast_scaling(groups)
-    by_workers = {say("Speedup against workers"): plot_speedup_by_workers(forecasts)} if forecasts else {}
-    first_plots = by_workers | {say("Accuracy against training time"): plot_accuracy(groups)}
-    more_plots = {
-        say("Speedup"): plot_speedup(table),
-        say("Throughput"): plot_throughput(table),
-        say("Training loss"): plot_loss(groups),
-    }
     return render_page(
         "report.html.j2",
         run_id=run_info.run_id,
         verdict=state_verdict(table, groups),
-        warnings=collect_warnings(groups),
+        warnings=collect_warnings(groups, findings),
         tables=[
             _describe_table(scaling, own, contended, unfair, is_only=len(tables) == 1)
             for scaling, own in tables.items()
         ],
         marks=explain_marks(contended, unfair),
         statistics=describe_statistics(groups),
-        findings=audit_fairness(groups),
-        # The plots are the program's own markup; every text in them is escaped where they are drawn.
-        first_plots={title: Markup(svg) for title, svg in first_plots.items()},  # noqa: S704
-        more_plots={title: Markup(svg) for title, svg in more_plots.items()},  # noqa: S704
-        breakdown_plot=Markup(plot_breakdown(phases)),  # noqa: S704
+        findings=findings,
+        first_plots=[*_plot_by_workers(forecasts), _plot_accuracy(groups)],
+        more_plots=_plot_more(tables, table, groups),
+        breakdown_plot=_trust(plot_breakdown(phases)),
         phase_columns=[*PHASES, TOTAL],
         phases=phases.map("{:.2f}".format).to_dict("split"),
         times=describe_times(groups),
         forecasts=[_describe_forecast(forecast) for forecast in forecasts],
         forecast_caveats=list_caveats(forecasts),
-        forecast_plot=Markup(plot_forecast(forecasts)) if forecasts else None,  # noqa: S704
-        forecast_contended=any(point.is_contended for forecast in forecasts for point in forecast.points),
+        forecast_plots=_plot_forecasts(forecasts),
+        forecast_contended=_is_any_contended(forecasts),
         networks=describe_networks(),
         has_strong_scaling=any(forecast.job.scaling == "strong" for forecast in forecasts),
         clocks=[*PHASES, TRAINING, TOTAL],
@@ -109,13 +113,23 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo) -> str
         environment={say(name): value for name, value in describe_environment(trials).items()},
         parameters={name: format_value(value) for name, value in run_info.parameters.items()},
         # The images are to be seen above; as letters they would be most of the page.
-        records=format_records(replace(trial, misclassified=None) for trial in trials),
+        records=format_records(replace(trial, misclassified=None) for trial in trials)
+        if len(trials) <= MAX_EMBEDDED_TRIALS
+        else None,
+        num_trials=len(trials),
+        trials_file=TRIALS_FILE,
     )
 
 
-def render_markdown(table: pd.DataFrame, groups: Groups) -> str:
-    """Returns verdict, tables and warnings as Markdown that reads well as raw text, too."""
-    contended, unfair = list_contended(groups), list_unfair(groups)
+def render_markdown(table: pd.DataFrame, groups: Groups, findings: Sequence[Finding]) -> str:
+    """Returns verdict, tables and warnings as Markdown that reads well as raw text, too.
+
+    Args:
+        table: What `summarize` returned.
+        groups: The trials of each configuration.
+        findings: What `audit_fairness` returned for the groups, in the reader's language.
+    """
+    contended, unfair = list_contended(groups), list_unfair(groups, findings)
     tables = split_table(table)
     paragraphs = [f"# {state_verdict(table, groups)}"]
     for scaling, own in tables.items():
@@ -124,7 +138,7 @@ def render_markdown(table: pd.DataFrame, groups: Groups) -> str:
     paragraphs += [
         f"{say('Means over trials; ± and brackets are 95 % intervals.')} {describe_statistics(groups)}",
         *explain_marks(contended, unfair),
-        *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups)),
+        *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups, findings)),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
@@ -192,6 +206,79 @@ def _describe_table(
         "cells": translate_headers(format_table(table, contended, unfair)).to_dict("split"),
         "winner": None if winner is None else table["configuration"].tolist().index(winner),
     }
+
+
+def _plot_by_workers(forecasts: Sequence[Forecast]) -> list[Plot]:
+    """Returns the speedup against workers, a plot for each kind of scaling that was forecast."""
+    title, halves = say("Speedup against workers"), _split_forecasts(forecasts)
+    note = say("Markers are measured, with 95 % intervals; lines and bands are forecast. Both axes are logarithmic.")
+    hollow = " " + say("Hollow markers: replicas shared too few cores.")
+    return [
+        Plot(
+            _add_scaling(title, scaling, halves),
+            _trust(plot_speedup_by_workers(own, _add_id("by_workers", scaling, halves))),
+            note + (hollow if _is_any_contended(own) else ""),
+        )
+        for scaling, own in halves.items()
+    ]
+
+
+def _plot_accuracy(groups: Groups) -> Plot:
+    note = say("Means over trials; bands and whiskers reach from the lowest trial to the highest.")
+    return Plot(say("Accuracy against training time"), _trust(plot_accuracy(groups)), note)
+
+
+def _plot_more(tables: Mapping[str, pd.DataFrame], table: pd.DataFrame, groups: Groups) -> list[Plot]:
+    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss."""
+    speedups = [
+        Plot(
+            _add_scaling(say("Speedup"), scaling, tables),
+            _trust(plot_speedup(own, _add_id("speedup", scaling, tables))),
+        )
+        for scaling, own in tables.items()
+    ]
+    throughput = Plot(say("Throughput"), _trust(plot_throughput(table)))
+    return [*speedups, throughput, Plot(say("Training loss"), _trust(plot_loss(groups)))]
+
+
+def _plot_forecasts(forecasts: Sequence[Forecast]) -> list[Plot]:
+    """Returns the forecast, a plot for each kind of scaling; where there is one kind only, it needs no title."""
+    halves = _split_forecasts(forecasts)
+    return [
+        Plot(
+            say(_SCALINGS[scaling]) if len(halves) > 1 else "",
+            _trust(plot_forecast(own, _add_id("forecast", scaling, halves))),
+        )
+        for scaling, own in halves.items()
+    ]
+
+
+def _split_forecasts(forecasts: Sequence[Forecast]) -> dict[str, list[Forecast]]:
+    """Returns the forecasts of strong and of weak scaling, those that there are."""
+    halves: dict[str, list[Forecast]] = {}
+    for forecast in forecasts:
+        halves.setdefault(forecast.job.scaling, []).append(forecast)
+    return halves
+
+
+def _add_scaling(title: str, scaling: str, halves: Sized) -> str:
+    """Returns a plot's title, with the kind of scaling where there is more than one."""
+    scalings = {"strong": say("strong scaling"), "weak": say("weak scaling")}
+    return say("{title}, {scaling}", title=title, scaling=scalings[scaling]) if len(halves) > 1 else title
+
+
+def _add_id(name: str, scaling: str, halves: Sized) -> str:
+    """Returns a plot's name, another one for each kind of scaling where there is more than one."""
+    return f"{name}_{scaling}" if len(halves) > 1 else name
+
+
+def _is_any_contended(forecasts: Iterable[Forecast]) -> bool:
+    return any(point.is_contended for forecast in forecasts for point in forecast.points)
+
+
+def _trust(svg: str) -> Markup:
+    """Returns a plot as markup: it is the program's own, every text in it is escaped where it is drawn."""
+    return Markup(svg)  # noqa: S704
 
 
 def _describe_forecast(forecast: Forecast) -> dict[str, Any]:

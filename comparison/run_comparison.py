@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from comparison.audit import audit_fairness
 from comparison.page import render_page
 from comparison.plots import plot_ratios
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
@@ -165,7 +166,10 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
         if own.work_differences
     ]
     for run in (before, after):
-        marked = {CONTENDED_MARK: list_contended(run.groups), UNFAIR_MARK: list_unfair(run.groups)}
+        marked = {
+            CONTENDED_MARK: list_contended(run.groups),
+            UNFAIR_MARK: list_unfair(run.groups, audit_fairness(run.groups)),
+        }
         if names := marked[CONTENDED_MARK]:
             note = "{run}: {names} contended: the replicas asked for more cores than there are."
             cautions.append(say(note, run=run.info.run_id, names=list_items(names)))

@@ -1,14 +1,17 @@
 """What may be concluded from the measurements, in one sentence, and what a reader must be warned of."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from comparison.audit import CONTENTION_RULE, audit_fairness, list_violations
+from comparison.audit import CONTENTION_RULE, Finding, list_violations
 from comparison.records import TrialRecord
 from comparison.statistics import (
+    RELEVANT_POWER,
+    RELEVANT_RATIO,
     Ratio,
     compute_difference_ci95,
     compute_mean,
@@ -20,6 +23,7 @@ from comparison.summary import (
     Trials,
     compute_speedups,
     compute_whole_job_speedups,
+    count_trials_needed,
     estimate_trial_noise,
     find_baseline,
     find_outlying_trials,
@@ -31,7 +35,14 @@ from comparison.summary import (
     split_table,
 )
 from comparison.table import format_accuracy, format_number, format_range
-from comparison.texts import join_clauses, list_items, say, say_count
+from comparison.texts import ENGLISH, get_language, join_clauses, list_items, say, say_count
+
+# What the local backend warns of, by which a translation knows it.
+_CONTENTION = re.compile(
+    r"(?P<replicas>\d+) replicas? asks? for (?P<asked>\d+) cores?, this machine has (?P<available>\d+): "
+    r"timings are contended"
+)
+_UNBOUND = "this platform cannot bind processes to cores: CPU limits are not kept"
 
 
 def describe_configuration(trial: TrialRecord) -> str:
@@ -70,9 +81,14 @@ def list_contended(groups: Groups) -> list[str]:
     return [name for name, trials in groups.items() if is_any_contended(trials)]
 
 
-def list_unfair(groups: Groups) -> list[str]:
-    """Returns the configurations that break a rule of the fairness audit, but for contention: `list_contended`."""
-    violations = [finding for finding in list_violations(audit_fairness(groups)) if finding.rule != CONTENTION_RULE]
+def list_unfair(groups: Groups, findings: Sequence[Finding]) -> list[str]:
+    """Returns the configurations that break a rule of the fairness audit, but for contention: `list_contended`.
+
+    Args:
+        groups: The trials of each configuration.
+        findings: What `audit_fairness` returned for them.
+    """
+    violations = [finding for finding in list_violations(findings) if finding.rule != CONTENTION_RULE]
     broken = {name for finding in violations for name in finding.configurations}
     return [name for name in groups if name in broken]
 
@@ -100,9 +116,15 @@ def state_verdict(table: pd.DataFrame, groups: Groups) -> str:
         groups: The trials of each configuration, for what the table does not hold.
     """
     tables = split_table(table)
-    sentences = {scaling: _state_verdict(tables[scaling], own) for scaling, own in split_by_scaling(groups).items()}
+    return _join_scalings(
+        {scaling: _state_verdict(tables[scaling], own) for scaling, own in split_by_scaling(groups).items()}
+    )
+
+
+def _join_scalings(sentences: Mapping[str, str]) -> str:
+    """Returns what is said of each kind of scaling, by name where there is more than one."""
     if len(sentences) == 1:
-        return sentences.popitem()[1]
+        return next(iter(sentences.values()))
     titles = {"strong": say("Strong scaling"), "weak": say("Weak scaling")}
     return " ".join(say("{scaling}: {sentence}", scaling=titles[name], sentence=own) for name, own in sentences.items())
 
@@ -130,19 +152,23 @@ def _state_verdict(table: pd.DataFrame, groups: Groups) -> str:
     return say("{clauses}.", clauses=join_clauses(clauses))
 
 
-def collect_warnings(groups: Groups) -> list[str]:
-    """Returns what a reader must know before trusting the figures, each warning once."""
+def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
+    """Returns what a reader must know before trusting the figures, each warning once.
+
+    Args:
+        groups: The trials of each configuration.
+        findings: What `audit_fairness` returned for them.
+    """
     warnings: list[str] = []
     for name, trials in groups.items():
         baseline = find_baseline(groups, name)
         if differences := baseline and find_work_differences(baseline, trials):
-            given = "; ".join(f"{field}: {received}" for field, received in differences.items())
+            given = say("; ").join(f"{field}: {received}" for field, received in differences.items())
             refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
             warnings.append(say(refusal, name=name, differences=given))
-    violations = list_violations(audit_fairness(groups))
     warnings += [
         say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.sentence)
-        for finding in violations
+        for finding in list_violations(findings)
     ]
     warnings += [
         say(
@@ -157,14 +183,32 @@ def collect_warnings(groups: Groups) -> list[str]:
     for name, trials in groups.items():
         messages = Counter(message for trial in trials for message in trial.warnings)
         warnings += [
-            say("{name}: {message} ({trials})", name=name, message=message, trials=count_trials(count))
+            say(
+                "{name}: {message} ({trials})",
+                name=name,
+                message=_translate_warning(message),
+                trials=count_trials(count),
+            )
             for message, count in messages.items()
         ]
     return list(dict.fromkeys(warnings))
 
 
+def _translate_warning(message: str) -> str:
+    """Returns a recorded warning in the reader's language, as it is where it is not one of the project's own."""
+    if found := _CONTENTION.fullmatch(message):
+        asked = "{replicas} replicas ask for {asked} cores, this machine has {available}: timings are contended"
+        return message if get_language() == ENGLISH else say(asked, **found.groupdict())
+    return say(_UNBOUND) if message == _UNBOUND else message
+
+
 def describe_statistics(groups: Groups) -> str:
-    """Returns what the intervals of the speedups rest on, in a few sentences."""
+    """Returns what the intervals of the speedups rest on, in a few sentences on each kind of scaling."""
+    return _join_scalings({scaling: _describe_statistics(own) for scaling, own in split_by_scaling(groups).items()})
+
+
+def _describe_statistics(groups: Groups) -> str:
+    """Returns what the intervals of one kind of scaling rest on."""
     speedups = compute_speedups(groups)
     num_compared = sum(speedup.low is not None for speedup in speedups.values())
     if not num_compared:
@@ -187,6 +231,10 @@ def describe_statistics(groups: Groups) -> str:
             "replica ({degrees})."
         )
         sentences.append(say(scatter, percent=f"{100 * noise.relative_sd:.1f}", degrees=degrees))
+    if (needed := count_trials_needed(groups)) is not None:
+        values = {"percent": f"{100 * (RELEVANT_RATIO - 1):.0f}", "share": f"{100 * RELEVANT_POWER:.0f}"}
+        enough = "At this noise {trials} of each configuration find a difference of {percent} % in {share} % of runs."
+        sentences.append(say(enough, trials=count_trials(needed), **values))
     return " ".join(sentences)
 
 

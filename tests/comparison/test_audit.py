@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,6 +8,7 @@ import pytest
 
 from comparison.audit import (
     CALIBRATION_TOLERANCE,
+    MAX_LISTED,
     Finding,
     Status,
     audit_fairness,
@@ -15,6 +17,7 @@ from comparison.audit import (
 )
 from comparison.records import TrialRecord
 from comparison.summary import group_trials
+from comparison.texts import speak
 from tests.comparison.record_factory import make_record, make_run
 
 
@@ -518,3 +521,20 @@ def test_a_machine_that_was_not_calibrated_is_not_known() -> None:
 @pytest.mark.parametrize("make", [make_run, make_fair_run])
 def test_the_same_records_give_the_same_findings(make: Callable[[], list[TrialRecord]]) -> None:
     assert audit(make()) == audit(make()[::-1])
+
+
+def test_of_many_values_the_first_are_listed_and_the_others_counted() -> None:
+    records = [make_record(trial=trial) for trial in range(MAX_LISTED + 3)]
+
+    listed = ", ".join(str(seed) for seed in range(MAX_LISTED))
+    assert audit(records)["another seed in each round"].sentence == f"Received: {listed} and 3 more."
+
+
+def test_the_audit_speaks_chinese() -> None:
+    broken = change(make_fair_run(), "all-reduce-2w", 0, restarts=1, dataset_sha256="e" * 64)
+    with speak("zh"):
+        sentences = [finding.sentence for records in (make_fair_run(), broken) for finding in audit(records).values()]
+
+    values = r"all-reduce|parameter-server|single|mnist|resnet|python|tensorflow|tfjob_speedup|git_sha|worker-|local|run-1|Linux"
+    assert [text for text in sentences if re.search(r"[a-z]{4,}", re.sub(rf"{values}|[0-9a-f]{{7,}}", "", text))] == []
+    assert all(text.endswith("。") for text in sentences)

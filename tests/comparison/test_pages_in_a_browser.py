@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from comparison.audit import audit_fairness
 from comparison.records import Misclassified, TrialRecord
 from comparison.report import render_report
 from comparison.run_comparison import Run, render_html
@@ -49,7 +50,8 @@ def render(kind: str, language: str) -> str:
     records = make_long_run()
     with speak(language):
         if kind == "report":
-            return render_report(summarize(records), group_trials(records), make_run_info())
+            groups = group_trials(records)
+            return render_report(summarize(records), groups, make_run_info(), audit_fairness(groups))
         after = Run(make_run_info(run_id="run-2", parameters={"workers": [4]}), group_trials(make_run()))
         return render_html(Run(make_run_info(), group_trials(records)), after)
 

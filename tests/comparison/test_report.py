@@ -6,7 +6,13 @@ import pytest
 
 from comparison.audit import audit_fairness
 from comparison.records import Misclassified, RunInfo, TrialRecord
-from comparison.report import describe_environment, render_markdown, render_report, shade_confusion_matrix
+from comparison.report import (
+    MAX_EMBEDDED_TRIALS,
+    describe_environment,
+    render_markdown,
+    render_report,
+    shade_confusion_matrix,
+)
 from comparison.summary import group_trials, summarize
 from comparison.verdict import state_verdict
 from tests.comparison.html_parser import list_unclosed
@@ -14,7 +20,13 @@ from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 
 def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
-    return render_report(summarize(records), group_trials(records), run_info or make_run_info())
+    groups = group_trials(records)
+    return render_report(summarize(records), groups, run_info or make_run_info(), audit_fairness(groups))
+
+
+def render_text(records: list[TrialRecord]) -> str:
+    groups = group_trials(records)
+    return render_markdown(summarize(records), groups, audit_fairness(groups))
 
 
 IMAGE = Misclassified(7, 0, 1, 0.9, [2, 2, 1], base64.b64encode(bytes([0, 255, 0, 255])).decode())
@@ -111,7 +123,7 @@ def test_the_overhead_of_the_run_is_told(page: str) -> None:
 
 def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
     records = [replace(record, warnings=["slow"]) for record in make_run()]
-    text = render_markdown(summarize(records), group_trials(records))
+    text = render_text(records)
 
     assert text.startswith("# Distributing pays off here: ")
     assert "\n| parameter-server-2w-1ps † |" in text
@@ -131,7 +143,7 @@ def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:
     weak = make_record("all-reduce-2w", images_per_second=3000.0, scaling="weak", per_replica_batch_size=128)
     records = [make_record("single"), make_record("all-reduce-4w"), replace(weak, configuration="all-reduce-2w-weak")]
 
-    text = render_markdown(summarize(records), group_trials(records))
+    text = render_text(records)
 
     assert re.match(r"# Strong scaling: .*\. Weak scaling: .*\.\n", text)
     strong, _, rest = text.partition("## Weak scaling: one batch size a worker\n")
@@ -159,3 +171,25 @@ def test_errors_are_shaded_by_the_most_frequent_one() -> None:
 
 def test_a_flawless_matrix_can_be_shaded() -> None:
     assert [[cell.depth for cell in row] for row in shade_confusion_matrix([[3, 0], [0, 3]])] == [[1, 0], [0, 1]]
+
+
+def test_a_page_of_many_trials_names_the_file_of_their_records_instead_of_holding_them() -> None:
+    rounds = range(MAX_EMBEDDED_TRIALS // 2 + 1)
+    records = [make_record(name, trial, 60.0 + trial / 100) for trial in rounds for name in ("single", "all-reduce-2w")]
+
+    embedded, left_out = render(records[:-2]), render(records)
+
+    assert embedded.count("&#34;schema_version&#34;: 1") == MAX_EMBEDDED_TRIALS
+    assert "&#34;schema_version&#34;" not in left_out
+    assert "202 trials are too many to hold their records here: trials.jsonl, beside this page, has them." in left_out
+    assert list_unclosed(left_out) == []
+
+
+def test_each_kind_of_scaling_has_plots_of_its_own() -> None:
+    page = render([make_record(name) for name in ("single", "all-reduce-2w", "all-reduce-2w-weak")])
+    ids = re.findall(r'\bid="([^"]+)"', page)
+
+    for title in ("Speedup against workers", "Speedup"):
+        assert re.findall(rf"<h2>{title}, (\w+) scaling</h2>", page) == ["strong", "weak"]
+    assert page.count('aria-label="Speedup against workers, forecast and measured: ') == 4
+    assert len(ids) == len(set(ids))

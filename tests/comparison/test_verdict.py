@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from comparison.audit import audit_fairness
 from comparison.records import TrialRecord
 from comparison.summary import group_trials, summarize
+from comparison.texts import speak
 from comparison.verdict import (
     collect_warnings,
     describe_configuration,
@@ -16,6 +18,7 @@ from comparison.verdict import (
     state_verdict,
 )
 from tests.comparison.record_factory import make_record, make_run
+from tfjob.cpus import CoreRequest, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
@@ -31,6 +34,11 @@ def make_trials(configuration: str, train_seconds: Sequence[float], **changes: A
 def judge(*trials: list[TrialRecord]) -> str:
     records = [record for group in trials for record in group]
     return state_verdict(summarize(records), group_trials(records))
+
+
+def warn(records: list[TrialRecord]) -> list[str]:
+    groups = group_trials(records)
+    return collect_warnings(groups, audit_fairness(groups))
 
 
 SINGLE = make_trials("single", [60.0, 61.0])
@@ -155,14 +163,14 @@ def test_contended_configurations_are_listed() -> None:
 
 
 def test_a_clean_run_needs_no_warning() -> None:
-    assert collect_warnings(group_trials(SINGLE)) == []
+    assert warn(SINGLE) == []
 
 
 def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
     trials = make_trials("all-reduce-2w", [37.0, 38.0], restarts=1, contended=True, warnings=["slow disk"])
     other = make_trials("single", [60.0, 61.0], initial_weights_sha256="x", backend="cluster", image="me/it:1")
 
-    warnings = collect_warnings(group_trials([*trials, *other]))
+    warnings = warn([*trials, *other])
 
     assert warnings == [
         "Rule broken: same image. all-reduce-2w: none, processes on the host, where single has me/it:1.",
@@ -189,14 +197,16 @@ def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     groups = group_trials([*SINGLE, *other])
 
     assert judge(SINGLE, other) == "No answer: the trials did not do the same work, they differ in dataset_sha256."
-    warnings = collect_warnings(groups)
+    warnings = collect_warnings(groups, audit_fairness(groups))
     assert warnings[0].startswith("all-reduce-2w: no speedup, because it is not the same work as its baseline's (data")
     assert warnings[1].startswith("Rule broken: same data. all-reduce-2w: ")
-    assert list_unfair(groups) == ["all-reduce-2w"]
+    assert list_unfair(groups, audit_fairness(groups)) == ["all-reduce-2w"]
 
 
 def test_contention_alone_has_a_mark_of_its_own() -> None:
-    assert list_unfair(group_trials(make_run())) == []
+    groups = group_trials(make_run())
+
+    assert list_unfair(groups, audit_fairness(groups)) == []
 
 
 def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
@@ -204,7 +214,7 @@ def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
     lucky = make_trials("all-reduce-2w", [59.0, 59.6, 20.0])
 
     assert judge(single, lucky).startswith("Not distinguishable at n = 3 trials")
-    assert collect_warnings(group_trials([*single, *lucky])) == [
+    assert warn([*single, *lucky]) == [
         (
             f"all-reduce-2w: trial 2 trained 0.34{TIMES} as long as the other trials let expect, "
             "which their noise does not explain. It is not left out."
@@ -221,15 +231,40 @@ def test_the_basis_of_the_intervals_is_told() -> None:
     assert describe_statistics(group_trials([*SINGLE, *double])) == (
         "1 comparison with a baseline: intervals of speedups are 95 % intervals. "
         "Trials of a configuration scatter by 1.1 %, estimated from all configurations with a core for each replica "
-        "(2 degrees of freedom)."
+        "(2 degrees of freedom). "
+        "At this noise 2 trials of each configuration find a difference of 10 % in 90 % of runs."
     )
     more = [make_trials(f"all-reduce-{count}w", [100 / count, 101 / count]) for count in (2, 4, 5, 8)]
     text = describe_statistics(group_trials([*SINGLE, *(record for trials in more for record in trials)]))
     assert text.startswith("4 comparisons with a baseline: intervals of speedups are 95 % intervals that hold for")
-    assert text.endswith("(4 degrees of freedom, differences between rounds taken out).")
+    assert "(4 degrees of freedom, differences between rounds taken out). At this noise " in text
 
 
 def test_where_all_is_contended_no_common_noise_is_told() -> None:
     trials = [replace(record, contended=True) for record in make_run()]
 
     assert describe_statistics(group_trials(trials)).endswith(" that hold for all of them together.")
+
+
+def test_each_kind_of_scaling_is_told_its_own_basis() -> None:
+    strong = [make_record("all-reduce-2w", trial, 37.0 + trial) for trial in range(2)]
+    weak = [make_record("all-reduce-4w-weak", trial, 20.0 + trial) for trial in range(2)]
+
+    strong_text, _, weak_text = describe_statistics(group_trials([*SINGLE, *strong, *weak])).partition(
+        " Weak scaling: "
+    )
+
+    assert strong_text.startswith("Strong scaling: 1 comparison with a baseline: ")
+    assert weak_text.startswith("1 comparison with a baseline: ")
+    assert strong_text.count(" scatter by ") == weak_text.count(" scatter by ") == 1
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, "2 个副本要求 2 个核心，本机有 1 个：计时存在争用"), (2, None)])
+def test_what_the_local_backend_warns_of_is_translated(cores: int, expected: str | None) -> None:
+    requests = [CoreRequest(f"worker-{index}", 1, is_worker=True) for index in range(2)]
+    warning = assign_cores(requests, range(cores)).warning
+    records = [replace(record, warnings=[warning] if warning else []) for record in SINGLE]
+
+    with speak("zh"):
+        assert warn(records) == ([f"single：{expected}（2 次试验）"] if expected else [])
+    assert warn(records) == ([f"single: {warning} (2 trials)"] if expected else [])
