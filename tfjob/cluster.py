@@ -12,6 +12,7 @@ import urllib3
 from kubeflow.training import TrainingClient
 from kubeflow.training.constants.constants import GROUP, JOB_NAME_LABEL, TFJOB_KIND, TFJOB_PLURAL, VERSION
 from kubernetes import watch
+from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 
@@ -27,7 +28,6 @@ NOT_FOUND, CONFLICT = 404, 409
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
-_TIMEOUT = (_CONNECT_SECONDS, _ANSWER_SECONDS)
 
 
 class Cluster(Protocol):
@@ -72,13 +72,18 @@ class TrainingOperator(Cluster):
 
     Args:
         namespace: Where the jobs run.
+        configuration: Another cluster's address and credentials.
+        answer_seconds: How long an answer may take.
     """
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(
+        self, namespace: str, *, configuration: Configuration | None = None, answer_seconds: float = _ANSWER_SECONDS
+    ) -> None:
         self.namespace = namespace
+        self._timeout = (_CONNECT_SECONDS, answer_seconds)
         try:
-            # An explicit None would leave out the service account; a kubeconfig counts only where there is one.
-            client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND)
+            # Without a configuration: the service account's in a pod, elsewhere the kubeconfig's.
+            client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
         except ConfigException as error:
             raise NoBackend(f"No cluster can be reached from here: {error}") from None
         self._jobs, self._core = client.custom_api, client.core_api
@@ -86,24 +91,24 @@ class TrainingOperator(Cluster):
 
     def create_job(self, manifest: Manifest) -> Json:
         """Returns the created TFJob."""
-        return self._jobs.create_namespaced_custom_object(*self._where, dict(manifest), _request_timeout=_TIMEOUT)  # type: ignore[no-any-return]
+        return self._jobs.create_namespaced_custom_object(*self._where, dict(manifest), _request_timeout=self._timeout)  # type: ignore[no-any-return]
 
     def get_job(self, name: str) -> Json:
         """Returns a TFJob."""
-        return self._jobs.get_namespaced_custom_object(*self._where, name, _request_timeout=_TIMEOUT)  # type: ignore[no-any-return]
+        return self._jobs.get_namespaced_custom_object(*self._where, name, _request_timeout=self._timeout)  # type: ignore[no-any-return]
 
     def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
         """Merges a patch into a TFJob."""
-        self._jobs.patch_namespaced_custom_object(*self._where, name, dict(patch), _request_timeout=_TIMEOUT)
+        self._jobs.patch_namespaced_custom_object(*self._where, name, dict(patch), _request_timeout=self._timeout)
 
     def delete_job(self, name: str, uid: str) -> None:
         """Deletes a TFJob and, in the background, its pods and services, unless it is another one of that name."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=_TIMEOUT)
+        self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
 
     def list_jobs(self, **selector: Any) -> Json:
         """Returns the list of the TFJobs that a label or field selector names."""
-        return self._jobs.list_namespaced_custom_object(*self._where, **selector, _request_timeout=_TIMEOUT)  # type: ignore[no-any-return]
+        return self._jobs.list_namespaced_custom_object(*self._where, **selector, _request_timeout=self._timeout)  # type: ignore[no-any-return]
 
     def watch_jobs(self, name: str, resource_version: str) -> Iterator[Json]:
         """Yields changes of a TFJob from a version on."""
@@ -115,7 +120,7 @@ class TrainingOperator(Cluster):
         selector = {"label_selector": f"{JOB_NAME_LABEL}={job_name}"}
         return _as_json(
             self._core.list_namespaced_pod(
-                self.namespace, **selector, _preload_content=False, _request_timeout=_TIMEOUT
+                self.namespace, **selector, _preload_content=False, _request_timeout=self._timeout
             )
         )
 
@@ -127,7 +132,9 @@ class TrainingOperator(Cluster):
     def current_event_version(self) -> str:
         """Returns the version from which on events are new."""
         listing = _as_json(
-            self._core.list_namespaced_event(self.namespace, limit=1, _preload_content=False, _request_timeout=_TIMEOUT)
+            self._core.list_namespaced_event(
+                self.namespace, limit=1, _preload_content=False, _request_timeout=self._timeout
+            )
         )
         return str(listing["metadata"]["resourceVersion"])
 

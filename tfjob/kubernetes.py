@@ -29,7 +29,17 @@ from tfjob.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, Pod, parse_pull_secon
 from tfjob.policy import outcome_of_exit
 from tfjob.signals import Signalled, signals_to
 from tfjob.submission import Submission
-from tfjob.watching import EventSeen, JobGone, JobSeen, LogEnded, PodGone, PodSeen, Refused, Watching
+from tfjob.watching import (
+    REFUSAL_PATIENCE_SECONDS,
+    EventSeen,
+    JobGone,
+    JobSeen,
+    LogEnded,
+    PodGone,
+    PodSeen,
+    Refused,
+    Watching,
+)
 from tfjob.watching import Message as Watched
 
 _QUOTED_LINES = 20
@@ -51,6 +61,7 @@ class KubernetesBackend:
         pending_seconds: How long a replica may wait for its node, its image or its volumes. Waiting for a queue's
             admission (`suspend`) is not limited.
         keep_failed: Whether a job that failed stays for inspection, until its time to live has passed.
+        refusal_patience_seconds: How long watching is tried again where the API server refuses.
         clock: Monotonic seconds.
         sleep: Waits so many seconds.
     """
@@ -59,6 +70,7 @@ class KubernetesBackend:
     owner_reference: Json | None = None
     pending_seconds: float = 600.0
     keep_failed: bool = False
+    refusal_patience_seconds: float = REFUSAL_PATIENCE_SECONDS
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
 
@@ -171,7 +183,12 @@ class _JobRun:
             replica.name: _ReplicaRun(replica, log_dir / f"{replica.name}.log", self._submitted)
             for replica in self._job.replicas
         }
-        self._watching = Watching(backend.cluster, self._job.name, inbox.put)
+        self._watching = Watching(
+            backend.cluster,
+            self._job.name,
+            inbox.put,
+            refusal_patience_seconds=backend.refusal_patience_seconds,
+        )
         self._conditions: Mapping[str, Mapping[str, Any]] = {}
         self._is_suspended = False
         self._has_succeeded = False
@@ -350,6 +367,7 @@ class _JobRun:
                 return  # an old acquaintance, from a list
             run.has_ended.set()
             run.has_ended = threading.Event()
+            self._watching.leave_log(before.uid)
             self._note_restart(run, _describe(before))
         elif before is not None and pod.restarts > before.restarts:
             self._note_restart(run, f"exit code {pod.exit_code_before}")

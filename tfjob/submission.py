@@ -98,6 +98,7 @@ class Submission:
         patch = {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
         if not self._persist(lambda: self._cluster.patch_job(self.name, patch)):
             return False
+        self._wait_until(self._has_failed)
         # What still runs would take cores from what comes next.
         self._wait_until(self._runs_no_pod)
         return True
@@ -189,7 +190,7 @@ class Submission:
                     return
             except (ApiException, *CONNECTION_ERRORS):
                 pass
-            time.sleep(_PAUSE_SECONDS)
+            self._sleep(_PAUSE_SECONDS)
 
 
 def delete_left_jobs(cluster: Cluster, selector: str, *, keep_failed: bool) -> Iterator[str]:

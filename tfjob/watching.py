@@ -17,7 +17,7 @@ from tfjob.pods import Pod
 
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 5.0
 # A restarting API server answers 401 or 403 until it has read its own rules.
-_REFUSAL_PATIENCE_SECONDS = 30.0
+REFUSAL_PATIENCE_SECONDS = 30.0
 # The end of a log comes a moment before the end of its container.
 _END_PATIENCE_SECONDS = 5.0
 # Clocks of nodes differ; lines that came before are told by their timestamps.
@@ -107,11 +107,12 @@ class Watching:
         put: Put,
         *,
         first_pause_seconds: float = _FIRST_PAUSE_SECONDS,
-        refusal_patience_seconds: float = _REFUSAL_PATIENCE_SECONDS,
+        refusal_patience_seconds: float = REFUSAL_PATIENCE_SECONDS,
     ) -> None:
         self._cluster, self._job_name, self._put = cluster, job_name, put
         self._first_pause_seconds, self._refusal_patience_seconds = first_pause_seconds, refusal_patience_seconds
         self._has_stopped = threading.Event()
+        self._left_logs: set[str] = set()
 
     def start(self) -> None:
         """Begins to watch."""
@@ -158,6 +159,10 @@ class Watching:
         arguments = (pod, has_ended, path)
         threading.Thread(target=self._follow_log, args=arguments, daemon=True).start()
 
+    def leave_log(self, pod_uid: str) -> None:
+        """Lets a pod's log be taken up no more: another pod has its name now, and logs are asked for by name."""
+        self._left_logs.add(pod_uid)
+
     def _watch(self, watch: "_Watch") -> None:
         """Lists, then watches from there; begins anew with a list when the server has forgotten the version."""
         pause = self._first_pause_seconds
@@ -185,7 +190,7 @@ class Watching:
         newest = ""
         failures = tries_after_end = 0
         with path.open("a", encoding="utf-8") as file:
-            while not self._has_stopped.is_set() and tries_after_end < _MAX_LOG_FAILURES:
+            while not self._is_left(pod) and tries_after_end < _MAX_LOG_FAILURES:
                 known, is_last = newest, has_ended.is_set()
                 tries_after_end += is_last
                 try:
@@ -209,6 +214,9 @@ class Watching:
                 failures += 1
                 self._has_stopped.wait(min(_MAX_PAUSE_SECONDS, self._first_pause_seconds * failures))
         self._tell(LogEnded(pod.uid))
+
+    def _is_left(self, pod: Pod) -> bool:
+        return self._has_stopped.is_set() or pod.uid in self._left_logs
 
     def _tell(self, message: Message) -> None:
         if not self._has_stopped.is_set():

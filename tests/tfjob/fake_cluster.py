@@ -53,6 +53,7 @@ class FakeCluster(Cluster):
         self._script: deque[tuple[str, Any]] = deque()
         self._turn = threading.Condition()
         self._is_handing_over = self._is_closed = False
+        self._deleted_pods: set[str] = set()
 
     def fail(self, call: str, *errors: Exception, times: int = 1) -> None:
         """Lets the next calls of a method raise."""
@@ -102,7 +103,10 @@ class FakeCluster(Cluster):
 
     def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
         self._note("patch_job", name, patch)
-        self._existing(name)
+        job = self._existing(name)
+        if "spec" in patch:  # the operator sees that the deadline has passed
+            job["status"] = job_json("Failed")["status"]
+            self.pods.clear()
 
     def delete_job(self, name: str, uid: str) -> None:
         self._note("delete_job", name, uid)
@@ -138,7 +142,13 @@ class FakeCluster(Cluster):
 
     def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
         self._note("follow_log", pod_name, since_seconds)
-        return self._hand_over(pod_name, self._is_log_over)
+        pod = self._find_pod(pod_name)
+        if pod is None and pod_name in self._deleted_pods:
+            raise ApiException(NOT_FOUND, "NotFound")
+        if pod is not None and pod["status"]["phase"] == "Pending":
+            raise ApiException(400, "container is waiting to start")
+        uid = pod["metadata"]["uid"] if pod is not None else None
+        return self._hand_over(pod_name, lambda: self._is_log_over(pod_name, uid))
 
     def _note(self, call: str, *arguments: Any) -> None:
         self.calls.append((call, *arguments))
@@ -150,19 +160,22 @@ class FakeCluster(Cluster):
             raise ApiException(NOT_FOUND, "NotFound")
         return self.jobs[name]
 
-    def _is_log_over(self, pod_name: str) -> bool:
-        """Returns whether a pod's container has ended, and nothing of its log is still to come."""
-        is_ended = any(
-            pod["metadata"]["name"] == pod_name and pod["status"]["phase"] in ("Succeeded", "Failed")
-            for pod in self.pods.values()
-        )
-        return is_ended and all(stream != pod_name for stream, _ in self._script)
+    def _find_pod(self, name: str) -> Json | None:
+        return next((pod for pod in self.pods.values() if pod["metadata"]["name"] == name), None)
 
-    def _hand_over(self, stream: str, is_over: Callable[[str], bool] = lambda _: False) -> Iterator[Any]:
+    def _is_log_over(self, pod_name: str, uid: str | None) -> bool:
+        """Returns whether a pod is gone, or its container has ended and nothing of its log is still to come."""
+        pod = self._find_pod(pod_name)
+        if uid is not None and (pod is None or pod["metadata"]["uid"] != uid):
+            return True
+        has_ended = pod is not None and pod["status"]["phase"] in ("Succeeded", "Failed")
+        return has_ended and all(stream != pod_name for stream, _ in self._script)
+
+    def _hand_over(self, stream: str, is_over: Callable[[], bool] = lambda: False) -> Iterator[Any]:
         while True:
             with self._turn:
-                self._turn.wait_for(lambda: self._is_closed or is_over(stream) or self._is_turn_of(stream))
-                if self._is_closed or is_over(stream):
+                self._turn.wait_for(lambda: self._is_closed or is_over() or self._is_turn_of(stream))
+                if self._is_closed or is_over():
                     return
                 item = self._script.popleft()[1]
                 self._is_handing_over = True
@@ -186,9 +199,11 @@ class FakeCluster(Cluster):
 
     def _remember(self, stream: str, change: Any) -> None:
         if stream == "pods" and change["type"] != "BOOKMARK":
-            uid = change["object"]["metadata"]["uid"]
-            self.pods.pop(uid, None)
-            if change["type"] != "DELETED":
+            name, uid = change["object"]["metadata"]["name"], change["object"]["metadata"]["uid"]
+            self.pods = {known: pod for known, pod in self.pods.items() if pod["metadata"]["name"] != name}
+            if change["type"] == "DELETED":
+                self._deleted_pods.add(name)
+            else:
                 self.pods[uid] = change["object"]
 
 

@@ -93,7 +93,8 @@ def test_the_owner_comes_from_the_environment() -> None:
 def test_in_a_pod_without_a_service_account_there_is_no_backend(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    # The client reads the variable KUBECONFIG once, when it is imported.
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
     with pytest.raises(NoBackend, match="No cluster can be reached from here"):
         choose_backend({"KUBERNETES_SERVICE_HOST": "10.0.0.1"})
 

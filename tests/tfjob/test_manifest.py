@@ -54,6 +54,17 @@ SPECS = {
                 }
             }
         },
+        priority_class_name="training",
+        image_pull_secrets=("registry",),
+        extended_resources={"rdma/hca": "1"},
+        scheduling_policy={
+            "minAvailable": 4,
+            "minResources": {"cpu": "4"},
+            "priorityClass": "training",
+            "queue": "team-a",
+            "scheduleTimeoutSeconds": 60,
+        },
+        suspend=True,
     ),
 }
 

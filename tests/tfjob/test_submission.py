@@ -261,6 +261,15 @@ def test_replicas_end_by_the_deadline_which_the_operator_reads_in_a_changed_job(
     assert JOB in cluster.jobs
 
 
+def test_replicas_have_ended_once_the_operator_has_failed_the_job_or_a_clean_up_would_not_know_it_for_failed(
+    submission: Submission, cluster: FakeCluster, clock: FakeClock
+) -> None:
+    submission.submit()
+    cluster.fail("get_job", AWAY, refusal(500, "etcd"))
+    assert submission.end_replicas()
+    assert clock.now == 1001.0
+
+
 def test_that_replicas_cannot_be_ended_is_told(submission: Submission, cluster: FakeCluster) -> None:
     submission.submit()
     cluster.fail("patch_job", AWAY, times=1000)

@@ -17,7 +17,6 @@ from tests.tfjob.fake_cluster import (
     pod_event,
     refusal,
     running,
-    waiting,
 )
 from tfjob.backend import LogLine
 from tfjob.pods import read_pod
@@ -217,8 +216,17 @@ def test_the_log_of_a_pod_that_is_gone_has_ended(watched: Watched) -> None:
     assert watched.take(1) == [LogEnded("pod-worker-0")]
 
 
+def test_the_log_of_a_pod_that_was_replaced_is_not_taken_up_by_its_name(watched: Watched) -> None:
+    watched.cluster.say(POD, log_line(1, "one"))
+    watched.cluster.say(POD, lambda: watched.watching.leave_log("pod-worker-0"))
+    watched.cluster.say(POD, AWAY)
+    watched.cluster.say(POD, log_line(2, "another pod's"))
+    watched.follow()
+    assert watched.take(2) == [LogLine("worker-0", "one"), LogEnded("pod-worker-0")]
+    assert len(watched.cluster.called("follow_log")) == 1
+
+
 def test_a_container_that_is_still_to_start_is_asked_again(watched: Watched) -> None:
-    watched.cluster.pods["pod-worker-0"] = waiting("worker-0", "ContainerCreating")
     watched.cluster.fail("follow_log", refusal(400, "container is waiting to start"))
     watched.cluster.say(POD, log_line(1, "one"))
     watched.follow()
