@@ -40,7 +40,12 @@ def make_image(builders: Path, *arguments: str, **environment: str) -> subproces
     tools = {name: value for name, value in os.environ.items() if not name.upper().endswith(("_PROXY", "_URL"))}
     tools |= {"PATH": f"{builders}{os.pathsep}{os.environ['PATH']}", "MAKEFLAGS": ""}
     return subprocess.run(
-        ["make", "image", *arguments], cwd=ROOT, env=tools | environment, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", "image", *arguments],
+        cwd=ROOT,
+        env=tools | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -332,6 +332,16 @@ def test_a_replica_that_is_out_of_memory_ends_the_job_with_its_limit(run: Cluste
     assert run.cluster.jobs == {}
 
 
+def test_a_replica_that_is_restarted_in_place_for_its_memory_ends_the_job_too(run: ClusterRun) -> None:
+    run.pass_seconds("allocating anew", 5)
+    last_state = {"terminated": end_json(137, reason="OOMKilled")}
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(waiting("worker-1", "CrashLoopBackOff", phase="Running", restarts=1, last_state=last_state))
+    run.log("worker-1", "allocating anew")
+    with pytest.raises(JobFailed, match="worker-1: OOMKilled: it needed more than its memory limit 1Gi"):
+        run()
+
+
 def test_the_replica_that_failed_first_is_told_with_its_last_lines(run: ClusterRun) -> None:
     run.say(running("worker-0"), running("worker-1"))
     run.log("worker-1", "Traceback")
