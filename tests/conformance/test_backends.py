@@ -15,6 +15,9 @@ from tfjob.job import replica_counts
 from tfjob.manifest import build_manifest
 from tfjob.tf_config import tf_config
 
+# Real processes, and what they and the backends wait for.
+pytestmark = pytest.mark.slow
+
 FOREVER = "print('pid', os.getpid()); time.sleep(600)"
 
 

@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,6 +35,7 @@ def subset(noise: PreparedDataset, tmp_path: Path) -> PreparedDataset:
 
 
 def wrap(model: str, dataset: PreparedDataset, *, has_batch_norm: bool = True) -> FlatModel:
+    keras.utils.set_random_seed(TINY.seed)
     arguments = TINY.training(model, has_batch_norm=has_batch_norm).builder_arguments
     return FlatModel.wrap(build_model(model, dataset.image_shape, dataset.num_classes, arguments))
 

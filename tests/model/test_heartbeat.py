@@ -55,6 +55,7 @@ def start_stuck_replica(tmp_path: Path, patience_seconds: float, stderr: int) ->
     return subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=stderr, text=True)
 
 
+@pytest.mark.slow
 def test_a_replica_that_is_stuck_ends_once_its_launcher_is_gone_and_not_before(tmp_path: Path) -> None:
     alive_until = time.monotonic() + 1.5
     launcher = threading.Thread(target=renew, args=(tmp_path / "heartbeat", alive_until))
