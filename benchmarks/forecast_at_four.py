@@ -124,10 +124,10 @@ def main() -> int:
     simulated: list[TrialRecord] = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.images)
-        for trial in range(options.rounds):
+        for trial in range(1, options.rounds + 1):
             trained += [describe_trial(count, trial, bench.train(count, trial)) for count in (1, 2)]
             simulated += [describe_trial(count, trial, own) for count, own in bench.simulate(trial).items()]
-            _say(f"round {trial + 1} of {options.rounds} done")
+            _say(f"round {trial} of {options.rounds} done")
     print(report(trained, simulated))
     return 0
 

@@ -67,7 +67,7 @@ def plan_comparison(
 
     Returns:
         run_info: The plan, as run.json.
-        Output: The numbers of the trials, from 0.
+        Output: The numbers of the trials, from 1.
     """
     parameters = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
 
@@ -78,4 +78,4 @@ def plan_comparison(
 
     with told_plainly():
         plan_run(name_run(pipeline_job_id), parameters).write(Path(run_info.path))
-    return [*range(trials)]
+    return [*range(1, trials + 1)]

@@ -18,7 +18,7 @@ def train_distributed(
     """Trains every distributed configuration as a TFJob, one after another.
 
     Args:
-        trial: Number of the repeat, from 0.
+        trial: Number of the repeat, from 1.
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.

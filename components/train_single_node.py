@@ -18,7 +18,7 @@ def train_single_node(
     """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes if asked for.
 
     Args:
-        trial: Number of the repeat, from 0.
+        trial: Number of the repeat, from 1.
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.

@@ -47,7 +47,7 @@ def run_trials(
     Args:
         plan: The run's plan.
         configurations: Which rows of the comparison.
-        trial: Number of the repeat, from 0.
+        trial: Number of the repeat, from 1.
         dataset_dir: The prepared data.
         workspace: Folder that all replicas see.
         output_dir: Folder that gets a folder for each configuration.
@@ -103,7 +103,7 @@ def run_trial(
     Args:
         plan: The run's plan.
         configuration: Which row of the comparison.
-        trial: Number of the repeat, from 0.
+        trial: Number of the repeat, from 1.
         dataset_dir: The prepared data.
         workspace: Folder that all replicas see.
         output_dir: Folder for the results.
@@ -113,7 +113,7 @@ def run_trial(
     Raises:
         TFJobError: The training did not succeed.
     """
-    print_line(f"== {configuration.name}, trial {trial + 1} of {plan.trials}")
+    print_line(f"== {configuration.name}, trial {trial} of {plan.trials}")
     name = name_trial(configuration.name, trial)
     finished = workspace / FINISHED_FOLDER / name
     if finished.exists():
@@ -281,7 +281,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
         identity = {key: launch[key] for key in ("configuration", "trial")}
         evaluation = {**identity, **evaluator.evaluate(folder / MODEL_FILE, read_json(folder / TRAINING_FILE))}
         accuracy = evaluation["n_correct"] / evaluation["n_examples"]
-        print_line(f"{launch['configuration']}, trial {launch['trial'] + 1}: test accuracy {accuracy:.2%}")
+        print_line(f"{launch['configuration']}, trial {launch['trial']}: test accuracy {accuracy:.2%}")
         evaluations.append(evaluation)
     return evaluations
 

@@ -43,7 +43,7 @@ class Configuration:
 
     def for_trial(self, trial: int) -> TrainingConfig:
         """Returns the settings of one trial: all configurations share a trial's seed, and so its initial weights."""
-        return dataclasses.replace(self.training, seed=self.training.seed + trial)
+        return dataclasses.replace(self.training, seed=self.training.seed + trial - 1)
 
 
 def plan_configurations(
@@ -109,14 +109,14 @@ def order_of_round(configurations: Sequence[Configuration], seed: int, trial: in
     Args:
         configurations: What a trial trains.
         seed: Of the run.
-        trial: Number of the repeat, from 0.
+        trial: Number of the repeat, from 1.
 
     Source: Williams, "Experimental designs balanced for the estimation of residual effects of treatments", Australian
     Journal of Scientific Research A 2 (1949): 0, 1, n - 1, 2, n - 2, … and its cyclic shifts are a Latin square, which
     for odd n its mirror image completes.
     """
     count = len(configurations)
-    square, row = divmod(trial, max(1, count))
+    square, row = divmod(trial - 1, max(1, count))
     zigzag = [(place + 1) // 2 if place % 2 else (count - place // 2) % count for place in range(count)]
     if count % 2 and square % 2:
         zigzag.reverse()

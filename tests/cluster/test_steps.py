@@ -28,7 +28,7 @@ def launcher(steps: Steps) -> StepPod:
     plan = steps.start("plan-comparison").wait(60)
     data = steps.start("prepare-data").wait(120)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
-    pod = steps.start("train-distributed", inputs, trial=0)
+    pod = steps.start("train-distributed", inputs, trial=1)
     pod.wait_for_line("[worker-0] epoch 1/40 step", 120)
     return pod
 

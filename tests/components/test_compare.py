@@ -9,14 +9,14 @@ from components.compare import compare
 from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
 
-TRIALS = [("single", 0), ("all-reduce-2w", 0)]
+TRIALS = [("single", 1), ("all-reduce-2w", 1)]
 
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> dict[str, Any]:
     make_plan(strategies=["all_reduce"]).write(tmp_path / "run_info")
-    write_trial(tmp_path / "baseline" / "single", "single", 0)
-    write_trial(tmp_path / "distributed" / "all-reduce-2w", "all-reduce-2w", 0)
+    write_trial(tmp_path / "baseline" / "single", "single", 1)
+    write_trial(tmp_path / "distributed" / "all-reduce-2w", "all-reduce-2w", 1)
     write_evaluations(tmp_path / "evaluations", TRIALS)
     outputs = {
         "report": dsl.HTML,
@@ -63,5 +63,5 @@ def test_the_dashboard_gets_a_few_metrics_and_a_matrix_for_each_trained_strategy
 
 def test_records_that_do_not_fit_end_the_step_with_one_message(tmp_path: Path, artifacts: dict[str, Any]) -> None:
     write_evaluations(tmp_path / "evaluations", TRIALS[:1])
-    with pytest.raises(SystemExit, match=r"^error: .* lacks the evaluation of all-reduce-2w, trial 0"):
+    with pytest.raises(SystemExit, match=r"^error: .* lacks the evaluation of all-reduce-2w, trial 1"):
         compare.python_func(**artifacts)

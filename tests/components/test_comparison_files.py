@@ -10,7 +10,7 @@ from tests.comparison.record_factory import make_parts, make_record, make_run, m
 from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
 
-TRIALS = [("single", 0), ("all-reduce-2w", 0), ("single", 1), ("all-reduce-2w", 1)]
+TRIALS = [("single", 1), ("all-reduce-2w", 1), ("single", 2), ("all-reduce-2w", 2)]
 
 
 def write_run(folder: Path) -> list[Path]:
@@ -18,7 +18,7 @@ def write_run(folder: Path) -> list[Path]:
         write_trial(folder / f"round-{trial}" / name, name, trial)
     write_evaluations(folder / "evaluations", TRIALS)
     make_plan(strategies=["all_reduce"]).write(folder / "run.json")
-    return [folder / "round-0", folder / "round-1"]
+    return [folder / "round-1", folder / "round-2"]
 
 
 class MatrixLog:
@@ -39,13 +39,13 @@ def test_a_trials_three_files_become_one_record(tmp_path: Path) -> None:
 def test_a_trial_without_an_evaluation_is_named(tmp_path: Path) -> None:
     trained = write_run(tmp_path)
     write_evaluations(tmp_path / "evaluations", TRIALS[:-1])
-    with pytest.raises(RecordError, match="lacks the evaluation of all-reduce-2w, trial 1"):
+    with pytest.raises(RecordError, match="lacks the evaluation of all-reduce-2w, trial 2"):
         read_trials(trained, tmp_path / "evaluations")
 
 
 def test_an_evaluation_of_other_weights_is_refused(tmp_path: Path) -> None:
-    write_trial(tmp_path / "trained" / "single", "single", 0)
-    evaluation = make_parts()[2] | {"weights_sha256": "0" * 64}
+    write_trial(tmp_path / "trained" / "single", "single", 1)
+    evaluation = make_parts("single", 1)[2] | {"weights_sha256": "0" * 64}
     (tmp_path / "evaluations").write_text(json.dumps(evaluation))
     with pytest.raises(RecordError, match="must have the same weights_sha256"):
         read_trials([tmp_path / "trained"], tmp_path / "evaluations")

@@ -54,7 +54,7 @@ def test_every_model_gets_a_line_of_its_own(
     prepared: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for place, name in (("baseline", "single"), ("distributed", "all-reduce-2w")):
-        write_trial(tmp_path / place / name, name, 0)
+        write_trial(tmp_path / place / name, name, 1)
         save_model(tmp_path / place / name, prepared)
     evaluations = [json.loads(line) for line in run(prepared, tmp_path).read_text().splitlines()]
     assert [(e["configuration"], e["trial"], e["n_examples"]) for e in evaluations] == [
@@ -65,6 +65,6 @@ def test_every_model_gets_a_line_of_its_own(
 
 
 def test_a_model_of_other_data_ends_the_step_with_one_message(prepared: PreparedDataset, tmp_path: Path) -> None:
-    write_trial(tmp_path / "baseline" / "single", "single", 0)
+    write_trial(tmp_path / "baseline" / "single", "single", 1)
     with pytest.raises(SystemExit, match=r"^error: .* was trained on the data dddd"):
         run(prepared, tmp_path)

@@ -50,8 +50,8 @@ def test_a_plan_of_another_version_is_refused(tmp_path: Path, change: Any, messa
 
 def test_a_trial_of_other_software_is_refused_with_what_differs(tmp_path: Path) -> None:
     here = describe_versions()
-    write_trial(tmp_path / "same", "single", 0, versions=here)
-    write_trial(tmp_path / "other", "single", 1, versions=here | {"tensorflow": "2.0"})
+    write_trial(tmp_path / "same", "single", 1, versions=here)
+    write_trial(tmp_path / "other", "single", 2, versions=here | {"tensorflow": "2.0"})
 
     check_software([tmp_path / "same"])
     with pytest.raises(RecordError, match=rf"Received: tensorflow 2\.0, installed is {here['tensorflow']}\. Install"):
@@ -60,25 +60,25 @@ def test_a_trial_of_other_software_is_refused_with_what_differs(tmp_path: Path) 
 
 @pytest.mark.parametrize("missing", ["training.json", "launch.json", "model.keras"])
 def test_a_trial_of_which_not_all_is_there_is_removed(tmp_path: Path, missing: str) -> None:
-    for trial in range(2):
+    for trial in (1, 2):
         write_trial(tmp_path / f"trial-{trial}", "single", trial)
-    (tmp_path / "trial-0" / missing).unlink()
+    (tmp_path / "trial-1" / missing).unlink()
 
     remove_torn_trials([*tmp_path.iterdir()])
 
-    assert [path.name for path in tmp_path.iterdir()] == ["trial-1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["trial-2"]
 
 
 def test_a_step_takes_a_trial_that_was_laid_ready_and_the_original_stays(tmp_path: Path) -> None:
     kept, logs = tmp_path / "models" / "single", tmp_path / "logs" / "single"
-    write_trial(kept, "single", 1)
+    write_trial(kept, "single", 2)
     logs.parent.mkdir()
     (kept / "logs").rename(logs)
 
     lay_ready([(kept, logs)], tmp_path / "workspace")
     backend = FakeBackend()
     plan = make_plan()
-    run_trial(plan, plan.configurations[0], 1, tmp_path, tmp_path / "workspace", tmp_path / "out", backend)
+    run_trial(plan, plan.configurations[0], 2, tmp_path, tmp_path / "workspace", tmp_path / "out", backend)
 
     assert backend.manifests == []
     for name in ("launch.json", "training.json", "model.keras"):

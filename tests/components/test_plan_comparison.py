@@ -17,7 +17,7 @@ def test_the_step_writes_the_plan_and_returns_the_trials_numbers(tmp_path: Path)
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
     numbers = plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | {"trials": 3})
     plan = RunPlan.read(tmp_path / "run_info")
-    assert numbers == [0, 1, 2]
+    assert numbers == [1, 2, 3]
     assert (plan.info.run_id, plan.info.parameters) == ("job-1", PARAMETERS | {"trials": 3})
 
 

@@ -14,7 +14,7 @@ def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
         (tmp_path / folder).mkdir()
     make_plan().write(tmp_path / "run_info")
     return {
-        "trial": 0,
+        "trial": 1,
         "workspace_path": str(tmp_path / "workspace"),
         "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
         "prepared": dsl.Dataset(uri=str(tmp_path / "prepared")),

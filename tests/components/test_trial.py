@@ -33,7 +33,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def run(
-    plan: RunPlan, dataset: Path, tmp_path: Path, *, index: int = 0, trial: int = 0, backend: FakeBackend | None = None
+    plan: RunPlan, dataset: Path, tmp_path: Path, *, index: int = 0, trial: int = 1, backend: FakeBackend | None = None
 ) -> FakeBackend:
     backend = backend or FakeBackend()
     workspace = tmp_path / "workspace"
@@ -76,13 +76,13 @@ def test_a_trial_leaves_model_records_and_logs(dataset: Path, tmp_path: Path) ->
 
 
 def test_launch_json_has_the_keys_that_the_schema_names(dataset: Path, tmp_path: Path) -> None:
-    run(make_plan(), dataset, tmp_path, trial=1)
+    run(make_plan(), dataset, tmp_path, trial=2)
     launch = read_launch(tmp_path / "out" / "single")
     section = SCHEMAS.read_text().partition("## `launch.json`")[2]
     documented = json.loads(section.partition("```json")[2].partition("```")[0])
     assert launch.keys() == documented.keys()
     assert launch["replicas"][0].keys() == documented["replicas"][0].keys()
-    assert (launch["configuration"], launch["trial"], launch["run_id"]) == ("single", 1, "run-1")
+    assert (launch["configuration"], launch["trial"], launch["run_id"]) == ("single", 2, "run-1")
     assert (launch["image"], launch["cpus_per_replica"]) == (None, 1.0)
 
 
@@ -118,12 +118,12 @@ def test_every_replica_may_use_the_same_whatever_the_strategy(dataset: Path, tmp
 
 
 def test_a_trial_is_the_training_program_with_its_own_seed(dataset: Path, tmp_path: Path) -> None:
-    (manifest,) = run(make_plan(), dataset, tmp_path, index=1, trial=1).manifests
+    (manifest,) = run(make_plan(), dataset, tmp_path, index=1, trial=2).manifests
     command = get_command(manifest)
     assert command[:3] == ["python", "-m", "model.train"]
     assert read_option(command, "--seed") == "8"
     assert read_option(command, "--data-dir") == str(tmp_path / "workspace" / "dataset")
-    assert read_option(command, "--output-dir") == str(tmp_path / "workspace" / "all-reduce-2w-t1")
+    assert read_option(command, "--output-dir") == str(tmp_path / "workspace" / "all-reduce-2w-t2")
 
 
 def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
@@ -131,7 +131,7 @@ def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
         plan = make_plan(run_id)
         return build_spec(plan, plan.configurations[index], trial, Path("data"), Path("out")).name
 
-    names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in range(2)}
+    names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in (1, 2)}
     assert len(names) == 2 * 3 * 2
     assert name("a", 1, 0) == name("a", 1, 0)
 
@@ -157,7 +157,7 @@ def test_the_data_are_staged_once_and_only_when_whole(dataset: Path, tmp_path: P
 def test_a_trial_prints_which_one_it_is_and_what_the_program_says(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(make_plan(), dataset, tmp_path, trial=1, backend=FakeBackend(["epoch 1/2 done", "I0000 00:00:1 a.cc:1] hm"]))
+    run(make_plan(), dataset, tmp_path, trial=2, backend=FakeBackend(["epoch 1/2 done", "I0000 00:00:1 a.cc:1] hm"]))
     assert capsys.readouterr().out.splitlines() == ["== single, trial 2 of 2", "[worker-0] epoch 1/2 done"]
 
 
@@ -227,14 +227,14 @@ def test_a_finished_trial_is_taken_and_not_trained_again_and_the_next_one_tells_
 
 
 def test_a_trial_of_another_round_or_of_which_half_was_kept_is_trained(dataset: Path, tmp_path: Path) -> None:
-    run(make_plan(), dataset, tmp_path, trial=1)
+    run(make_plan(), dataset, tmp_path, trial=2)
     shutil.rmtree(tmp_path / "out")
-    torn = tmp_path / "workspace" / "finished.partial" / "single-t0"
+    torn = tmp_path / "workspace" / "finished.partial" / "single-t1"
     torn.mkdir(parents=True)
     (torn / "launch.json").write_text("{")
 
     assert len(run(make_plan(), dataset, tmp_path).manifests) == 1
-    assert sorted(path.name for path in (tmp_path / "workspace" / "finished").iterdir()) == ["single-t0", "single-t1"]
+    assert sorted(path.name for path in (tmp_path / "workspace" / "finished").iterdir()) == ["single-t1", "single-t2"]
     assert [*torn.parent.iterdir()] == []
 
 

@@ -21,7 +21,7 @@ def write_artifacts(root: Path, *, is_complete: bool = True) -> Path:
     for name in files:
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
-    for trial in range(2 if is_complete else 1):
+    for trial in (1, 2) if is_complete else (1,):
         iteration = run / f"for-loop-1-iteration-{trial}"
         write_trial(iteration / "train-single-node" / "trained" / "single", "single", trial)
         write_trial(iteration / "train-distributed" / "trained" / "all-reduce-2w", "all-reduce-2w", trial)
@@ -52,10 +52,10 @@ def test_results_are_found_and_arranged_for_a_reader(tmp_path: Path) -> None:
     models = [
         f"models/{name}/trial-{trial}/{file}"
         for name in ("all-reduce-2w", "single")
-        for trial in range(2)
+        for trial in (1, 2)
         for file in ("launch.json", "model.keras", "training.json")
     ]
-    logs = [f"logs/{name}/trial-{trial}/worker-0.log" for name in ("all-reduce-2w", "single") for trial in range(2)]
+    logs = [f"logs/{name}/trial-{trial}/worker-0.log" for name in ("all-reduce-2w", "single") for trial in (1, 2)]
     files = ["comparison.csv", "comparison.md", "report.html", "run.json", "trials.jsonl"]
     study = ["depth_study.html", "depth_study.json"]
     assert list_files(run_dir) == sorted([*files, *study, *logs, *models])
@@ -72,8 +72,8 @@ def test_what_a_run_finished_before_it_ended_early_is_arranged_too(tmp_path: Pat
     arrange_results(run_dir, *find_local_results(tmp_path / "artifacts"))
     assert sorted(path.name for path in run_dir.iterdir()) == ["logs", "models", "run.json"]
     assert sorted(str(path.relative_to(run_dir)) for path in run_dir.glob("models/*/*")) == [
-        "models/all-reduce-2w/trial-0",
-        "models/single/trial-0",
+        "models/all-reduce-2w/trial-1",
+        "models/single/trial-1",
     ]
     assert unfinished.is_dir()
 
@@ -83,11 +83,11 @@ def test_a_run_that_ended_early_says_what_it_left(tmp_path: Path, monkeypatch: p
     assert describe_partial_results(tmp_path / "runs" / "1").startswith(
         "No trial was finished.\nThe steps' logs: runs/1"
     )
-    for place in ("single/trial-0", "all-reduce-2w/trial-0"):
+    for place in ("single/trial-1", "all-reduce-2w/trial-1"):
         (tmp_path / "runs" / "1" / "models" / place).mkdir(parents=True)
     (tmp_path / "runs" / "1" / "artifacts").mkdir()
     assert describe_partial_results(tmp_path / "runs" / "1").splitlines() == [
-        "2 finished trial(s): all-reduce-2w/trial-0, single/trial-0, in runs/1/models.",
+        "2 finished trial(s): all-reduce-2w/trial-1, single/trial-1, in runs/1/models.",
         "The steps' logs: runs/1/logs/pipeline.log; what was unfinished: runs/1/artifacts",
     ]
 

@@ -25,9 +25,9 @@ def run_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "runs" / "1"
     (folder / "artifacts" / "tfjob-speedup-1" / "train-single-node" / "trained").mkdir(parents=True)
     plan_run("1", PARAMETERS).write(folder / "run.json")
-    write_trial(folder / "models" / "single" / "trial-0", "single", 0, versions=describe_versions())
+    write_trial(folder / "models" / "single" / "trial-1", "single", 1, versions=describe_versions())
     (folder / "logs" / "single").mkdir(parents=True)
-    (folder / "models" / "single" / "trial-0" / "logs").rename(folder / "logs" / "single" / "trial-0")
+    (folder / "models" / "single" / "trial-1" / "logs").rename(folder / "logs" / "single" / "trial-1")
     return folder
 
 
@@ -41,9 +41,9 @@ def test_an_interrupted_run_is_taken_up_with_its_own_parameters_and_trials(run_d
     run = take_up(run_dir, SILENT | {"epochs": 2, "workers": [2]})
 
     assert run == InterruptedRun(run_dir, PARAMETERS, plan["started_at"])
-    assert list_finished(run_dir) == ["single-t0"]
+    assert list_finished(run_dir) == ["single-t1"]
     assert not (run_dir / "artifacts").exists()
-    assert (run_dir / "models" / "single" / "trial-0" / "model.keras").exists()
+    assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
 
 
 def test_a_run_that_was_killed_is_taken_up_from_what_it_was_working_with(run_dir: Path) -> None:
@@ -53,13 +53,13 @@ def test_a_run_that_was_killed_is_taken_up_from_what_it_was_working_with(run_dir
     (run_dir / "run.json").rename(work / "plan-comparison" / "run_info")
     (work / "compare" / "report").touch()
     for name in ("finished", "finished.partial"):
-        folder = run_dir / "workspace" / name / "all-reduce-2w-t0"
-        write_trial(folder, "all-reduce-2w", 0, versions=describe_versions())
+        folder = run_dir / "workspace" / name / "all-reduce-2w-t1"
+        write_trial(folder, "all-reduce-2w", 1, versions=describe_versions())
 
     take_up(run_dir, SILENT)
 
-    assert list_finished(run_dir) == ["all-reduce-2w-t0", "single-t0"]
-    assert (run_dir / "logs" / "all-reduce-2w" / "trial-0" / "worker-0.log").exists()
+    assert list_finished(run_dir) == ["all-reduce-2w-t1", "single-t1"]
+    assert (run_dir / "logs" / "all-reduce-2w" / "trial-1" / "worker-0.log").exists()
     assert sorted(path.name for path in run_dir.iterdir()) == ["logs", "models", "run.json", "workspace"]
 
 
@@ -68,12 +68,12 @@ def test_a_run_that_is_killed_again_loses_nothing(run_dir: Path) -> None:
         take_up(run_dir, SILENT)
         (run_dir / "artifacts").mkdir()
 
-    assert list_finished(run_dir) == ["single-t0"]
-    assert (run_dir / "models" / "single" / "trial-0" / "model.keras").read_text() == "weights"
+    assert list_finished(run_dir) == ["single-t1"]
+    assert (run_dir / "models" / "single" / "trial-1" / "model.keras").read_text() == "weights"
 
 
 def test_a_run_without_a_finished_trial_starts_anew(run_dir: Path) -> None:
-    (run_dir / "models" / "single" / "trial-0" / "model.keras").unlink()
+    (run_dir / "models" / "single" / "trial-1" / "model.keras").unlink()
 
     assert take_up(run_dir, SILENT).started_at is None
     assert not (run_dir / "workspace").exists()

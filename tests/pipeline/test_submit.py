@@ -26,7 +26,7 @@ COMPARE_LOG = f"""\
 FAILED_LOG = """\
 I0000 00:00:1795456854.823134   20598 port.cc:153] oneDNN custom operations are on.
 == all-reduce-2w, trial 1 of 1
-error: Job all-reduce-2w-t0 failed: worker-1 exited with 137.
+error: Job all-reduce-2w-t1 failed: worker-1 exited with 137.
 Last lines of worker-1:
   epoch 1/2 step 3/85
 """
@@ -47,7 +47,7 @@ def kfp(tmp_path: Path) -> Iterator[Kfp]:
     kfp = Kfp(states=[RUNNING, ("RUNNING", [*LAUNCHERS, *ALL_DONE[:3]]), ("SUCCEEDED", [*LAUNCHERS, *ALL_DONE])])
     kfp.artifacts["plan-comparison", "run_info", 1] = b"{}"
     for step, configuration in (("train-single-node", "single"), ("train-distributed", "all-reduce-2w")):
-        write_trial(tmp_path / step / configuration, configuration, 0)
+        write_trial(tmp_path / step / configuration, configuration, 1)
         kfp.artifacts[step, "trained", 1] = read_folder(tmp_path / step)
         kfp.artifacts[step, "executor-logs-0", 1] = f"{step} said this\n".encode()
     for output in ("report", "summary", "table", "trials"):
@@ -88,13 +88,13 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
 ) -> None:
     assert run() == 0
     run_dir = tmp_path / "runs" / "run-1"
-    trials = ("all-reduce-2w/trial-0", "single/trial-0")
+    trials = ("all-reduce-2w/trial-1", "single/trial-1")
     assert sorted(read_folder(run_dir)) == [
         "comparison.csv",
         "comparison.md",
-        "logs/all-reduce-2w/trial-0/worker-0.log",
+        "logs/all-reduce-2w/trial-1/worker-0.log",
         "logs/pipeline.log",
-        "logs/single/trial-0/worker-0.log",
+        "logs/single/trial-1/worker-0.log",
         *(f"models/{trial}/{name}" for trial in trials for name in ("launch.json", "model.keras", "training.json")),
         "report.html",
         "run.json",
@@ -166,11 +166,11 @@ def test_a_failed_step_ends_with_its_message_and_keeps_what_was_finished(
     assert "✗ train-distributed failed" in captured.out
     assert captured.err.splitlines() == [
         "train-distributed:",
-        "  error: Job all-reduce-2w-t0 failed: worker-1 exited with 137.",
+        "  error: Job all-reduce-2w-t1 failed: worker-1 exited with 137.",
         "  Last lines of worker-1:",
         "    epoch 1/2 step 3/85",
         f"The run ended as FAILED: {endpoint}/#/runs/details/run-1",
-        "1 finished trial(s): single/trial-0, in runs/run-1/models.",
+        "1 finished trial(s): single/trial-1, in runs/run-1/models.",
         "The steps' logs: runs/run-1/logs/pipeline.log",
     ]
     assert not (tmp_path / "runs" / "latest").exists()

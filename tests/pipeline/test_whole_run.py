@@ -102,16 +102,16 @@ def test_a_run_leaves_every_file_that_it_promises_and_nothing_else(runs_dir: Pat
         "trials.jsonl",
     ]
     for name in CONFIGURATIONS:
-        assert (run_dir / "models" / name / "trial-0" / "model.keras").stat().st_size > 0
+        assert (run_dir / "models" / name / "trial-1" / "model.keras").stat().st_size > 0
     assert sorted(str(path.relative_to(run_dir / "logs")) for path in run_dir.rglob("*.log")) == [
-        "all-reduce-2w/trial-0/worker-0.log",
-        "all-reduce-2w/trial-0/worker-1.log",
-        "parameter-server-2w-1ps/trial-0/chief-0.log",
-        "parameter-server-2w-1ps/trial-0/ps-0.log",
-        "parameter-server-2w-1ps/trial-0/worker-0.log",
-        "parameter-server-2w-1ps/trial-0/worker-1.log",
+        "all-reduce-2w/trial-1/worker-0.log",
+        "all-reduce-2w/trial-1/worker-1.log",
+        "parameter-server-2w-1ps/trial-1/chief-0.log",
+        "parameter-server-2w-1ps/trial-1/ps-0.log",
+        "parameter-server-2w-1ps/trial-1/worker-0.log",
+        "parameter-server-2w-1ps/trial-1/worker-1.log",
         "pipeline.log",
-        "single/trial-0/worker-0.log",
+        "single/trial-1/worker-0.log",
     ]
 
 
@@ -166,12 +166,12 @@ def test_an_interrupted_run_stops_everything_and_keeps_what_is_finished(
     assert errors.splitlines() == [
         "",
         "Interrupted: stopping train-distributed …",
-        f"1 finished trial(s): single/trial-0, in {run_dir}/models.",
+        f"1 finished trial(s): single/trial-1, in {run_dir}/models.",
         f"The steps' logs: {run_dir}/logs/pipeline.log; what was unfinished: {run_dir}/artifacts",
         f'Train what is left: make run ARGS="--runs-dir {tmp_path} --resume {run_dir.name}"',
     ]
     assert "Traceback" not in output
-    assert (run_dir / "models" / "single" / "trial-0" / "model.keras").exists()
+    assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
     assert not (run_dir / "workspace").exists()
 
 
@@ -185,7 +185,7 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_without_repeating
     with start(tmp_path, f"--resume={run_dir.name}") as process:
         output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, ""), output
-    assert output.count("Created: job ") == output.count("Created: job all-reduce-2w-t0-") == 1
+    assert output.count("Created: job ") == output.count("Created: job all-reduce-2w-t1-") == 1
     records = read_records(run_dir / "trials.jsonl")
     assert {record.configuration: record.resumed for record in records} == {"single": False, "all-reduce-2w": True}
     assert "was interrupted for " in (run_dir / "report.html").read_text()
