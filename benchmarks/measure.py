@@ -48,14 +48,14 @@ def main() -> int:
     print(flush=True)
     subprocess.run([sys.executable, "-m", "benchmarks.gradient"], check=True)
     if (LATEST / TRIALS_FILE).exists():
-        print(describe_newest_run())
+        print(describe_run(LATEST))
     print(flush=True)
     return subprocess.run([sys.executable, "-m", "benchmarks.report_size"], check=False).returncode
 
 
-def describe_newest_run() -> str:
-    """Returns the newest run's figures by configuration, and its share of time outside training."""
-    records, run = read_records(LATEST / TRIALS_FILE), read_run_info(LATEST / RUN_FILE)
+def describe_run(run_dir: Path) -> str:
+    """Returns a run's figures by configuration, and its share of time outside training."""
+    records, run = read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE)
     groups = group_trials(records)
     lines = [
         f"\nRun {run.run_id}, parameters: {json.dumps(run.parameters)}\n",
@@ -68,7 +68,8 @@ def describe_newest_run() -> str:
         accuracy = min(trial.test_accuracy for trial in trials)
         lines.append(f"| {name} | {len(trials)} | {total:.1f} | {train:.1f} | {accuracy:.2%} | {memory:,.0f} |")
     share = compute_overhead_share(records, run)
-    lines.append(f"\nShare of the run's wall time outside training and evaluation: {share:.1%}")
+    told = "not known, for the run was interrupted and resumed" if share is None else f"{share:.1%}"
+    lines.append(f"\nShare of the run's wall time outside training and evaluation: {told}")
     return "\n".join(lines)
 
 

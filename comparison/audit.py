@@ -2,11 +2,12 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from comparison.records import Replica, TrialRecord
 from comparison.summary import SINGLE, Groups, split_by_scaling
@@ -19,6 +20,8 @@ CALIBRATION_TOLERANCE = 0.05
 _SHORT_SHA = 12
 # Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
 MAX_LISTED = 20
+# Disturbed trials that a warning lists; of more it tells how many, and the worst.
+_MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
 
 Trials = Sequence[TrialRecord]
@@ -41,12 +44,22 @@ class Finding:
         status: Whether the records do.
         sentence: The values that were received.
         configurations: Those that break the rule.
+        brief: The gist of a sentence that is long; else empty.
     """
 
     rule: str
     status: Status
     sentence: str
     configurations: tuple[str, ...] = ()
+    brief: str = ""
+
+
+class Disturbance(NamedTuple):
+    """A trial in which a core was not as fast as it should be, by how much at worst, and that in words."""
+
+    trial: TrialRecord
+    change: float
+    reason: str
 
 
 def audit_fairness(groups: Groups) -> list[Finding]:
@@ -66,7 +79,7 @@ def list_violations(findings: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.status is Status.VIOLATED]
 
 
-def list_disturbed_trials(trials: Trials) -> list[tuple[TrialRecord, str]]:
+def list_disturbances(trials: Trials) -> list[Disturbance]:
     """Returns the trials in which a core was not as fast as before or as the others of the run, with the worst of it.
 
     The fixed computation is timed on each replica's own cores; more than `CALIBRATION_TOLERANCE` is a disturbance.
@@ -82,7 +95,7 @@ def list_disturbed_trials(trials: Trials) -> list[tuple[TrialRecord, str]]:
             changes = [change for replica in trial.replicas for change in _measure_disturbance(replica, median)]
             worst, reason = max(changes, default=(0.0, ""))
             if worst > CALIBRATION_TOLERANCE:
-                disturbed.append((trial, reason))
+                disturbed.append(Disturbance(trial, worst, reason))
     return disturbed
 
 
@@ -103,12 +116,14 @@ class _Evidence:
         received: The values where nothing does.
         unknown: What the records do not say.
         notes: What a reader may want to know, and is no breach.
+        brief: The gist of the breaches where they are many; else empty.
     """
 
     breaches: Sequence[_Breach]
     received: str
     unknown: str | None = None
     notes: Sequence[str] = ()
+    brief: str = ""
 
 
 def _check(rule: str, evidence: _Evidence) -> Finding:
@@ -126,7 +141,7 @@ def _judge(rule: str, evidence: _Evidence) -> Finding:
             say("; "),
         )
         names = tuple(dict.fromkeys(breach.configuration for breach in evidence.breaches))
-        return Finding(rule, Status.VIOLATED, _end_sentence(sentence), names)
+        return Finding(rule, Status.VIOLATED, _end_sentence(sentence), names, evidence.brief)
     if evidence.unknown:
         return Finding(rule, Status.UNKNOWN, _end_sentence(evidence.unknown))
     return Finding(rule, Status.HOLDS, _end_sentence(evidence.received))
@@ -197,8 +212,8 @@ def _first(item: tuple[Any, object]) -> Any:
 
 def _describe_batch(trial: TrialRecord) -> str:
     if trial.scaling == "weak":
-        return say("{number} images a worker", number=trial.per_replica_batch_size)
-    return say("{number} images in a global batch", number=trial.global_batch_size)
+        return say("{number} images a worker", number=f"{trial.per_replica_batch_size:,}")
+    return say("{number} images in a global batch", number=f"{trial.global_batch_size:,}")
 
 
 def _describe_learning_rate(trial: TrialRecord) -> str:
@@ -224,7 +239,7 @@ def _describe_host(trial: TrialRecord) -> str | None:
         return None
     facts = {name: value for name, value in trial.host.items() if name != "memory_bytes"}
     if "memory_bytes" in trial.host:
-        facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:.0f} GiB"
+        facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:,.0f} GiB"
     return list_items([f"{say(name.replace('_', ' '))} {value}" for name, value in sorted(facts.items())])
 
 
@@ -237,19 +252,19 @@ def _describe_image(trial: TrialRecord) -> str | None:
 def _describe_model(trial: TrialRecord) -> str:
     arguments = "" if trial.model_arguments == "{}" else say(" with {arguments}", arguments=trial.model_arguments)
     model = f"{trial.model}{arguments}"
-    return say("{model}, {number} parameters", model=model, number=trial.num_parameters)
+    return say("{model}, {number} parameters", model=model, number=f"{trial.num_parameters:,}")
 
 
 _SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
-    "same data": lambda trial: f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}",
+    "same data": lambda trial: list_items([trial.dataset, f"SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}"]),
     "same model": _describe_model,
-    "same number of epochs": lambda trial: f"{trial.epochs}",
+    "same number of epochs": lambda trial: f"{trial.epochs:,}",
     "same target accuracy": lambda trial: f"{trial.target_accuracy}",
-    "same BatchNorm group size": lambda trial: f"{trial.batch_norm_group_size}",
+    "same BatchNorm group size": lambda trial: f"{trial.batch_norm_group_size:,}",
     "same software": _describe_versions,
     "same kind of host": _describe_host,
     "same image": _describe_image,
-    "same backend": lambda trial: trial.backend,
+    "same backend": lambda trial: say(trial.backend),
 }
 # Strong and weak scaling are two comparisons, which differ in these and in nothing else.
 _SAME_IN_HALF: dict[str, Callable[[TrialRecord], str | None]] = {
@@ -273,9 +288,9 @@ def _check_images(trials: Trials) -> _Evidence:
         tolerance = batch * first.epochs if trial.scaling == "weak" else 0
         if abs(trial.images_seen - first.images_seen) > tolerance:
             clash = "{number} images, where {reference} has {expected}"
-            values = {"number": trial.images_seen, "reference": first.configuration, "expected": first.images_seen}
-            breaches.append(_Breach(trial.configuration, say(clash, **values)))
-    return _Evidence(breaches, say("Received: {number} images", number=first.images_seen))
+            values = {"number": f"{trial.images_seen:,}", "expected": f"{first.images_seen:,}"}
+            breaches.append(_Breach(trial.configuration, say(clash, **values, reference=first.configuration)))
+    return _Evidence(breaches, say("Received: {number} images", number=f"{first.images_seen:,}"))
 
 
 def _check_cpus(trials: Trials) -> _Evidence:
@@ -344,7 +359,7 @@ def _check_interleaving(trials: Trials) -> _Evidence:
             for name in expected[own[0].run_id]
             if name not in present
         ]
-    last_indices = dict.fromkeys(expected, -1)
+    last_indices = dict.fromkeys(expected, 0)
     for own in rounds.values():
         run_id, index = own[0].run_id, own[0].trial
         if missing := _describe_indices(last_indices[run_id] + 1, index - 1):
@@ -362,7 +377,7 @@ def _check_interleaving(trials: Trials) -> _Evidence:
                 for trial in after
                 if trial.started_at < end.started_at
             ]
-    received = say("{number} rounds, each with every configuration once", number=len(rounds))
+    received = say("{number} rounds, each with every configuration once", number=f"{len(rounds):,}")
     return _Evidence(breaches, received, notes=_list_interruptions(trials))
 
 
@@ -417,7 +432,7 @@ def _check_restarts(trials: Trials) -> _Evidence:
             breaches.append(_Breach(trial.configuration, say(restarted, number=trial.restarts, trial=trial.trial)))
         elif any(steps):
             resumed = "trial {trial} was resumed from step {step}, not all is timed"
-            breaches.append(_Breach(trial.configuration, say(resumed, trial=trial.trial, step=max(steps))))
+            breaches.append(_Breach(trial.configuration, say(resumed, trial=trial.trial, step=f"{max(steps):,}")))
     unknown = say("Not said from which step on: {trials}", trials=_list_some(silent)) if silent else None
     return _Evidence(breaches, say("Every trial ran from its first step to its last in one go"), unknown)
 
@@ -434,7 +449,7 @@ def _check_final_weights(trials: Trials) -> _Evidence:
             breaches.append(_Breach(trial.configuration, apart))
         elif None in digests:
             silent.append(_name(trial))
-    received = say("Received: one digest in each of {number} trials", number=len(synchronous))
+    received = say("Received: one digest in each of {number} trials", number=f"{len(synchronous):,}")
     unknown = say("Not said by all replicas: {trials}", trials=_list_some(silent)) if silent else None
     return _Evidence(breaches, received if synchronous else say("None was trained"), unknown)
 
@@ -454,19 +469,42 @@ def _check_distinct(trials: Trials) -> _Evidence:
                 received = say(copied, trial=trial.trial, what=say(what), other=_name(other))
                 breaches.append(_Breach(trial.configuration, received))
             seen.setdefault(key, trial)
-    return _Evidence(breaches, say("{number} measurements, no two with the same clocks", number=len(trials)))
+    distinct = say("{number} measurements, no two with the same clocks", number=f"{len(trials):,}")
+    return _Evidence(breaches, distinct)
 
 
 def _check_calibration(trials: Trials) -> _Evidence:
+    disturbances = list_disturbances(trials)
     breaches = [
         _Breach(trial.configuration, say("trial {trial} was disturbed, {reason}", trial=trial.trial, reason=reason))
-        for trial, reason in list_disturbed_trials(trials)
+        for trial, _, reason in disturbances
     ]
     silent = [trial for trial in trials if all(replica.calibration_seconds is None for replica in trial.replicas)]
     tolerance = f"{100 * CALIBRATION_TOLERANCE:g}"
     received = say("A fixed computation took all cores equally long, within {percent} %", percent=tolerance)
-    missing = say("The cores' speed was not measured in {number} of {all} trials", number=len(silent), all=len(trials))
-    return _Evidence(breaches, received, missing if silent else None)
+    unknown = "The cores' speed was not measured in {number} of {all} trials"
+    missing = say(unknown, number=f"{len(silent):,}", all=f"{len(trials):,}") if silent else None
+    brief = _summarize_disturbances(disturbances, len(trials)) if len(disturbances) > _MAX_TOLD else ""
+    return _Evidence(breaches, received, missing, brief=brief)
+
+
+def _summarize_disturbances(disturbances: Sequence[Disturbance], num_trials: int) -> str:
+    """Returns how many trials of which configurations were disturbed, and the worst of it."""
+    counts = Counter(own.trial.configuration for own in disturbances)
+    worst = max(disturbances, key=lambda own: own.change)
+    return say(
+        "{number} of {all} trials were disturbed: {counts}. The worst: {trial}, {reason}.",
+        number=f"{len(disturbances):,}",
+        all=f"{num_trials:,}",
+        counts=list_items(
+            [
+                say("{number} of {configuration}", number=f"{count:,}", configuration=name)
+                for name, count in counts.items()
+            ]
+        ),
+        trial=_name(worst.trial).strip(),
+        reason=worst.reason,
+    )
 
 
 _CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
@@ -507,10 +545,11 @@ def _name(trial: TrialRecord) -> str:
 
 
 def _format_duration(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    if seconds >= 2 * 60 * 60:
+        return say("{number} h", number=f"{seconds / 60 / 60:,.0f}")
+    if seconds >= 2 * 60:
+        return say("{number} min", number=f"{seconds / 60:.0f}")
+    return say("{number} s", number=f"{seconds:.0f}")
 
 
 def _list_numbers(numbers: Iterable[float]) -> str:

@@ -11,7 +11,8 @@ import pandas as pd
 from comparison.records import Replica, RunInfo, TrialRecord
 from comparison.statistics import compute_mean
 from comparison.summary import Groups
-from comparison.texts import say
+from comparison.table import UNKNOWN
+from comparison.texts import join_clauses, list_items, say
 
 
 class Phase(NamedTuple):
@@ -86,6 +87,10 @@ PARTS = (
     Part("end_seconds", "end", "other_seconds", KEEPING),
     Part("unexplained_seconds", "unexplained", "other_seconds", UNEXPLAINED),
 )
+# When a process began is known in ticks of the system's clock, rounded down: it seems older than it is by up to one.
+_TICK_SECONDS = 0.01
+# Without a minus sign where what is below zero is rounded to it.
+_SECONDS = "{:z,.2f}"
 # What both the trial's record, which is the chief's, and a replica's own hold under the same name.
 _OWN_CLOCKS = (
     *("rendezvous_seconds", "compile_seconds", "warmup_seconds", "input_seconds", "update_seconds"),
@@ -193,33 +198,40 @@ def tabulate_stragglers(groups: Groups) -> list[StragglerRow]:
 def describe_times(groups: Groups) -> dict[str, Any]:
     """Returns what the template `breakdown.html.j2` shows: rows of text, and bars of percentages."""
     rows = tabulate_replicas(groups) or tabulate_configurations(groups)
+    names = [join_clauses([row.configuration, row.replica]) for row in rows]
     parts = [part for part in PARTS if any(row.seconds[part.column] for row in rows)]
     return {
         "columns": [say(part.label) for part in parts],
         "rows": [
-            [f"{row.configuration}, {row.replica}", *(f"{row.seconds[part.column]:.2f}" for part in parts)]
-            for row in rows
+            [name, *(format_seconds(row.seconds[part.column]) for part in parts)]
+            for name, row in zip(names, rows, strict=True)
         ],
         "kinds": [say(kind) for kind in KINDS],
         "bars": [
             {
-                "name": f"{row.configuration}, {row.replica}",
-                "percents": [max(0.0, 100 * seconds / row.total_seconds) for seconds in row.add_kinds().values()],
+                "name": name,
+                "description": say("{configuration}: {received}", configuration=name, received=_list_shares(row)),
+                "percents": list(_compute_percents(row).values()),
             }
-            for row in rows
+            for name, row in zip(names, rows, strict=True)
         ],
         "stragglers": [
             [
                 row.configuration,
                 _format(row.slowest_to_mean, "{:.3f}"),
-                _format(row.wait_seconds, "{:.2f}"),
-                _format(row.transfer_seconds, "{:.2f}"),
+                _format(row.wait_seconds, _SECONDS),
+                _format(row.transfer_seconds, _SECONDS),
                 _format(row.first_step_to_median, "{:.2f}"),
                 f"{100 * row.explained_share:.1f} %",
             ]
             for row in tabulate_stragglers(groups)
         ],
     }
+
+
+def format_seconds(seconds: float) -> str:
+    """Returns seconds to a hundredth."""
+    return _SECONDS.format(seconds)
 
 
 def find_chief(trial: TrialRecord) -> Replica:
@@ -256,16 +268,19 @@ def compute_overhead_share(records: Iterable[TrialRecord], run_info: RunInfo) ->
 def _split(trial: TrialRecord, replica: Replica, clocks: Mapping[str, float]) -> dict[str, float]:
     """Returns the parts of the job's wall time that the clocks of a replica tell, and what they leave unexplained."""
     queue, end = _measure_ends(trial, replica)
+    early = -queue if -_TICK_SECONDS <= queue < 0 else 0.0
     schedule, pull = trial.schedule_seconds or 0.0, trial.pull_seconds or 0.0
     # Of a start-up that is not told apart, all is here.
     build = clocks["startup_seconds"] - clocks.get("process_start_seconds", 0.0) - clocks.get("import_seconds", 0.0)
     train, communication = clocks["train_seconds"], clocks["communication_seconds"]
     wait = communication - trial.transfer_seconds if trial.transfer_seconds is not None else 0.0
     seconds = {
-        **{name: clocks.get(name, 0.0) for name in (*_OWN_CLOCKS, "process_start_seconds", "import_seconds")},
+        **{name: clocks.get(name, 0.0) for name in (*_OWN_CLOCKS, "import_seconds")},
         "schedule_seconds": schedule,
         "pull_seconds": pull,
-        "launch_seconds": queue - schedule - pull,
+        # No process is older than its job: what a tick seems to add to its life was not spent on starting it.
+        "launch_seconds": queue + early - schedule - pull,
+        "process_start_seconds": clocks.get("process_start_seconds", 0.0) - early,
         "build_seconds": build,
         "compute_seconds": train - clocks["input_seconds"] - communication - clocks["update_seconds"],
         "wait_seconds": wait,
@@ -316,6 +331,15 @@ def _add_phases(row: TimeRow) -> dict[str, float]:
     return phases | {TOTAL.column: row.total_seconds}
 
 
+def _compute_percents(row: TimeRow) -> dict[str, float]:
+    """Returns the width of each part of a replica's bar, by kind."""
+    return {kind: max(0.0, 100 * seconds / row.total_seconds) for kind, seconds in row.add_kinds().items()}
+
+
+def _list_shares(row: TimeRow) -> str:
+    return list_items([f"{say(kind)} {percent:.1f} %" for kind, percent in _compute_percents(row).items()])
+
+
 def _compare_compute(trial: TrialRecord) -> float | None:
     """Returns the slowest worker's computation over the mean one's."""
     if trial.slowest_compute_seconds is not None and trial.mean_compute_seconds:
@@ -351,4 +375,4 @@ def _mean_of_known(values: Iterable[float | None]) -> float | None:
 
 
 def _format(value: float | None, pattern: str) -> str:
-    return "–" if value is None else pattern.format(value)
+    return UNKNOWN if value is None else pattern.format(value)

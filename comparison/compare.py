@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from comparison.audit import audit_fairness
+from comparison.forecast import forecast_scaling
+from comparison.forecast_text import state_outlook
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
-from comparison.report import explain_marks, render_markdown, render_report, translate_headers
+from comparison.report import explain_marks, render_markdown, render_report, title_outlook, translate_headers
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
 from comparison.texts import ENGLISH, add_language, speak
@@ -24,14 +26,16 @@ class Comparison:
 
     Attributes:
         verdict: The answer in one sentence.
+        outlook: From how many workers on it pays off, as forecast, in another; empty where nothing is.
         table: What `summarize` returned, one row a configuration.
         metrics: A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`.
         confusion_matrices: Of each strategy, summed over its trials; rows are true classes.
-        markdown: Verdict, table and warnings.
+        markdown: Verdict, forecast, table and warnings.
         html: The self-contained report.
     """
 
     verdict: str
+    outlook: str
     table: pd.DataFrame
     metrics: dict[str, float]
     confusion_matrices: dict[str, list[list[int]]]
@@ -61,20 +65,21 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
-    findings = audit_fairness(groups)
+    findings, forecasts = audit_fairness(groups), forecast_scaling(groups)
     contended, unfair = list_contended(groups), list_unfair(groups, findings)
     rows = to_text(translate_headers(format_table(table, contended, unfair)), _TERMINAL_COLUMNS)
     marks = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]
     comparison = Comparison(
         verdict=state_verdict(table, groups),
+        outlook=title_outlook(state_outlook(table, forecasts)),
         table=table,
         metrics=_collect_metrics(table),
         confusion_matrices={
             strategy: add_confusion_matrices([trial for trial in trials if trial.strategy == strategy])
             for strategy in dict.fromkeys(trial.strategy for trial in trials)
         },
-        markdown=render_markdown(table, groups, findings),
-        html=render_report(table, groups, run_info, findings),
+        markdown=render_markdown(table, groups, findings, forecasts),
+        html=render_report(table, groups, run_info, findings, forecasts),
         _text="\n".join([rows, *marks]),
     )
     files = {

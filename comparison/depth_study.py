@@ -59,7 +59,7 @@ def render_study(study: Study) -> str:
         guessing_loss=f"{math.log(study.num_classes):.2f}",
         conditions=_describe_conditions(study),
         settings={name.replace("_", " "): _format_setting(value) for name, value in study.settings.items()},
-        seconds=f"{study.total_seconds:.0f}",
+        seconds=f"{study.total_seconds:,.0f}",
         num_processes=study.num_processes,
     )
 
@@ -72,7 +72,7 @@ def state_losses(study: Study) -> str:
     ]
     steps = max(len(network.train_losses) for network in study.networks)
     return (
-        f"After {steps} steps on {study.settings['num_train_images']:,} images of {study.dataset}, one seed: "
+        f"After {steps:,} steps on {study.settings['num_train_images']:,} images of {study.dataset}, one seed: "
         f"{'; '.join(clauses)}."
     )
 
@@ -129,7 +129,7 @@ def _compare_depths(shallow: Network, deep: Network) -> str:
 
 def _state_end(network: Network) -> str:
     if network.final_train_loss is None:
-        return f"{network.model} diverged at step {network.diverged_at_step}"
+        return f"{network.model} diverged at step {network.diverged_at_step:,}"
     return f"{network.model} ended at a training loss of {_format_figure(network.final_train_loss)}"
 
 

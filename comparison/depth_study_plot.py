@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from comparison.depth_study_record import Network, Study
-from comparison.plots import INK, PALETTE, render_svg
+from comparison.plots import INK, PALETTE, group_thousands, render_svg
 
 # A step's loss is noisy: the line is the mean of this step and those before it, drawn over the steps themselves.
 SMOOTHED_STEPS = 10
@@ -28,6 +28,7 @@ def plot_losses(study: Study) -> str:
             axes.plot(network.train_losses, color=style["color"], alpha=0.25, linewidth=0.7)
             axes.plot(smooth(network.train_losses), label=network.model, **style)
         axes.set_xlabel("step")
+        group_thousands(axes.xaxis)
         axes.set_ylabel("training loss")
         _scale_log(axes, [loss for network in study.networks for loss in smooth(network.train_losses)])
         figure.legend(loc="outside lower left", ncols=2)

@@ -64,7 +64,7 @@ def _plot(name: str, forecasts: Sequence[Forecast], max_workers: int) -> str:
         say(
             "{name} measured with {number} workers {speedup}",
             name=describe_forecast(forecast),
-            number=point.num_workers,
+            number=f"{point.num_workers:,}",
             speedup=format_ratio(point.speedup),
         )
         for forecast in forecasts

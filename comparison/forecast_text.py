@@ -1,14 +1,20 @@
 """The forecast in words and cells, as the report shows it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from comparison.forecast import Check, Estimate, Forecast, Outlook, list_worker_counts, look_ahead, tabulate_scales
 from comparison.scaling_model import NETWORKS, PARAMETER_SERVER, Network
+from comparison.summary import list_rows, split_table
 from comparison.table import EN_DASH, TIMES, format_number, format_range
 from comparison.texts import say, say_count
+from comparison.verdict import find_winner
 
 MINUS = "\N{MINUS SIGN}"
+# Of distributing, that the answer in brief is about.
+_MAX_WAYS = 2
 
 
 def describe_forecast(forecast: Forecast) -> str:
@@ -22,31 +28,37 @@ def describe_forecast(forecast: Forecast) -> str:
 def state_forecast(forecast: Forecast) -> str:
     """Returns from how many workers on a forecast pays off, with how many it is fastest and cheapest, in a sentence."""
     outlook = look_ahead(forecast)
-    name, largest = describe_forecast(forecast), int(list_worker_counts(forecast.job)[-1])
-    unsettled = "If the means hold, which the trials do not settle, {name}"
-    values = {
-        "subject": _capitalize(name) if forecast.is_settled else say(unsettled, name=name),
-        "best": _format_speedup(outlook.best_speedup),
-        "cheapest": format_workers(outlook.cheapest),
-    }
+    values = _list_values(forecast, outlook)
+    values["subject"] = _capitalize(values["subject"])
     if math.isinf(outlook.break_even.value):
-        could = "" if math.isinf(outlook.break_even.low) else f"{outlook.break_even.low:.0f}"
         return say(
             "{subject} is predicted not to pay off with up to {largest} workers{could}: at best {best} as fast as a "
             "single node, and cheapest in core-seconds with {cheapest}.",
-            largest=f"{largest:,}",
-            could=say(", though from {number} on it could", number=could) if could else "",
             **values,
         )
     return say(
         "{subject} is predicted to pay off from {break_even} workers on{job}, to be fastest with about {fastest}"
         "{limit}, {best} as fast as a single node, and cheapest in core-seconds with {cheapest}.",
-        break_even=format_workers(outlook.break_even),
-        job=_state_job(outlook),
-        fastest=format_workers(outlook.fastest),
-        limit=say(", the most looked at") if outlook.fastest.value == largest else "",
         **values,
     )
+
+
+def state_outlook(table: pd.DataFrame, forecasts: Sequence[Forecast]) -> str:
+    """Returns in brief from how many workers on it pays off, and with how many it is fastest; nothing where unknown.
+
+    It is about the winner's way of distributing. Where no way has won it is about two at most.
+
+    Args:
+        table: What `summarize` returned.
+        forecasts: What `forecast_scaling` returned.
+    """
+    tables = split_table(table)
+    chosen = [
+        forecast
+        for scaling, own in tables.items()
+        for forecast in _choose_ways(own, forecasts, scaling)[: _MAX_WAYS // len(tables)]
+    ]
+    return say("{clauses}.", clauses=say("; ").join(map(_state_briefly, chosen))) if chosen else ""
 
 
 def list_caveats(forecasts: Iterable[Forecast]) -> list[str]:
@@ -105,6 +117,52 @@ def format_workers(estimate: Estimate) -> str:
     return value if low == high else f"{value} ({low}{EN_DASH}{high})"
 
 
+def _choose_ways(table: pd.DataFrame, forecasts: Iterable[Forecast], scaling: str) -> list[Forecast]:
+    """Returns the forecast of the winner's way of distributing, or where it has none those of all ways."""
+    ways = {
+        (own.job.strategy, own.job.num_ps, own.job.cpus_per_replica): own
+        for own in forecasts
+        if own.job.scaling == scaling
+    }
+    winner = find_winner(table)
+    keys = [
+        (row["strategy"], row["num_ps"], row["cpus_per_replica"])
+        for row in list_rows(table)
+        if row["configuration"] == winner
+    ]
+    return [ways[key] for key in keys if key in ways] or list(ways.values())
+
+
+def _state_briefly(forecast: Forecast) -> str:
+    outlook = look_ahead(forecast)
+    values = _list_values(forecast, outlook)
+    if math.isinf(outlook.break_even.value):
+        never = (
+            "{subject} does not pay off with up to {largest} workers{could}: at best {best} as fast as a single node"
+        )
+        return say(never, **values)
+    brief = "{subject} pays off from {break_even} workers on{job} and is fastest with about {fastest}{limit}, {best}"
+    return say(brief, **values)
+
+
+def _list_values(forecast: Forecast, outlook: Outlook) -> dict[str, str]:
+    """Returns what sentences on a forecast name."""
+    name, largest = describe_forecast(forecast), int(list_worker_counts(forecast.job)[-1])
+    unsettled = "if the means hold, which the trials do not settle, {name}"
+    could = ", though from {number} on it could"
+    return {
+        "subject": name if forecast.is_settled else say(unsettled, name=name),
+        "largest": f"{largest:,}",
+        "could": "" if math.isinf(outlook.break_even.low) else say(could, number=f"{outlook.break_even.low:,.0f}"),
+        "break_even": format_workers(outlook.break_even),
+        "job": _state_job(outlook),
+        "fastest": format_workers(outlook.fastest),
+        "limit": say(", the most looked at") if outlook.fastest.value == largest else "",
+        "best": _format_speedup(outlook.best_speedup),
+        "cheapest": format_workers(outlook.cheapest),
+    }
+
+
 def _list_own_caveats(forecast: Forecast) -> list[str]:
     name, job = _capitalize(describe_forecast(forecast)), forecast.job
     caveats = []
@@ -113,7 +171,7 @@ def _list_own_caveats(forecast: Forecast) -> list[str]:
             say(
                 "Measured with {number} workers only, which cannot tell latency from bandwidth, nor how start-up "
                 "grows: the band covers all that this leaves open, the line is its middle.",
-                number=forecast.fitted[0],
+                number=f"{forecast.fitted[0]:,}",
             )
         )
     if forecast.num_trials == 1:
@@ -128,8 +186,8 @@ def _list_own_caveats(forecast: Forecast) -> list[str]:
                 "Beyond {workers}, this global batch of {batch} leaves each less than the {group} images that "
                 "BatchNorm normalises together, which would have to change.",
                 workers=_count_workers(largest),
-                batch=job.global_batch_size,
-                group=forecast.group_size,
+                batch=f"{job.global_batch_size:,}",
+                group=f"{forecast.group_size:,}",
             )
         )
     if job.strategy == PARAMETER_SERVER:
@@ -166,7 +224,7 @@ def _format_band(estimate: Estimate) -> str:
 
 
 def _format_numbers(estimate: Estimate) -> str:
-    value, low, high = (f"{number:,.0f}" if number >= 1000 else format_number(number) for number in estimate)  # noqa: PLR2004
+    value, low, high = map(format_number, estimate)
     return f"{value} ({low}{EN_DASH}{high})"
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 from markupsafe import escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from matplotlib.typing import RcKeyType
 
 from comparison.breakdown import PHASES
@@ -73,6 +74,7 @@ def plot_accuracy(groups: Groups) -> str:
         axes.set_xlabel(say("training time, s"))
         axes.set_ylabel(say("validation accuracy, %"))
         axes.set_xlim(left=0)
+        group_thousands(axes.xaxis)
         axes.set_ylim(*_find_accuracy_limits(groups))
         _add_grid_and_legend(figure, axes)
 
@@ -90,6 +92,7 @@ def plot_loss(groups: Groups) -> str:
         axes.set_xlabel(say("epochs"))
         axes.set_ylabel(say("training loss"))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        group_thousands(axes.xaxis)
         axes.set_ylim(bottom=0)
         _add_grid_and_legend(figure, axes)
 
@@ -180,6 +183,7 @@ def plot_throughput(table: pd.DataFrame) -> str:
         _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
         axes.set_xlim(0, 1.25 * max(values))
         axes.set_xlabel(say("images per second"))
+        group_thousands(axes.xaxis)
 
     description = say("Images per second: {values}", values=_list_labels(rows, labels))
     return render_svg("throughput", description, _measure_height(len(rows)), draw)
@@ -263,10 +267,14 @@ def plot_breakdown(phases: pd.DataFrame) -> str:
             ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
         _label_bars(axes, [str(name) for name in phases.index])
         axes.set_xlabel(say("seconds"))
+        group_thousands(axes.xaxis)
         figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
 
-    totals = list_items([f"{name} {format_number(total)} s" for name, total in phases["total_seconds"].items()])
-    description = say("Where the time went: {values}", values=totals)
+    totals = [
+        say("{name} {seconds} s", name=name, seconds=format_number(total))
+        for name, total in phases["total_seconds"].items()
+    ]
+    description = say("Where the time went: {values}", values=list_items(totals))
     return render_svg("breakdown", description, _measure_height(len(phases)) + 0.65, draw)
 
 
@@ -319,6 +327,11 @@ def _list_labels(rows: Sequence[Mapping[str, object]], labels: Sequence[str]) ->
 def pick_style(choices: Sequence[str], index: int) -> str:
     """Returns the dash, marker or colour of a series, over again when there are more series than choices."""
     return choices[index % len(choices)]
+
+
+def group_thousands(axis: Axis) -> None:
+    """Makes the numbers along an axis look like those of the tables."""
+    axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
 
 
 def render_svg(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> str:

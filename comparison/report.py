@@ -10,8 +10,16 @@ import pandas as pd
 from markupsafe import Markup
 
 from comparison.audit import Finding
-from comparison.breakdown import PHASES, TOTAL, TRAINING, break_down, compute_overhead_share, describe_times
-from comparison.forecast import Forecast, forecast_scaling
+from comparison.breakdown import (
+    PHASES,
+    TOTAL,
+    TRAINING,
+    break_down,
+    compute_overhead_share,
+    describe_times,
+    format_seconds,
+)
+from comparison.forecast import Forecast
 from comparison.forecast_plot import plot_forecast, plot_speedup_by_workers
 from comparison.forecast_text import (
     describe_forecast,
@@ -19,6 +27,7 @@ from comparison.forecast_text import (
     list_caveats,
     state_check,
     state_forecast,
+    state_outlook,
     tabulate_networks,
     tabulate_workers,
 )
@@ -28,7 +37,7 @@ from comparison.plots import plot_accuracy, plot_breakdown, plot_loss, plot_spee
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.summary import Groups, add_confusion_matrices, split_table
 from comparison.table import CONTENDED_MARK, UNFAIR_MARK, UNKNOWN, format_table, to_markdown
-from comparison.texts import say
+from comparison.texts import list_items, say
 from comparison.verdict import (
     collect_warnings,
     describe_statistics,
@@ -62,7 +71,13 @@ class HeatCell:
     depth: float
 
 
-def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo, findings: Sequence[Finding]) -> str:
+def render_report(
+    table: pd.DataFrame,
+    groups: Groups,
+    run_info: RunInfo,
+    findings: Sequence[Finding],
+    forecasts: Sequence[Forecast],
+) -> str:
     """Returns the report as one self-contained HTML page, in the reader's language.
 
     Args:
@@ -70,15 +85,16 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo, findin
         groups: The trials of each configuration.
         run_info: What was planned.
         findings: What `audit_fairness` returned for the groups, in the reader's language.
+        forecasts: What `forecast_scaling` returned for the groups.
     """
     trials = [trial for group in groups.values() for trial in group]
     contended, unfair = list_contended(groups), list_unfair(groups, findings)
     tables, phases = split_table(table), break_down(groups)
-    forecasts = forecast_scaling(groups)
     return render_page(
         "report.html.j2",
         run_id=run_info.run_id,
         verdict=state_verdict(table, groups),
+        outlook=state_outlook(table, forecasts),
         warnings=collect_warnings(groups, findings),
         tables=[
             _describe_table(scaling, own, contended, unfair, is_only=len(tables) == 1)
@@ -91,7 +107,7 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo, findin
         more_plots=_plot_more(tables, table, groups),
         breakdown_plot=_trust(plot_breakdown(phases)),
         phase_columns=[*PHASES, TOTAL],
-        phases=phases.map("{:.2f}".format).to_dict("split"),
+        phases=phases.map(format_seconds).to_dict("split"),
         times=describe_times(groups),
         forecasts=[_describe_forecast(forecast) for forecast in forecasts],
         forecast_caveats=list_caveats(forecasts),
@@ -121,17 +137,20 @@ def render_report(table: pd.DataFrame, groups: Groups, run_info: RunInfo, findin
     )
 
 
-def render_markdown(table: pd.DataFrame, groups: Groups, findings: Sequence[Finding]) -> str:
-    """Returns verdict, tables and warnings as Markdown that reads well as raw text, too.
+def render_markdown(
+    table: pd.DataFrame, groups: Groups, findings: Sequence[Finding], forecasts: Sequence[Forecast]
+) -> str:
+    """Returns verdict, forecast, tables and warnings as Markdown that reads well as raw text, too.
 
     Args:
         table: What `summarize` returned.
         groups: The trials of each configuration.
         findings: What `audit_fairness` returned for the groups, in the reader's language.
+        forecasts: What `forecast_scaling` returned for the groups.
     """
     contended, unfair = list_contended(groups), list_unfair(groups, findings)
-    tables = split_table(table)
-    paragraphs = [f"# {state_verdict(table, groups)}"]
+    tables, outlook = split_table(table), title_outlook(state_outlook(table, forecasts))
+    paragraphs = [f"# {state_verdict(table, groups)}", *([outlook] if outlook else [])]
     for scaling, own in tables.items():
         paragraphs += [f"## {say(_SCALINGS[scaling])}"] if len(tables) > 1 else []
         paragraphs.append(to_markdown(translate_headers(format_table(own, contended, unfair))).rstrip())
@@ -141,6 +160,11 @@ def render_markdown(table: pd.DataFrame, groups: Groups, findings: Sequence[Find
         *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups, findings)),
     ]
     return "\n\n".join(paragraphs) + "\n"
+
+
+def title_outlook(outlook: str) -> str:
+    """Returns what `state_outlook` returned, named for what it is."""
+    return f"{say('Forecast')}{say(': ')}{outlook}" if outlook else ""
 
 
 def explain_marks(contended: Sequence[str], unfair: Sequence[str]) -> list[str]:
@@ -166,11 +190,11 @@ def describe_environment(trials: Iterable[TrialRecord]) -> dict[str, str]:
         own = {
             **{name.replace("_", " "): value for name, value in trial.host.items() if name != "memory_bytes"},
             "memory": _format_memory(trial.host.get("memory_bytes")),
-            "backend": trial.backend,
+            "backend": say(trial.backend),
             "image": trial.image or say("none: processes on the host"),
             **{name.replace("_", "-"): value for name, value in trial.versions.items()},
             "model": say("{model}, {number} parameters", model=trial.model, number=f"{trial.num_parameters:,}"),
-            "data": f"{trial.dataset}, SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}…",
+            "data": list_items([trial.dataset, f"SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}…"]),
         }
         for name, value in own.items():
             facts.setdefault(name, []).append(format_value(value))
@@ -289,10 +313,10 @@ def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
         "checks": [state_check(check) for check in forecast.checks],
         "networks": tabulate_networks(forecast),
         "workers": tabulate_workers(forecast),
-        "step": f"{1000 * forecast.models[0].single_step_seconds:.1f}",
+        "step": f"{1000 * forecast.models[0].single_step_seconds:,.1f}",
         "is_local": forecast.is_local,
     }
 
 
 def _format_memory(size_bytes: float | None) -> str:
-    return UNKNOWN if size_bytes is None else f"{size_bytes / 2**30:.1f} GiB"
+    return UNKNOWN if size_bytes is None else f"{size_bytes / 2**30:,.1f} GiB"

@@ -160,7 +160,9 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
     """Returns what a reader must know before trusting the ratios."""
     cautions = [
         say(
-            "{name}: not the same work, they differ in {fields}.", name=name, fields=list_items([*own.work_differences])
+            "{name}: not the same work, they differ in {fields}.",
+            name=name,
+            fields=list_items([*map(say, own.work_differences)]),
         )
         for name, own in changes.items()
         if own.work_differences
@@ -238,7 +240,7 @@ def _format_change(name: str, change: Change) -> list[str]:
         format_ratio(change.images_per_second),
         difference if is_comparable else UNKNOWN,
         _judge_accuracy(change) if is_comparable else UNKNOWN,
-        f"{len(change.before)}, {len(change.after)}",
+        list_items([f"{len(trials):,}" for trials in (change.before, change.after)]),
     ]
 
 

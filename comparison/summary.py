@@ -56,7 +56,7 @@ Groups = Mapping[str, Trials]
 # What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
 _SAME_IN_CONFIGURATION = ("strategy", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
 _SAME_MODEL_AND_DATA = ("model", "model_arguments", "num_parameters", "dataset_sha256")
-_SAME_WORK = {
+SAME_WORK = {
     "strong": (*_SAME_MODEL_AND_DATA, "epochs", "images_seen", "global_batch_size"),
     "weak": (*_SAME_MODEL_AND_DATA, "per_replica_batch_size"),
 }
@@ -149,7 +149,7 @@ def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
     Strong scaling compares the training times of equally many images in equal batches, weak scaling the throughputs of
     equal batches per replica.
     """
-    return _find_differences([*baseline, *trials], _SAME_WORK.get(trials[0].scaling, _SAME_WORK["strong"]))
+    return _find_differences([*baseline, *trials], SAME_WORK.get(trials[0].scaling, SAME_WORK["strong"]))
 
 
 def compute_speedups(groups: Groups) -> dict[str, Ratio]:
@@ -346,6 +346,10 @@ def _find_differences(records: Trials, names: Iterable[str]) -> dict[str, str]:
     for name in names:
         values = {getattr(record, name): record.configuration for record in reversed(records)}
         if len(values) > 1:
-            received = (f"{value!r} ({configuration})" for value, configuration in reversed(values.items()))
+            received = (f"{_quote(value)} ({configuration})" for value, configuration in reversed(values.items()))
             differences[name] = ", ".join(received)
     return differences
+
+
+def _quote(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else repr(value)

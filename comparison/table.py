@@ -22,7 +22,7 @@ _GAP = "  "
 
 def format_number(value: float, digits: int = 3) -> str:
     """Returns a number with so many significant digits, never rounding away whole ones and never with an exponent."""
-    return f"{value:.{_count_decimals(value, digits)}f}"
+    return f"{value:,.{_count_decimals(value, digits)}f}"
 
 
 def format_measurement(value: float, half_width: float) -> str:
@@ -32,7 +32,7 @@ def format_measurement(value: float, half_width: float) -> str:
     if math.isnan(half_width):
         return format_number(value)
     decimals = max(_count_decimals(value, 3), _count_decimals(half_width, 1) if half_width else 0)
-    return f"{value:.{decimals}f} ± {half_width:.{decimals}f}"
+    return f"{value:,.{decimals}f} ± {half_width:,.{decimals}f}"
 
 
 def format_accuracy(value: float, half_width: float = math.nan) -> str:
@@ -93,7 +93,7 @@ def _format_target(row: Mapping[str, Any]) -> str:
         return UNKNOWN
     reached, trials = row["trials_reaching_target"], row["trials"]
     seconds = format_number(row["seconds_to_target"])
-    return say("{seconds} ({reached} of {trials})", seconds=seconds, reached=reached, trials=trials)
+    return say("{seconds} ({reached} of {trials})", seconds=seconds, reached=f"{reached:,}", trials=f"{trials:,}")
 
 
 def _format_efficiency(row: Mapping[str, Any]) -> str:
@@ -111,7 +111,7 @@ _READABLE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "efficiency, %": _format_efficiency,
     "CPU, s": lambda row: format_number(row["cpu_seconds"]),
     "memory, MiB": lambda row: format_number(row["peak_rss_bytes"] / 2**20),
-    "trials": lambda row: str(row["trials"]),
+    "trials": lambda row: f"{row['trials']:,}",
 }
 
 

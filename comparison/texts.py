@@ -44,7 +44,7 @@ def say_count(number: float, one: str, many: str) -> str:
         one: The text about one.
         many: The text about any other number.
     """
-    return say(one if number == 1 else many, number=f"{number:,g}")
+    return say(one if number == 1 else many, number=f"{number:,.12g}")
 
 
 def list_items(items: list[str]) -> str:

@@ -163,11 +163,14 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
     for name, trials in groups.items():
         baseline = find_baseline(groups, name)
         if differences := baseline and find_work_differences(baseline, trials):
-            given = say("; ").join(f"{field}: {received}" for field, received in differences.items())
+            given = say("; ").join(
+                say("{configuration}: {received}", configuration=say(field), received=received)
+                for field, received in differences.items()
+            )
             refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
             warnings.append(say(refusal, name=name, differences=given))
     warnings += [
-        say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.sentence)
+        say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.brief or finding.sentence)
         for finding in list_violations(findings)
     ]
     warnings += [
@@ -245,7 +248,7 @@ def _state_refusal(groups: Groups) -> str:
         differences |= find_work_differences(find_baseline(groups, name) or [], trials)
     if differences:
         refusal = "No answer: the trials did not do the same work, they differ in {fields}."
-        return say(refusal, fields=list_items([*differences]))
+        return say(refusal, fields=list_items([*map(say, differences)]))
     return say("No answer: there is no single node with as many CPUs as a replica to compare with.")
 
 
@@ -325,7 +328,7 @@ def _state_counts(baseline: Trials, trials: Trials) -> str:
     counts = sorted({len(baseline), len(trials)})
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
-    return say("n = {fewer} and {more} trials", fewer=counts[0], more=counts[1])
+    return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")
 
 
 def _count_cpus(number: float) -> str:

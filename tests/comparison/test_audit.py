@@ -12,7 +12,7 @@ from comparison.audit import (
     Finding,
     Status,
     audit_fairness,
-    list_disturbed_trials,
+    list_disturbances,
     list_violations,
 )
 from comparison.records import TrialRecord
@@ -68,7 +68,7 @@ def test_every_rule_has_a_name_of_its_own() -> None:
     ("rule", "changes", "received"),
     [
         ("same data", {"dataset_sha256": "e" * 64}, "mnist, SHA-256 eeeeeeeeeeee, where single has mnist, SHA-256 ddd"),
-        ("same model", {"num_parameters": 5}, "resnet8, 5 parameters, where single has resnet8, 77754 parameters"),
+        ("same model", {"num_parameters": 5}, "resnet8, 5 parameters, where single has resnet8, 77,754 parameters"),
         ("same learning rate", {"learning_rate": 0.4}, "0.4, where single has 0.2"),
         ("same number of epochs", {"epochs": 3}, "3, where single has 2"),
         ("same target accuracy", {"target_accuracy": None}, "None, where single has 0.98"),
@@ -95,7 +95,7 @@ def test_every_rule_has_a_name_of_its_own() -> None:
             {"initial_weights_sha256": "e" * 64},
             "SHA-256 eeeeeeeeeeee in trial 1 of run-1, where single has SHA-256 111111111111",
         ),
-        ("same number of images", {"images_seen": 5}, "5 images, where single has 109824"),
+        ("same number of images", {"images_seen": 5}, "5 images, where single has 109,824"),
         ("no trial contended", {"contended": True}, "asked for more cores than there are"),
         ("no restart, no resumption", {"restarts": 2}, "2 restarted in trial 1"),
         ("same final weights in all replicas of a synchronous training", {"weights_sha256": "a"}, "in trial 1"),
@@ -305,12 +305,12 @@ def test_trials_that_were_not_interleaved_are_told() -> None:
 
 
 def test_a_round_that_was_left_out_is_told() -> None:
-    left_out = [record for record in make_fair_run() if record.trial != 0]
+    left_out = [replace(record, trial=2) for record in make_fair_run() if record.trial == 1]
 
     violation = find_violations(left_out)["trials in rounds"]
 
     assert violation.configurations == ("single", "all-reduce-2w", "parameter-server-2w-1ps")
-    assert violation.sentence.startswith("single: no trial 0, where there is a trial 1; all-reduce-2w: ")
+    assert violation.sentence.startswith("single: no trial 1, where there is a trial 2; all-reduce-2w: ")
 
 
 def test_rounds_that_were_left_out_are_told_as_one() -> None:
@@ -329,7 +329,7 @@ def test_a_run_of_thousands_of_trials_is_audited_at_once() -> None:
     ]
     began = time.process_time()
 
-    assert audit(records)["trials in rounds"].sentence == "3000 rounds, each with every configuration once."
+    assert audit(records)["trials in rounds"].sentence == "3,000 rounds, each with every configuration once."
     assert time.process_time() - began < 2
 
 
@@ -357,6 +357,14 @@ def test_an_interruption_is_told_and_no_breach() -> None:
         "2 rounds, each with every configuration once. The round of trial 1 of run-1 was interrupted for 35 min "
         "between single and all-reduce-2w, and resumed."
     )
+
+
+@pytest.mark.parametrize(("seconds", "lasted"), [(45, "45 秒"), (35 * 60, "35 分钟"), (3 * 86_400, "72 小时")])
+def test_how_long_an_interruption_lasted_is_told_in_chinese(seconds: float, lasted: str) -> None:
+    records = resume_at(make_fair_run(), "all-reduce-2w", 1, seconds)
+
+    with speak("zh"):
+        assert f"中断了 {lasted}，" in audit(records)["trials in rounds"].sentence
 
 
 def test_each_interruption_is_told_also_between_rounds_and_beside_a_breach() -> None:
@@ -501,14 +509,29 @@ def test_a_disturbed_trial_is_told(seconds: tuple[float, float], reason: str) ->
 
     assert violation.sentence.startswith("single: trial 0 was disturbed, ")
     assert reason in violation.sentence
-    assert [trial for trial, _ in list_disturbed_trials(records)] == [records[0]]
+    assert [own.trial for own in list_disturbances(records)] == [records[0]]
+
+
+def test_of_many_disturbed_trials_the_gist_is_told_beside_the_list() -> None:
+    records = [calibrate(record, 1.0, 1.0) for record in make_run()]
+    few = find_violations([*(calibrate(record, 1.0, 1.2) for record in records[:3]), *records[3:]])[RULE]
+    worse = [calibrate(record, 1.0, 1.2 + 0.1 * index) for index, record in enumerate(records[:4])]
+    many = find_violations([*worse, *records[4:]])[RULE]
+
+    assert few.brief == ""
+    assert few.sentence.count("was disturbed") == 3
+    assert many.sentence.count("was disturbed") == 4
+    assert many.brief == (
+        "4 of 6 trials were disturbed: 2 of single, 1 of all-reduce-2w, 1 of parameter-server-2w-1ps. "
+        "The worst: trial 1 of single, worker-0's core 50 % slower after the training than before it."
+    )
 
 
 def test_the_machines_noise_is_tolerated_and_each_run_has_its_own_median() -> None:
     records = [calibrate(record, 1.0, 1 + 0.9 * CALIBRATION_TOLERANCE) for record in make_fair_run()]
     faster = [calibrate(replace(record, run_id="run-2"), 0.5, 0.5) for record in records]
 
-    assert list_disturbed_trials([*records, *faster]) == []
+    assert list_disturbances([*records, *faster]) == []
 
 
 def test_a_machine_that_was_not_calibrated_is_not_known() -> None:

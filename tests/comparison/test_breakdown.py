@@ -12,6 +12,7 @@ from comparison.breakdown import (
     compute_overhead_share,
     describe_times,
     find_chief,
+    format_seconds,
     measure_replica,
     tabulate_configurations,
     tabulate_replicas,
@@ -167,6 +168,37 @@ def test_a_restarted_replica_has_the_queue_of_the_job_and_what_was_lost_is_not_e
 
     assert seconds["launch_seconds"] == trial.queue_seconds
     assert sum(seconds.values()) == pytest.approx(trial.total_seconds)
+
+
+@pytest.mark.parametrize("early", [0.0001, 0.0076, 0.01])
+def test_a_process_that_seems_older_than_its_job_by_a_tick_did_not_wait_and_started_sooner(early: float) -> None:
+    trial = make_timed()
+    age = trial.total_seconds - 0.5 + early
+    replica = replace(trial.replicas[0], age_seconds=age)
+
+    seconds = measure_replica(trial, replica)
+
+    assert seconds["launch_seconds"] == 0
+    assert seconds["process_start_seconds"] == pytest.approx(0.5 - early, abs=1e-6)
+    assert seconds["unexplained_seconds"] == pytest.approx(age - 50.25, abs=1e-6)
+    assert sum(seconds.values()) == pytest.approx(trial.total_seconds)
+
+
+def test_a_process_older_than_its_job_by_more_than_a_tick_shows_that_clocks_differ() -> None:
+    trial = make_timed()
+    replica = replace(trial.replicas[0], age_seconds=trial.total_seconds - 0.5 + 0.2)
+
+    seconds = measure_replica(trial, replica)
+
+    assert seconds["launch_seconds"] == pytest.approx(-0.2, abs=1e-6)
+    assert seconds["process_start_seconds"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-0.0049, "0.00"), (-0.0051, "-0.01"), (0.0, "0.00"), (29.056, "29.06"), (4321.5, "4,321.50")]
+)
+def test_seconds_that_are_rounded_to_zero_have_no_sign(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
 
 
 def make_parameter_server() -> TrialRecord:

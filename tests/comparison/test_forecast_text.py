@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from comparison.forecast import Check, Estimate, Forecast, forecast_scaling
+from comparison.forecast import Check, Estimate, Forecast, forecast_scaling, look_ahead
 from comparison.forecast_text import (
     describe_forecast,
     describe_networks,
@@ -12,12 +12,14 @@ from comparison.forecast_text import (
     list_caveats,
     state_check,
     state_forecast,
+    state_outlook,
     tabulate_networks,
     tabulate_workers,
 )
+from comparison.records import TrialRecord
 from comparison.scaling_model import NETWORKS
 from comparison.statistics import Ratio
-from comparison.summary import group_trials
+from comparison.summary import group_trials, summarize
 from tests.comparison.record_factory import make_record, make_run
 
 
@@ -61,6 +63,58 @@ def test_a_start_up_that_eats_up_what_training_saves_is_told() -> None:
     (own,) = forecast_scaling(group_trials(records), 10)
 
     assert "workers on in training, but not with its start-up, to be" in state_forecast(own)
+
+
+def state_in_brief(records: list[TrialRecord]) -> str:
+    return state_outlook(summarize(records), forecast_scaling(group_trials(records), 50))
+
+
+def test_the_forecast_in_brief_is_about_the_winners_way_of_distributing() -> None:
+    outlook = state_in_brief(make_run())
+    own = forecast_scaling(group_trials(make_run()), 50)[0]
+    fastest, best = look_ahead(own).fastest, look_ahead(own).best_speedup
+
+    assert outlook.startswith(f"all-reduce pays off from 2 workers on and is fastest with about {fastest.value:.0f} (")
+    assert outlook.endswith(f", {best.value:.2f}× ({best.low:.2f}–{best.high:.2f}).")
+
+
+def test_without_a_winner_the_forecast_in_brief_is_about_two_ways_at_most() -> None:
+    names = ("single", "all-reduce-2w", "parameter-server-2w-1ps", "parameter-server-2w-2ps")
+    outlook = state_in_brief([make_record(name, train_seconds=60.0 - len(name)) for name in names])
+
+    first, second = outlook.split("; ")
+    assert first.startswith("if the means hold, which the trials do not settle, all-reduce pays off from ")
+    assert second.startswith(
+        "if the means hold, which the trials do not settle, parameter-server with 1 server pays off from "
+    )
+    assert second.endswith(").")
+
+
+def test_the_forecast_in_brief_says_that_it_never_pays_off() -> None:
+    records = [
+        make_record(name, trial, seconds + 0.1 * trial, communication_seconds=communication)
+        for name, seconds, communication in (("single", 60.0, 0.0), ("all-reduce-2w", 90.0, 50.0))
+        for trial in range(2)
+    ]
+
+    outlook = state_in_brief(records)
+
+    assert outlook.startswith("all-reduce does not pay off with up to 128 workers: at best 0.")
+    assert outlook.endswith(") as fast as a single node.")
+
+
+def test_each_kind_of_scaling_has_a_forecast_in_brief() -> None:
+    names = {"single": 60.0, "all-reduce-2w": 36.0, "parameter-server-2w-1ps": 40.0, "all-reduce-2w-weak": 55.0}
+    records = [make_record(name, trial, seconds + trial) for name, seconds in names.items() for trial in range(2)]
+
+    first, second = state_in_brief(records).split("; ")
+
+    assert first.startswith("all-reduce pays off from ")
+    assert "all-reduce with weak scaling pays off from " in second
+
+
+def test_nothing_is_said_in_brief_where_nothing_is_forecast() -> None:
+    assert state_in_brief([make_record("single"), make_record("all-reduce-1w")]) == ""
 
 
 def test_caveats_are_told_once() -> None:

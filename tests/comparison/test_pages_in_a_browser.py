@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from comparison.audit import audit_fairness
+from comparison.forecast import forecast_scaling
 from comparison.records import Misclassified, TrialRecord
 from comparison.report import render_report
 from comparison.run_comparison import Run, render_html
@@ -30,8 +31,9 @@ A4_WIDTH_PIXELS = 718
 def make_long_run() -> list[TrialRecord]:
     pixels = base64.b64encode(bytes(range(256)) * 3 + bytes(16)).decode()
     images = [Misclassified(index, 0, 1, 0.9, [28, 28, 1], pixels) for index in range(12)]
+    matrix = [[994 if true == predicted else 2 for predicted in range(10)] for true in range(10)]
     return [
-        replace(own, misclassified=images)
+        replace(own, misclassified=images, confusion_matrix=matrix)
         for trial in range(3)
         for own in (
             make_record("single", trial, 60.0 + trial),
@@ -51,7 +53,8 @@ def render(kind: str, language: str) -> str:
     with speak(language):
         if kind == "report":
             groups = group_trials(records)
-            return render_report(summarize(records), groups, make_run_info(), audit_fairness(groups))
+            findings, forecasts = audit_fairness(groups), forecast_scaling(groups)
+            return render_report(summarize(records), groups, make_run_info(), findings, forecasts)
         after = Run(make_run_info(run_id="run-2", parameters={"workers": [4]}), group_trials(make_run()))
         return render_html(Run(make_run_info(), group_trials(records)), after)
 
@@ -115,6 +118,18 @@ def test_a_page_is_accessible(
 
     serious = [found for found in violations if found["impact"] in {"serious", "critical"}]
     assert [(found["id"], [node["html"][:200] for node in found["nodes"][:3]]) for found in serious] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_cell_of_a_confusion_matrix_is_wider_than_its_column(
+    page: Page, files: dict[tuple[str, str], Path], width: int
+) -> None:
+    show(page, files["report", "en"], width)
+
+    cells = page.locator(".heat .hit")
+    too_wide = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"
+    assert set(cells.all_text_contents()) == {"2,982"}
+    assert cells.evaluate_all(too_wide) == []
 
 
 def test_the_check_of_accessibility_finds_what_is_wrong(page: Page, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from comparison.audit import audit_fairness
+from comparison.forecast import forecast_scaling
+from comparison.forecast_text import state_outlook
 from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report import (
     MAX_EMBEDDED_TRIALS,
@@ -21,12 +23,13 @@ from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
     groups = group_trials(records)
-    return render_report(summarize(records), groups, run_info or make_run_info(), audit_fairness(groups))
+    findings, forecasts = audit_fairness(groups), forecast_scaling(groups)
+    return render_report(summarize(records), groups, run_info or make_run_info(), findings, forecasts)
 
 
 def render_text(records: list[TrialRecord]) -> str:
     groups = group_trials(records)
-    return render_markdown(summarize(records), groups, audit_fairness(groups))
+    return render_markdown(summarize(records), groups, audit_fairness(groups), forecast_scaling(groups))
 
 
 IMAGE = Misclassified(7, 0, 1, 0.9, [2, 2, 1], base64.b64encode(bytes([0, 255, 0, 255])).decode())
@@ -55,6 +58,32 @@ def test_the_report_states_the_verdict_and_every_configuration(page: str) -> Non
     for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps"):
         assert f'<th scope="row">{name}' in page
         assert re.search(rf"<h3[^>]*>{name}</h3>", page)
+
+
+def test_the_forecast_in_brief_stands_below_the_verdict_and_leads_to_its_section(page: str) -> None:
+    groups = group_trials(make_run())
+    outlook = state_outlook(summarize(make_run()), forecast_scaling(groups))
+
+    assert f'</p>\n<p class="outlook"><a href="#forecast">Forecast</a>: {outlook}</p>\n' in page
+    assert page.count('<h2 id="forecast">') == 1
+    assert render_text(make_run()).splitlines()[1:4] == ["", f"Forecast: {outlook}", ""]
+
+
+def test_where_nothing_is_forecast_nothing_is_said_of_it() -> None:
+    records = [make_record("single"), make_record("single", 1)]
+
+    assert "#forecast" not in render(records)
+    assert "Forecast" not in render_text(records)
+
+
+def test_counts_of_images_are_grouped_by_thousands() -> None:
+    page = render([make_record(name, trial, 30.0) for name in ("single", "all-reduce-2w") for trial in range(2)])
+
+    assert "<td>3,661 ± 0</td>" in page
+    assert "Received: 109,824 images." in page
+    assert "resnet8, 77,754 parameters." in page
+    assert ">2,000</text>" in page
+    assert ">2,000</td>" in page
 
 
 def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:

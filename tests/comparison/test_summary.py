@@ -159,7 +159,7 @@ def test_weak_scaling_compares_throughputs() -> None:
 @pytest.mark.parametrize(
     ("change", "received"),
     [
-        ({"images_seen": 5}, "109824 (single), 5 (all-reduce-2w)"),
+        ({"images_seen": 5}, "109,824 (single), 5 (all-reduce-2w)"),
         ({"global_batch_size": 256}, "128 (single), 256 (all-reduce-2w)"),
         ({"dataset_sha256": "e"}, f"'{64 * 'd'}' (single), 'e' (all-reduce-2w)"),
         ({"model": "resnet20"}, "'resnet8' (single), 'resnet20' (all-reduce-2w)"),

@@ -12,7 +12,7 @@ from comparison.audit import Status, audit_fairness
 from comparison.breakdown import KINDS, PARTS, PHASES, TOTAL, TRAINING
 from comparison.report import describe_environment
 from comparison.scaling_model import NETWORKS
-from comparison.summary import group_trials, summarize
+from comparison.summary import SAME_WORK, group_trials, summarize
 from comparison.table import format_table
 from comparison.texts import ENGLISH, LANGUAGES, add_language, list_items, name_language, read_catalogue, say, say_count
 from comparison.texts import speak as speak_language
@@ -63,7 +63,8 @@ def list_texts_by_value() -> Iterator[str]:
     yield from (network.name for network in NETWORKS if not re.search(r"GbE", network.name))
     yield from (name for name in describe_environment([make_record()]) if name not in UNTRANSLATED)
     yield "parameter-server"
-    yield from ("strong", "weak", "clocks", "start")
+    yield from ("strong", "weak", "clocks", "start", "local", "kubernetes")
+    yield from (field for fields in SAME_WORK.values() for field in fields if field not in UNTRANSLATED)
     yield from ("Strong scaling: one global batch for all", "Weak scaling: one batch size a worker")
 
 
@@ -128,4 +129,5 @@ def test_a_text_without_a_translation_stays_english() -> None:
 def test_one_thing_and_many_are_counted_in_words_of_their_own() -> None:
     assert say_count(1, "{number} worker", "{number} workers") == "1 worker"
     assert say_count(1024, "{number} worker", "{number} workers") == "1,024 workers"
+    assert say_count(1234567, "{number} time", "{number} times") == "1,234,567 times"
     assert say_count(0.5, "{number} CPU", "{number} CPUs") == "0.5 CPUs"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from comparison.audit import audit_fairness
+from comparison.audit import Finding, Status, audit_fairness
 from comparison.records import TrialRecord
 from comparison.summary import group_trials, summarize
 from comparison.texts import speak
@@ -192,6 +192,12 @@ def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
     ]
 
 
+def test_a_warning_tells_the_gist_of_a_long_sentence() -> None:
+    findings = [Finding("a", Status.VIOLATED, "Long.", brief="Short."), Finding("b", Status.VIOLATED, "Long.")]
+
+    assert collect_warnings(group_trials(SINGLE), findings) == ["Rule broken: a. Short.", "Rule broken: b. Long."]
+
+
 def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     other = make_trials("all-reduce-2w", [37.0, 37.5], dataset_sha256="e" * 64)
     groups = group_trials([*SINGLE, *other])
@@ -201,6 +207,14 @@ def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     assert warnings[0].startswith("all-reduce-2w: no speedup, because it is not the same work as its baseline's (data")
     assert warnings[1].startswith("Rule broken: same data. all-reduce-2w: ")
     assert list_unfair(groups, audit_fairness(groups)) == ["all-reduce-2w"]
+
+
+def test_what_the_work_differs_in_is_named_in_chinese() -> None:
+    other = make_trials("all-reduce-2w", [37.0, 37.5], images_seen=5)
+
+    with speak("zh"):
+        assert judge(SINGLE, other) == "没有结论：各次试验所做的工作不同，差别在于 图像数。"
+        assert "（图像数：109,824 (single), 5 (all-reduce-2w)）" in warn([*SINGLE, *other])[0]
 
 
 def test_contention_alone_has_a_mark_of_its_own() -> None:

@@ -46,7 +46,9 @@ def test_the_step_writes_report_table_and_records_and_prints_the_answer(
     assert (tmp_path / "out" / "table").read_text().count("\n") == 1 + len(TRIALS)
     for name in ("report", "summary"):
         assert "all-reduce-2w" in (tmp_path / "out" / name).read_text()
-    assert "all-reduce-2w" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "all-reduce-2w" in printed
+    assert "\nForecast: all-reduce " in printed
 
 
 def test_the_dashboard_gets_a_few_metrics_and_a_matrix_for_each_trained_strategy(artifacts: dict[str, Any]) -> None:
