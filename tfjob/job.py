@@ -26,6 +26,7 @@ class Replica:
         command: Program and arguments.
         env: Environment variables that the manifest gives as values.
         cpus: Its CPU limit.
+        memory: Its memory limit as a Kubernetes quantity; None for no limit.
         restart_policy: What happens when it ends.
     """
 
@@ -34,6 +35,7 @@ class Replica:
     command: tuple[str, ...]
     env: Mapping[str, str]
     cpus: float
+    memory: str | None
     restart_policy: RestartPolicy
 
     @property
@@ -96,11 +98,13 @@ def read_container(replica_spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _read_replica(replica_type: ReplicaType, index: int, replica_spec: Mapping[str, Any]) -> Replica:
     container = read_container(replica_spec)
+    limits = container["resources"]["limits"]
     return Replica(
         type=replica_type,
         index=index,
         command=tuple(container["command"]),
         env={variable["name"]: variable["value"] for variable in container["env"] if "value" in variable},
-        cpus=parse_cpus(container["resources"]["limits"]["cpu"]),
+        cpus=parse_cpus(limits["cpu"]),
+        memory=limits.get("memory"),
         restart_policy=cast("RestartPolicy", replica_spec["restartPolicy"]),
     )

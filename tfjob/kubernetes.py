@@ -6,27 +6,20 @@ to waiting for what will never start, the log of every replica, and that nothing
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
-from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, Status, StatusChanged, Warned
+from tfjob.backend import Event, JobResult, LogLine, Status, StatusChanged, Warned
 from tfjob.cluster import Cluster, Json
-from tfjob.errors import (
-    ClusterRefused,
-    JobCancelled,
-    JobDeadlineExceeded,
-    JobFailed,
-    JobNotStarted,
-    TFJobError,
-    quote_lines,
-)
-from tfjob.job import Manifest, Replica, read_container, read_job
-from tfjob.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, Pod, parse_pull_seconds, read_conditions, read_pod
-from tfjob.policy import outcome_of_exit
+from tfjob.errors import ClusterRefused, JobCancelled
+from tfjob.failure import describe_end, describe_end_before, failed_job, find_culprit, not_started, out_of_memory
+from tfjob.job import Manifest, read_job
+from tfjob.job_run import deadline_exceeded, receive, see_through
+from tfjob.pods import Pod, parse_pull_seconds, read_conditions, read_pod
+from tfjob.replica_run import ReplicaRun
 from tfjob.signals import Signalled, signals_to
 from tfjob.submission import Submission
 from tfjob.watching import (
@@ -42,8 +35,6 @@ from tfjob.watching import (
 )
 from tfjob.watching import Message as Watched
 
-_QUOTED_LINES = 20
-_DOUBT_PATIENCE_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 5.0
 # What Pod Security refuses is refused for what it is: waiting does not help.
 _HOPELESS_CREATION = "violates PodSecurity"
@@ -87,71 +78,7 @@ class KubernetesBackend:
         inbox: SimpleQueue[Message] = SimpleQueue()
         with signals_to(inbox.put):
             job_run = _JobRun(self, manifest, log_dir=log_dir, on_event=on_event, inbox=inbox)
-            try:
-                job_run.run_until_success()
-            except TFJobError as error:
-                on_event(StatusChanged("Failed", str(error).partition("\n")[0]))
-                raise
-            finally:
-                job_run.stop()
-            job_run.heed_late_signal()
-            return job_run.result()
-
-
-@dataclass
-class _ReplicaRun:
-    """A replica and how it is doing."""
-
-    replica: Replica
-    log_path: Path
-    waiting_since: float
-    pod: Pod | None = None
-    has_ended: threading.Event = field(default_factory=threading.Event)
-    doubt_since: float | None = None
-    trouble: str = ""
-    restarts: int = 0
-    started_at: float | None = None
-    scheduled_at: float | None = None
-    pull_seconds: float = 0.0
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_QUOTED_LINES))
-
-    @property
-    def has_started(self) -> bool:
-        return self.pod is not None and self.pod.has_started
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether its container is still to start: one that was evicted before is the operator's to decide over."""
-        return self.pod is None or not (self.pod.has_started or self.pod.has_ended)
-
-    @property
-    def is_restarted(self) -> bool:
-        """Whether the operator answers this end with a new pod; it takes one without an exit code as killed."""
-        code = self.pod.exit_code if self.pod else None
-        is_killed = code is None or outcome_of_exit("ExitCode", code) == "restart"
-        return self.replica.restart_policy == "ExitCode" and is_killed
-
-    def describe_waiting(self) -> str:
-        """Returns why it does not run yet."""
-        if self.pod is None:
-            return f"{self.replica.name} has no pod yet"
-        reason = self.pod.waiting_reason or self.pod.phase
-        detail = self.pod.waiting_message or self.trouble
-        return f"{self.replica.name}: {reason}" + (f": {detail}" if detail else "")
-
-    def result(self) -> ReplicaResult:
-        pod = self.pod
-        started_at = self.started_at or 0.0
-        return ReplicaResult(
-            name=self.replica.name,
-            type=self.replica.type.lower(),
-            index=self.replica.index,
-            restarts=self.restarts,
-            exit_code=pod.exit_code if pod else None,
-            cpus=[],
-            started_at=started_at,
-            ended_at=(pod.ended_at if pod else None) or started_at,
-        )
+            return see_through(job_run, on_event)
 
 
 class _JobRun:
@@ -180,7 +107,7 @@ class _JobRun:
         self._submitted_at = time.time()
         self._submitted = self._active_since = self._clock()
         self._replicas = {
-            replica.name: _ReplicaRun(replica, log_dir / f"{replica.name}.log", self._submitted)
+            replica.name: ReplicaRun(replica, log_dir / f"{replica.name}.log", self._submitted)
             for replica in self._job.replicas
         }
         self._watching = Watching(
@@ -208,7 +135,7 @@ class _JobRun:
         self._watching.start()
         while not self._is_true("Succeeded"):
             self._check_limits()
-            self._handle(self._receive(self._seconds_to_next_moment()))
+            self._handle(receive(self._inbox, self._seconds_to_next_moment()))
         self._total_seconds = self._clock() - self._submitted
         self._hear_last_words(self._has_heard_all)
         self._has_succeeded = True
@@ -228,7 +155,7 @@ class _JobRun:
 
     def heed_late_signal(self) -> None:
         """Raises what a signal asks for that came while the job was being deleted."""
-        while (message := self._receive(0.0)) is not None:
+        while (message := receive(self._inbox, 0.0)) is not None:
             if isinstance(message, Signalled):
                 self._late_signal = message
         if self._late_signal is not None:
@@ -268,34 +195,31 @@ class _JobRun:
         self._on_event(Warned(f"job {self._job.name} is kept for {seconds} s; look at it with: {command}"))
 
     def _wait_for_signal(self, seconds: float) -> None:
-        self._handle(self._receive(seconds))
+        self._handle(receive(self._inbox, seconds))
 
     def _check_limits(self) -> None:
         if self._is_true("Failed"):
             self._hear_last_words(self._has_heard_a_failure)
-            raise self._failure()
+            condition = self._conditions["Failed"].get("message", "").strip()
+            raise failed_job(self._job.name, self._replicas.values(), condition)
         now = self._clock()
         if now >= self._deadline:
-            waiting = [run for run in self._replicas.values() if run.pod is not None and not run.pod.has_ended]
-            raise JobDeadlineExceeded(
-                f"Job {self._job.name} ran longer than its deadline of {self._job.active_deadline_seconds:g} s."
-                + "".join(quote_lines(run.replica.name, run.last_lines) for run in waiting)
-            )
+            running = {
+                name: run.last_lines
+                for name, run in self._replicas.items()
+                if run.pod is not None and not run.pod.has_ended
+            }
+            raise deadline_exceeded(self._job, running)
         if not self._is_suspended:
             for run in self._replicas.values():
                 self._check_start(run, now)
 
-    def _check_start(self, run: _ReplicaRun, now: float) -> None:
+    def _check_start(self, run: ReplicaRun, now: float) -> None:
         if not run.is_waiting:
             return
-        reason = run.pod.waiting_reason if run.pod else ""
-        is_hopeless = reason in HOPELESS_REASONS or _HOPELESS_CREATION in self._job_trouble
-        is_doubtful = run.doubt_since is not None and now >= run.doubt_since + _DOUBT_PATIENCE_SECONDS
-        if is_hopeless or is_doubtful or now >= run.waiting_since + self._backend.pending_seconds:
-            waiting = [other for other in self._replicas.values() if other.is_waiting]
-            reasons = dict.fromkeys(other.describe_waiting() for other in waiting)
-            trouble = [self._job_trouble] if self._job_trouble else []
-            raise JobNotStarted(self._job.name, now - run.waiting_since, [*trouble, *reasons])
+        is_hopeless = run.is_hopeless or _HOPELESS_CREATION in self._job_trouble
+        if is_hopeless or now >= run.waits_until(self._backend.pending_seconds):
+            raise not_started(self._job.name, self._replicas.values(), self._job_trouble, now - run.waiting_since)
 
     @property
     def _deadline(self) -> float:
@@ -303,19 +227,11 @@ class _JobRun:
 
     def _seconds_to_next_moment(self) -> float:
         moments = [self._deadline]
-        for run in self._replicas.values():
-            if run.is_waiting and not self._is_suspended:
-                moments.append(run.waiting_since + self._backend.pending_seconds)
-                if run.doubt_since is not None:
-                    moments.append(run.doubt_since + _DOUBT_PATIENCE_SECONDS)
+        if not self._is_suspended:
+            waiting = [run for run in self._replicas.values() if run.is_waiting]
+            moments += [run.waits_until(self._backend.pending_seconds) for run in waiting]
         # An hour at most: no timer of the system's takes infinity.
         return min(3600.0, max(0.0, min(moments) - self._clock()))
-
-    def _receive(self, seconds: float) -> Message | None:
-        try:
-            return self._inbox.get(timeout=seconds)
-        except Empty:
-            return None
 
     def _handle(self, message: Message | None) -> None:
         match message:
@@ -368,18 +284,18 @@ class _JobRun:
             run.has_ended.set()
             run.has_ended = threading.Event()
             self._watching.leave_log(before.uid)
-            self._note_restart(run, _describe(before))
+            self._note_restart(run, describe_end(before))
         elif before is not None and pod.restarts > before.restarts:
-            self._note_restart(run, f"exit code {pod.exit_code_before}")
+            self._note_restart(run, describe_end_before(run, pod))
         self._take_pod(run, pod)
-        run.doubt_since = (run.doubt_since or self._clock()) if pod.waiting_reason in DOUBTFUL_REASONS else None
+        run.note_waiting(pod, self._clock())
         if pod.is_out_of_memory:
             # The operator would restart it, to the same end.
             self._hear_last_words(lambda: pod.uid not in self._open_logs)
-            raise self._out_of_memory(run)
+            raise out_of_memory(self._job.name, run, pod)
         self._tell_progress()
 
-    def _take_pod(self, run: _ReplicaRun, pod: Pod) -> None:
+    def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
         before, run.pod = run.pod, pod
         run.scheduled_at = run.scheduled_at or pod.scheduled_at
         if pod.has_started:
@@ -390,7 +306,7 @@ class _JobRun:
         if pod.has_ended:
             run.has_ended.set()
 
-    def _note_restart(self, run: _ReplicaRun, end: str) -> None:
+    def _note_restart(self, run: ReplicaRun, end: str) -> None:
         run.restarts += 1
         run.waiting_since = self._clock()
         run.doubt_since = None
@@ -442,7 +358,7 @@ class _JobRun:
         """Takes what is still on its way: the ends of logs, and of pods whose last state was not seen yet."""
         limit = self._clock() + _LAST_WORDS_SECONDS
         while not is_enough() and (left := limit - self._clock()) > 0:
-            match message := self._receive(left):
+            match message := receive(self._inbox, left):
                 case PodSeen(pod):
                     self._note_end(read_pod(pod))
                 case Signalled():
@@ -455,7 +371,7 @@ class _JobRun:
 
     def _has_heard_a_failure(self) -> bool:
         """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
-        culprit = self._find_culprit()
+        culprit = find_culprit(self._replicas.values())
         if culprit is None or culprit.pod is None or culprit.is_restarted:
             return False
         return culprit.pod.uid not in self._open_logs
@@ -468,41 +384,6 @@ class _JobRun:
         if run.pod is None or run.pod.uid == pod.uid:
             self._take_pod(run, pod)
 
-    def _failure(self) -> JobFailed:
-        culprit = self._find_culprit()
-        condition = self._conditions["Failed"].get("message", "").strip()
-        if culprit is None or culprit.pod is None:
-            return JobFailed(self._job.name, replica="the job", exit_code=None, reason=condition)
-        return self._failure_of(culprit, f"{_describe(culprit.pod)}, restart policy {culprit.replica.restart_policy}")
-
-    def _find_culprit(self) -> _ReplicaRun | None:
-        failed = [run for run in self._replicas.values() if run.pod is not None and run.pod.phase == "Failed"]
-        # One that would have been restarted, having lost its peer say, did not fail the job. Times are whole seconds.
-        return min(
-            failed, key=lambda run: (run.is_restarted, (run.pod and run.pod.ended_at) or float("inf")), default=None
-        )
-
-    def _out_of_memory(self, run: _ReplicaRun) -> JobFailed:
-        container = read_container(self._manifest["spec"]["tfReplicaSpecs"][run.replica.type])
-        limit = container["resources"]["limits"].get("memory", "of the node")
-        return self._failure_of(run, f"OOMKilled: it needed more than its memory limit {limit}; give it more")
-
-    def _failure_of(self, run: _ReplicaRun, reason: str) -> JobFailed:
-        return JobFailed(
-            self._job.name,
-            replica=run.replica.name,
-            exit_code=run.pod.exit_code if run.pod else None,
-            reason=reason,
-            last_lines=run.last_lines,
-        )
-
 
 def _latest(moments: Iterable[float | None]) -> float:
     return max((moment for moment in moments if moment is not None), default=0.0)
-
-
-def _describe(pod: Pod) -> str:
-    if pod.exit_code is None:
-        return " ".join(filter(None, (pod.reason or pod.phase, pod.message)))
-    reason = "" if pod.reason in ("", "Error", "Completed") else f" ({pod.reason})"
-    return f"exit code {pod.exit_code}{reason}"

@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
 from tfjob.cpus import CAN_BIND, CoreAssignment, CoreRequest, assign_cores, available_cores
-from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed, TFJobError, quote_lines
+from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica, read_job
+from tfjob.job_run import QUOTED_LINES, deadline_exceeded, receive, see_through
 from tfjob.owner import Owner
 from tfjob.policy import exceeds_backoff_limit, has_succeeded, outcome_of_exit, restart_delay_seconds
 from tfjob.ports import find_free_addresses
@@ -30,7 +31,6 @@ from tfjob.signals import Signalled, signals_to
 from tfjob.spec import ReplicaType, RestartPolicy
 from tfjob.tf_config import tf_config
 
-_QUOTED_LINES = 20
 _OWNER_CHECK_SECONDS = 0.5
 _KILL_SECONDS = 5.0
 # What the operator's users agreed on for "try again"; it would also be the code after SIGUSR1, which nobody sends.
@@ -60,15 +60,7 @@ class LocalBackend:
         inbox: SimpleQueue[Message] = SimpleQueue()
         with signals_to(inbox.put), Keeper() as guard:
             job_run = _JobRun(self, manifest, log_dir=log_dir, on_event=on_event, inbox=inbox, guard=guard)
-            try:
-                job_run.run_until_success()
-            except TFJobError as error:
-                on_event(StatusChanged("Failed", str(error).partition("\n")[0]))
-                raise
-            finally:
-                job_run.stop()
-            job_run.heed_late_signal()
-            return job_run.result()
+            return see_through(job_run, on_event)
 
 
 @dataclass
@@ -86,7 +78,7 @@ class _ReplicaRun:
     is_done: bool = False
     started_at: float = 0.0
     ended_at: float = 0.0
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=_QUOTED_LINES))
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
 
     def result(self) -> ReplicaResult:
         return ReplicaResult(
@@ -137,7 +129,7 @@ class _JobRun:
         self._on_event(StatusChanged("Running", f"{len(self._replicas)} replica(s) of job {self._job.name} run"))
         while not self._has_succeeded():
             self._check_limits()
-            self._handle(self._receive(self._seconds_to_next_moment()))
+            self._handle(receive(self._inbox, self._seconds_to_next_moment()))
             self._restart_due()
         self._total_seconds = self._clock() - self._submitted
         self._on_event(StatusChanged("Succeeded", f"job {self._job.name} succeeded in {self._total_seconds:.1f} s"))
@@ -155,7 +147,7 @@ class _JobRun:
 
     def heed_late_signal(self) -> None:
         """Raises what a signal asks for that came while what was left of a job that has succeeded was being stopped."""
-        while (message := self._receive(0.0)) is not None:
+        while (message := receive(self._inbox, 0.0)) is not None:
             self._handle_while_stopping(message)
         self._handle(self._late_signal)
 
@@ -207,11 +199,8 @@ class _JobRun:
 
     def _check_limits(self) -> None:
         if self._clock() >= self._deadline:
-            waiting = [run for run in self._replicas.values() if not run.is_done]
-            raise JobDeadlineExceeded(
-                f"Job {self._job.name} ran longer than its deadline of {self._job.active_deadline_seconds:g} s."
-                + "".join(quote_lines(run.replica.name, run.last_lines) for run in waiting)
-            )
+            running = {name: run.last_lines for name, run in self._replicas.items() if not run.is_done}
+            raise deadline_exceeded(self._job, running)
         owner = self._backend.owner
         if owner is not None and self._clock() >= self._next_owner_check:
             self._next_owner_check = self._clock() + _OWNER_CHECK_SECONDS
@@ -227,12 +216,6 @@ class _JobRun:
         if self._backend.owner is not None:
             moments.append(self._next_owner_check)
         return max(0.0, min(moments) - self._clock())
-
-    def _receive(self, seconds: float) -> Message | None:
-        try:
-            return self._inbox.get(timeout=seconds)
-        except Empty:
-            return None
 
     def _handle(self, message: Message | None) -> None:
         match message:
@@ -302,7 +285,7 @@ class _JobRun:
     def _wait_for_ends(self, seconds: float) -> None:
         limit = self._clock() + seconds
         while self._running() and (left := limit - self._clock()) > 0:
-            message = self._receive(left)
+            message = receive(self._inbox, left)
             if message is not None:
                 self._handle_while_stopping(message)
 

@@ -25,6 +25,7 @@ DOUBTFUL_REASONS = frozenset(
         "StartError",
     }
 )
+OUT_OF_MEMORY = "OOMKilled"
 _PULLED_IN = re.compile(r"Successfully pulled image .* in (?P<duration>[0-9][^ ]*)")
 _DURATION_PART = re.compile(r"(?P<number>[0-9.]+)(?P<unit>ms|us|µs|ns|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -52,6 +53,7 @@ class Pod:
         message: Further words about its end.
         restarts: How often the kubelet restarted the container in place.
         exit_code_before: The exit code of the container's run before this one; None without one.
+        reason_before: Why that run ended; or empty.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Pod:
     message: str
     restarts: int
     exit_code_before: int | None
+    reason_before: str
 
     @property
     def has_started(self) -> bool:
@@ -85,7 +88,7 @@ class Pod:
     @property
     def is_out_of_memory(self) -> bool:
         """Whether the kernel ended it for its memory limit."""
-        return self.reason == "OOMKilled"
+        return self.reason == OUT_OF_MEMORY
 
 
 def read_pod(pod: Mapping[str, Any]) -> Pod:
@@ -120,6 +123,7 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
         message=terminated.get("message") or status.get("message", ""),
         restarts=container.get("restartCount", 0),
         exit_code_before=before.get("exitCode"),
+        reason_before=before.get("reason", ""),
     )
 
 

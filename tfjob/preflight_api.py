@@ -150,6 +150,29 @@ def connect(environment: Mapping[str, str] = os.environ) -> ApiServer:
     return ApiServer(ApiClient(configuration))
 
 
+def core_path(namespace: str) -> str:
+    """Returns the path of a namespace."""
+    return f"/api/v1/namespaces/{namespace}"
+
+
+def tfjobs_path(namespace: str) -> str:
+    """Returns the path of a namespace's TFJobs."""
+    return f"/apis/kubeflow.org/v1/namespaces/{namespace}/tfjobs"
+
+
+def exists(api: Api, path: str) -> bool:
+    """Returns whether there is something at a path, or may be."""
+    try:
+        api.get(path)
+    except Refused as error:
+        if error.status == NOT_FOUND:
+            return False
+        # Whoever may not look is told so by the question that follows.
+        if error.status != FORBIDDEN:
+            raise
+    return True
+
+
 def _explain(error: ApiException) -> str:
     try:
         return str(json.loads(error.body)["message"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfjob.manifest import build_manifest
 from tfjob.pods import DOUBTFUL_REASONS, HOPELESS_REASONS
-from tfjob.preflight_api import NOT_FOUND, Api, Json, Refused, Unreachable
+from tfjob.preflight_api import NOT_FOUND, Api, Json, Refused, Unreachable, core_path
 from tfjob.preflight_finding import Options, Outcome, Status
 from tfjob.spec import ReplicaSpec, TFJobSpec
 
@@ -19,11 +19,6 @@ _LABELS = {"app.kubernetes.io/name": "tfjob-preflight"}
 _ACCESS_WORDS = ("401", "403", "denied", "unauthorized", "Unauthorized", "authorization failed")
 IMPORT_NOTHING = ("python", "-c", "pass")
 _WRITE_A_FILE = ("python", "-c", f"open('{_MOUNT}/probe', 'w').write('ok')")
-
-
-def core_path(namespace: str) -> str:
-    """Returns the path of a namespace."""
-    return f"/api/v1/namespaces/{namespace}"
 
 
 def probe_job(options: Options, labels: Mapping[str, str] | None = None) -> Json:
@@ -92,12 +87,14 @@ def _delete(api: Api, path: str) -> None:
         raise Unreachable(f"{path} could not be deleted, do it by hand: {error}") from error
 
 
-def try_image(api: Api, options: Options) -> Outcome:
-    """Returns what became of a pod that starts Python."""
+def check_image(api: Api, options: Options) -> Outcome:
+    """Tells whether a pod of the image starts, by one."""
+    if not options.is_trying:
+        return Outcome(Status.UNKNOWN, f"{options.image}: not tried; --try makes a pod of it")
     return _try_pod(api, options, IMPORT_NOTHING, f"{options.image} starts Python as a replica would")
 
 
-def try_volume(api: Api, options: Options) -> Outcome:
+def check_volume(api: Api, options: Options) -> Outcome:
     """Returns what became of a claim like the workspace's, and of a pod that writes to it."""
     claims = f"{core_path(options.namespace)}/persistentvolumeclaims"
     claim = _probe_claim(options)

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,6 @@ class LocalRun:
 @pytest.fixture
 def run_local(tmp_path: Path) -> LocalRun:
     return LocalRun(tmp_path / "logs")
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    # A process that was started in the background ignores Ctrl-C.
-    original = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in original.items():
-        signal.signal(number, handler)
 
 
 def is_running(pid: int) -> bool:

@@ -1,0 +1,81 @@
+import pytest
+
+from tests.tfjob.cluster_run import ClusterRun
+from tests.tfjob.fake_cluster import end_json, ended, evicted, running, waiting
+from tfjob.errors import JobFailed
+from tfjob.spec import TFJobSpec
+
+
+def test_a_replica_that_is_out_of_memory_ends_the_job_with_its_limit(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-1", "allocating")
+    run.say(ended("worker-1", 137, reason="OOMKilled"))
+    run.log("worker-1", "last words", 4)
+    with pytest.raises(JobFailed) as caught:
+        run()
+    assert str(caught.value) == (
+        "Job mnist failed: worker-1: OOMKilled: it needed more than its memory limit 1Gi; give it more.\n"
+        "Last lines of worker-1:\n  allocating\n  last words"
+    )
+    assert (caught.value.replica, caught.value.exit_code) == ("worker-1", 137)
+    assert run.cluster.jobs == {}
+
+
+def test_a_replica_that_is_restarted_in_place_for_its_memory_ends_the_job_too(run: ClusterRun) -> None:
+    run.pass_seconds("allocating anew", 5)
+    last_state = {"terminated": end_json(137, reason="OOMKilled")}
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(waiting("worker-1", "CrashLoopBackOff", phase="Running", restarts=1, last_state=last_state))
+    run.log("worker-1", "allocating anew")
+    with pytest.raises(JobFailed, match="worker-1: OOMKilled: it needed more than its memory limit 1Gi"):
+        run()
+
+
+def test_the_replica_that_failed_first_is_told_with_its_last_lines(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-1", "Traceback")
+    run.log("worker-1", "ValueError: wrong", 4)
+    run.say(ended("worker-1", 2, at=10), ended("worker-0", 1, at=11))
+    run.cluster.say_job("Failed", message="TFJob mnist has failed")
+    with pytest.raises(JobFailed) as caught:
+        run()
+    assert str(caught.value) == (
+        "Job mnist failed: worker-1: exit code 2, restart policy OnFailure.\n"
+        "Last lines of worker-1:\n  Traceback\n  ValueError: wrong"
+    )
+    assert run.statuses() == ["Created", "Running", "Failed"]
+
+
+def test_a_replica_that_only_lost_its_peer_is_not_blamed(run: ClusterRun) -> None:
+    run.spec = TFJobSpec(**{**vars(run.spec), "restart_policy": "ExitCode"})
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(ended("worker-0", 138, at=10), ended("worker-1", 3, at=10))
+    run.cluster.say_job("Failed")
+    with pytest.raises(JobFailed, match="worker-1: exit code 3, restart policy ExitCode"):
+        run()
+
+
+def test_a_failure_of_which_no_pod_is_left_is_told_in_the_operators_words(run: ClusterRun) -> None:
+    run.pass_seconds("last", 1)
+    run.say(running("worker-0"))
+    run.log("worker-0", "first")
+    run.cluster.say_job("Failed", message="TFJob mnist has failed because it has reached the backoff limit ")
+    for second in range(4, 9):
+        run.log("worker-0", "last", second)
+    with pytest.raises(JobFailed, match=r"the job: TFJob mnist has failed because it has reached the backoff limit\."):
+        run()
+
+
+def test_what_is_heard_of_a_job_before_its_pods_is_no_less_told(single: ClusterRun) -> None:
+    single.cluster.say_job("Failed")
+    single.say(ended("worker-0", 2))
+    single.log("worker-0", "Traceback")
+    with pytest.raises(JobFailed, match=r"worker-0: exit code 2(.|\n)*Traceback"):
+        single()
+
+
+def test_a_replica_that_was_evicted_for_good_says_why(single: ClusterRun) -> None:
+    single.say(evicted("worker-0"))
+    single.cluster.say_job("Failed")
+    with pytest.raises(JobFailed, match=r"worker-0: Evicted The node was low on resource: memory\., restart policy"):
+        single()
