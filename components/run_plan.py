@@ -21,6 +21,9 @@ from tfjob.spec import ReplicaSpec
 RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
 # A run that is resumed started when it was started first.
 STARTED_AT_VARIABLE = "TFJOB_SPEEDUP_STARTED_AT"
+# Beyond these a slip of the finger is likelier than a wish. A forecast looks as far as so many workers, too.
+MAX_TRIALS = 1_000
+MAX_REPLICAS = 1_024
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,16 @@ def plan_run(run_id: str, parameters: Mapping[str, Any]) -> RunPlan:
     for name in ("trials", "deadline_minutes", "pending_minutes"):
         if parameters[name] < 1:
             raise ConfigError(f"{name} must be at least 1. Received: {parameters[name]}.")
+    if parameters["trials"] > MAX_TRIALS:
+        raise ConfigError(f"trials must be at most {MAX_TRIALS:,}. Received: {parameters['trials']}.")
     if parameters["max_train_images"] < 0:
         raise ConfigError(f"max_train_images must be at least 0. Received: {parameters['max_train_images']}.")
     check_dataset_name(parameters["dataset"])
     parse_job_settings(parameters["job_settings"])
     parameters = {**parameters, "workers": [read_count("workers", count) for count in parameters["workers"]]}
+    for name, count in [("workers", max(parameters["workers"], default=0)), ("num_ps", parameters["num_ps"])]:
+        if count > MAX_REPLICAS:
+            raise ConfigError(f"{name} must be at most {MAX_REPLICAS:,}. Received: {count}.")
     settings = {name: parameters[name] for name in setting_names() if name in parameters and name != "scaling"}
     base = TrainingConfig(**settings)
     configurations = plan_configurations(

@@ -96,17 +96,29 @@ def run_there(parameters: dict[str, Any], options: dict[str, Any], pace: Pace) -
     return watch(server, run_id, parameters, runs_dir, pace)
 
 
+def _read_name(text: str) -> str:
+    """Returns an option's text: that of a shell's variable that is not set must not be taken for no option at all."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name. Received: ''")
+    return text
+
+
+def _read_folder(text: str) -> Path:
+    """Returns an option's text as a path; see `_read_name`."""
+    return Path(_read_name(text))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Returns the command line: one option for each of the pipeline's parameters, and those of where it runs."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--runs-dir", type=Path, default=Path("runs"), help="folder of all runs' results (default: %(default)s)"
+        "--runs-dir", type=_read_folder, default=Path("runs"), help="folder of all runs' results (default: %(default)s)"
     )
     parser.add_argument(
         "--resume",
-        default="",
+        type=_read_name,
         metavar="RUN_ID",
         help="start no run, but take up this one, with its own parameters: of an interrupted one in the runs' folder, "
         "train what is not finished; on a server, follow it and fetch its results",

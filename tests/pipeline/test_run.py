@@ -66,6 +66,14 @@ def test_a_folder_of_runs_that_cannot_be_made_is_one_line(tmp_path: Path, capsys
     assert capsys.readouterr().err.startswith("error: ")
 
 
+@pytest.mark.parametrize("option", ["--resume", "--runs-dir"])
+def test_a_shells_empty_variable_is_not_taken_for_no_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([option, ""])
+    assert ended.value.code == 2
+    assert f"argument {option}: expected a name. Received: ''" in capsys.readouterr().err
+
+
 def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--worker", "two"])
