@@ -1,4 +1,6 @@
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,3 +25,12 @@ def npz(tmp_path: Path) -> Path:
     images, labels = np.arange(120 * 4, dtype=np.uint16).astype(np.uint8).reshape(120, 2, 2), np.arange(120) % 3
     np.savez(path, x_train=images, y_train=labels, x_test=images[:30], y_test=labels[:30])
     return path
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    # A process that was started in the background ignores Ctrl-C.
+    original = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in original.items():
+        signal.signal(number, handler)

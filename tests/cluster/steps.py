@@ -149,7 +149,7 @@ def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
     data = steps.start("prepare-data").wait(seconds)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
     baselines, distributed, single, launched = [], [], data, data
-    for trial in range(steps.parameters["trials"]):
+    for trial in range(1, steps.parameters["trials"] + 1):
         single = steps.start("train-single-node", inputs, trial=trial).wait(seconds)
         launched = steps.start("train-distributed", inputs, trial=trial).wait(seconds)
         baselines.append(single.outputs["trained"])

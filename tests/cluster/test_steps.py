@@ -45,7 +45,7 @@ def train_here(steps: Steps, tmp_path: Path) -> Path:
     (tmp_path / "workspace").mkdir()
     configuration = next(c for c in plan.configurations if c.name == "all-reduce-2w")
     places = (tmp_path / "prepared", tmp_path / "workspace", tmp_path / "here")
-    run_trial(plan, configuration, 0, *places, LocalBackend())
+    run_trial(plan, configuration, 1, *places, LocalBackend())
     return tmp_path / "here"
 
 

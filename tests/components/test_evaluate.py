@@ -58,8 +58,8 @@ def test_every_model_gets_a_line_of_its_own(
         save_model(tmp_path / place / name, prepared)
     evaluations = [json.loads(line) for line in run(prepared, tmp_path).read_text().splitlines()]
     assert [(e["configuration"], e["trial"], e["n_examples"]) for e in evaluations] == [
-        ("single", 0, 30),
-        ("all-reduce-2w", 0, 30),
+        ("single", 1, 30),
+        ("all-reduce-2w", 1, 30),
     ]
     assert "single, trial 1: test accuracy 33.33%" in capsys.readouterr().out.splitlines()
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,15 +18,6 @@ from tfjob.tf_config import tf_config
 pytestmark = pytest.mark.slow
 
 FOREVER = "print('pid', os.getpid()); time.sleep(600)"
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    # A process that was started in the background ignores Ctrl-C.
-    original = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in original.items():
-        signal.signal(number, handler)
 
 
 def test_a_job_that_succeeds_says_so_and_returns_what_it_measured(run_job: JobRun) -> None:

@@ -1,6 +1,8 @@
 import ast
 import re
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
 LIBRARIES = ("tfjob", "model", "comparison")
 PACKAGES = ("pipeline", "components", *LIBRARIES)
+OTHERS = ("benchmarks", "examples", "tests")
 MAY_IMPORT = {
     "pipeline": {"pipeline", "components", "tfjob.owner"},
     "components": {"components", *LIBRARIES},
@@ -29,6 +32,7 @@ def find_modules() -> dict[str, Path]:
 
 
 MODULES = find_modules()
+PROVIDERS = packages_distributions()
 
 
 def list_imports(path: Path) -> set[str]:
@@ -69,6 +73,31 @@ def test_each_library_is_imported_where_it_belongs(name: str) -> None:
         if name.partition(".")[0] not in ONLY_IN[library]
     ]
     assert misplaced == []
+
+
+def list_declared(*groups: str) -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    requirements = project["project"]["dependencies"] + [
+        requirement for group in groups for requirement in project["dependency-groups"][group]
+    ]
+    return {canonical_name(re.split(r"[^\w.-]", requirement)[0]) for requirement in requirements}
+
+
+def canonical_name(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+@pytest.mark.parametrize(
+    ("folder", "groups"), [*((package, ()) for package in PACKAGES), *((folder, ("dev",)) for folder in OTHERS)]
+)
+def test_every_library_that_is_imported_is_declared(folder: str, groups: tuple[str, ...]) -> None:
+    imported = {name for path in (ROOT / folder).rglob("*.py") for name in list_packages(path)}
+    libraries = imported - sys.stdlib_module_names - {*PACKAGES, *OTHERS}
+    declared = list_declared(*groups)
+    undeclared = [
+        library for library in libraries if declared.isdisjoint(map(canonical_name, PROVIDERS.get(library, ())))
+    ]
+    assert sorted(undeclared) == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.startswith(("components.", "pipeline."))])

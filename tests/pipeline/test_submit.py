@@ -347,6 +347,7 @@ def test_who_waits_too_long_for_an_answer_is_told_how_to_go_on(
     assert 'ARGS="--resume run-1"' in error
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_wait_leaves_the_run_alone_and_says_how_to_go_on(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], number: signal.Signals
@@ -362,6 +363,7 @@ def test_an_interrupted_wait_leaves_the_run_alone_and_says_how_to_go_on(
     assert kfp.terminated == []
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_can_be_taken_up_again_without_starting_another(
     kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,8 +24,10 @@ class ClusterRun:
     actions: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def __call__(self, **changes: Any) -> JobResult:
-        backend = KubernetesBackend(cluster=self.cluster, clock=self.clock, sleep=self.clock.sleep, **changes)
-        return backend.run(build_manifest(self.spec), log_dir=self.log_dir, on_event=self._take)
+        return self.backend(**changes).run(build_manifest(self.spec), log_dir=self.log_dir, on_event=self._take)
+
+    def backend(self, **changes: Any) -> KubernetesBackend:
+        return KubernetesBackend(cluster=self.cluster, clock=self.clock, sleep=self.clock.sleep, **changes)
 
     def on(self, text: str, action: Callable[[], object]) -> None:
         """Lets a log line, or a status, be followed by an action in the launcher's own thread."""

@@ -46,12 +46,3 @@ def run(make_spec: Callable[..., TFJobSpec], tmp_path: Path) -> Iterator[Cluster
 def single(run: ClusterRun) -> ClusterRun:
     run.spec = TFJobSpec(**{**vars(run.spec), "replicas": {"Worker": ReplicaSpec(memory="1Gi")}})
     return run
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    # A process that was started in the background ignores Ctrl-C.
-    original = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in original.items():
-        signal.signal(number, handler)

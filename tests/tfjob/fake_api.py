@@ -39,7 +39,7 @@ DONE = {"status": {"phase": "Succeeded"}}
 
 
 class FakeApi:
-    """Answers a test's way; a list of answers is given one by one, the last for ever."""
+    """What an API server would answer; a list of answers is given one by one, the last for ever."""
 
     def __init__(self) -> None:
         self.gets: dict[str, Any] = {

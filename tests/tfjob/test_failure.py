@@ -1,9 +1,16 @@
+import re
+from typing import Any
+
 import pytest
 
 from tests.tfjob.cluster_run import ClusterRun
 from tests.tfjob.fake_cluster import end_json, ended, evicted, running, waiting
-from tfjob.errors import JobFailed
-from tfjob.spec import TFJobSpec
+from tfjob.errors import JobFailed, JobRestartedTooOften
+from tfjob.launch import run_job
+from tfjob.spec import ReplicaSpec, TFJobSpec
+
+OUT_OF_MEMORY = "OOMKilled: it needed more than its memory limit 1Gi; give it more"
+KILLED_BEFORE: dict[str, Any] = {"restarts": 1, "last_state": {"terminated": end_json(137, reason="OOMKilled")}}
 
 
 def test_a_replica_that_is_out_of_memory_ends_the_job_with_its_limit(run: ClusterRun) -> None:
@@ -14,8 +21,7 @@ def test_a_replica_that_is_out_of_memory_ends_the_job_with_its_limit(run: Cluste
     with pytest.raises(JobFailed) as caught:
         run()
     assert str(caught.value) == (
-        "Job mnist failed: worker-1: OOMKilled: it needed more than its memory limit 1Gi; give it more.\n"
-        "Last lines of worker-1:\n  allocating\n  last words"
+        f"Job mnist failed: worker-1: {OUT_OF_MEMORY}.\nLast lines of worker-1:\n  allocating\n  last words"
     )
     assert (caught.value.replica, caught.value.exit_code) == ("worker-1", 137)
     assert run.cluster.jobs == {}
@@ -23,12 +29,47 @@ def test_a_replica_that_is_out_of_memory_ends_the_job_with_its_limit(run: Cluste
 
 def test_a_replica_that_is_restarted_in_place_for_its_memory_ends_the_job_too(run: ClusterRun) -> None:
     run.pass_seconds("allocating anew", 5)
-    last_state = {"terminated": end_json(137, reason="OOMKilled")}
     run.say(running("worker-0"), running("worker-1"))
-    run.say(waiting("worker-1", "CrashLoopBackOff", phase="Running", restarts=1, last_state=last_state))
+    run.say(waiting("worker-1", "CrashLoopBackOff", phase="Running", **KILLED_BEFORE))
     run.log("worker-1", "allocating anew")
-    with pytest.raises(JobFailed, match="worker-1: OOMKilled: it needed more than its memory limit 1Gi"):
+    with pytest.raises(JobFailed, match=f"worker-1: {OUT_OF_MEMORY}"):
         run()
+
+
+@pytest.mark.parametrize("policy", ["OnFailure", "Always"])
+def test_a_replica_that_runs_again_after_it_was_out_of_memory_ends_the_job_as_a_restart(
+    run: ClusterRun, policy: str
+) -> None:
+    run.spec = TFJobSpec(**{**vars(run.spec), "restart_policy": policy})
+    # The log of the container that runs again has no end; its peer's tells that the patience for it is over.
+    run.pass_seconds("waiting for my peer", 5)
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-1", "allocating")
+    run.say(running("worker-1", second=20, **KILLED_BEFORE))
+    run.log("worker-0", "waiting for my peer", 25)
+    with pytest.raises(JobFailed) as caught:
+        run()
+    assert str(caught.value) == (f"Job mnist failed: worker-1: {OUT_OF_MEMORY}.\nLast lines of worker-1:\n  allocating")
+    assert (caught.value.replica, caught.value.exit_code) == ("worker-1", 137)
+    assert run.statuses() == ["Created", "Running", "Restarting", "Failed"]
+    assert f"worker-1 ended ({OUT_OF_MEMORY}); restart 1" in run.messages()
+    assert run.cluster.jobs == {}
+
+
+def test_a_restart_for_memory_that_is_one_too_many_is_told_with_its_limit(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(running("worker-1", second=20, **KILLED_BEFORE))
+    last = re.escape(f"given up after 0 restarts. The last: worker-1 ended ({OUT_OF_MEMORY}); restart 1")
+    with pytest.raises(JobRestartedTooOften, match=last):
+        run_job(run.spec, log_dir=run.log_dir, backend=run.backend(), report=lambda _: None, max_restarts=0)
+    assert run.cluster.jobs == {}
+
+
+def test_a_replica_without_a_limit_was_killed_for_the_memory_of_its_node(single: ClusterRun) -> None:
+    single.spec = TFJobSpec(**{**vars(single.spec), "replicas": {"Worker": ReplicaSpec()}})
+    single.say(running("worker-0"), ended("worker-0", 137, reason="OOMKilled"))
+    with pytest.raises(JobFailed, match="OOMKilled: it needed more than the memory of its node; give it more"):
+        single()
 
 
 def test_the_replica_that_failed_first_is_told_with_its_last_lines(run: ClusterRun) -> None:

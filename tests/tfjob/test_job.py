@@ -10,7 +10,7 @@ def test_a_job_is_read_back_as_it_was_specified() -> None:
                 name="mnist",
                 image="image:1",
                 command=("python", "-m", "model.train"),
-                replicas={"PS": ReplicaSpec(cpus=0.5), "Worker": ReplicaSpec(count=2, cpus=2)},
+                replicas={"PS": ReplicaSpec(cpus=0.5), "Worker": ReplicaSpec(count=2, cpus=2, memory="2Gi")},
                 env={"RUN_ID": "r1", "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
                 restart_policy="ExitCode",
                 backoff_limit=3,
@@ -25,10 +25,10 @@ def test_a_job_is_read_back_as_it_was_specified() -> None:
         60,
         "AllWorkers",
     )
-    assert [(replica.name, replica.cpus) for replica in job.replicas] == [
-        ("worker-0", 2),
-        ("worker-1", 2),
-        ("ps-0", 0.5),
+    assert [(replica.name, replica.cpus, replica.memory) for replica in job.replicas] == [
+        ("worker-0", 2, "2Gi"),
+        ("worker-1", 2, "2Gi"),
+        ("ps-0", 0.5, None),
     ]
     assert {replica.command for replica in job.replicas} == {("python", "-m", "model.train")}
     assert {replica.restart_policy for replica in job.replicas} == {"ExitCode"}

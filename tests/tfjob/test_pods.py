@@ -63,7 +63,8 @@ def test_a_pod_is_read_whole() -> None:
     assert (pod.name, pod.uid, pod.job_uid) == ("mnist-worker-1", "5d0b0f5e-2a53-4a9c-9d3a-0a52ad3a1e51", "a2b5")
     assert (pod.replica, pod.phase, pod.node) == ("worker-1", "Failed", "node-1")
     assert (pod.created_at, pod.scheduled_at, pod.started_at, pod.ended_at) == (NOON, NOON + 1, NOON + 3, NOON + 11)
-    assert (pod.exit_code, pod.reason, pod.restarts, pod.exit_code_before) == (3, "Error", 0, None)
+    assert (pod.exit_code, pod.reason, pod.restarts) == (3, "Error", 0)
+    assert (pod.exit_code_before, pod.reason_before) == (None, "")
     assert pod.has_started
     assert pod.has_ended
     assert not pod.is_out_of_memory
@@ -139,7 +140,8 @@ def test_an_evicted_pod_without_a_container_status_has_ended_without_an_exit_cod
 
 def test_a_container_that_was_restarted_in_place_runs_and_tells_how_it_ended_before() -> None:
     pod = read_pod(running("worker-0", restarts=1, last_state={"terminated": end_json(1)}))
-    assert (pod.restarts, pod.exit_code_before, pod.exit_code, pod.ended_at) == (1, 1, None, None)
+    assert (pod.restarts, pod.exit_code, pod.ended_at) == (1, None, None)
+    assert (pod.exit_code_before, pod.reason_before) == (1, "Error")
     assert pod.has_started
 
 
