@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from comparison.records import Replica, TrialRecord
+from comparison.records import Replica, RunInfo, TrialRecord
 from comparison.summary import SINGLE, Groups, split_by_scaling
 from comparison.texts import list_items, say, say_count
 
@@ -23,6 +23,7 @@ MAX_LISTED = 20
 # Disturbed trials that a warning lists; of more it tells how many, and the worst.
 _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
+PLAN_RULE = "every planned trial there"
 
 Trials = Sequence[TrialRecord]
 
@@ -72,6 +73,33 @@ def audit_fairness(groups: Groups) -> list[Finding]:
         *(_check_equal(rule, read, _group_rounds(trials)) for rule, read in _SAME_IN_ROUND.items()),
         *(_check(rule, check(trials)) for rule, check in _CHECKS.items()),
     ]
+
+
+def check_plan(groups: Groups, run_info: RunInfo) -> Finding:
+    """Returns whether the trials that were planned are there, and no others: what was left out flatters what is left.
+
+    Args:
+        groups: The trials of each configuration.
+        run_info: The plan. Records of other runs may stand beside this one's: what they planned is not known.
+    """
+    planned = run_info.parameters.get("trials")
+    names = [entry["name"] for entry in run_info.configurations]
+    trials = [trial for group in groups.values() for trial in group]
+    found = Counter(trial.configuration for trial in trials if trial.run_id == run_info.run_id)
+    breaches, unknown = [], None
+    if planned is None or not names or not found:
+        unknown = say("The plan of this run is not there")
+    else:
+        received = "{found} of {planned} planned trials"
+        breaches = [
+            _Breach(name, say(received, found=found[name], planned=planned if name in names else 0))
+            for name in dict.fromkeys([*names, *found])
+            if found[name] != (planned if name in names else 0)
+        ]
+        if any(trial.run_id != run_info.run_id for trial in trials):
+            unknown = say("The plans of other runs are not there")
+    held = say("Received: {number} trials of each configuration", number=planned)
+    return _check(PLAN_RULE, _Evidence(breaches, held, unknown))
 
 
 def list_violations(findings: Iterable[Finding]) -> list[Finding]:

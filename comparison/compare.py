@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from comparison.audit import audit_fairness
+from comparison.audit import audit_fairness, check_plan
 from comparison.forecast import forecast_scaling
 from comparison.forecast_text import state_outlook
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
@@ -65,7 +65,7 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
-    findings, forecasts = audit_fairness(groups), forecast_scaling(groups)
+    findings, forecasts = [*audit_fairness(groups), check_plan(groups, run_info)], forecast_scaling(groups)
     contended, unfair = list_contended(groups), list_unfair(groups, findings)
     rows = to_text(translate_headers(format_table(table, contended, unfair)), _TERMINAL_COLUMNS)
     marks = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]

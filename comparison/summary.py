@@ -197,6 +197,8 @@ def count_trials_needed(groups: Groups) -> int | None:
 def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     """Returns the trial that the others do not explain, if there is one; more where it cannot be told which it is."""
     pooled = _select_pooled(groups)
+    if not pooled:
+        return []
     rounds, names = _list_rounds(pooled), list(pooled)
     return [
         OutlyingTrial(trial, outlier.factor)

@@ -12,13 +12,14 @@ from comparison.audit import (
     Finding,
     Status,
     audit_fairness,
+    check_plan,
     list_disturbances,
     list_violations,
 )
 from comparison.records import TrialRecord
 from comparison.summary import group_trials
 from comparison.texts import speak
-from tests.comparison.record_factory import make_record, make_run
+from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 
 def calibrate(record: TrialRecord, *seconds: float) -> TrialRecord:
@@ -311,6 +312,27 @@ def test_a_round_that_was_left_out_is_told() -> None:
 
     assert violation.configurations == ("single", "all-reduce-2w", "parameter-server-2w-1ps")
     assert violation.sentence.startswith("single: no trial 1, where there is a trial 2; all-reduce-2w: ")
+
+
+def test_trials_that_were_planned_and_are_not_there_are_told() -> None:
+    records, names = make_fair_run(), ["single", "all-reduce-2w", "parameter-server-2w-1ps"]
+    planned = make_run_info(parameters={"trials": 2}, configurations=[{"name": name} for name in names])
+    first_round = [record for record in records if record.trial == 0]
+    without_servers = [record for record in records if record.strategy != "parameter_server"]
+    foreign = [replace(record, run_id="run-2") for record in records]
+
+    whole, best, arms = (check_plan(group_trials(own), planned) for own in (records, first_round, without_servers))
+    merged, alone = (check_plan(group_trials(own), planned) for own in ([*records, *foreign], foreign))
+    unplanned = check_plan(group_trials(records), replace(planned, configurations=planned.configurations[:2]))
+
+    assert (whole.status, whole.sentence) == (Status.HOLDS, "Received: 2 trials of each configuration.")
+    assert best.status is Status.VIOLATED
+    assert best.sentence.startswith("single: 1 of 2 planned trials; all-reduce-2w: 1 of 2 planned trials; ")
+    assert best.configurations == tuple(names)
+    assert arms.sentence == "parameter-server-2w-1ps: 0 of 2 planned trials."
+    assert unplanned.sentence == "parameter-server-2w-1ps: 2 of 0 planned trials."
+    assert (merged.status, merged.sentence) == (Status.UNKNOWN, "The plans of other runs are not there.")
+    assert (alone.status, alone.sentence) == (Status.UNKNOWN, "The plan of this run is not there.")
 
 
 def test_rounds_that_were_left_out_are_told_as_one() -> None:

@@ -282,3 +282,14 @@ def test_what_the_local_backend_warns_of_is_translated(cores: int, expected: str
     with speak("zh"):
         assert warn(records) == ([f"single：{expected}（2 次试验）"] if expected else [])
     assert warn(records) == ([f"single: {warning} (2 trials)"] if expected else [])
+
+
+def test_a_run_in_which_every_trial_is_contended_still_has_an_answer() -> None:
+    groups = group_trials(
+        make_record(name, trial, seconds + trial, contended=True)
+        for name, seconds in (("single", 60.0), ("all-reduce-2w", 36.0))
+        for trial in range(3)
+    )
+    (contention,) = [line for line in collect_warnings(groups, audit_fairness(groups)) if "no trial contended" in line]
+    assert "single" in contention
+    assert "all-reduce-2w" in contention
