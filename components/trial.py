@@ -274,7 +274,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
     from model.dataset import PreparedDataset
     from model.evaluate import Evaluator  # imports TensorFlow, which no other step needs
 
-    evaluator = Evaluator(PreparedDataset.open(dataset_dir))
+    evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))
     evaluations = []
     for folder in list_trials(trained):
         launch = read_json(folder / LAUNCH_FILE)

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with clock.measure("build_seconds"):
             role = parse_tf_config(os.environ.get("TF_CONFIG"), options.strategy)
             config = from_arguments(options, role)
-            dataset = PreparedDataset.open(options.data_dir)
+            dataset = PreparedDataset.open(options.data_dir, verify=True)
             check_batches(config, dataset)
         with clock.measure("import_seconds"):  # of the user's module, which may import TensorFlow
             find_builder(config.model)

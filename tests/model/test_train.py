@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,3 +112,15 @@ def test_another_training_never_takes_up_these_checkpoints(settings: dict[str, i
 
     assert find_checkpoints(Path("out"), TrainingConfig(**settings), sha256) != ours  # type: ignore[arg-type]
     assert find_checkpoints(Path("out"), TrainingConfig(), "a") == ours
+
+
+def test_data_that_changed_since_they_were_prepared_are_refused(
+    noise: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data_dir = shutil.copytree(noise.directory, tmp_path / "data")
+    images = data_dir / "train_images.bin"
+    content = bytearray(images.read_bytes())
+    content[100] ^= 1
+    images.write_bytes(content)
+    assert main([f"--data-dir={data_dir}", f"--output-dir={tmp_path / 'out'}"]) == 2
+    assert "train_images.bin" in capsys.readouterr().err
