@@ -24,6 +24,12 @@ MAX_LISTED = 20
 _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
 PLAN_RULE = "every planned trial there"
+# Without these an interval over the trials means nothing.
+DECISIVE_RULES = frozenset(
+    {PLAN_RULE, "every trial measured anew", "no two trials at a time", "another seed in each round", "clocks add up"}
+)
+# What the machine did, not the experiment.
+DISTURBANCE_RULES = frozenset({"machine as fast in all trials"})
 
 Trials = Sequence[TrialRecord]
 

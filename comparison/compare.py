@@ -10,12 +10,13 @@ import pandas as pd
 from comparison.audit import audit_fairness, check_plan
 from comparison.forecast import forecast_scaling
 from comparison.forecast_text import state_outlook
+from comparison.marks import explain_marks, mark_configurations
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
-from comparison.report import explain_marks, render_markdown, render_report, title_outlook, translate_headers
+from comparison.report import render_markdown, render_report, title_outlook, translate_headers
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
 from comparison.texts import ENGLISH, add_language, speak
-from comparison.verdict import list_contended, list_unfair, state_verdict
+from comparison.verdict import state_verdict
 
 _TERMINAL_COLUMNS = 100
 
@@ -66,12 +67,12 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
     findings, forecasts = [*audit_fairness(groups), check_plan(groups, run_info)], forecast_scaling(groups)
-    contended, unfair = list_contended(groups), list_unfair(groups, findings)
-    rows = to_text(translate_headers(format_table(table, contended, unfair)), _TERMINAL_COLUMNS)
-    marks = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(contended, unfair)]
+    marks = mark_configurations(groups, findings)
+    rows = to_text(translate_headers(format_table(table, marks.signs)), _TERMINAL_COLUMNS)
+    explanations = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(marks)]
     comparison = Comparison(
-        verdict=state_verdict(table, groups),
-        outlook=title_outlook(state_outlook(table, forecasts)),
+        verdict=state_verdict(table, groups, findings),
+        outlook=title_outlook(state_outlook(table, forecasts, marks)),
         table=table,
         metrics=_collect_metrics(table),
         confusion_matrices={
@@ -80,7 +81,7 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
         },
         markdown=render_markdown(table, groups, findings, forecasts),
         html=render_report(table, groups, run_info, findings, forecasts),
-        _text="\n".join([rows, *marks]),
+        _text="\n".join([rows, *explanations]),
     )
     files = {
         add_language("report.html"): comparison.html,

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from comparison.forecast import Check, Estimate, Forecast, Outlook, list_worker_counts, look_ahead, tabulate_scales
+from comparison.marks import Marks, find_winner
 from comparison.scaling_model import NETWORKS, PARAMETER_SERVER, Network
 from comparison.summary import list_rows, split_table
 from comparison.table import EN_DASH, TIMES, format_number, format_range
 from comparison.texts import say, say_count
-from comparison.verdict import find_winner
 
 MINUS = "\N{MINUS SIGN}"
 # Of distributing, that the answer in brief is about.
@@ -43,7 +43,7 @@ def state_forecast(forecast: Forecast) -> str:
     )
 
 
-def state_outlook(table: pd.DataFrame, forecasts: Sequence[Forecast]) -> str:
+def state_outlook(table: pd.DataFrame, forecasts: Sequence[Forecast], marks: Marks) -> str:
     """Returns in brief from how many workers on it pays off, and with how many it is fastest; nothing where unknown.
 
     It is about the winner's way of distributing. Where no way has won it is about two at most.
@@ -51,12 +51,14 @@ def state_outlook(table: pd.DataFrame, forecasts: Sequence[Forecast]) -> str:
     Args:
         table: What `summarize` returned.
         forecasts: What `forecast_scaling` returned.
+        marks: What `mark_configurations` returned: a way that trains worse models, or whose trials prove nothing, has
+            no outlook.
     """
     tables = split_table(table)
     chosen = [
         forecast
         for scaling, own in tables.items()
-        for forecast in _choose_ways(own, forecasts, scaling)[: _MAX_WAYS // len(tables)]
+        for forecast in _choose_ways(own, forecasts, scaling, marks)[: _MAX_WAYS // len(tables)]
     ]
     return say("{clauses}.", clauses=say("; ").join(map(_state_briefly, chosen))) if chosen else ""
 
@@ -117,20 +119,21 @@ def format_workers(estimate: Estimate) -> str:
     return value if low == high else f"{value} ({low}{EN_DASH}{high})"
 
 
-def _choose_ways(table: pd.DataFrame, forecasts: Iterable[Forecast], scaling: str) -> list[Forecast]:
-    """Returns the forecast of the winner's way of distributing, or where it has none those of all ways."""
+def _choose_ways(table: pd.DataFrame, forecasts: Iterable[Forecast], scaling: str, marks: Marks) -> list[Forecast]:
+    """Returns the forecast of the winner's way of distributing, or where it has none those of all sound ways."""
     ways = {
-        (own.job.strategy, own.job.num_ps, own.job.cpus_per_replica): own
+        row["configuration"]: (row["strategy"], row["num_ps"], row["cpus_per_replica"])
+        for row in list_rows(table)
+        if row["configuration"] not in {*marks.worse, *marks.unproven}
+    }
+    sound = {
+        key: own
         for own in forecasts
         if own.job.scaling == scaling
+        and (key := (own.job.strategy, own.job.num_ps, own.job.cpus_per_replica)) in ways.values()
     }
-    winner = find_winner(table)
-    keys = [
-        (row["strategy"], row["num_ps"], row["cpus_per_replica"])
-        for row in list_rows(table)
-        if row["configuration"] == winner
-    ]
-    return [ways[key] for key in keys if key in ways] or list(ways.values())
+    won = ways.get(find_winner(table, marks))
+    return [sound[won]] if won in sound else [*sound.values()]
 
 
 def _state_briefly(forecast: Forecast) -> str:

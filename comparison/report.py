@@ -31,21 +31,15 @@ from comparison.forecast_text import (
     tabulate_networks,
     tabulate_workers,
 )
+from comparison.marks import Marks, explain_marks, find_winner, mark_configurations
 from comparison.misclassified import list_confusions
 from comparison.page import render_page
 from comparison.plots import plot_accuracy, plot_breakdown, plot_loss, plot_speedup, plot_throughput
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.summary import Groups, add_confusion_matrices, split_table
-from comparison.table import CONTENDED_MARK, UNFAIR_MARK, UNKNOWN, format_table, to_markdown
+from comparison.table import UNKNOWN, format_table, to_markdown
 from comparison.texts import list_items, say
-from comparison.verdict import (
-    collect_warnings,
-    describe_statistics,
-    find_winner,
-    list_contended,
-    list_unfair,
-    state_verdict,
-)
+from comparison.verdict import collect_warnings, describe_statistics, state_verdict
 
 _SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
 _SHORT_SHA = 12
@@ -88,19 +82,16 @@ def render_report(
         forecasts: What `forecast_scaling` returned for the groups.
     """
     trials = [trial for group in groups.values() for trial in group]
-    contended, unfair = list_contended(groups), list_unfair(groups, findings)
+    marks = mark_configurations(groups, findings)
     tables, phases = split_table(table), break_down(groups)
     return render_page(
         "report.html.j2",
         run_id=run_info.run_id,
-        verdict=state_verdict(table, groups),
-        outlook=state_outlook(table, forecasts),
+        verdict=state_verdict(table, groups, findings),
+        outlook=state_outlook(table, forecasts, marks),
         warnings=collect_warnings(groups, findings),
-        tables=[
-            _describe_table(scaling, own, contended, unfair, is_only=len(tables) == 1)
-            for scaling, own in tables.items()
-        ],
-        marks=explain_marks(contended, unfair),
+        tables=[_describe_table(scaling, own, marks, is_only=len(tables) == 1) for scaling, own in tables.items()],
+        marks=explain_marks(marks),
         statistics=describe_statistics(groups),
         findings=findings,
         first_plots=[*_plot_by_workers(forecasts), _plot_accuracy(groups)],
@@ -148,15 +139,15 @@ def render_markdown(
         findings: What `audit_fairness` returned for the groups, in the reader's language.
         forecasts: What `forecast_scaling` returned for the groups.
     """
-    contended, unfair = list_contended(groups), list_unfair(groups, findings)
-    tables, outlook = split_table(table), title_outlook(state_outlook(table, forecasts))
-    paragraphs = [f"# {state_verdict(table, groups)}", *([outlook] if outlook else [])]
+    marks = mark_configurations(groups, findings)
+    tables, outlook = split_table(table), title_outlook(state_outlook(table, forecasts, marks))
+    paragraphs = [f"# {state_verdict(table, groups, findings)}", *([outlook] if outlook else [])]
     for scaling, own in tables.items():
         paragraphs += [f"## {say(_SCALINGS[scaling])}"] if len(tables) > 1 else []
-        paragraphs.append(to_markdown(translate_headers(format_table(own, contended, unfair))).rstrip())
+        paragraphs.append(to_markdown(translate_headers(format_table(own, marks.signs))).rstrip())
     paragraphs += [
         f"{say('Means over trials; ± and brackets are 95 % intervals.')} {describe_statistics(groups)}",
-        *explain_marks(contended, unfair),
+        *explain_marks(marks),
         *(say("- Warning: {warning}", warning=warning) for warning in collect_warnings(groups, findings)),
     ]
     return "\n\n".join(paragraphs) + "\n"
@@ -165,17 +156,6 @@ def render_markdown(
 def title_outlook(outlook: str) -> str:
     """Returns what `state_outlook` returned, named for what it is."""
     return f"{say('Forecast')}{say(': ')}{outlook}" if outlook else ""
-
-
-def explain_marks(contended: Sequence[str], unfair: Sequence[str]) -> list[str]:
-    """Returns what the marks in the table mean, for those that are there."""
-    marks = []
-    if contended:
-        note = "{mark} contended: the replicas asked for more cores than there are."
-        marks.append(say(note, mark=CONTENDED_MARK))
-    if unfair:
-        marks.append(say("{mark} breaks a rule of the fairness audit.", mark=UNFAIR_MARK))
-    return marks
 
 
 def translate_headers(cells: pd.DataFrame) -> pd.DataFrame:
@@ -220,14 +200,12 @@ def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCel
     ]
 
 
-def _describe_table(
-    scaling: str, table: pd.DataFrame, contended: Sequence[str], unfair: Sequence[str], *, is_only: bool
-) -> dict[str, Any]:
+def _describe_table(scaling: str, table: pd.DataFrame, marks: Marks, *, is_only: bool) -> dict[str, Any]:
     """Returns the table of one kind of scaling; where there is one kind only, it needs no title."""
-    winner = find_winner(table)
+    winner = find_winner(table, marks)
     return {
         "title": None if is_only else say(_SCALINGS[scaling]),
-        "cells": translate_headers(format_table(table, contended, unfair)).to_dict("split"),
+        "cells": translate_headers(format_table(table, marks.signs)).to_dict("split"),
         "winner": None if winner is None else table["configuration"].tolist().index(winner),
     }
 

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from comparison.audit import audit_fairness
+from comparison.marks import mark_configurations
 from comparison.page import render_page
 from comparison.plots import plot_ratios
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
@@ -23,14 +24,12 @@ from comparison.statistics import (
 from comparison.summary import Groups, Trials, find_work_differences, group_trials, is_any_contended
 from comparison.table import (
     CONTENDED_MARK,
-    UNFAIR_MARK,
     UNKNOWN,
     format_number,
     format_ratio,
     to_markdown,
 )
 from comparison.texts import list_items, say
-from comparison.verdict import list_contended, list_unfair
 
 # What must be the same in all of both runs: else no configuration of them did the same work.
 _SAME_IN_RUNS = ("dataset_sha256", "model", "model_arguments", "num_parameters")
@@ -162,20 +161,17 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
         say(
             "{name}: not the same work, they differ in {fields}.",
             name=name,
-            fields=list_items([*map(say, own.work_differences)]),
+            fields=list_items(map(say, own.work_differences)),
         )
         for name, own in changes.items()
         if own.work_differences
     ]
     for run in (before, after):
-        marked = {
-            CONTENDED_MARK: list_contended(run.groups),
-            UNFAIR_MARK: list_unfair(run.groups, audit_fairness(run.groups)),
-        }
-        if names := marked[CONTENDED_MARK]:
+        marks = mark_configurations(run.groups, audit_fairness(run.groups))
+        if names := marks.contended:
             note = "{run}: {names} contended: the replicas asked for more cores than there are."
             cautions.append(say(note, run=run.info.run_id, names=list_items(names)))
-        if names := marked[UNFAIR_MARK]:
+        if names := marks.unfair:
             note = "{run}: {names} broke a rule of the fairness audit."
             cautions.append(say(note, run=run.info.run_id, names=list_items(names)))
         if only := [name for name in run.groups if name not in changes]:

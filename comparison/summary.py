@@ -15,7 +15,9 @@ from comparison.statistics import (
     Noise,
     Ratio,
     compute_ci95,
+    compute_difference_ci95,
     compute_mean,
+    compute_proportion_difference_ci95,
     compute_ratios,
     count_trials_to_find,
     estimate_noise,
@@ -176,6 +178,29 @@ def compute_whole_job_speedups(groups: Groups) -> dict[str, Ratio]:
         ratios = {name: ratio.inverse for name, ratio in _compare(own, lambda trial: trial.total_seconds).items()}
         speedups = ratios | speedups
     return speedups
+
+
+def compare_accuracies(baseline: Trials, trials: Trials) -> int:
+    """Returns 1 if the trials' test accuracy is above the baseline's, -1 if below, 0 if that is not distinguishable.
+
+    It has to exceed both what the size of the test set and what the scatter between trials explain.
+    """
+    own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
+    difference = compute_mean(own) - compute_mean(base)
+    sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
+    if abs(difference) <= max(sampling_ci95, compute_difference_ci95(own, base) or 0):
+        return 0
+    return 1 if difference > 0 else -1
+
+
+def count_reached(trials: Trials) -> int:
+    """Returns how many of the trials reached the target accuracy."""
+    return sum(trial.seconds_to_target is not None for trial in trials)
+
+
+def is_target_missed(baseline: Trials, trials: Trials) -> bool:
+    """Returns whether none of the trials reached the target accuracy, where one of the baseline's did."""
+    return count_reached(trials) == 0 and count_reached(baseline) > 0
 
 
 def estimate_trial_noise(groups: Groups) -> Noise:

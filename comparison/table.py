@@ -3,6 +3,7 @@
 import math
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,8 @@ from comparison.texts import say
 
 CONTENDED_MARK = "†"
 UNFAIR_MARK = "‡"
+DISTURBED_MARK = "§"
+WORSE_MARK = "¶"
 EN_DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 UNKNOWN = EN_DASH
@@ -54,19 +57,17 @@ def format_range(low: float, high: float) -> str:
     return f"{low:.2f}{EN_DASH}{high:.2f}"
 
 
-def format_table(table: pd.DataFrame, contended: Collection[str] = (), unfair: Collection[str] = ()) -> pd.DataFrame:
+def format_table(table: pd.DataFrame, signs: Mapping[str, Collection[str]] = MappingProxyType({})) -> pd.DataFrame:
     """Returns the cells a reader sees, most important column first.
 
     Args:
         table: What `summarize` returned.
-        contended: Configurations to mark, because their replicas shared too few cores.
-        unfair: Configurations to mark, because they break a rule of the fairness audit.
+        signs: The configurations that each sign marks.
     """
     rows = list_rows(table)
     cells = {header: [cell(row) for row in rows] for header, cell in _READABLE.items()}
     names = [row["configuration"] for row in rows]
-    marks = {CONTENDED_MARK: contended, UNFAIR_MARK: unfair}
-    own = ["".join(mark for mark, marked in marks.items() if name in marked) for name in names]
+    own = ["".join(sign for sign, marked in signs.items() if name in marked) for name in names]
     cells["configuration"] = [f"{name} {mark}".rstrip() for name, mark in zip(names, own, strict=True)]
     return pd.DataFrame(cells, columns=["configuration", *_READABLE])
 

@@ -1,7 +1,7 @@
 """The fixed texts of the report in the reader's language: English stands in the code, each other one in a catalogue."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -47,7 +47,7 @@ def say_count(number: float, one: str, many: str) -> str:
     return say(one if number == 1 else many, number=f"{number:,.12g}")
 
 
-def list_items(items: list[str]) -> str:
+def list_items(items: Iterable[str]) -> str:
     """Returns the items as a list in a sentence."""
     return say(", ").join(items)
 

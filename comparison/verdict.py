@@ -2,33 +2,35 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from comparison.audit import CONTENTION_RULE, Finding, list_violations
+from comparison.audit import Finding, Status, list_violations
+from comparison.marks import Marks, list_broken_rules, mark_configurations
 from comparison.records import TrialRecord
 from comparison.statistics import (
     RELEVANT_POWER,
     RELEVANT_RATIO,
     Ratio,
-    compute_difference_ci95,
     compute_mean,
-    compute_proportion_difference_ci95,
 )
 from comparison.summary import (
     SINGLE,
     Groups,
     Trials,
+    compare_accuracies,
     compute_speedups,
     compute_whole_job_speedups,
+    count_reached,
     count_trials_needed,
     estimate_trial_noise,
     find_baseline,
     find_outlying_trials,
     find_work_differences,
     is_any_contended,
+    is_target_missed,
     list_rows,
     read_speedup,
     split_by_scaling,
@@ -76,48 +78,23 @@ def count_trials(number: int) -> str:
     return say_count(number, "{number} trial", "{number} trials")
 
 
-def list_contended(groups: Groups) -> list[str]:
-    """Returns the configurations of which a trial asked for more cores than there are."""
-    return [name for name, trials in groups.items() if is_any_contended(trials)]
-
-
-def list_unfair(groups: Groups, findings: Sequence[Finding]) -> list[str]:
-    """Returns the configurations that break a rule of the fairness audit, but for contention: `list_contended`.
-
-    Args:
-        groups: The trials of each configuration.
-        findings: What `audit_fairness` returned for them.
-    """
-    violations = [finding for finding in list_violations(findings) if finding.rule != CONTENTION_RULE]
-    broken = {name for finding in violations for name in finding.configurations}
-    return [name for name in groups if name in broken]
-
-
-def find_winner(table: pd.DataFrame) -> str | None:
-    """Returns the configuration that trains fastest, or None where the trials cannot tell it from the baseline."""
-    speedups = {row["configuration"]: read_speedup(row) for row in list_rows(table)}
-    measured = {name: speedup for name, speedup in speedups.items() if speedup and speedup.low is not None}
-    if not measured:
-        return None
-    fastest = max(measured, key=lambda name: measured[name].value)
-    if measured[fastest].direction > 0:
-        return str(fastest)
-    is_baseline_fastest = len(measured) == len(table) - 1 and measured[fastest].direction < 0
-    return str(table["configuration"].iloc[0]) if is_baseline_fastest else None
-
-
-def state_verdict(table: pd.DataFrame, groups: Groups) -> str:
+def state_verdict(table: pd.DataFrame, groups: Groups, findings: Sequence[Finding]) -> str:
     """Returns one sentence that answers whether distributing the training pays off; one for each kind of scaling.
 
-    It is about the distributed configuration that trains fastest.
+    It is about the distributed configuration that trains fastest, of those whose models are as good as the baseline's
+    and whose trials can prove anything, if there is one.
 
     Args:
         table: What `summarize` returned.
         groups: The trials of each configuration, for what the table does not hold.
+        findings: What the fairness audit found of them.
     """
-    tables = split_table(table)
+    tables, marks = split_table(table), mark_configurations(groups, findings)
     return _join_scalings(
-        {scaling: _state_verdict(tables[scaling], own) for scaling, own in split_by_scaling(groups).items()}
+        {
+            scaling: _state_verdict(tables[scaling], own, findings, marks)
+            for scaling, own in split_by_scaling(groups).items()
+        }
     )
 
 
@@ -129,7 +106,7 @@ def _join_scalings(sentences: Mapping[str, str]) -> str:
     return " ".join(say("{scaling}: {sentence}", scaling=titles[name], sentence=own) for name, own in sentences.items())
 
 
-def _state_verdict(table: pd.DataFrame, groups: Groups) -> str:
+def _state_verdict(table: pd.DataFrame, groups: Groups, findings: Sequence[Finding], marks: Marks) -> str:
     """Returns the verdict on one kind of scaling."""
     rows = list_rows(table)
     distributed = [row for row in rows if row["strategy"] != SINGLE]
@@ -138,15 +115,25 @@ def _state_verdict(table: pd.DataFrame, groups: Groups) -> str:
         return say("No answer: no distributed training was measured.")
     if not speedups:
         return _state_refusal(groups)
-    best = max(speedups, key=lambda name: speedups[name].value)
+    sound = [name for name in speedups if name not in {*marks.worse, *marks.unproven}]
+    best = max(sound or speedups, key=lambda name: speedups[name].value)
     trials, baseline = groups[best], find_baseline(groups, best) or []
-    whole_job = compute_whole_job_speedups(groups)[best]
-    answer = _state_answer(speedups[best], whole_job, baseline, trials)
-    how_fast, how_accurate = _state_speedup(speedups[best], baseline, trials), _state_accuracy(baseline, trials)
+    judged = [best, *(trial.configuration for trial in baseline[:1])]
+    speedup, whole_job = speedups[best], compute_whole_job_speedups(groups)[best]
+    broken = list_broken_rules(findings, judged)
+    if set(judged) & set(marks.unproven):
+        speedup = Ratio(speedup.value)
+        answer = say("No answer, because of a broken rule ({rules})", rules=list_items(map(say, broken)))
+        notes: Sequence[str] = ()
+    else:
+        answer = _state_answer(speedup, whole_job, baseline, trials)
+        notes = [*_state_whole_job(speedup, whole_job, baseline, trials), *_state_broken_rules(broken)]
+    how_fast, how_accurate = _state_speedup(speedup, baseline, trials), _state_accuracy(baseline, trials)
     clauses = [
         say("{answer}: {speedup} {accuracy}", answer=answer, speedup=how_fast, accuracy=how_accurate),
-        *_state_whole_job(speedups[best], whole_job, baseline, trials),
-        *_state_bigger_node(speedups[best], trials[0], rows),
+        *_state_target(baseline, trials),
+        *notes,
+        *_state_bigger_node(speedup, trials[0], rows),
         *_state_contention(baseline, trials),
     ]
     return say("{clauses}.", clauses=join_clauses(clauses))
@@ -169,10 +156,13 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
             )
             refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
             warnings.append(say(refusal, name=name, differences=given))
+    warnings += [*_warn_of_worse_models(groups)]
     warnings += [
         say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.brief or finding.sentence)
         for finding in list_violations(findings)
     ]
+    if unknown := [say(finding.rule) for finding in findings if finding.status is Status.UNKNOWN]:
+        warnings.append(say("Not known, for the records do not say it all: {rules}.", rules=list_items(unknown)))
     warnings += [
         say(
             "{name}: trial {trial} trained {factor}× as long as the other trials let expect, which their noise does "
@@ -195,6 +185,25 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
             for message, count in messages.items()
         ]
     return list(dict.fromkeys(warnings))
+
+
+def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
+    """Yields which configurations bought their speed with accuracy, or reached the target in fewer trials."""
+    for name, trials in groups.items():
+        baseline = find_baseline(groups, name) or trials
+        if compare_accuracies(baseline, trials) < 0:
+            accuracies = [
+                format_accuracy(compute_mean([trial.test_accuracy for trial in own])) for own in (trials, baseline)
+            ]
+            less = "{name}: its models are less accurate than the single node's ({own} % against {base} %)."
+            yield say(less, name=name, own=accuracies[0], base=accuracies[1])
+        if (reached := count_reached(trials)) < len(trials) and trials[0].target_accuracy is not None:
+            counts = {"reached": f"{reached:,}", "trials": count_trials(len(trials))}
+            if reached:
+                some = "{name}: {reached} of {trials} reached the target; the time to it is the mean of these alone."
+                yield say(some, name=name, **counts)
+            else:
+                yield say("{name}: none of {trials} reached the target.", name=name, **counts)
 
 
 def _translate_warning(message: str) -> str:
@@ -248,7 +257,7 @@ def _state_refusal(groups: Groups) -> str:
         differences |= find_work_differences(find_baseline(groups, name) or [], trials)
     if differences:
         refusal = "No answer: the trials did not do the same work, they differ in {fields}."
-        return say(refusal, fields=list_items([*map(say, differences)]))
+        return say(refusal, fields=list_items(map(say, differences)))
     return say("No answer: there is no single node with as many CPUs as a replica to compare with.")
 
 
@@ -259,6 +268,15 @@ def _state_answer(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Tr
         return say("Not distinguishable at {basis}", basis=_state_counts(baseline, trials))
     if speedup.direction < 0:
         return say("Distributing does not pay off here")
+    return _state_gain(whole_job, baseline, trials)
+
+
+def _state_gain(whole_job: Ratio, baseline: Trials, trials: Trials) -> str:
+    """Returns what faster training is worth."""
+    if compare_accuracies(baseline, trials) < 0:
+        return say("Distributing is faster here, but its models are less accurate")
+    if is_target_missed(baseline, trials):
+        return say("Distributing is faster here, but misses the target accuracy")
     if whole_job.direction > 0:
         return say("Distributing pays off here")
     return say("Distributing pays off here in training time only")
@@ -281,15 +299,29 @@ def _state_speedup(speedup: Ratio, baseline: Trials, trials: Trials) -> str:
 def _state_accuracy(baseline: Trials, trials: Trials) -> str:
     """Returns how the test accuracies compare, given the test set's size and the scatter between trials."""
     own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
-    difference = compute_mean(own) - compute_mean(base)
-    sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
-    is_equal = abs(difference) <= max(sampling_ci95, compute_difference_ci95(own, base) or 0)
     accuracies = {"own": format_accuracy(compute_mean(own)), "base": format_accuracy(compute_mean(base))}
-    if is_equal:
-        return say("at indistinguishable accuracy ({own} % against {base} %)", **accuracies)
-    if difference > 0:
-        return say("at higher accuracy ({own} % against {base} %)", **accuracies)
-    return say("at lower accuracy ({own} % against {base} %)", **accuracies)
+    return {
+        -1: say("at lower accuracy ({own} % against {base} %)", **accuracies),
+        0: say("at indistinguishable accuracy ({own} % against {base} %)", **accuracies),
+        1: say("at higher accuracy ({own} % against {base} %)", **accuracies),
+    }[compare_accuracies(baseline, trials)]
+
+
+def _state_target(baseline: Trials, trials: Trials) -> Sequence[str]:
+    """Returns how many trials reached the target accuracy, where that is not as it should be."""
+    own, base = count_reached(trials), count_reached(baseline)
+    if own * len(baseline) >= base * len(trials):
+        return ()
+    counts = {"own": own, "trials": len(trials), "base": base, "baseline": len(baseline)}
+    fewer = "with the target accuracy reached in {own} of {trials} trials (the single node in {base} of {baseline})"
+    return (say(fewer, **{name: f"{count:,}" for name, count in counts.items()}),)
+
+
+def _state_broken_rules(rules: Sequence[str]) -> Sequence[str]:
+    """Returns which rules of a fair comparison the answer's configurations break."""
+    if not rules:
+        return ()
+    return (say("though not a fair comparison: broken is {rules}", rules=list_items(map(say, rules))),)
 
 
 def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> Sequence[str]:

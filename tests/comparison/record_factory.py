@@ -62,6 +62,7 @@ def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: 
                 "peak_rss_bytes": 900 * 2**20 + index,
                 "weights_sha256": "f" * 64,
                 "restored_step": 0,
+                "calibration_seconds": [0.2, 0.2],
             }
             for kind, index in roles
         ],
@@ -155,8 +156,8 @@ def make_run_info(**changes: Any) -> RunInfo:
         schema_version=1,
         run_id="run-1",
         started_at=1_699_999_990.0,
-        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": None},
-        configurations=[],
+        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": None, "trials": 2},
+        configurations=[{"name": name} for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps")],
     )
     return replace(run_info, **changes)
 

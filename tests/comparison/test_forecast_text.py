@@ -16,6 +16,7 @@ from comparison.forecast_text import (
     tabulate_networks,
     tabulate_workers,
 )
+from comparison.marks import Marks
 from comparison.records import TrialRecord
 from comparison.scaling_model import NETWORKS
 from comparison.statistics import Ratio
@@ -65,8 +66,8 @@ def test_a_start_up_that_eats_up_what_training_saves_is_told() -> None:
     assert "workers on in training, but not with its start-up, to be" in state_forecast(own)
 
 
-def state_in_brief(records: list[TrialRecord]) -> str:
-    return state_outlook(summarize(records), forecast_scaling(group_trials(records), 50))
+def state_in_brief(records: list[TrialRecord], **marked: list[str]) -> str:
+    return state_outlook(summarize(records), forecast_scaling(group_trials(records), 50), Marks(**marked))
 
 
 def test_the_forecast_in_brief_is_about_the_winners_way_of_distributing() -> None:
@@ -111,6 +112,14 @@ def test_each_kind_of_scaling_has_a_forecast_in_brief() -> None:
 
     assert first.startswith("all-reduce pays off from ")
     assert "all-reduce with weak scaling pays off from " in second
+
+
+@pytest.mark.parametrize("field", ["worse", "unproven"])
+def test_a_way_of_distributing_that_is_not_sound_has_no_forecast_in_brief(field: str) -> None:
+    outlook = state_in_brief(make_run(), **{field: ["all-reduce-2w"]})
+
+    assert outlook.startswith("parameter-server with 1 server ")
+    assert ";" not in outlook
 
 
 def test_nothing_is_said_in_brief_where_nothing_is_forecast() -> None:

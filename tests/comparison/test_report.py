@@ -7,6 +7,7 @@ import pytest
 from comparison.audit import audit_fairness
 from comparison.forecast import forecast_scaling
 from comparison.forecast_text import state_outlook
+from comparison.marks import Marks
 from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report import (
     MAX_EMBEDDED_TRIALS,
@@ -52,9 +53,9 @@ def test_the_report_is_one_file_that_fetches_nothing(page: str) -> None:
 
 
 def test_the_report_states_the_verdict_and_every_configuration(page: str) -> None:
-    records = make_run()
+    groups = group_trials(make_run())
 
-    assert state_verdict(summarize(records), group_trials(records)) in page
+    assert state_verdict(summarize(make_run()), groups, audit_fairness(groups)) in page
     for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps"):
         assert f'<th scope="row">{name}' in page
         assert re.search(rf"<h3[^>]*>{name}</h3>", page)
@@ -62,7 +63,7 @@ def test_the_report_states_the_verdict_and_every_configuration(page: str) -> Non
 
 def test_the_forecast_in_brief_stands_below_the_verdict_and_leads_to_its_section(page: str) -> None:
     groups = group_trials(make_run())
-    outlook = state_outlook(summarize(make_run()), forecast_scaling(groups))
+    outlook = state_outlook(summarize(make_run()), forecast_scaling(groups), Marks())
 
     assert f'</p>\n<p class="outlook"><a href="#forecast">Forecast</a>: {outlook}</p>\n' in page
     assert page.count('<h2 id="forecast">') == 1

@@ -22,15 +22,15 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def test_markdown_is_the_golden_one() -> None:
-    cells = format_table(summarize(make_run()), contended=["parameter-server-2w-1ps"])
+    cells = format_table(summarize(make_run()), {"†": ["parameter-server-2w-1ps"]})
 
     assert to_markdown(cells) == (GOLDEN / "table.md").read_text()
 
 
 def test_what_breaks_a_rule_is_marked() -> None:
-    cells = format_table(
-        summarize(make_run()), ["all-reduce-2w", "parameter-server-2w-1ps"], ["single", "all-reduce-2w"]
-    )
+    signs = {"†": ["all-reduce-2w", "parameter-server-2w-1ps"], "‡": ["single", "all-reduce-2w"]}
+
+    cells = format_table(summarize(make_run()), signs)
 
     assert cells["configuration"].tolist() == ["single ‡", "all-reduce-2w †‡", "parameter-server-2w-1ps †"]
 
