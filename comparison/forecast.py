@@ -20,6 +20,7 @@ from comparison.scaling_model import (
     apply_network,
     compute_pay_off_step_seconds,
     find_break_even,
+    find_pay_off_end,
     fit_model,
     predict_core_seconds,
     predict_job_seconds,
@@ -124,7 +125,9 @@ class Outlook:
 
     Attributes:
         break_even: From how many workers on the training is faster than a single node's.
-        job_break_even: The same of the whole job.
+        pay_off_end: Up to how many workers it stays so, the most looked at if to the last, 1 if it never is.
+        job_break_even: From how many workers on the whole job is.
+        job_pay_off_end: Up to how many workers that stays so.
         fastest: How many workers train fastest, 1 being the single node.
         best_speedup: The speedup of the best number of several workers.
         cheapest: How many workers' whole job costs the fewest core-seconds.
@@ -132,7 +135,9 @@ class Outlook:
     """
 
     break_even: Estimate
+    pay_off_end: Estimate
     job_break_even: Estimate
+    job_pay_off_end: Estimate
     fastest: Estimate
     best_speedup: Estimate
     cheapest: Estimate
@@ -184,11 +189,13 @@ def look_ahead(forecast: Forecast, network: Network | None = None) -> Outlook:
     models = [apply_network(model, network) if network else model for model in forecast.models]
     counts = list_worker_counts(forecast.job)
     speedups = [predict_speedup(model, counts) for model in models]
-    jobs = [predict_job_seconds(model, counts) for model in models]
+    job_speedups = [values[0] / values for values in (predict_job_seconds(model, counts) for model in models)]
     costs = [predict_core_seconds(model, counts) for model in models]
     return Outlook(
         break_even=_summarize([find_break_even(counts, values) for values in speedups]),
-        job_break_even=_summarize([find_break_even(counts, values[0] / values) for values in jobs]),
+        pay_off_end=_summarize([find_pay_off_end(counts, values) for values in speedups]),
+        job_break_even=_summarize([find_break_even(counts, values) for values in job_speedups]),
+        job_pay_off_end=_summarize([find_pay_off_end(counts, values) for values in job_speedups]),
         fastest=_summarize([float(counts[np.argmax(values)]) for values in speedups]),
         best_speedup=_summarize([float(values[1:].max(initial=0)) for values in speedups]),
         cheapest=_summarize([float(counts[np.argmin(values)]) for values in costs]),

@@ -26,7 +26,7 @@ def describe_forecast(forecast: Forecast) -> str:
 
 
 def state_forecast(forecast: Forecast) -> str:
-    """Returns from how many workers on a forecast pays off, with how many it is fastest and cheapest, in a sentence."""
+    """Returns with how many workers a forecast pays off, is fastest and is cheapest, in a sentence."""
     outlook = look_ahead(forecast)
     values = _list_values(forecast, outlook)
     values["subject"] = _capitalize(values["subject"])
@@ -37,14 +37,14 @@ def state_forecast(forecast: Forecast) -> str:
             **values,
         )
     return say(
-        "{subject} is predicted to pay off from {break_even} workers on{job}, to be fastest with about {fastest}"
-        "{limit}, {best} as fast as a single node, and cheapest in core-seconds with {cheapest}.",
+        "{subject} is predicted to pay off {range}{job}, to be fastest with about {fastest}{limit}, {best} as fast as "
+        "a single node, and cheapest in core-seconds with {cheapest}.",
         **values,
     )
 
 
 def state_outlook(table: pd.DataFrame, forecasts: Sequence[Forecast], marks: Marks) -> str:
-    """Returns in brief from how many workers on it pays off, and with how many it is fastest; nothing where unknown.
+    """Returns in brief with how many workers it pays off, and with how many it is fastest; nothing where unknown.
 
     It is about the winner's way of distributing. Where no way has won it is about two at most.
 
@@ -82,19 +82,20 @@ def state_check(check: Check) -> str:
 
 
 def tabulate_networks(forecast: Forecast) -> list[list[str]]:
-    """Returns a row of cells for the measured network and for each other one that could take its place.
+    """Returns a row of cells for the network of the trials and for each other one that could take its place.
 
     Where the messages have crossed a network already, another one cannot be added to it.
     """
     networks = [network for network in NETWORKS if forecast.is_local or network.replaces_measured]
-    measured = say("as measured (loopback)") if forecast.is_local else say("as measured")
-    rows = {measured: look_ahead(forecast)}
+    own = say("as in the trials (loopback)") if forecast.is_local else say("as in the trials")
+    rows = {own: look_ahead(forecast)}
     rows |= {say(network.name): look_ahead(forecast, network) for network in networks}
-    return [[name, *_format_outlook(outlook)] for name, outlook in rows.items()]
+    largest = _find_largest(forecast)
+    return [[name, *_format_outlook(outlook, largest)] for name, outlook in rows.items()]
 
 
 def tabulate_workers(forecast: Forecast) -> list[list[str]]:
-    """Returns a row of cells for each number of workers, on the measured network."""
+    """Returns a row of cells for each number of workers, predicted on the network of the trials."""
     counts = [count for count in list_worker_counts(forecast.job).tolist() if count & (count - 1) == 0]
     return [
         [
@@ -144,21 +145,20 @@ def _state_briefly(forecast: Forecast) -> str:
             "{subject} does not pay off with up to {largest} workers{could}: at best {best} as fast as a single node"
         )
         return say(never, **values)
-    brief = "{subject} pays off from {break_even} workers on{job} and is fastest with about {fastest}{limit}, {best}"
+    brief = "{subject} pays off {range}{job} and is fastest with about {fastest}{limit}, {best}"
     return say(brief, **values)
 
 
 def _list_values(forecast: Forecast, outlook: Outlook) -> dict[str, str]:
     """Returns what sentences on a forecast name."""
-    name, largest = describe_forecast(forecast), int(list_worker_counts(forecast.job)[-1])
+    name, largest = describe_forecast(forecast), _find_largest(forecast)
     unsettled = "if the means hold, which the trials do not settle, {name}"
-    could = ", though from {number} on it could"
     return {
         "subject": name if forecast.is_settled else say(unsettled, name=name),
         "largest": f"{largest:,}",
-        "could": "" if math.isinf(outlook.break_even.low) else say(could, number=f"{outlook.break_even.low:,.0f}"),
-        "break_even": format_workers(outlook.break_even),
-        "job": _state_job(outlook),
+        "could": _state_chance(outlook, largest),
+        "range": _state_range(outlook.break_even, outlook.pay_off_end, largest),
+        "job": _state_job(outlook, largest),
         "fastest": format_workers(outlook.fastest),
         "limit": say(", the most looked at") if outlook.fastest.value == largest else "",
         "best": _format_speedup(outlook.best_speedup),
@@ -199,10 +199,10 @@ def _list_own_caveats(forecast: Forecast) -> list[str]:
     return caveats
 
 
-def _format_outlook(outlook: Outlook) -> list[str]:
+def _format_outlook(outlook: Outlook, largest: int) -> list[str]:
     return [
-        format_workers(outlook.break_even),
-        format_workers(outlook.job_break_even),
+        _format_pay_off(outlook.break_even, outlook.pay_off_end, largest),
+        _format_pay_off(outlook.job_break_even, outlook.job_pay_off_end, largest),
         format_workers(outlook.fastest),
         _format_band(outlook.best_speedup),
         format_workers(outlook.cheapest),
@@ -210,12 +210,54 @@ def _format_outlook(outlook: Outlook) -> list[str]:
     ]
 
 
-def _state_job(outlook: Outlook) -> str:
-    if outlook.job_break_even == outlook.break_even:
+def _format_pay_off(begin: Estimate, end: Estimate, largest: int) -> str:
+    """Returns the numbers of workers that pay off, in a cell."""
+    values = {"begin": format_workers(begin), "end": format_workers(end)}
+    if math.isinf(begin.value):
+        return values["begin"]
+    if end.value == largest:
+        return say("{begin} and more", begin=values["begin"])
+    return values["end"] if begin.value == end.value else say("{begin} to {end}", **values)
+
+
+def _state_range(begin: Estimate, end: Estimate, largest: int) -> str:
+    """Returns the numbers of workers that pay off, in words; at least one does.
+
+    What still pays off with the most that are looked at has no end that is known.
+    """
+    values = {"begin": format_workers(begin), "end": format_workers(end)}
+    if end.value == largest:
+        return say("from {begin} workers on", begin=values["begin"])
+    if begin.value == end.value:
+        return say("with {end} workers only", end=values["end"])
+    return say("with {begin} to {end} workers", **values)
+
+
+def _state_chance(outlook: Outlook, largest: int) -> str:
+    """Returns the numbers of workers that pay off at the band's better edge, nothing where none does."""
+    begin, end = outlook.break_even.low, outlook.pay_off_end.high
+    if math.isinf(begin):
         return ""
+    return say(
+        ", though {range} it could", range=_state_range(Estimate(begin, begin, begin), Estimate(end, end, end), largest)
+    )
+
+
+def _state_job(outlook: Outlook, largest: int) -> str:
+    """Returns how the whole job differs from its training, nothing where it does not."""
     if math.isinf(outlook.job_break_even.value):
         return say(" in training, but not with its start-up")
-    return say(" (with its start-up from {workers})", workers=format_workers(outlook.job_break_even))
+    # Of the end, whose band is wide, the fit alone.
+    job = (outlook.job_break_even, outlook.job_pay_off_end.value)
+    if job == (outlook.break_even, outlook.pay_off_end.value):
+        return ""
+    own = _state_range(outlook.job_break_even, outlook.job_pay_off_end, largest)
+    return say(" (start-up included, {range})", range=own)
+
+
+def _find_largest(forecast: Forecast) -> int:
+    """Returns the largest number of workers that is looked at."""
+    return int(list_worker_counts(forecast.job)[-1])
 
 
 def _format_speedup(estimate: Estimate) -> str:

@@ -232,6 +232,14 @@ def find_break_even(num_workers: npt.ArrayLike, ratios: npt.ArrayLike) -> float:
     return float(min(counts[(counts > 1) & (values > 1)], default=math.inf))
 
 
+def find_pay_off_end(num_workers: npt.ArrayLike, ratios: npt.ArrayLike) -> float:
+    """Returns up to how many workers the ratio stays above 1 from the break-even on, 1 if it never is."""
+    counts, values = np.asarray(num_workers), np.asarray(ratios)
+    first = find_break_even(counts, values)
+    lost = float(min(counts[(counts > first) & (values <= 1)], default=math.inf))
+    return float(max(counts[(counts >= first) & (counts < lost)], default=1))
+
+
 def compute_pay_off_step_seconds(model: CostModel) -> float:
     """Returns the single node's step from which on two workers train faster, all costs of distributing as they are.
 

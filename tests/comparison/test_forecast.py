@@ -186,6 +186,7 @@ def test_without_costs_all_workers_are_fastest_and_two_break_even() -> None:
     outlook = look_ahead(forecast([make_trial(truth, count) for count in (1, 2)]))
 
     assert outlook.break_even.value == 2
+    assert outlook.pay_off_end == Estimate(128, 128, 128)
     assert outlook.fastest.value == 128
     assert outlook.best_speedup.value == pytest.approx(128)
     assert outlook.cheapest.value == 1
@@ -195,8 +196,19 @@ def test_what_is_all_communication_never_pays_off() -> None:
     outlook = look_ahead(forecast([make_trial(make_truth(1.0, 0), count) for count in (1, 2)]))
 
     assert outlook.break_even == outlook.job_break_even == Estimate(math.inf, math.inf, math.inf)
+    assert outlook.pay_off_end == outlook.job_pay_off_end == Estimate(1, 1, 1)
     assert outlook.fastest == Estimate(1, 1, 1)
     assert outlook.pay_off_step_seconds.value > 1
+
+
+def test_training_and_job_pay_off_until_latency_and_start_up_eat_up_what_they_save() -> None:
+    # 32 workers compute for 4.0 ms of the single node's 50 and wait for 62 latencies: they save 0.8 ms a step, 0.7 s in
+    # all, and lose 1.2 s in setup. 64 workers wait for 126 latencies, which alone take longer than 50 ms.
+    truth = make_truth(7.3e-4, 0, relative_noise=0.0)
+    outlook = look_ahead(forecast([make_trial(truth, count) for count in (1, 2, 4)]))
+
+    assert (outlook.break_even.value, outlook.pay_off_end.value) == (2, 32)
+    assert (outlook.job_break_even.value, outlook.job_pay_off_end.value) == (2, 16)
 
 
 def test_no_ethernet_does_better_than_what_was_measured_without_one() -> None:

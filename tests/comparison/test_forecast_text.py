@@ -1,5 +1,7 @@
 import math
+import re
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from comparison.records import TrialRecord
 from comparison.scaling_model import NETWORKS
 from comparison.statistics import Ratio
 from comparison.summary import group_trials, summarize
+from comparison.texts import speak
 from tests.comparison.record_factory import make_record, make_run
 
 
@@ -66,6 +69,81 @@ def test_a_start_up_that_eats_up_what_training_saves_is_told() -> None:
     assert "workers on in training, but not with its start-up, to be" in state_forecast(own)
 
 
+def make_falling(latency_seconds: float, *, setup_seconds: float = 5.0, noise: float = 0.0) -> list[TrialRecord]:
+    """Returns two trials of one, two and four workers that share what is computed and pay for latencies alone."""
+    records = []
+    for count, trial in product((1, 2, 4), range(2)):
+        communication_seconds = 858 * 2 * (count - 1) * latency_seconds
+        train_seconds = (60 / count + communication_seconds) * (1 + noise * (trial - 0.5) * (count - 2))
+        records.append(
+            make_record(
+                "single" if count == 1 else f"all-reduce-{count}w",
+                trial,
+                train_seconds,
+                communication_seconds=communication_seconds,
+                total_seconds=train_seconds + (5.0 if count == 1 else setup_seconds),
+                step_seconds={"p50": 0.07, "p90": 0.07, "p99": 0.07},
+            )
+        )
+    return records
+
+
+@pytest.mark.parametrize(
+    ("latency_seconds", "stated", "cell"),
+    [
+        (1e-5, "pays off from 2 workers on", "2 and more"),
+        (1.5e-3, "pays off with 2 to 16 workers", "2 to 16"),
+        (0.0151, "pays off with 2 workers only", "2"),
+        (0.1, "does not pay off with up to 128 workers: at best 0.", "never"),
+    ],
+)
+def test_where_the_line_falls_below_one_again_every_text_says_so(
+    latency_seconds: float, stated: str, cell: str
+) -> None:
+    records = make_falling(latency_seconds)
+    (own,) = forecast_scaling(group_trials(records), 10)
+    predicted = re.sub("^pays off", "is predicted to pay off", stated)
+    predicted = re.sub("^does not", "is predicted not to", predicted)
+
+    assert state_in_brief(records).startswith(f"all-reduce {stated}")
+    assert state_forecast(own).startswith(f"All-reduce {predicted}")
+    assert tabulate_networks(own)[0][1:3] == [cell, cell]
+
+
+def test_the_end_of_what_pays_off_has_a_band() -> None:
+    (own,) = forecast_scaling(group_trials(make_falling(1.5e-3, noise=0.1)), 50)
+    end = look_ahead(own).pay_off_end
+
+    assert end.low < end.value == 16 < end.high
+    assert f" pay off with 2 to 16 ({end.low:.0f}–{end.high:.0f}) workers" in state_forecast(own)
+    assert tabulate_networks(own)[0][1] == f"2 to 16 ({end.low:.0f}–{end.high:.0f})"
+
+
+def test_a_start_up_that_ends_earlier_what_pays_off_is_told() -> None:
+    records = make_falling(1.5e-3, setup_seconds=25.0)
+    (own,) = forecast_scaling(group_trials(records), 10)
+
+    assert " pay off with 2 to 16 workers (start-up included, with 2 to 8 workers), to be" in state_forecast(own)
+    assert tabulate_networks(own)[0][1:3] == ["2 to 16", "2 to 8"]
+
+
+def test_where_the_line_never_pays_off_the_bands_better_edge_is_a_range_too() -> None:
+    (own,) = forecast_scaling(group_trials(make_falling(0.018, noise=0.1)), 50)
+    end = look_ahead(own).pay_off_end
+
+    assert end.value == 1 < end.high < 128
+    assert f" not to pay off with up to 128 workers, though with 2 to {end.high:.0f} workers it could: " in (
+        state_forecast(own)
+    )
+
+
+def test_the_range_that_pays_off_is_said_in_chinese() -> None:
+    records = make_falling(1.5e-3, setup_seconds=25.0)
+
+    with speak("zh"):
+        assert "在 2 至 16 个工作节点时划算（计入启动时间则在 2 至 8 个工作节点时），" in state_in_brief(records)
+
+
 def state_in_brief(records: list[TrialRecord], **marked: list[str]) -> str:
     return state_outlook(summarize(records), forecast_scaling(group_trials(records), 50), Marks(**marked))
 
@@ -86,7 +164,7 @@ def test_without_a_winner_the_forecast_in_brief_is_about_two_ways_at_most() -> N
     first, second = outlook.split("; ")
     assert first.startswith("if the means hold, which the trials do not settle, all-reduce pays off from ")
     assert second.startswith(
-        "if the means hold, which the trials do not settle, parameter-server with 1 server pays off from "
+        "if the means hold, which the trials do not settle, parameter-server with 1 server pays off with 2 to "
     )
     assert second.endswith(").")
 
@@ -148,7 +226,7 @@ def test_tables_have_a_row_for_each_network_and_number_of_workers() -> None:
     own = forecast()
 
     assert [row[0] for row in tabulate_networks(own)] == [
-        "as measured (loopback)",
+        "as in the trials (loopback)",
         *(network.name for network in NETWORKS),
     ]
     assert [row[0] for row in tabulate_workers(own)] == ["1", "2", "4", "8", "16", "32", "64", "128"]
@@ -158,7 +236,7 @@ def test_tables_have_a_row_for_each_network_and_number_of_workers() -> None:
 def test_what_crossed_a_network_is_not_forecast_on_an_ethernet() -> None:
     names = [row[0] for row in tabulate_networks(replace(forecast(), is_local=False))]
 
-    assert names == ["as measured", "NVLink with NCCL", "no communication"]
+    assert names == ["as in the trials", "NVLink with NCCL", "no communication"]
 
 
 def test_servers_are_counted() -> None:

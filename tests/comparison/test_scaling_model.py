@@ -19,6 +19,7 @@ from comparison.scaling_model import (
     count_ring_messages,
     expect_maximum,
     find_break_even,
+    find_pay_off_end,
     fit_model,
     predict_core_seconds,
     predict_job_seconds,
@@ -87,6 +88,7 @@ def test_with_an_endless_latency_it_never_pays_off(strategy: str) -> None:
     speedups = predict_speedup(make_model(strategy, latency_seconds=1e9), COUNTS)
 
     assert find_break_even(COUNTS, speedups) == math.inf
+    assert find_pay_off_end(COUNTS, speedups) == 1
     assert COUNTS[np.argmax(speedups)] == 1
 
 
@@ -95,6 +97,51 @@ def test_the_fastest_number_of_workers_balances_computation_and_latency() -> Non
     model = make_model(latency_seconds=1 / 512)
 
     assert COUNTS[np.argmax(predict_speedup(model, COUNTS))] == 16
+
+
+@pytest.mark.parametrize(
+    ("ratios", "begin", "end"),
+    [
+        ([1.0, 0.9, 1.2, 1.5], 4, 8),
+        ([1.0, 1.3, 1.2, 1.0], 2, 4),
+        ([1.0, 0.9, 1.2, 0.8], 4, 4),
+        ([1.0, 1.2, 0.9, 1.2], 2, 2),
+        ([1.0, 1.0, 0.9, 0.8], math.inf, 1),
+        ([1.5, 0.9, 0.9, 0.8], math.inf, 1),
+    ],
+)
+def test_it_pays_off_from_the_break_even_to_where_it_does_no_longer(
+    ratios: list[float], begin: float, end: float
+) -> None:
+    counts = [1, 2, 4, 8]
+
+    assert (find_break_even(counts, ratios), find_pay_off_end(counts, ratios)) == (begin, end)
+
+
+@given(models)
+def test_the_numbers_of_workers_that_pay_off_are_one_range(model: CostModel) -> None:
+    counts = np.arange(1, 1025)
+    jobs = predict_job_seconds(model, counts)
+
+    for ratios in (predict_speedup(model, counts), jobs[0] / jobs):
+        begin, end = find_break_even(counts, ratios), find_pay_off_end(counts, ratios)
+        is_inside = (begin <= counts) & (counts <= end)
+        assert np.array_equal(is_inside, (counts > 1) & (ratios > 1))
+
+
+@given(models)
+def test_training_with_weak_scaling_pays_off_to_the_end_once_it_does(model: CostModel) -> None:
+    speedups = predict_speedup(replace(model, job=replace(model.job, scaling="weak")), COUNTS)
+    pays_off = math.isfinite(find_break_even(COUNTS, speedups))
+
+    assert find_pay_off_end(COUNTS, speedups) == (COUNTS[-1] if pays_off else 1)
+
+
+def test_a_ring_pays_off_until_its_latencies_eat_up_what_sharing_saves() -> None:
+    # 1 / N + 2 (N - 1) α = 1 at N = 1 / (2 α), here between 32 and 64.
+    speedups = predict_speedup(make_model(latency_seconds=1 / 96), COUNTS)
+
+    assert (find_break_even(COUNTS, speedups), find_pay_off_end(COUNTS, speedups)) == (2, 32)
 
 
 def test_a_fixed_share_bounds_the_speedup_as_amdahl_says() -> None:
