@@ -27,6 +27,7 @@ _DRIFTS = (0.0, 0.02, 0.05)
 _TRIALS = (2, 3, 5)
 _CONFIGURATIONS = (2, 3, 5)
 _NOISES_OF_MACHINES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07)
+_TIMES_NOISIER = (2, 5, 10)
 DEFAULT_TRIALS = 3
 # Degrees of freedom that must remain for rounds to be taken out: never enough, always enough, and what reports use.
 _ROUNDS = {"left in": sys.maxsize, "taken out": 1, "rule": MIN_BLOCKED_DEGREES}
@@ -180,7 +181,7 @@ def _print_rounds(simulations: int) -> None:
 def _print_unequal_noise(simulations: int) -> None:
     print("\nThree identical configurations, the last with more noise: how often any is called different\n")
     _print_header("trials", "its noise", "pooled", "known to be contended", "another one slower by 10% is found")
-    for trials, times in product(_TRIALS, (2, 5)):
+    for trials, times in product(_TRIALS, _TIMES_NOISIER):
         noise = [BETWEEN_TRIAL_CV, BETWEEN_TRIAL_CV, times * BETWEEN_TRIAL_CV]
         rates = [
             simulate(configurations=3, trials=trials, noise=noise, unpooled=unpooled, simulations=simulations)
