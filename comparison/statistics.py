@@ -64,11 +64,13 @@ class Noise(NamedTuple):
             nothing was repeated.
         degrees_of_freedom: Of that estimate.
         is_blocked: Whether what a round did to all configurations alike was taken out.
+        num_configurations: How many it was estimated from.
     """
 
     relative_sd: FloatArray
     degrees_of_freedom: int
     is_blocked: bool
+    num_configurations: int
 
 
 class Outlier(NamedTuple):
@@ -138,8 +140,8 @@ def estimate_noise(values: FloatArray, min_blocked_degrees: int = MIN_BLOCKED_DE
     logs = np.log(values)
     residuals, degrees, is_blocked = _fit(logs, min_blocked_degrees)
     if degrees == 0:
-        return Noise(np.full(logs.shape[:-2], np.nan), 0, is_blocked)
-    return Noise(np.sqrt(np.nansum(residuals**2, axis=(-2, -1)) / degrees), degrees, is_blocked)
+        return Noise(np.full(logs.shape[:-2], np.nan), 0, is_blocked, logs.shape[-2])
+    return Noise(np.sqrt(np.nansum(residuals**2, axis=(-2, -1)) / degrees), degrees, is_blocked, logs.shape[-2])
 
 
 def compute_ratio_arrays(
@@ -264,6 +266,30 @@ def count_trials_to_find(
         return None
     counts = range(max(2, math.floor(fewest)), _MOST_TRIALS + 1)
     return next((count for count in counts if compute_power(noise, num_configurations, count, ratio) >= power), None)
+
+
+def count_trials_range(
+    noise: Noise, ratio: float = RELEVANT_RATIO, power: float = RELEVANT_POWER
+) -> tuple[int | None, int | None]:
+    """Returns the fewest trials that find a ratio often enough at the ends of the noise's 95 % interval.
+
+    With four degrees of freedom the ends are a factor of five apart, and the trials that are needed grow with the
+    square. None stands for more than a thousand.
+
+    Args:
+        noise: Of a single comparison of two configurations at least, with a degree of freedom at least.
+        ratio: As `count_trials_to_find` takes it.
+        power: As `count_trials_to_find` takes it.
+
+    Source: the χ² distribution of a normal sample's variance, Helmert, Astronomische Nachrichten 88 (1876).
+    """
+    tail, degrees = (1 - CONFIDENCE) / 2, noise.degrees_of_freedom
+    # `chdtri` takes the probability of more: a χ² that is seldom exceeded belongs to a small true noise.
+    low, high = (float(noise.relative_sd) * math.sqrt(degrees / chdtri(degrees, share)) for share in (tail, 1 - tail))
+    return (
+        count_trials_to_find(low, noise.num_configurations, ratio, power),
+        count_trials_to_find(high, noise.num_configurations, ratio, power),
+    )
 
 
 def select_pooled(values: FloatArray, unpooled: Collection[int]) -> FloatArray:

@@ -15,6 +15,7 @@ from comparison.statistics import (
     RELEVANT_RATIO,
     Ratio,
     compute_mean,
+    count_trials_range,
 )
 from comparison.summary import (
     SINGLE,
@@ -245,9 +246,20 @@ def _describe_statistics(groups: Groups) -> str:
         sentences.append(say(scatter, percent=f"{100 * noise.relative_sd:.1f}", degrees=degrees))
     if (needed := count_trials_needed(groups)) is not None:
         values = {"percent": f"{100 * (RELEVANT_RATIO - 1):.0f}", "share": f"{100 * RELEVANT_POWER:.0f}"}
-        enough = "At this noise {trials} of each configuration find a difference of {percent} % in {share} % of runs."
-        sentences.append(say(enough, trials=count_trials(needed), **values))
+        enough = (
+            "At this noise {trials} of each configuration find a difference of {percent} % in {share} % of runs{doubt}."
+        )
+        doubt = _state_doubt(*count_trials_range(noise))
+        sentences.append(say(enough, trials=count_trials(needed), doubt=doubt, **values))
     return " ".join(sentences)
+
+
+def _state_doubt(fewest: int | None, most: int | None) -> str:
+    """Returns between how many trials the noise's interval leaves it, nothing where that makes no difference."""
+    if fewest == most:
+        return ""
+    low, high = (say("more than a thousand") if count is None else f"{count:,}" for count in (fewest, most))
+    return say("; over the 95 % interval of the noise it is {low} to {high}", low=low, high=high)
 
 
 def _state_refusal(groups: Groups) -> str:

@@ -23,6 +23,7 @@ from comparison.statistics import (
     compute_ratio_arrays,
     compute_ratios,
     compute_simultaneous_quantile,
+    count_trials_range,
     count_trials_to_find,
     estimate_noise,
     find_outliers,
@@ -238,6 +239,48 @@ def test_without_noise_two_trials_are_enough_and_with_too_much_no_number_is_give
     assert count_trials_to_find(math.nan, 3) is None
 
 
+def test_few_degrees_of_freedom_leave_the_number_of_trials_wide_open() -> None:
+    # From printed tables: χ² of four degrees of freedom is below 0.484 and above 11.143 in 2.5 % each.
+    noise = Noise(np.array(0.048), 4, True, 3)
+    low, high = count_trials_range(noise)
+
+    assert (low, high) == (count_trials_to_find(0.048 * 0.5991, 3), count_trials_to_find(0.048 * 2.8737, 3))
+    assert low is not None
+    assert high is not None
+    assert high > 12 * low
+
+
+@settings(max_examples=20)
+@given(st.floats(0.005, 0.03), st.integers(2, 5), st.integers(2, 40))
+def test_the_range_of_the_trials_holds_what_their_noise_says_and_narrows_with_more_of_them(
+    noise: float, configurations: int, degrees: int
+) -> None:
+    few, many = (
+        count_trials_range(Noise(np.array(noise), own, False, configurations)) for own in (degrees, 10 * degrees)
+    )
+    needed = [few[0], many[0], count_trials_to_find(noise, configurations), many[1], few[1]]
+
+    assert sorted(needed, key=lambda number: number or math.inf) == needed
+
+
+def test_the_noises_interval_holds_the_truth_in_nineteen_of_twenty() -> None:
+    truth, simulations = 0.04, 400
+    values = np.exp(truth * np.random.default_rng(0).standard_normal((simulations, 3, 3)))
+    needed = count_trials_to_find(truth, 3)
+    assert needed is not None
+    ranges = [count_trials_range(estimate_noise(own)) for own in values]
+    # A number of trials is whole: at the edges it may be the same for a noise outside.
+    covered = sum((low or 0) <= needed <= (high or math.inf) for low, high in ranges)
+
+    assert 0.95 - 3 * (0.05 * 0.95 / simulations) ** 0.5 < covered / simulations < 0.99
+
+
+def test_the_range_of_the_trials_has_no_end_beyond_a_thousand() -> None:
+    assert count_trials_range(Noise(np.array(0.03), 1, False, 2)) == (2, None)
+    assert count_trials_range(Noise(np.array(0.0), 3, False, 2)) == (2, 2)
+    assert count_trials_range(Noise(np.array(2.0), 8, True, 3)) == (None, None)
+
+
 @given(repeats)
 def test_equal_trials_leave_no_width(values: list[float]) -> None:
     first = values[:1] * len(values)
@@ -340,15 +383,15 @@ def test_noise_is_pooled_over_configurations_and_is_free_of_rounds_where_enough_
     large = estimate_noise(np.outer([60.0, 40.0, 90.0], drift))
 
     assert small.relative_sd == pytest.approx(np.log(drift).std(ddof=1))
-    assert small[1:] == (4, False)
+    assert small[1:] == (4, False, 2)
     assert large.relative_sd == pytest.approx(0, abs=1e-12)
-    assert large[1:] == (4, True)
+    assert large[1:] == (4, True, 3)
 
 
 def test_a_round_that_lacks_a_configuration_is_not_taken_out() -> None:
     noise = estimate_noise(tabulate([60.0, 61.0, 62.0], [40.0, 41.0, 40.5], [30.0, 31.0]))
 
-    assert noise[1:] == (5, False)
+    assert noise[1:] == (5, False, 3)
     variances = [np.var(np.log(own), ddof=1) for own in ([60.0, 61.0, 62.0], [40.0, 41.0, 40.5], [30.0, 31.0])]
     assert noise.relative_sd == pytest.approx(math.sqrt(np.average(variances, weights=[2, 2, 1])))
 
