@@ -14,9 +14,9 @@ TRIALS = [("single", 1), ("all-reduce-2w", 1)]
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> dict[str, Any]:
-    make_plan(strategies=["all_reduce"]).write(tmp_path / "run_info")
+    make_plan(strategies=["all_reduce"], trials=1).write(tmp_path / "run_info")
     write_trial(tmp_path / "baseline" / "single", "single", 1)
-    write_trial(tmp_path / "distributed" / "all-reduce-2w", "all-reduce-2w", 1)
+    write_trial(tmp_path / "distributed" / "all-reduce-2w", "all-reduce-2w", 1, train_seconds=36.0)
     write_evaluations(tmp_path / "evaluations", TRIALS)
     outputs = {
         "report": dsl.HTML,

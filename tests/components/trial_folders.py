@@ -5,9 +5,9 @@ from pathlib import Path
 from tests.comparison.record_factory import make_parts
 
 
-def write_trial(folder: Path, configuration: str, trial: int, **changes: object) -> None:
+def write_trial(folder: Path, configuration: str, trial: int, train_seconds: float = 60.0, **changes: object) -> None:
     """Writes what a trial leaves behind; `changes` are entries of training.json to replace."""
-    training, launch, _ = make_parts(configuration, trial)
+    training, launch, _ = make_parts(configuration, trial, train_seconds)
     training |= changes
     (folder / "logs").mkdir(parents=True)
     (folder / "logs" / "worker-0.log").write_text("trained\n")
