@@ -73,27 +73,29 @@ def simulate_trial(
     """
     is_single, is_weak = num_workers == 1, truth.job.scaling == "weak"
     training, communication, setup = np.exp(generator.normal(0, noise, 3)).tolist()
-    steps = STEPS // num_workers if is_weak else STEPS
+    batch, steps = (BATCH * num_workers, STEPS // num_workers) if is_weak else (BATCH, STEPS)
     step = float(predict_step_seconds(truth, num_workers))
     share = 1.0 if is_weak else 1 / num_workers
     computation = truth.single_step_seconds * (truth.fixed_share + (1 - truth.fixed_share) * share)
     communication_seconds = 0.0 if is_single else communication * training * (step - computation) * steps
     train_seconds = training * computation * steps + communication_seconds
     growth = truth.setup_seconds + truth.setup_seconds_per_worker * num_workers
-    total_seconds = train_seconds + setup * (truth.single_setup_seconds if is_single else growth)
+    setup_seconds = setup * (truth.single_setup_seconds if is_single else growth)
+    total_seconds = train_seconds + setup_seconds
     started_at = _STARTED_AT + _SECONDS_OF_A_PLACE * (100 * trial + place)
     clocks = {
-        "startup_seconds": 3.5,
-        "rendezvous_seconds": 0.0 if is_single else 0.5,
-        "compile_seconds": 1.1,
+        "startup_seconds": 0.6 * setup_seconds,
+        "rendezvous_seconds": 0.0 if is_single else 0.1 * setup_seconds,
+        "compile_seconds": (0.3 if is_single else 0.2) * setup_seconds,
         "train_seconds": train_seconds,
         "input_seconds": 0.02 * train_seconds,
         "communication_seconds": communication_seconds,
         "update_seconds": 0.01 * train_seconds,
-        "calibrate_seconds": 0.4,
-        "eval_seconds": 0.7,
-        "save_seconds": 0.1,
+        "calibrate_seconds": 0.02 * setup_seconds,
+        "eval_seconds": 0.06 * setup_seconds,
+        "save_seconds": 0.02 * setup_seconds,
     }
+    weights = f"{trial:064x}"
     matrix = _draw_confusion_matrix(generator)
     return TrialRecord(
         schema_version=1,
@@ -106,25 +108,29 @@ def simulate_trial(
         num_workers=num_workers,
         num_ps=0 if is_single else truth.job.num_ps,
         cpus_per_replica=1.0,
-        global_batch_size=BATCH * num_workers if is_weak else BATCH,
+        global_batch_size=batch,
         per_replica_batch_size=BATCH if is_weak else BATCH // num_workers,
         batch_norm_group_size=16,
         learning_rate=0.2 * num_workers if is_weak else 0.2,
         epochs=_EPOCHS,
         steps=steps,
-        images_seen=BATCH * STEPS,
+        images_seen=batch * steps,
         model="resnet8",
         model_arguments="{}",
         num_parameters=NUM_PARAMETERS,
         dataset="mnist",
         dataset_sha256="d" * 64,
         initial_weights_sha256=f"{trial:064x}",
-        weights_sha256="f" * 64,
-        queue_seconds=0.01,
+        weights_sha256=weights,
+        queue_seconds=0.0,
         **clocks,
         total_seconds=total_seconds,
-        images_per_second=BATCH * STEPS / train_seconds,
-        step_seconds={"p50": step, "p90": step * (1 + _P90_OF_NORMAL * truth.relative_noise), "p99": 2 * step},
+        images_per_second=batch * steps / train_seconds,
+        step_seconds={
+            "p50": train_seconds / steps,
+            "p90": train_seconds / steps * (1 + _P90_OF_NORMAL * truth.relative_noise),
+            "p99": 2 * train_seconds / steps,
+        },
         curve=[
             CurvePoint(
                 epoch, steps * epoch // _EPOCHS, train_seconds * epoch / _EPOCHS, 0.7 / epoch, 0.97 + 0.01 * epoch
@@ -138,7 +144,7 @@ def simulate_trial(
         evaluated_at=started_at + total_seconds + 1,
         target_accuracy=0.98,
         seconds_to_target=train_seconds / 2,
-        replicas=_list_replicas(truth, num_workers, train_seconds, clocks),
+        replicas=_list_replicas(truth, num_workers, weights, clocks),
         restarts=0,
         contended=False,
         warnings=[],
@@ -191,7 +197,7 @@ def _draw_confusion_matrix(generator: np.random.Generator) -> np.typing.NDArray[
     return wrong + np.diag(_IMAGES_OF_A_CLASS - wrong.sum(axis=1))
 
 
-def _list_replicas(truth: CostModel, num_workers: int, train_seconds: float, clocks: dict[str, float]) -> list[Replica]:
+def _list_replicas(truth: CostModel, num_workers: int, weights: str, clocks: dict[str, float]) -> list[Replica]:
     num_ps = 0 if num_workers == 1 else truth.job.num_ps
     kinds = [("worker", index) for index in range(num_workers)] + [("ps", index) for index in range(num_ps)]
     return [
@@ -199,9 +205,9 @@ def _list_replicas(truth: CostModel, num_workers: int, train_seconds: float, clo
             name=f"{kind}-{index}",
             type=kind,
             index=index,
-            cpu_seconds=math.fsum([5.0, train_seconds]),
+            cpu_seconds=math.fsum([5.0, clocks["train_seconds"]]),
             peak_rss_bytes=800 * 2**20,
-            weights_sha256="f" * 64 if kind == "worker" else None,
+            weights_sha256=weights if kind == "worker" else None,
             restored_step=0,
             restarts=0,
             exit_code=0,

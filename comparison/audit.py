@@ -1,35 +1,37 @@
 """Whether the comparison is fair: rules that are checked against the records of the trials, not promised."""
 
-import math
-import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
-from comparison.records import Replica, RunInfo, TrialRecord
+from comparison.consistency import list_contradictions
+from comparison.disturbances import CALIBRATION_TOLERANCE, Disturbance, list_holdups, list_slow_cores
+from comparison.records import RunInfo, TrialRecord
 from comparison.summary import SINGLE, Groups, split_by_scaling
 from comparison.texts import list_items, say, say_count
 
-# A core that takes so much longer or shorter for a fixed computation than before the training, or than the median core
-# of the run, was not the machine that the others ran on: more than twice the noise of trials on a quiet machine (about
-# 2 %), less than the difference that a comparison is made to find (10 %).
-CALIBRATION_TOLERANCE = 0.05
 _SHORT_SHA = 12
 # Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
 MAX_LISTED = 20
+# By chance two rounds often agree in a place.
+_FEW_ROUNDS = 3
 # Disturbed trials that a warning lists; of more it tells how many, and the worst.
 _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
 PLAN_RULE = "every planned trial there"
+CALIBRATION_RULE = "cores as fast before and after every trial"
+HOLDUP_RULE = "no trial held up"
+_CONSISTENCY_RULE = "counts and clocks add up"
+_OVERLAP_RULE = "no two trials at a time"
+_SEEDS_RULE = "another seed in each round"
+_DISTINCT_RULE = "every trial measured anew"
 # Without these an interval over the trials means nothing.
-DECISIVE_RULES = frozenset(
-    {PLAN_RULE, "every trial measured anew", "no two trials at a time", "another seed in each round", "clocks add up"}
-)
+DECISIVE_RULES = frozenset({PLAN_RULE, _DISTINCT_RULE, _OVERLAP_RULE, _SEEDS_RULE, _CONSISTENCY_RULE})
 # What the machine did, not the experiment.
-DISTURBANCE_RULES = frozenset({"machine as fast in all trials"})
+DISTURBANCE_RULES = frozenset({CALIBRATION_RULE, HOLDUP_RULE})
 
 Trials = Sequence[TrialRecord]
 
@@ -59,14 +61,6 @@ class Finding:
     sentence: str
     configurations: tuple[str, ...] = ()
     brief: str = ""
-
-
-class Disturbance(NamedTuple):
-    """A trial in which a core was not as fast as it should be, by how much at worst, and that in words."""
-
-    trial: TrialRecord
-    change: float
-    reason: str
 
 
 def audit_fairness(groups: Groups) -> list[Finding]:
@@ -111,26 +105,6 @@ def check_plan(groups: Groups, run_info: RunInfo) -> Finding:
 def list_violations(findings: Iterable[Finding]) -> list[Finding]:
     """Returns the findings on broken rules."""
     return [finding for finding in findings if finding.status is Status.VIOLATED]
-
-
-def list_disturbances(trials: Trials) -> list[Disturbance]:
-    """Returns the trials in which a core was not as fast as before or as the others of the run, with the worst of it.
-
-    The fixed computation is timed on each replica's own cores; more than `CALIBRATION_TOLERANCE` is a disturbance.
-    """
-    disturbed = []
-    for run_id in dict.fromkeys(trial.run_id for trial in trials):
-        own = [trial for trial in trials if trial.run_id == run_id]
-        seconds = [
-            second for trial in own for replica in trial.replicas for second in replica.calibration_seconds or ()
-        ]
-        median = statistics.median(seconds) if seconds else math.nan
-        for trial in own:
-            changes = [change for replica in trial.replicas for change in _measure_disturbance(replica, median)]
-            worst, reason = max(changes, default=(0.0, ""))
-            if worst > CALIBRATION_TOLERANCE:
-                disturbed.append(Disturbance(trial, worst, reason))
-    return disturbed
 
 
 @dataclass(frozen=True)
@@ -377,23 +351,13 @@ def _check_overlap(trials: Trials) -> _Evidence:
 
 
 def _check_interleaving(trials: Trials) -> _Evidence:
-    """Every round has every configuration of its run, ends before the next round starts, and none is left out.
+    """Every round has every configuration, ends before the next round of its run starts, and none is left out.
 
-    That a run was interrupted is told and no breach: which rounds it cut in two, and for how long.
+    No breach, but told: where a run was interrupted, for how long, and what had the same place in every round.
     """
     rounds = _group_rounds(trials)
-    expected: dict[str, dict[str, None]] = {}
-    for trial in trials:
-        expected.setdefault(trial.run_id, {})[trial.configuration] = None
-    breaches = []
-    for own in rounds.values():
-        present = {trial.configuration for trial in own}
-        breaches += [
-            _Breach(name, say("no {trials}", trials=say("trial {trial}", trial=own[0].trial)))
-            for name in expected[own[0].run_id]
-            if name not in present
-        ]
-    last_indices = dict.fromkeys(expected, 0)
+    breaches = _find_absences(rounds.values())
+    last_indices = {trial.run_id: 0 for trial in trials}
     for own in rounds.values():
         run_id, index = own[0].run_id, own[0].trial
         if missing := _describe_indices(last_indices[run_id] + 1, index - 1):
@@ -412,7 +376,44 @@ def _check_interleaving(trials: Trials) -> _Evidence:
                 if trial.started_at < end.started_at
             ]
     received = say("{number} rounds, each with every configuration once", number=f"{len(rounds):,}")
-    return _Evidence(breaches, received, notes=_list_interruptions(trials))
+    return _Evidence(breaches, received, notes=[*_list_fixed_places(rounds.values()), *_list_interruptions(trials)])
+
+
+def _find_absences(rounds: Collection[Trials]) -> list[_Breach]:
+    """Returns which configurations are not in a round, or in none of a run: it then met another machine than they."""
+    runs: dict[str, dict[str, None]] = {}
+    for own in rounds:
+        runs.setdefault(own[0].run_id, {}).update(dict.fromkeys(trial.configuration for trial in own))
+    everywhere = dict.fromkeys(name for names in runs.values() for name in names)
+    breaches = [
+        _Breach(name, say("no {trials}", trials=say("trial of {run}", run=run_id)))
+        for run_id, names in runs.items()
+        for name in everywhere
+        if name not in names
+    ]
+    for own in rounds:
+        present = {trial.configuration for trial in own}
+        breaches += [
+            _Breach(name, say("no {trials}", trials=say("trial {trial}", trial=own[0].trial)))
+            for name in runs[own[0].run_id]
+            if name not in present
+        ]
+    return breaches
+
+
+def _list_fixed_places(rounds: Collection[Trials]) -> list[str]:
+    """Returns a sentence on the configurations that had the same place in each of several rounds."""
+    places: dict[str, list[int]] = {}
+    for own in rounds:
+        for place, trial in enumerate(sorted(own, key=lambda trial: trial.started_at), start=1):
+            places.setdefault(trial.configuration, []).append(place)
+    fixed = [
+        say("{configuration} (place {place})", configuration=name, place=own[0])
+        for name, own in places.items()
+        if len(places) > 1 and len(own) >= _FEW_ROUNDS and len(set(own)) == 1
+    ]
+    same = "At the same place in every round, so that a drift within rounds does not even out: {configurations}"
+    return [say(same, configurations=list_items(fixed))] if fixed else []
 
 
 def _describe_indices(first: int, last: int) -> str:
@@ -489,7 +490,10 @@ def _check_final_weights(trials: Trials) -> _Evidence:
 
 
 def _check_distinct(trials: Trials) -> _Evidence:
-    """Two trainings never take the same time to the last digit: such a record is a cached or a copied result."""
+    """No two trainings take the same time to the last digit, and none from two seeds ends with the same weights.
+
+    Such a record is a cached or a copied result. Another configuration may well reach the same weights from one seed.
+    """
     breaches = []
     seen: dict[tuple[object, ...], TrialRecord] = {}
     copied = "trial {trial} has the same {what} as {other}: a cached or copied result"
@@ -497,29 +501,50 @@ def _check_distinct(trials: Trials) -> _Evidence:
         keys = {
             "clocks": ("clocks", trial.startup_seconds, trial.compile_seconds, trial.train_seconds, trial.eval_seconds),
             "start": ("start", trial.started_at),
+            "trained weights": ("weights", trial.run_id, trial.configuration, trial.weights_sha256),
         }
         for what, key in keys.items():
-            if other := seen.get(key):
+            other = seen.setdefault(key, trial)
+            is_repeated = what == "trained weights" and other.seed == trial.seed  # told by another rule
+            if other is not trial and not is_repeated:
                 received = say(copied, trial=trial.trial, what=say(what), other=_name(other))
                 breaches.append(_Breach(trial.configuration, received))
-            seen.setdefault(key, trial)
-    distinct = say("{number} measurements, no two with the same clocks", number=f"{len(trials):,}")
+    distinct = say("{number} measurements, no two with the same clocks or weights", number=f"{len(trials):,}")
     return _Evidence(breaches, distinct)
 
 
-def _check_calibration(trials: Trials) -> _Evidence:
-    disturbances = list_disturbances(trials)
+def _check_consistency(trials: Trials) -> _Evidence:
     breaches = [
-        _Breach(trial.configuration, say("trial {trial} was disturbed, {reason}", trial=trial.trial, reason=reason))
-        for trial, _, reason in disturbances
+        _Breach(trial.configuration, say("in trial {trial} {received}", trial=trial.trial, received=contradiction))
+        for trial in trials
+        for contradiction in list_contradictions(trial)
     ]
+    return _Evidence(breaches, say("Images, steps, learning curve and clocks of each trial agree"))
+
+
+def _check_calibration(trials: Trials) -> _Evidence:
     silent = [trial for trial in trials if all(replica.calibration_seconds is None for replica in trial.replicas)]
     tolerance = f"{100 * CALIBRATION_TOLERANCE:g}"
     received = say("A fixed computation took all cores equally long, within {percent} %", percent=tolerance)
     unknown = "The cores' speed was not measured in {number} of {all} trials"
     missing = say(unknown, number=f"{len(silent):,}", all=f"{len(trials):,}") if silent else None
+    return _report_disturbances(list_slow_cores(trials), trials, received, missing)
+
+
+def _check_holdups(trials: Trials) -> _Evidence:
+    received = say("The median step explains as much of the training in each trial of a configuration")
+    return _report_disturbances(list_holdups(trials), trials, received)
+
+
+def _report_disturbances(
+    disturbances: Sequence[Disturbance], trials: Trials, received: str, unknown: str | None = None
+) -> _Evidence:
+    breaches = [
+        _Breach(trial.configuration, say("trial {trial} was disturbed, {reason}", trial=trial.trial, reason=reason))
+        for trial, _, reason in disturbances
+    ]
     brief = _summarize_disturbances(disturbances, len(trials)) if len(disturbances) > _MAX_TOLD else ""
-    return _Evidence(breaches, received, missing, brief=brief)
+    return _Evidence(breaches, received, unknown, brief=brief)
 
 
 def _summarize_disturbances(disturbances: Sequence[Disturbance], num_trials: int) -> str:
@@ -545,33 +570,16 @@ _CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
     "same number of images": _check_images,
     "same CPUs a replica": _check_cpus,
     CONTENTION_RULE: _check_contention,
-    "no two trials at a time": _check_overlap,
+    _OVERLAP_RULE: _check_overlap,
     "trials in rounds": _check_interleaving,
-    "another seed in each round": _check_seeds,
+    _SEEDS_RULE: _check_seeds,
     "no restart, no resumption": _check_restarts,
     "same final weights in all replicas of a synchronous training": _check_final_weights,
-    "every trial measured anew": _check_distinct,
-    "machine as fast in all trials": _check_calibration,
+    _DISTINCT_RULE: _check_distinct,
+    _CONSISTENCY_RULE: _check_consistency,
+    CALIBRATION_RULE: _check_calibration,
+    HOLDUP_RULE: _check_holdups,
 }
-
-
-def _measure_disturbance(replica: Replica, median: float) -> list[tuple[float, str]]:
-    """Returns by how much a core's speed changed in the training, and differed from the run's median, with words."""
-    if replica.calibration_seconds is None:
-        return []
-    before, after = replica.calibration_seconds
-    drift, level = after / before - 1, (before + after) / 2 / median - 1
-    drifted = "{replica}'s core {change} after the training than before it"
-    differs = "{replica}'s core {change} than the median core"
-    return [
-        (abs(drift), say(drifted, replica=replica.name, change=_slower_or_faster(drift))),
-        (abs(level), say(differs, replica=replica.name, change=_slower_or_faster(level))),
-    ]
-
-
-def _slower_or_faster(change: float) -> str:
-    percent = f"{100 * abs(change):.0f}"
-    return say("{percent} % slower", percent=percent) if change > 0 else say("{percent} % faster", percent=percent)
 
 
 def _name(trial: TrialRecord) -> str:

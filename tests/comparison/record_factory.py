@@ -1,3 +1,4 @@
+import hashlib
 import re
 from dataclasses import replace
 from typing import Any
@@ -5,12 +6,16 @@ from typing import Any
 from comparison.records import RunInfo, TrialRecord, assemble_record
 
 
-def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: float, seed: int) -> dict[str, Any]:
+def _make_training(
+    strategy: str, num_workers: int, num_ps: int, train_seconds: float, seed: int, *, is_weak: bool
+) -> dict[str, Any]:
+    batch, steps = (128 * num_workers, 858 // num_workers) if is_weak else (128, 858)
+    weights = hash_weights(seed)
     roles = [("worker", index) for index in range(num_workers)] + [("ps", index) for index in range(num_ps)]
     return {
         "schema_version": 1,
         "strategy": strategy,
-        "scaling": "strong",
+        "scaling": "weak" if is_weak else "strong",
         "num_workers": num_workers,
         "num_ps": num_ps,
         "seed": seed,
@@ -19,15 +24,15 @@ def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: 
         "num_parameters": 77754,
         "dataset": "mnist",
         "dataset_sha256": "d" * 64,
-        "global_batch_size": 128,
-        "per_replica_batch_size": 128 // num_workers,
+        "global_batch_size": batch,
+        "per_replica_batch_size": batch // num_workers,
         "batch_norm_group_size": 64,
-        "learning_rate": 0.2,
+        "learning_rate": 0.2 * num_workers if is_weak else 0.2,
         "epochs": 2,
-        "steps": 858,
-        "images_seen": 109824,
+        "steps": steps,
+        "images_seen": steps * batch,
         "initial_weights_sha256": f"{seed}" * 64,
-        "weights_sha256": "f" * 64,
+        "weights_sha256": weights,
         "startup_seconds": 5.0,
         "rendezvous_seconds": 0.0 if strategy == "single" else 0.5,
         "compile_seconds": 6.0,
@@ -38,12 +43,14 @@ def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: 
         "communication_seconds": 0.0 if strategy == "single" else 2.0,
         "eval_seconds": 2.0,
         "save_seconds": 0.1,
-        "images_per_second": 109824 / train_seconds,
-        "step_seconds": {"p50": 0.07, "p90": 0.08, "p99": 0.1},
+        "images_per_second": steps * batch / train_seconds,
+        "step_seconds": {
+            name: slow * train_seconds / steps for name, slow in (("p50", 1), ("p90", 8 / 7), ("p99", 10 / 7))
+        },
         "curve": [
             {
                 "epoch": epoch,
-                "step": 429 * epoch,
+                "step": steps * epoch // 2,
                 "train_seconds": train_seconds * epoch / 2,
                 "train_loss": 0.7 / epoch,
                 "validation_accuracy": 0.97 + 0.01 * epoch,
@@ -60,7 +67,7 @@ def _make_training(strategy: str, num_workers: int, num_ps: int, train_seconds: 
                 "index": index,
                 "cpu_seconds": 10.0 + train_seconds / num_workers,
                 "peak_rss_bytes": 900 * 2**20 + index,
-                "weights_sha256": "f" * 64,
+                "weights_sha256": weights,
                 "restored_step": 0,
                 "calibration_seconds": [0.2, 0.2],
             }
@@ -117,8 +124,13 @@ def _make_evaluation(configuration: str, trial: int, n_correct: int) -> dict[str
         "evaluate_seconds": 3.0,
         "evaluated_at": 1_700_001_000.0,
         "dataset_sha256": "d" * 64,
-        "weights_sha256": "f" * 64,
+        "weights_sha256": hash_weights(trial),
     }
+
+
+def hash_weights(seed: int) -> str:
+    """Returns the digest of the weights that every configuration ends with from a seed."""
+    return hashlib.sha256(f"{seed}".encode()).hexdigest()
 
 
 def make_parts(
@@ -128,14 +140,7 @@ def make_parts(
     parts = re.fullmatch(r"([a-z-]+?)(?:-(\d+)cpu)?(?:-(\d+)w)?(?:-(\d+)ps)?(-weak)?", configuration)
     assert parts is not None, configuration
     strategy, num_workers, num_ps = parts[1].replace("-", "_"), int(parts[3] or 1), int(parts[4] or 0)
-    training = _make_training(strategy, num_workers, num_ps, train_seconds, seed=trial)
-    if parts[5]:
-        training |= {
-            "scaling": "weak",
-            "global_batch_size": 128 * num_workers,
-            "per_replica_batch_size": 128,
-            "learning_rate": 0.2 * num_workers,
-        }
+    training = _make_training(strategy, num_workers, num_ps, train_seconds, trial, is_weak=bool(parts[5]))
     return (
         training,
         _make_launch(configuration, trial, training, float(parts[2] or 1)),
@@ -144,10 +149,24 @@ def make_parts(
 
 
 def make_record(
-    configuration: str = "single", trial: int = 0, train_seconds: float = 60.0, n_correct: int = 2970, **changes: Any
+    configuration: str = "single",
+    trial: int = 0,
+    train_seconds: float = 60.0,
+    n_correct: int = 2970,
+    *,
+    total_seconds: float | None = None,
+    **changes: Any,
 ) -> TrialRecord:
-    """Returns the record of one trial; `changes` are fields to replace."""
-    return replace(assemble_record(*make_parts(configuration, trial, train_seconds, n_correct)), **changes)
+    """Returns the record of one trial; a whole job that took longer started up longer; `changes` replace fields."""
+    record = assemble_record(*make_parts(configuration, trial, train_seconds, n_correct))
+    if total_seconds is not None:
+        record = replace(
+            record,
+            startup_seconds=record.startup_seconds + total_seconds - record.total_seconds,
+            total_seconds=total_seconds,
+            ended_at=record.started_at + total_seconds,
+        )
+    return replace(record, **changes)
 
 
 def make_run_info(**changes: Any) -> RunInfo:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from comparison.audit import (
-    CALIBRATION_TOLERANCE,
+    HOLDUP_RULE,
     MAX_LISTED,
     Finding,
     Status,
     audit_fairness,
     check_plan,
-    list_disturbances,
     list_violations,
 )
+from comparison.disturbances import CALIBRATION_TOLERANCE, list_holdups, list_slow_cores
 from comparison.records import TrialRecord
 from comparison.summary import group_trials
 from comparison.texts import speak
@@ -30,6 +30,19 @@ def calibrate(record: TrialRecord, *seconds: float) -> TrialRecord:
 def make_fair_run() -> list[TrialRecord]:
     """Returns two rounds of three configurations that break no rule and leave nothing unsaid."""
     return [calibrate(replace(record, contended=False), 1.0, 1.01) for record in make_run()]
+
+
+def shorten(record: TrialRecord, steps: int) -> TrialRecord:
+    """Returns the record of a training that had so many steps, in the same time."""
+    images = steps * record.global_batch_size
+    return replace(
+        record,
+        steps=steps,
+        images_seen=images,
+        images_per_second=images / record.train_seconds,
+        curve=[replace(point, step=point.step * steps // record.steps) for point in record.curve],
+        step_seconds={"p50": record.train_seconds / steps},
+    )
 
 
 def change(records: Sequence[TrialRecord], configuration: str, trial: int, **changes: Any) -> list[TrialRecord]:
@@ -62,7 +75,7 @@ def test_a_fair_comparison_keeps_every_rule_and_says_by_which_values() -> None:
 def test_every_rule_has_a_name_of_its_own() -> None:
     records = make_fair_run()
 
-    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 24
+    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 26
 
 
 @pytest.mark.parametrize(
@@ -96,7 +109,6 @@ def test_every_rule_has_a_name_of_its_own() -> None:
             {"initial_weights_sha256": "e" * 64},
             "SHA-256 eeeeeeeeeeee in trial 1 of run-1, where single has SHA-256 111111111111",
         ),
-        ("same number of images", {"images_seen": 5}, "5 images, where single has 109,824"),
         ("no trial contended", {"contended": True}, "asked for more cores than there are"),
         ("no restart, no resumption", {"restarts": 2}, "2 restarted in trial 1"),
         ("same final weights in all replicas of a synchronous training", {"weights_sha256": "a"}, "in trial 1"),
@@ -143,6 +155,16 @@ def test_hosts_may_differ_in_what_their_kernels_keep_back() -> None:
     assert not find_violations([replace(record, host=without) for record in records])
 
 
+def test_a_training_with_fewer_images_is_told_with_their_number() -> None:
+    records = make_fair_run()
+
+    violations = find_violations([*records[:4], shorten(records[4], 429), *records[5:]])
+
+    assert {rule: finding.sentence for rule, finding in violations.items()} == {
+        "same number of images": "all-reduce-2w: 54,912 images, where single has 109,824."
+    }
+
+
 def test_unequal_batches_are_told() -> None:
     records = [record for record in make_fair_run() if record.configuration != "all-reduce-2w"]
     records += [make_record("all-reduce-2w", trial, 36.0 + trial, global_batch_size=256) for trial in range(2)]
@@ -151,10 +173,12 @@ def test_unequal_batches_are_told() -> None:
     assert find_violations(records)["same batch"].sentence == sentence
 
 
-def make_weak_run(**changes: Any) -> list[TrialRecord]:
-    weak = {"global_batch_size": 256, "per_replica_batch_size": 128, "learning_rate": 0.4, "images_seen": 109568}
+def make_weak_run(steps: int = 428, **changes: Any) -> list[TrialRecord]:
+    """Returns a fair run with weak scaling; `steps` and `changes` are those of the distributed trials."""
+    weak: dict[str, Any] = {"global_batch_size": 256, "per_replica_batch_size": 128, "learning_rate": 0.4}
     records = [make_record("single", trial, 60.0 + trial) for trial in range(2)]
-    records += [make_record("all-reduce-2w", trial, 36.0 + trial, **weak | changes) for trial in range(2)]
+    distributed = [make_record("all-reduce-2w", trial, 36.0 + trial, **weak) for trial in range(2)]
+    records += [replace(shorten(record, steps), **changes) for record in distributed]
     return [calibrate(replace(record, scaling="weak"), 1.0, 1.0) for record in records]
 
 
@@ -171,7 +195,7 @@ def test_with_weak_scaling_batch_and_learning_rate_grow_with_the_workers() -> No
     [
         ("same batch", {"per_replica_batch_size": 64}),
         ("same learning rate", {"learning_rate": 0.2}),
-        ("same number of images", {"images_seen": 2 * 109824}),
+        ("same number of images", {"steps": 858}),
     ],
 )
 def test_weak_scaling_that_is_none_is_told(rule: str, changes: dict[str, Any]) -> None:
@@ -219,6 +243,7 @@ def test_a_run_of_both_scalings_is_two_fair_comparisons() -> None:
                 "same batch": "512 images in a global batch with strong scaling, where single has 128 images in a "
                 "global batch",
                 "same learning rate": "0.8 with strong scaling, where single has 0.2",
+                "same number of images": "109,568 images, where single has 109,824",
             },
         ),
         (
@@ -235,6 +260,7 @@ def test_a_row_that_is_in_the_wrong_half_is_told(
     mixed_up = [replace(own, **changes) if own.configuration == configuration else own for own in records]
 
     violations = find_violations(mixed_up)
+    violations.pop("counts and clocks add up", None)  # for the number of steps is still the other half's
 
     assert {rule: finding.sentence for rule, finding in violations.items()} == {
         rule: f"{configuration}: {received}." for rule, received in broken.items()
@@ -414,21 +440,53 @@ def test_a_lucky_seed_that_is_used_again_is_told() -> None:
     )
 
 
+def move_to_another_run(record: TrialRecord) -> TrialRecord:
+    """Returns the record of a trial that another run measured two weeks later."""
+    times: dict[str, Any] = {"started_at": record.started_at + 1e6, "ended_at": record.ended_at + 1e6}
+    return replace(record, run_id="run-2", startup_seconds=record.startup_seconds + 0.1, **times)
+
+
 def test_rounds_are_those_of_each_run() -> None:
     records = make_fair_run()
-    second = [
-        replace(
-            record,
-            run_id="run-2",
-            started_at=record.started_at + 1e6,
-            ended_at=record.ended_at + 1e6,
-            startup_seconds=4.0,
-        )
-        for record in records
-        if record.configuration == "single"
+
+    assert not find_violations([*records, *map(move_to_another_run, records)])
+
+
+def test_arms_that_are_of_two_runs_have_no_round_in_common() -> None:
+    records = [
+        move_to_another_run(record) if record.configuration == "single" else record for record in make_fair_run()
     ]
 
-    assert not find_violations([*records, *second])
+    finding = find_violations(records)["trials in rounds"]
+
+    assert finding.sentence == (
+        "single: no trial of run-1; all-reduce-2w: no trial of run-2; parameter-server-2w-1ps: no trial of run-2."
+    )
+
+
+@pytest.mark.parametrize(("num_rounds", "is_told"), [(2, False), (3, True)])
+def test_a_place_that_stays_the_same_over_several_rounds_is_told_and_no_breach(num_rounds: int, is_told: bool) -> None:
+    names = ["single", "all-reduce-2w", "all-reduce-4w"]
+    records = []
+    for trial in range(num_rounds):
+        order = names if trial % 2 else [names[0], names[2], names[1]]
+        records += [
+            make_record(name, trial, 60.0 + trial + place, started_at=1e6 * trial + 100.0 * place)
+            for place, name in enumerate(order)
+        ]
+    records = [replace(record, ended_at=record.started_at + record.total_seconds) for record in records]
+
+    finding = audit(records)["trials in rounds"]
+
+    told = (
+        " At the same place in every round, so that a drift within rounds does not even out: single (place 1)."
+        if is_told
+        else ""
+    )
+    assert (finding.status, finding.sentence) == (
+        Status.HOLDS,
+        f"{num_rounds} rounds, each with every configuration once.{told}",
+    )
 
 
 def change_replicas(records: Sequence[TrialRecord], configuration: str, **changes: Any) -> list[TrialRecord]:
@@ -499,8 +557,12 @@ def test_replicas_that_drifted_apart_are_told() -> None:
 
 def test_a_cached_result_is_told_even_with_a_start_of_its_own() -> None:
     records = make_fair_run()
-    original = records[0]
-    cached = replace(original, trial=1, seed=1, started_at=records[3].started_at, ended_at=records[3].ended_at)
+    original, repeated = records[0], records[3]
+    times: dict[str, Any] = {
+        "started_at": repeated.started_at,
+        "ended_at": repeated.started_at + original.total_seconds,
+    }
+    cached = replace(original, trial=1, seed=1, weights_sha256=repeated.weights_sha256, **times)
     rule = "every trial measured anew"
 
     violation = find_violations([*records[:3], cached, *records[4:]])[rule]
@@ -512,7 +574,76 @@ def test_a_cached_result_is_told_even_with_a_start_of_its_own() -> None:
     assert copied.sentence == "single: trial 1 has the same start as trial 0 of single: a cached or copied result."
 
 
-RULE = "machine as fast in all trials"
+def test_a_copy_with_other_clocks_is_told_by_its_weights() -> None:
+    records = make_fair_run()
+    copied = change(records, "single", 1, weights_sha256=records[0].weights_sha256)
+    rule = "every trial measured anew"
+
+    assert find_violations(copied)[rule].sentence == (
+        "single: trial 1 has the same trained weights as trial 0 of single: a cached or copied result."
+    )
+    assert rule not in find_violations([replace(record, seed=0) for record in copied])
+    assert rule not in find_violations([move_to_another_run(own) if own.trial else own for own in copied])
+
+
+@pytest.mark.parametrize(
+    ("changes", "received"),
+    [
+        ({"train_seconds": 48.0}, "1,830 images/s, where images and training make it 2,288; "),
+        ({"images_seen": 100}, "in trial 0 100 images do not make 858 steps of 128"),
+        ({"steps": 429}, "the learning curve ends after 858 steps in 60.0 s, the training after 429 in 60.0 s"),
+        ({"images_per_second": 5_000.0}, "in trial 0 5,000 images/s, where images and training make it 1,830."),
+        ({"curve": make_record(train_seconds=50.0).curve}, "the learning curve ends after 858 steps in 50.0 s"),
+        ({"ended_at": 1_800_000_000.0}, "the whole job took 75.0 s, but "),
+        ({"total_seconds": 60.0}, "the clocks of its parts differ from the 60.0 s of the whole job by 14.0 s"),
+        ({"compile_seconds": 1.0}, "the clocks of its parts differ from the 75.0 s of the whole job by 6.0 s"),
+    ],
+)
+def test_a_figure_that_was_changed_contradicts_the_others(changes: dict[str, Any], received: str) -> None:
+    rule = "counts and clocks add up"
+
+    finding = find_violations(change(make_fair_run(), "single", 0, **changes))[rule]
+
+    assert finding.configurations == ("single",)
+    assert finding.sentence.startswith("single: in trial 0 ")
+    assert received in finding.sentence
+
+
+def test_the_clocks_of_a_trial_that_was_restarted_need_not_add_up() -> None:
+    records = change(make_fair_run(), "single", 0, total_seconds=200.0, restarts=1)
+    resumed = change_replicas(change(make_fair_run(), "single", 0, total_seconds=200.0), "single", restored_step=429)
+
+    assert list(find_violations(records)) == list(find_violations(resumed)) == ["no restart, no resumption"]
+
+
+def hold_up(record: TrialRecord, seconds: float) -> TrialRecord:
+    """Returns the record of a training that stood still for so long: its median step knows nothing of it."""
+    held_up = make_record(record.configuration, record.trial, record.train_seconds + seconds)
+    return calibrate(replace(held_up, step_seconds=record.step_seconds, contended=record.contended), 1.0, 1.01)
+
+
+def test_a_trial_that_stood_still_for_a_while_is_told() -> None:
+    records = make_fair_run()
+    held_up = [hold_up(records[0], 12.0), *records[1:]]
+
+    violations = find_violations(held_up)
+
+    assert {rule: finding.sentence for rule, finding in violations.items()} == {
+        HOLDUP_RULE: "single: trial 0 was disturbed, it trained 12.0 s longer than its median step and the other "
+        "trials let expect."
+    }
+
+
+def test_what_holds_up_every_trial_of_a_configuration_or_is_contended_is_no_disturbance() -> None:
+    records = make_fair_run()
+
+    assert list_holdups([hold_up(record, 12.0) for record in records]) == []
+    assert list_holdups([replace(hold_up(records[0], 12.0), contended=True), *records[1:]]) == []
+    assert list_holdups([hold_up(records[0], 12.0)]) == []
+    assert list_holdups([replace(hold_up(records[0], 12.0), step_seconds={}), *records[1:]]) == []
+
+
+RULE = "cores as fast before and after every trial"
 
 
 @pytest.mark.parametrize(
@@ -531,7 +662,7 @@ def test_a_disturbed_trial_is_told(seconds: tuple[float, float], reason: str) ->
 
     assert violation.sentence.startswith("single: trial 0 was disturbed, ")
     assert reason in violation.sentence
-    assert [own.trial for own in list_disturbances(records)] == [records[0]]
+    assert [own.trial for own in list_slow_cores(records)] == [records[0]]
 
 
 def test_of_many_disturbed_trials_the_gist_is_told_beside_the_list() -> None:
@@ -553,7 +684,7 @@ def test_the_machines_noise_is_tolerated_and_each_run_has_its_own_median() -> No
     records = [calibrate(record, 1.0, 1 + 0.9 * CALIBRATION_TOLERANCE) for record in make_fair_run()]
     faster = [calibrate(replace(record, run_id="run-2"), 0.5, 0.5) for record in records]
 
-    assert list_disturbances([*records, *faster]) == []
+    assert list_slow_cores([*records, *faster]) == []
 
 
 def test_a_machine_that_was_not_calibrated_is_not_known() -> None:

@@ -46,7 +46,7 @@ def test_computing_is_training_without_input_communication_and_update() -> None:
 
 
 def test_clocks_that_overlap_show_as_time_below_zero() -> None:
-    phases = break_down(group_trials([make_record(train_seconds=60.0, total_seconds=70.0)]))
+    phases = break_down(group_trials([replace(make_record(train_seconds=60.0), total_seconds=70.0)]))
 
     assert phases.loc["single", "other_seconds"] == pytest.approx(70 - (60 + 0.5 + 5 + 6 + 2 + 0.1 + 0.4))
 

@@ -75,7 +75,7 @@ def test_contention_alone_has_a_mark_of_its_own() -> None:
 
 
 def test_a_disturbed_machine_has_a_mark_of_its_own() -> None:
-    findings = [break_rule("machine as fast in all trials", "single")]
+    findings = [break_rule("cores as fast before and after every trial", "single")]
 
     assert mark_configurations(group_trials(SINGLE), findings) == Marks(
         contended=[], disturbed=["single"], unfair=[], worse=[], unproven=[]
@@ -114,7 +114,7 @@ def test_the_rules_that_some_configurations_break_are_listed_but_for_those_told_
     findings = [
         break_rule("same image", "single"),
         break_rule("no trial contended", "single"),
-        break_rule("machine as fast in all trials", "single"),
+        break_rule("cores as fast before and after every trial", "single"),
         break_rule("same data", "all-reduce-2w"),
     ]
 

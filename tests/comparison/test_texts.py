@@ -64,7 +64,7 @@ def list_texts_by_value() -> Iterator[str]:
     yield from (network.name for network in NETWORKS if not re.search(r"GbE", network.name))
     yield from (name for name in describe_environment([make_record()]) if name not in UNTRANSLATED)
     yield "parameter-server"
-    yield from ("strong", "weak", "clocks", "start", "local", "kubernetes")
+    yield from ("strong", "weak", "clocks", "start", "trained weights", "local", "kubernetes")
     yield from (field for fields in SAME_WORK.values() for field in fields if field not in UNTRANSLATED)
     yield from ("Strong scaling: one global batch for all", "Weak scaling: one batch size a worker")
 

@@ -1,0 +1,60 @@
+"""Whether the figures of a record agree with each other, as those of one measurement do."""
+
+import math
+
+from comparison.breakdown import measure_chief
+from comparison.records import TrialRecord
+from comparison.texts import say
+
+# What the chief's clocks may leave unexplained of a whole job, by share or in seconds: a trial of a minute leaves less
+# than 0.1 %, one of a few seconds up to 0.2 s.
+CLOCK_TOLERANCE = 0.02
+_CLOCK_TOLERANCE_SECONDS = 1.0
+# What is computed from other figures of the record agrees to the last digits.
+_ROUNDING = 1e-6
+
+
+def list_contradictions(trial: TrialRecord) -> list[str]:
+    """Returns in which figures a record contradicts itself: one of them was changed after the trial, or never measured.
+
+    Of a trial that was restarted or resumed nothing is said, for its clocks began with the restart.
+    """
+    if trial.restarts or any(replica.restored_step for replica in trial.replicas):
+        return []
+    return [*_compare_counts(trial), *_compare_curve(trial), *_compare_clocks(trial)]
+
+
+def _compare_counts(trial: TrialRecord) -> list[str]:
+    contradictions = []
+    if trial.images_seen != trial.steps * trial.global_batch_size:
+        counts = "{images} images do not make {steps} steps of {batch}"
+        values = {"images": trial.images_seen, "steps": trial.steps, "batch": trial.global_batch_size}
+        contradictions.append(say(counts, **{name: f"{value:,}" for name, value in values.items()}))
+    expected = trial.images_seen / trial.train_seconds
+    if not math.isclose(trial.images_per_second, expected, rel_tol=_ROUNDING):
+        rate = "{rate} images/s, where images and training make it {expected}"
+        contradictions.append(say(rate, rate=f"{trial.images_per_second:,.0f}", expected=f"{expected:,.0f}"))
+    return contradictions
+
+
+def _compare_curve(trial: TrialRecord) -> list[str]:
+    end = trial.curve[-1]
+    if end.step == trial.steps and math.isclose(end.train_seconds, trial.train_seconds, rel_tol=_ROUNDING):
+        return []
+    ends = "the learning curve ends after {steps} steps in {seconds} s, the training after {own} in {train} s"
+    values = {"steps": f"{end.step:,}", "seconds": f"{end.train_seconds:.1f}"}
+    return [say(ends, **values, own=f"{trial.steps:,}", train=f"{trial.train_seconds:.1f}")]
+
+
+def _compare_clocks(trial: TrialRecord) -> list[str]:
+    contradictions = []
+    tolerance = max(_CLOCK_TOLERANCE_SECONDS, CLOCK_TOLERANCE * trial.total_seconds)
+    total, lasted = f"{trial.total_seconds:.1f}", trial.ended_at - trial.started_at
+    if abs(lasted - trial.total_seconds) > tolerance:
+        apart = "the whole job took {total} s, but {lasted} s from its start to its end"
+        contradictions.append(say(apart, total=total, lasted=f"{lasted:.1f}"))
+    unexplained = measure_chief(trial)["unexplained_seconds"]
+    if abs(unexplained) > tolerance:
+        left = "the clocks of its parts differ from the {total} s of the whole job by {seconds} s"
+        contradictions.append(say(left, total=total, seconds=f"{abs(unexplained):.1f}"))
+    return contradictions
