@@ -4,6 +4,7 @@ import math
 
 from comparison.breakdown import measure_chief
 from comparison.records import TrialRecord
+from comparison.table import UNKNOWN
 from comparison.texts import say
 
 # What the chief's clocks may leave unexplained of a whole job, by share or in seconds: a trial of a minute leaves less
@@ -38,12 +39,23 @@ def _compare_counts(trial: TrialRecord) -> list[str]:
 
 
 def _compare_curve(trial: TrialRecord) -> list[str]:
-    end = trial.curve[-1]
-    if end.step == trial.steps and math.isclose(end.train_seconds, trial.train_seconds, rel_tol=_ROUNDING):
-        return []
-    ends = "the learning curve ends after {steps} steps in {seconds} s, the training after {own} in {train} s"
-    values = {"steps": f"{end.step:,}", "seconds": f"{end.train_seconds:.1f}"}
-    return [say(ends, **values, own=f"{trial.steps:,}", train=f"{trial.train_seconds:.1f}")]
+    contradictions = []
+    end, target = trial.curve[-1], trial.target_accuracy
+    if end.step != trial.steps or not math.isclose(end.train_seconds, trial.train_seconds, rel_tol=_ROUNDING):
+        ends = "the learning curve ends after {steps} steps in {seconds} s, the training after {own} in {train} s"
+        values = {"steps": f"{end.step:,}", "seconds": f"{end.train_seconds:.1f}"}
+        contradictions.append(say(ends, **values, own=f"{trial.steps:,}", train=f"{trial.train_seconds:.1f}"))
+    reached = (own.train_seconds for own in trial.curve if target is not None and own.validation_accuracy >= target)
+    expected = next(reached, None)
+    if trial.seconds_to_target != expected:
+        values = {"received": _format(trial.seconds_to_target), "expected": _format(expected)}
+        apart = "the target was reached after {received}, where the learning curve has {expected}"
+        contradictions.append(say(apart, **values))
+    return contradictions
+
+
+def _format(seconds: float | None) -> str:
+    return UNKNOWN if seconds is None else say("{number} s", number=f"{seconds:.1f}")
 
 
 def _compare_clocks(trial: TrialRecord) -> list[str]:

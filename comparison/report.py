@@ -39,6 +39,7 @@ from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.summary import Groups, add_confusion_matrices, split_table
 from comparison.table import UNKNOWN, format_table, to_markdown
 from comparison.texts import list_items, say
+from comparison.time_to_accuracy import describe_targets, name_target
 from comparison.verdict import collect_warnings, describe_statistics, state_verdict
 
 _SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
@@ -100,6 +101,8 @@ def render_report(
         phase_columns=[*PHASES, TOTAL],
         phases=phases.map(format_seconds).to_dict("split"),
         times=describe_times(groups),
+        targets=describe_targets(groups),
+        target=name_target(trials),
         forecasts=[_describe_forecast(forecast) for forecast in forecasts],
         forecast_caveats=list_caveats(forecasts),
         forecast_plots=_plot_forecasts(forecasts),

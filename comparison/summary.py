@@ -180,6 +180,25 @@ def compute_whole_job_speedups(groups: Groups) -> dict[str, Ratio]:
     return speedups
 
 
+def compute_target_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns how many times as fast as its baseline each configuration reaches the target accuracy.
+
+    A configuration has none where one of its trials, or one of its baseline's, never reached it: the mean over the
+    others would take the lucky ones for all.
+    """
+    speedups: dict[str, Ratio] = {}
+    for own in split_by_scaling(groups).values():
+        reached = {name: trials for name, trials in own.items() if count_reached(trials) == len(trials)}
+        baselines = {name: baseline for name in reached if (baseline := find_baseline(own, name))}
+        ratios = {
+            name: ratio.inverse
+            for name, ratio in _compare(reached, lambda trial: trial.seconds_to_target or math.nan).items()
+            if baselines[name][0].configuration in reached
+        }
+        speedups = ratios | speedups
+    return speedups
+
+
 def compare_accuracies(baseline: Trials, trials: Trials) -> int:
     """Returns 1 if the trials' test accuracy is above the baseline's, -1 if below, 0 if that is not distinguishable.
 

@@ -85,7 +85,7 @@ def test_every_rule_has_a_name_of_its_own() -> None:
         ("same model", {"num_parameters": 5}, "resnet8, 5 parameters, where single has resnet8, 77,754 parameters"),
         ("same learning rate", {"learning_rate": 0.4}, "0.4, where single has 0.2"),
         ("same number of epochs", {"epochs": 3}, "3, where single has 2"),
-        ("same target accuracy", {"target_accuracy": None}, "None, where single has 0.98"),
+        ("same target accuracy", {"target_accuracy": 0.975}, "0.975, where single has 0.98"),
         ("same BatchNorm group size", {"batch_norm_group_size": 32}, "32, where single has 64"),
         (
             "same software",
@@ -594,6 +594,8 @@ def test_a_copy_with_other_clocks_is_told_by_its_weights() -> None:
         ({"steps": 429}, "the learning curve ends after 858 steps in 60.0 s, the training after 429 in 60.0 s"),
         ({"images_per_second": 5_000.0}, "in trial 0 5,000 images/s, where images and training make it 1,830."),
         ({"curve": make_record(train_seconds=50.0).curve}, "the learning curve ends after 858 steps in 50.0 s"),
+        ({"seconds_to_target": 20.0}, "the target was reached after 20.0 s, where the learning curve has 30.0 s"),
+        ({"seconds_to_target": None}, "the target was reached after –, where the learning curve has 30.0 s"),
         ({"ended_at": 1_800_000_000.0}, "the whole job took 75.0 s, but "),
         ({"total_seconds": 60.0}, "the clocks of its parts differ from the 60.0 s of the whole job by 14.0 s"),
         ({"compile_seconds": 1.0}, "the clocks of its parts differ from the 75.0 s of the whole job by 6.0 s"),

@@ -98,12 +98,12 @@ def test_a_configuration_that_bought_its_speed_with_accuracy_is_worse() -> None:
 
 
 def test_a_configuration_that_misses_the_target_its_baseline_reaches_is_worse() -> None:
-    missed = make_trials("all-reduce-2w", [37.0, 37.5], seconds_to_target=None)
+    missed = make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True)
     once = [*missed[:1], FASTER[1]]
 
     assert mark([*SINGLE, *missed]).worse == ["all-reduce-2w"]
     assert not mark([*SINGLE, *once]).worse
-    assert not mark([*make_trials("single", [60.0, 61.0], seconds_to_target=None), *missed]).worse
+    assert not mark([*make_trials("single", [60.0, 61.0], misses_target=True), *missed]).worse
 
 
 def test_without_a_baseline_nothing_is_worse() -> None:

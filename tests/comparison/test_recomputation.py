@@ -133,9 +133,8 @@ def make_trials(
             trial,
             float(own * rounds[trial] * np.exp(generator.normal(0, 0.2 if name in contended else 0.02))),
             int(generator.integers(2900, 3000)),
-            startup_seconds=float(generator.uniform(3, 6)),
             total_seconds=float(own + generator.uniform(10, 20)),
-            seconds_to_target=None if generator.uniform() < 0.3 else own / 2,
+            misses_target=bool(generator.uniform() < 0.3),
             contended=name in contended,
         )
         for name, own in seconds.items()

@@ -19,7 +19,13 @@ from comparison.texts import speak as speak_language
 from tests.comparison.record_factory import make_record, make_run
 
 PACKAGE = Path(__file__).parents[2] / "comparison"
-TRANSLATED = ("report.html.j2", "run_comparison.html.j2", "data_table.html.j2", "breakdown.html.j2")
+TRANSLATED = (
+    "report.html.j2",
+    "run_comparison.html.j2",
+    "data_table.html.j2",
+    "breakdown.html.j2",
+    "time_to_accuracy.html.j2",
+)
 TEMPLATES = [PACKAGE / name for name in TRANSLATED if (PACKAGE / name).exists()]
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
 # What is the same in every language: names of software, machines' facts by their own names.

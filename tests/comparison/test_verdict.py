@@ -114,7 +114,7 @@ def test_less_accurate_models_are_no_gain() -> None:
 
 
 def test_models_that_miss_the_target_are_no_gain() -> None:
-    verdict = judge(SINGLE, missed := make_trials("all-reduce-2w", [37.0, 37.5], seconds_to_target=None))
+    verdict = judge(SINGLE, missed := make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True))
 
     assert verdict.startswith("Distributing is faster here, but misses the target accuracy: ")
     assert ", with the target accuracy reached in 0 of 2 trials (the single node in 2 of 2)" in verdict
@@ -122,10 +122,7 @@ def test_models_that_miss_the_target_are_no_gain() -> None:
 
 
 def test_a_target_that_some_trials_miss_is_told() -> None:
-    missed = [
-        replace(record, seconds_to_target=None if record.trial else record.seconds_to_target)
-        for record in make_trials("all-reduce-2w", [37.0, 37.5])
-    ]
+    missed = [make_record("all-reduce-2w", trial, 37.0 + trial / 2, misses_target=trial == 1) for trial in range(2)]
 
     assert judge(SINGLE, missed).startswith("Distributing pays off here: ")
     assert ", with the target accuracy reached in 1 of 2 trials (the single node in 2 of 2)" in judge(SINGLE, missed)
