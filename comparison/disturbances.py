@@ -27,6 +27,12 @@ class Disturbance(NamedTuple):
     reason: str
 
 
+def measure_core(trials: Iterable[TrialRecord]) -> float:
+    """Returns the median seconds of the fixed computation on the cores of the trials; NaN where it was not timed."""
+    seconds = [second for trial in trials for replica in trial.replicas for second in replica.calibration_seconds or ()]
+    return statistics.median(seconds) if seconds else math.nan
+
+
 def list_slow_cores(trials: Trials) -> list[Disturbance]:
     """Returns the trials in which a core was not as fast as before or as the others of the run, with the worst of it.
 
@@ -35,12 +41,9 @@ def list_slow_cores(trials: Trials) -> list[Disturbance]:
     """
     disturbed = []
     for own in _group(trials, lambda trial: trial.run_id):
-        seconds = [
-            second for trial in own for replica in trial.replicas for second in replica.calibration_seconds or ()
-        ]
-        median = statistics.median(seconds) if seconds else math.nan
+        median = measure_core(own)
         for trial in own:
-            changes = [change for replica in trial.replicas for change in _measure_core(replica, median)]
+            changes = [change for replica in trial.replicas for change in _compare_core(replica, median)]
             worst, reason = max(changes, default=(0.0, ""))
             if worst > CALIBRATION_TOLERANCE:
                 disturbed.append(Disturbance(trial, worst, reason))
@@ -76,7 +79,7 @@ def _group(trials: Iterable[TrialRecord], read: Callable[[TrialRecord], object])
     yield from groups.values()
 
 
-def _measure_core(replica: Replica, median: float) -> list[tuple[float, str]]:
+def _compare_core(replica: Replica, median: float) -> list[tuple[float, str]]:
     """Returns by how much a core's speed changed in the training, and differed from the run's median, with words."""
     if replica.calibration_seconds is None:
         return []

@@ -19,7 +19,7 @@ from comparison.table import CONTENDED_MARK, DISTURBED_MARK, UNFAIR_MARK, WORSE_
 from comparison.texts import say
 
 # What has a mark, or another place, of its own.
-_TOLD_APART = {CONTENTION_RULE, *DISTURBANCE_RULES}
+TOLD_APART = {CONTENTION_RULE, *DISTURBANCE_RULES}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def mark_configurations(groups: Groups, findings: Sequence[Finding]) -> Marks:
     return Marks(
         contended=[name for name, trials in groups.items() if is_any_contended(trials)],
         disturbed=select(DISTURBANCE_RULES),
-        unfair=select(broken.keys() - _TOLD_APART),
+        unfair=select(broken.keys() - TOLD_APART),
         worse=[name for name in groups if is_worse(groups, name)],
         unproven=select(DECISIVE_RULES),
     )
@@ -90,7 +90,7 @@ def list_broken_rules(findings: Sequence[Finding], configurations: Collection[st
     return [
         finding.rule
         for finding in list_violations(findings)
-        if finding.rule not in _TOLD_APART and not set(configurations).isdisjoint(finding.configurations)
+        if finding.rule not in TOLD_APART and not set(configurations).isdisjoint(finding.configurations)
     ]
 
 

@@ -1,5 +1,6 @@
 """Two runs beside each other, before and after: what changed between them, and what that did to each configuration."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from comparison.audit import audit_fairness
-from comparison.marks import mark_configurations
+from comparison.audit import audit_fairness, check_plan, list_violations
+from comparison.disturbances import CALIBRATION_TOLERANCE, measure_core
+from comparison.marks import TOLD_APART, mark_configurations
 from comparison.page import render_page
 from comparison.plots import plot_ratios
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
@@ -90,8 +92,14 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
     The intervals hold for all of them at once, as those of the speedups do.
 
     Raises:
-        RecordError: The runs trained other models, on other data, or have no configuration in common.
+        RecordError: The runs trained other models, on other data, have no configuration in common, or are one.
     """
+    measured = [{(trial.configuration, trial.started_at) for trial in _list_trials(run)} for run in (before, after)]
+    if again := len(measured[0] & measured[1]):
+        raise RecordError(
+            f"Two runs that were measured apart are expected. Received: {again} of {len(measured[1])} trials of "
+            f"{after.info.run_id} are trials of {before.info.run_id}, too. Name the directories of two runs."
+        )
     for field in _SAME_IN_RUNS:
         values = [_list_values(run, field) for run in (before, after)]
         if values[0] != values[1]:
@@ -113,10 +121,11 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
 
 
 def list_run_differences(before: Run, after: Run) -> pd.DataFrame:
-    """Returns what differs between two runs, a row each: parameters, versions, host, image."""
+    """Returns what differs between two runs, a row each: parameters, versions, host, image, how fast the cores were."""
     facts = [
         {name: format_value(value) for name, value in run.info.parameters.items()}
         | {say(name): value for name, value in describe_environment(_list_trials(run)).items()}
+        | {say("median calibration, ms"): _format_milliseconds(measure_core(_list_trials(run)))}
         for run in (before, after)
     ]
     rows = {name: [own.get(name, UNKNOWN) for own in facts] for name in facts[0] | facts[1]}
@@ -125,18 +134,38 @@ def list_run_differences(before: Run, after: Run) -> pd.DataFrame:
 
 
 def state_changes(changes: Mapping[str, Change]) -> str:
-    """Returns in one sentence how many configurations train faster or slower than before."""
+    """Returns in one sentence how many configurations trained faster or slower in the second run."""
     ratios = [change.train_seconds for change in changes.values() if change.train_seconds]
     decided = [ratio.direction for ratio in ratios if ratio.low is not None]
     return say(
-        "Of {number} configurations, {faster} trained faster than before, {slower} slower, {equal} cannot be told "
-        "apart and {refused} cannot be compared.",
+        "Of {number} configurations, {faster} trained faster in the second run than in the first, {slower} slower, "
+        "{equal} cannot be told apart and {refused} cannot be compared.",
         number=len(changes),
         faster=decided.count(-1),
         slower=decided.count(1),
         equal=len(ratios) - decided.count(-1) - decided.count(1),
         refused=len(changes) - len(ratios),
     )
+
+
+def state_core_speeds(before: Run, after: Run) -> str:
+    """Returns by how much the cores differed between the runs, as a fixed computation tells; nothing if they did not.
+
+    Beyond `CALIBRATION_TOLERANCE` they were not the same machine for the training either, whatever the code.
+    """
+    change = measure_core(_list_trials(after)) / measure_core(_list_trials(before)) - 1
+    if not abs(change) > CALIBRATION_TOLERANCE:
+        return ""
+    percent = f"{100 * abs(change):.0f}"
+    longer = (
+        "A fixed computation took the cores {percent} % longer in the second run: that alone moves training times "
+        "about as much."
+    )
+    shorter = (
+        "A fixed computation took the cores {percent} % less time in the second run: that alone moves training times "
+        "about as much."
+    )
+    return say(longer, percent=percent) if change > 0 else say(shorter, percent=percent)
 
 
 def tabulate_changes(changes: Mapping[str, Change]) -> pd.DataFrame:
@@ -167,13 +196,19 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
         if own.work_differences
     ]
     for run in (before, after):
-        marks = mark_configurations(run.groups, audit_fairness(run.groups))
+        findings = [*audit_fairness(run.groups), check_plan(run.groups, run.info)]
+        marks = mark_configurations(run.groups, findings)
         if names := marks.contended:
             note = "{run}: {names} contended: the replicas asked for more cores than there are."
             cautions.append(say(note, run=run.info.run_id, names=list_items(names)))
-        if names := marks.unfair:
-            note = "{run}: {names} broke a rule of the fairness audit."
+        if names := marks.disturbed:
+            note = "{run}: {names} disturbed: the machine was not equally fast in all trials."
             cautions.append(say(note, run=run.info.run_id, names=list_items(names)))
+        for finding in list_violations(findings):
+            if finding.rule not in TOLD_APART:
+                note = "{run}: rule broken by {names}: {rule}."
+                names = list_items(finding.configurations)
+                cautions.append(say(note, run=run.info.run_id, names=names, rule=say(finding.rule)))
         if only := [name for name in run.groups if name not in changes]:
             cautions.append(say("Only in {run}: {names}.", run=run.info.run_id, names=list_items(only)))
     return cautions
@@ -184,7 +219,7 @@ def render_markdown(before: Run, after: Run) -> str:
     changes, differences = compare_runs(before, after), list_run_differences(before, after)
     paragraphs = [
         f"# {_title(before, after)}",
-        state_changes(changes),
+        _state_verdict(before, after, changes),
         to_markdown(tabulate_changes(changes)).rstrip(),
         _explain_intervals(),
         *(f"- {caution}" for caution in list_cautions(before, after, changes)),
@@ -201,7 +236,7 @@ def render_html(before: Run, after: Run) -> str:
     return render_page(
         "run_comparison.html.j2",
         title=_title(before, after),
-        verdict=state_changes(changes),
+        verdict=_state_verdict(before, after, changes),
         cautions=list_cautions(before, after, changes),
         changes=tabulate_changes(changes).to_dict("split"),
         intervals=_explain_intervals(),
@@ -211,6 +246,10 @@ def render_html(before: Run, after: Run) -> str:
     )
 
 
+def _state_verdict(before: Run, after: Run, changes: Mapping[str, Change]) -> str:
+    return " ".join(filter(None, [state_changes(changes), state_core_speeds(before, after)]))
+
+
 def _title(before: Run, after: Run) -> str:
     return say("Run {before} against run {after}", before=before.info.run_id, after=after.info.run_id)
 
@@ -218,8 +257,14 @@ def _title(before: Run, after: Run) -> str:
 def _explain_intervals() -> str:
     return say(
         "Ratios of means over trials with 95 % intervals that hold for all configurations together; what an interval "
-        "that includes 1 says is not distinguishable. Accuracies: differences of means in percentage points."
+        "that includes 1 says is not distinguishable. They hold the scatter between the trials of each run, not what "
+        "differs from one hour or machine to another: to tell a change of the code from one of the machine, run both "
+        "in turns, several times. Accuracies: differences of means in percentage points."
     )
+
+
+def _format_milliseconds(seconds: float) -> str:
+    return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f}"
 
 
 def _format_change(name: str, change: Change) -> list[str]:

@@ -173,6 +173,11 @@ def make_record(
     return replace(record, **changes)
 
 
+def delay(record: TrialRecord, seconds: float) -> TrialRecord:
+    """Returns the record of a trial that took place so much later."""
+    return replace(record, started_at=record.started_at + seconds, ended_at=record.ended_at + seconds)
+
+
 def make_run_info(**changes: Any) -> RunInfo:
     """Returns what was planned for `make_run`; `changes` are fields to replace."""
     run_info = RunInfo(

@@ -19,7 +19,7 @@ from comparison.disturbances import CALIBRATION_TOLERANCE, list_holdups, list_sl
 from comparison.records import TrialRecord
 from comparison.summary import group_trials
 from comparison.texts import speak
-from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
 
 
 def calibrate(record: TrialRecord, *seconds: float) -> TrialRecord:
@@ -385,13 +385,8 @@ def resume_at(records: list[TrialRecord], configuration: str, trial: int, second
     """Returns the records of a run that was interrupted for so long before a trial."""
     own = next(record for record in records if (record.configuration, record.trial) == (configuration, trial))
     before = max((record for record in records if record.ended_at <= own.started_at), key=lambda each: each.ended_at)
-    delay = before.ended_at + seconds - own.started_at
-    later = [
-        replace(record, started_at=record.started_at + delay, ended_at=record.ended_at + delay)
-        if record.started_at >= own.started_at
-        else record
-        for record in records
-    ]
+    shift = before.ended_at + seconds - own.started_at
+    later = [delay(record, shift) if record.started_at >= own.started_at else record for record in records]
     return change(later, configuration, trial, resumed=True)
 
 
@@ -442,8 +437,8 @@ def test_a_lucky_seed_that_is_used_again_is_told() -> None:
 
 def move_to_another_run(record: TrialRecord) -> TrialRecord:
     """Returns the record of a trial that another run measured two weeks later."""
-    times: dict[str, Any] = {"started_at": record.started_at + 1e6, "ended_at": record.ended_at + 1e6}
-    return replace(record, run_id="run-2", startup_seconds=record.startup_seconds + 0.1, **times)
+    later = delay(record, 1e6)
+    return replace(later, run_id="run-2", startup_seconds=record.startup_seconds + 0.1)
 
 
 def test_rounds_are_those_of_each_run() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from comparison.__main__ import main
 from comparison.records import format_records
-from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
 
 
 @pytest.fixture
@@ -29,7 +29,10 @@ def test_a_run_is_rebuilt_and_its_answer_printed(run_dir: Path, capsys: pytest.C
 
 
 def write_run(run_dir: Path, run_id: str, factor: float = 1.0, **changes: Any) -> Path:
-    records = [replace(own, run_id=run_id, train_seconds=factor * own.train_seconds, **changes) for own in make_run()]
+    records = [
+        delay(replace(own, run_id=run_id, train_seconds=factor * own.train_seconds, **changes), 1e6 * len(run_id))
+        for own in make_run()
+    ]
     (run_dir / run_id).mkdir()
     (run_dir / run_id / "trials.jsonl").write_text(format_records(records))
     plan = make_run_info(run_id=run_id, parameters={"factor": factor})
@@ -60,7 +63,7 @@ def test_two_runs_are_compared_in_the_terminal_and_in_a_file(
     assert main([*map(str, runs), "--output", str(tmp_path / "two.html")]) == 0
 
     output = capsys.readouterr().out
-    assert output.startswith("# Run slow against run quick\n\nOf 3 configurations, 3 trained faster than before")
+    assert output.startswith("# Run slow against run quick\n\nOf 3 configurations, 3 trained faster in the second run")
     assert "| single" in output
     assert output.endswith(f"{tmp_path / 'two.html'}\n")
     assert "Of 3 configurations, 3 trained faster" in (tmp_path / "two.html").read_text(encoding="utf-8")

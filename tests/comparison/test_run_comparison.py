@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from comparison.run_comparison import (
     render_html,
     render_markdown,
     state_changes,
+    state_core_speeds,
     tabulate_changes,
 )
 from comparison.summary import group_trials
 from tests.comparison.html_parser import list_unclosed
-from tests.comparison.record_factory import make_record, make_run_info
+from tests.comparison.record_factory import delay, make_record, make_run_info
 
 NAMES = ("single", "all-reduce-2w")
 
@@ -23,10 +25,12 @@ NAMES = ("single", "all-reduce-2w")
 def make(run_id: str, seconds: float, trials: int = 3, names: tuple[str, ...] = NAMES, **changes: Any) -> Run:
     parameters = {"learning_rate": changes.get("learning_rate", 0.2)}
     records: list[TrialRecord] = [
-        make_record(name, trial, seconds * (1 + 0.01 * trial), run_id=run_id, **changes)
-        for name in names
+        make_record(name, trial, seconds * (1 + 0.01 * trial + 0.001 * place), run_id=run_id, **changes)
+        for place, name in enumerate(names)
         for trial in range(trials)
     ]
+    if run_id == "after":
+        records = [delay(record, 1e7) for record in records]
     return Run(make_run_info(run_id=run_id, parameters=parameters), group_trials(records))
 
 
@@ -41,16 +45,90 @@ def test_a_run_that_takes_half_the_time_is_told_from_the_one_before() -> None:
     assert change.images_per_second.direction == 1
 
 
-def test_a_run_against_itself_differs_in_nothing() -> None:
-    run = make("one", 60)
+def test_a_run_that_took_as_long_as_the_one_before_differs_in_nothing() -> None:
+    run, again = make("before", 60), make("after", 60)
 
-    for change in compare_runs(run, run).values():
+    for change in compare_runs(run, again).values():
         assert change.train_seconds is not None
         assert change.train_seconds.value == 1
         assert change.train_seconds.direction == 0
         assert change.accuracy_difference == 0
-    assert list_run_differences(run, run).empty
-    assert "0 trained faster than before, 0 slower, 2 cannot be told apart" in state_changes(compare_runs(run, run))
+    assert list_run_differences(run, again).empty
+    assert state_core_speeds(run, again) == ""
+    assert state_changes(compare_runs(run, again)).startswith(
+        "Of 2 configurations, 0 trained faster in the second run than in the first, 0 slower, 2 cannot be told apart"
+    )
+
+
+def test_a_run_against_itself_or_a_copy_is_refused() -> None:
+    run = make("one", 60)
+    message = r"measured apart are expected\. Received: 6 of 6 trials of (one|two) are trials of one, too\. Name"
+
+    for copy in (run, make("two", 60)):
+        with pytest.raises(RecordError, match=message):
+            compare_runs(run, copy)
+
+
+def calibrate(run: Run, seconds: float | None) -> Run:
+    calibration = None if seconds is None else [seconds, seconds]
+    groups = {
+        name: [
+            replace(own, replicas=[replace(replica, calibration_seconds=calibration) for replica in own.replicas])
+            for own in trials
+        ]
+        for name, trials in run.groups.items()
+    }
+    return Run(run.info, groups)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "statement"),
+    [
+        (0.24, "A fixed computation took the cores 20 % longer in the second run: that alone moves training times "),
+        (0.16, "A fixed computation took the cores 20 % less time in the second run: that alone moves "),
+        (0.209, ""),
+        (None, ""),
+    ],
+)
+def test_cores_that_were_not_as_fast_in_both_runs_are_told_with_the_verdict(
+    seconds: float | None, statement: str
+) -> None:
+    before, after = make("before", 60), calibrate(make("after", 72), seconds)
+
+    said = state_core_speeds(before, after)
+
+    assert said.startswith(statement)
+    assert bool(said) == bool(statement)
+    assert said in render_markdown(before, after).split("\n\n")[1]
+
+
+def test_how_fast_the_cores_were_stands_among_the_differences() -> None:
+    before, after = make("before", 60), calibrate(make("after", 60), 0.209)
+
+    assert list_run_differences(before, after).to_numpy().tolist() == [["median calibration, ms", "200.0", "209.0"]]
+    assert list_run_differences(before, calibrate(after, None)).to_numpy().tolist() == [
+        ["median calibration, ms", "200.0", "–"]
+    ]
+
+
+def test_broken_rules_and_disturbances_of_either_run_are_named() -> None:
+    planned = make_run_info(
+        run_id="before", parameters={"trials": 4}, configurations=[{"name": name} for name in NAMES]
+    )
+    before, after = Run(planned, make("before", 60).groups), make("after", 60)
+    trials = [*after.groups["single"]]
+    trials[0] = replace(
+        trials[0], restarts=1, replicas=[replace(trials[0].replicas[0], calibration_seconds=[0.2, 0.3])]
+    )
+    after = Run(after.info, {**after.groups, "single": trials})
+
+    cautions = list_cautions(before, after, compare_runs(before, after))
+
+    assert cautions == [
+        "before: rule broken by single, all-reduce-2w: every planned trial there.",
+        "after: single disturbed: the machine was not equally fast in all trials.",
+        "after: rule broken by single: no restart, no resumption.",
+    ]
 
 
 def test_the_rounds_of_two_runs_are_not_taken_for_the_same_ones() -> None:
@@ -122,7 +200,12 @@ def test_page_and_markdown_say_the_same() -> None:
 
     page, text = render_html(before, after), render_markdown(before, after)
 
-    for said in ("2 trained faster than before", "0.50 (", "learning_rate", "Run before against run after"):
+    for said in (
+        "2 trained faster in the second run than in the first",
+        "0.50 (",
+        "learning_rate",
+        "Run before against run after",
+    ):
         assert said in page
         assert said in text
     assert list_unclosed(page) == []
