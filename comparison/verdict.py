@@ -15,12 +15,14 @@ from comparison.statistics import (
     RELEVANT_RATIO,
     Ratio,
     compute_mean,
+    compute_proportion_difference_ci95,
     count_trials_range,
 )
 from comparison.summary import (
     SINGLE,
     Groups,
     Trials,
+    add_confusion_matrices,
     compare_accuracies,
     compute_speedups,
     compute_whole_job_speedups,
@@ -157,7 +159,7 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
             )
             refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
             warnings.append(say(refusal, name=name, differences=given))
-    warnings += [*_warn_of_worse_models(groups)]
+    warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups)]
     warnings += [
         say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.brief or finding.sentence)
         for finding in list_violations(findings)
@@ -186,6 +188,20 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
             for message, count in messages.items()
         ]
     return list(dict.fromkeys(warnings))
+
+
+def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
+    """Yields which configurations' models learned no more than which class is the most frequent one."""
+    for name, trials in groups.items():
+        matrix = add_confusion_matrices(trials)
+        guessed = max(map(sum, matrix)) / sum(map(sum, matrix))
+        accuracy = compute_mean([trial.test_accuracy for trial in trials])
+        if accuracy - guessed <= compute_proportion_difference_ci95(guessed, trials[0].test_n_examples):
+            less = (
+                "{name}: its models are no better than answering with the most frequent class each time ({own} % "
+                "against {guessed} %). How fast something trains that learns nothing says little."
+            )
+            yield say(less, name=name, own=format_accuracy(accuracy), guessed=format_accuracy(guessed))
 
 
 def _warn_of_worse_models(groups: Groups) -> Iterator[str]:

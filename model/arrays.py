@@ -17,6 +17,8 @@ NPZ_FORM = (
     "images uint8 or float of shape [n, h, w] or [n, h, w, c], labels integer of shape [n] from 0 on"
 )
 _IMAGE_RANKS = (3, 4)
+_USUAL_CHANNELS = (1, 3, 4)
+_MAX_LISTED = 10
 _LARGEST_LABEL = np.iinfo(np.int32).max
 
 
@@ -64,6 +66,28 @@ def check_arrays(raw: Mapping[str, NDArray[Any]]) -> Arrays:
             f"y_test must hold labels that y_train reaches, 0 to {num_classes - 1}. Received: {y_test.max()}."
         )
     return Arrays(x_train, y_train, x_test, y_test, num_classes)
+
+
+def list_doubts(arrays: Arrays) -> list[str]:
+    """Returns what is allowed and yet often a slip, a sentence each."""
+    doubts = []
+    _, height, _, channels = arrays.x_train.shape
+    if height < channels and height in _USUAL_CHANNELS:
+        shape = " x ".join(map(str, arrays.x_train.shape[1:]))
+        doubts.append(
+            f"Images of {shape} have {channels} channels, since [n, h, w, c] is expected. If the channels come first, "
+            "give x.transpose(0, 2, 3, 1)."
+        )
+    if arrays.x_train.dtype.kind == "f" and -1 <= arrays.x_train.min() <= arrays.x_train.max() <= 1:
+        doubts.append(
+            "The pixels are between -1 and 1, where the built-in models expect 0 to 255. Unless a model of your own "
+            "takes them as they are, give them before they are scaled."
+        )
+    histogram = np.bincount(arrays.y_train, minlength=arrays.num_classes)
+    if missing := np.flatnonzero(histogram == 0).tolist():
+        listed = ", ".join(map(str, missing[:_MAX_LISTED])) + (", …" if len(missing) > _MAX_LISTED else "")
+        doubts.append(f"{len(missing)} of {arrays.num_classes} classes have no training image: {listed}.")
+    return doubts
 
 
 def read_npz(file: BinaryIO, source: str) -> Arrays:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.arrays import NPZ_FORM
+from model.arrays import NPZ_FORM, list_doubts
 from model.dataset import DEFAULT_VALIDATION_FRACTION, SPLITS, PreparedDataset, check_options, write_dataset
 from model.errors import DatasetError
 from model.sources import NAMED_DATASETS, Report, load_dataset
@@ -37,6 +37,8 @@ def prepare(
     """
     check_options(validation_fraction, seed, max_train_images, max_test_images)
     loaded = load_dataset(dataset, report=report)
+    for doubt in list_doubts(loaded.arrays):
+        report(f"Warning: {doubt}")
     prepared = write_dataset(
         loaded.arrays,
         output_dir,

@@ -97,9 +97,25 @@ def build_model(
         raise ConfigError(
             f"Model {model!r} must take images of shape {tuple(image_shape)}. Received: {built.input_shape[1:]}."
         )
+    if name := _name_probabilities(built):
+        raise ConfigError(
+            f"Model {model!r} must return logits, since the loss applies the softmax. Received: {name} at its end. "
+            "Leave it out."
+        )
     for variable in built.trainable_variables:
         if variable.dtype != "float32":
             raise ConfigError(
                 f"Model {model!r} must have float32 weights. Received: {variable.path} of type {variable.dtype}."
             )
     return built
+
+
+def _name_probabilities(built: "keras.Model") -> str | None:
+    """Returns the name of the function that turns the model's output into probabilities, or None."""
+    import keras  # noqa: PLC0415 - the builder has imported it already
+
+    last = built.layers[-1] if built.layers else None
+    if isinstance(last, keras.layers.Softmax):
+        return "softmax"
+    name = getattr(getattr(last, "activation", None), "__name__", None)
+    return name if name in {"softmax", "sigmoid"} else None

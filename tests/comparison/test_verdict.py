@@ -113,6 +113,16 @@ def test_less_accurate_models_are_no_gain() -> None:
     ]
 
 
+@pytest.mark.parametrize(("n_correct", "is_told"), [(1000, True), (1050, True), (1120, False)])
+def test_models_that_learned_nothing_are_told(n_correct: int, *, is_told: bool) -> None:
+    matrix = [[1000, 0, 0], [2000 - n_correct, n_correct - 1000, 0], [1000, 0, 0]]
+    guessing = [make_record("single", trial, 60.0 + trial, n_correct, confusion_matrix=matrix) for trial in range(2)]
+
+    told = [warning for warning in warn(guessing) if "no better than answering with the most frequent class" in warning]
+
+    assert bool(told) == is_told
+
+
 def test_models_that_miss_the_target_are_no_gain() -> None:
     verdict = judge(SINGLE, missed := make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True))
 

@@ -28,6 +28,19 @@ def half_precision(image_shape: tuple[int, int, int], num_classes: int) -> keras
     )
 
 
+def softmax_layer(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential([dense(image_shape, num_classes), layers.Softmax()])
+
+
+def softmax_activation(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    images = keras.Input(image_shape)
+    return keras.Model(images, layers.Dense(num_classes, activation="softmax")(layers.Flatten()(images)))
+
+
+def sigmoid(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential([dense(image_shape, num_classes), layers.Activation("sigmoid")])
+
+
 def nothing(image_shape: tuple[int, int, int], num_classes: int) -> None:
     return None
 

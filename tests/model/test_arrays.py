@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.arrays import NPZ_KEYS, check_arrays, read_npz
+from model.arrays import NPZ_KEYS, check_arrays, list_doubts, read_npz
 from model.errors import DatasetError
 
 
@@ -115,3 +115,32 @@ def test_no_damaged_byte_is_taken_for_data_or_ends_in_another_error() -> None:
             np.testing.assert_array_equal(arrays.x_train, expected.x_train)
             np.testing.assert_array_equal(arrays.y_test, expected.y_test)
     assert refused > len(whole) / 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [
+        (
+            {"x_train": np.zeros((20, 3, 32, 32), np.uint8), "x_test": np.zeros((8, 3, 32, 32), np.uint8)},
+            "Images of 3 x 32 x 32 have 32 channels, since [n, h, w, c] is expected.",
+        ),
+        (
+            {"x_train": np.full((20, 2, 3), 0.5), "x_test": np.full((8, 2, 3), 0.5)},
+            "The pixels are between -1 and 1, where the built-in models expect 0 to 255.",
+        ),
+        ({"y_train": [0, 3] * 10}, "2 of 4 classes have no training image: 1, 2."),
+        ({"y_train": [0, 15] * 10}, "14 of 16 classes have no training image: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …."),
+    ],
+)
+def test_what_is_often_a_slip_is_told(changes: dict[str, Any], doubt: str) -> None:
+    (told,) = list_doubts(check_arrays(make_raw(**changes)))
+
+    assert told.startswith(doubt)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 3), (32, 32, 3), (5, 5, 8)])
+def test_usual_images_leave_no_doubt(shape: tuple[int, ...]) -> None:
+    images = np.full((20, *shape), 255, np.uint8)
+
+    assert list_doubts(check_arrays(make_raw(x_train=images, x_test=images[:8]))) == []
+    assert list_doubts(check_arrays(make_raw(x_train=images * 1.0, x_test=images[:8] * 1.0))) == []

@@ -30,6 +30,16 @@ def test_an_own_npz_becomes_a_prepared_data_set(npz: Path, tmp_path: Path) -> No
     ]
 
 
+def test_what_is_often_a_slip_is_a_warning(tmp_path: Path) -> None:
+    lines: list[str] = []
+    images, labels = np.full((24, 2, 2), 0.5), np.arange(24) % 3
+    np.savez(tmp_path / "scaled.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+
+    prepare(str(tmp_path / "scaled.npz"), tmp_path / "out", report=lines.append)
+
+    assert lines[0].startswith("Warning: The pixels are between -1 and 1, where the built-in models expect 0 to 255.")
+
+
 def test_the_program_takes_every_option(npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--validation-fraction=0.5", "--seed=3", "--max-train-images=60", "--max-test-images=9"]
     assert main([f"--dataset={npz}", f"--output-dir={tmp_path / 'out'}", *options]) == 0
