@@ -52,7 +52,7 @@ def _rebuild(run_dir: Path, language: str) -> None:
     with speak(language):
         report = run_dir / add_language("report.html")
     print(comparison.terminal_table())
-    print("\n".join(filter(None, [comparison.verdict, comparison.outlook])))
+    print(comparison.answer())
     print(f"\n{report}")
 
 

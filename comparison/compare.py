@@ -1,7 +1,7 @@
 """From trial records to the answer: the verdict, the table, the report and the files that keep them."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.report import render_markdown, render_report, title_outlook, translate_headers
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
-from comparison.texts import ENGLISH, add_language, speak
-from comparison.verdict import state_verdict
+from comparison.texts import ENGLISH, add_language, say_count, speak
+from comparison.verdict import collect_warnings, state_verdict
 
 _TERMINAL_COLUMNS = 100
 
@@ -28,6 +28,7 @@ class Comparison:
     Attributes:
         verdict: The answer in one sentence.
         outlook: From how many workers on it pays off, as forecast, in another; empty where nothing is.
+        caution: How many warnings the report has; empty where it has none.
         table: What `summarize` returned, one row a configuration.
         metrics: A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`.
         confusion_matrices: Of each strategy, summed over its trials; rows are true classes.
@@ -37,6 +38,7 @@ class Comparison:
 
     verdict: str
     outlook: str
+    caution: str
     table: pd.DataFrame
     metrics: dict[str, float]
     confusion_matrices: dict[str, list[list[int]]]
@@ -47,6 +49,10 @@ class Comparison:
     def terminal_table(self) -> str:
         """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""
         return self._text
+
+    def answer(self) -> str:
+        """Returns what a terminal says below the table: verdict, outlook and caution, a line each."""
+        return "\n".join(filter(None, [self.verdict, self.outlook, self.caution]))
 
 
 def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path, language: str = ENGLISH) -> Comparison:
@@ -73,6 +79,7 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     comparison = Comparison(
         verdict=state_verdict(table, groups, findings),
         outlook=title_outlook(state_outlook(table, forecasts, marks)),
+        caution=_count_warnings(collect_warnings(groups, findings)),
         table=table,
         metrics=_collect_metrics(table),
         confusion_matrices={
@@ -92,6 +99,16 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     for name, text in files.items():
         write_text(output_dir / name, text)
     return comparison
+
+
+def _count_warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    return say_count(
+        len(warnings),
+        "Read with care: the report has {number} warning.",
+        "Read with care: the report has {number} warnings.",
+    )
 
 
 def _collect_metrics(table: pd.DataFrame) -> dict[str, float]:

@@ -58,4 +58,4 @@ def compare(
         "parameter_server": parameter_server_confusion,
     }
     log_confusion(comparison, logs)
-    print("\n".join(["", comparison.terminal_table(), "", *filter(None, [comparison.verdict, comparison.outlook])]))
+    print(f"\n{comparison.terminal_table()}\n\n{comparison.answer()}")

@@ -49,6 +49,7 @@ def test_the_step_writes_report_table_and_records_and_prints_the_answer(
     printed = capsys.readouterr().out
     assert "all-reduce-2w" in printed
     assert "\nForecast: " in printed
+    assert "Read with care" not in printed
 
 
 def test_the_dashboard_gets_a_few_metrics_and_a_matrix_for_each_trained_strategy(artifacts: dict[str, Any]) -> None:
