@@ -473,7 +473,10 @@ def _check_restarts(trials: Trials) -> _Evidence:
 
 
 def _check_final_weights(trials: Trials) -> _Evidence:
-    """Replicas of a synchronous training that drift apart silently train more than one model."""
+    """Replicas of a synchronous training that drift apart silently train more than one model.
+
+    No breach, but told: which ended with the single node's weights, so that equal accuracies surprise nobody.
+    """
     synchronous = [trial for trial in trials if trial.strategy == "all_reduce"]
     breaches = []
     silent = []
@@ -486,7 +489,21 @@ def _check_final_weights(trials: Trials) -> _Evidence:
             silent.append(_name(trial))
     received = say("Received: one digest in each of {number} trials", number=f"{len(synchronous):,}")
     unknown = say("Not said by all replicas: {trials}", trials=_list_some(silent)) if silent else None
-    return _Evidence(breaches, received if synchronous else say("None was trained"), unknown)
+    notes = [] if breaches else _list_twins(trials)
+    return _Evidence(breaches, received if synchronous else say("None was trained"), unknown, notes)
+
+
+def _list_twins(trials: Trials) -> list[str]:
+    """Returns a sentence on the synchronous trainings that ended with the single node's weights in every round."""
+    singles = {(own.run_id, own.trial): own.weights_sha256 for own in reversed(trials) if own.strategy == SINGLE}
+    equal: dict[str, bool] = {}
+    for own in trials:
+        if own.strategy == "all_reduce":
+            is_equal = singles.get((own.run_id, own.trial)) == own.weights_sha256
+            equal[own.configuration] = equal.get(own.configuration, True) and is_equal
+    twins = [name for name, is_equal in equal.items() if is_equal]
+    same = "With the very weights of the single node in every round, the same computation shared: {configurations}"
+    return [say(same, configurations=list_items(twins))] if twins else []
 
 
 def _check_distinct(trials: Trials) -> _Evidence:

@@ -550,6 +550,20 @@ def test_replicas_that_drifted_apart_are_told() -> None:
     assert audit([make_record()])[rule].sentence == "None was trained."
 
 
+def test_a_synchronous_training_that_ends_with_the_weights_of_the_single_node_is_told_and_no_breach() -> None:
+    rule = "same final weights in all replicas of a synchronous training"
+    other = make_record("all-reduce-4w", 1, 25.0, weights_sha256="a" * 64)
+    other = replace(other, replicas=[replace(replica, weights_sha256="a" * 64) for replica in other.replicas])
+
+    finding = audit([*make_fair_run(), make_record("all-reduce-4w", 0, 24.0), other])[rule]
+
+    assert finding.status is Status.HOLDS
+    assert finding.sentence == (
+        "Received: one digest in each of 4 trials. With the very weights of the single node in every round, the same "
+        "computation shared: all-reduce-2w."
+    )
+
+
 def test_a_cached_result_is_told_even_with_a_start_of_its_own() -> None:
     records = make_fair_run()
     original, repeated = records[0], records[3]
