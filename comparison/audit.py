@@ -22,6 +22,7 @@ _FEW_ROUNDS = 3
 _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
 PLAN_RULE = "every planned trial there"
+TARGET_RULE = "target as it was planned"
 CALIBRATION_RULE = "cores as fast before and after every trial"
 HOLDUP_RULE = "no trial held up"
 _CONSISTENCY_RULE = "counts and clocks add up"
@@ -75,31 +76,20 @@ def audit_fairness(groups: Groups) -> list[Finding]:
     ]
 
 
-def check_plan(groups: Groups, run_info: RunInfo) -> Finding:
-    """Returns whether the trials that were planned are there, and no others: what was left out flatters what is left.
+def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
+    """Returns whether the trials are those that were planned, and for the target that was fixed beforehand.
+
+    What was left out flatters what is left, and a target that is chosen afterwards flatters whom it suits.
 
     Args:
         groups: The trials of each configuration.
         run_info: The plan. Records of other runs may stand beside this one's: what they planned is not known.
     """
-    planned = run_info.parameters.get("trials")
-    names = [entry["name"] for entry in run_info.configurations]
     trials = [trial for group in groups.values() for trial in group]
-    found = Counter(trial.configuration for trial in trials if trial.run_id == run_info.run_id)
-    breaches, unknown = [], None
-    if planned is None or not names or not found:
-        unknown = say("The plan of this run is not there")
-    else:
-        received = "{found} of {planned} planned trials"
-        breaches = [
-            _Breach(name, say(received, found=found[name], planned=planned if name in names else 0))
-            for name in dict.fromkeys([*names, *found])
-            if found[name] != (planned if name in names else 0)
-        ]
-        if any(trial.run_id != run_info.run_id for trial in trials):
-            unknown = say("The plans of other runs are not there")
-    held = say("Received: {number} trials of each configuration", number=planned)
-    return _check(PLAN_RULE, _Evidence(breaches, held, unknown))
+    own = [trial for trial in trials if trial.run_id == run_info.run_id]
+    unknown = say("The plans of other runs are not there") if len(own) < len(trials) else None
+    checks = {PLAN_RULE: _check_planned_trials, TARGET_RULE: _check_planned_target}
+    return [_check(rule, check(own, run_info, unknown)) for rule, check in checks.items()]
 
 
 def list_violations(findings: Iterable[Finding]) -> list[Finding]:
@@ -414,6 +404,35 @@ def _list_fixed_places(rounds: Collection[Trials]) -> list[str]:
     ]
     same = "At the same place in every round, so that a drift within rounds does not even out: {configurations}"
     return [say(same, configurations=list_items(fixed))] if fixed else []
+
+
+def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None) -> _Evidence:
+    planned = run_info.parameters.get("trials")
+    names = [entry["name"] for entry in run_info.configurations]
+    if planned is None or not names or not trials:
+        return _Evidence([], "", say("The plan of this run is not there"))
+    found = Counter(trial.configuration for trial in trials)
+    received = "{found} of {planned} planned trials"
+    breaches = [
+        _Breach(name, say(received, found=found[name], planned=planned if name in names else 0))
+        for name in dict.fromkeys([*names, *found])
+        if found[name] != (planned if name in names else 0)
+    ]
+    return _Evidence(breaches, say("Received: {number} trials of each configuration", number=planned), unknown)
+
+
+def _check_planned_target(trials: Trials, run_info: RunInfo, unknown: str | None) -> _Evidence:
+    planned = run_info.parameters.get("target_accuracy")
+    if planned is None or not trials:
+        return _Evidence([], "", say("The plan of this run is not there"))
+    expected = planned or None  # a target of 0 is none
+    clash = "a target of {received}, planned was {planned}"
+    breaches = [
+        _Breach(name, say(clash, received=f"{target}", planned=f"{expected}"))
+        for name, target in dict.fromkeys((trial.configuration, trial.target_accuracy) for trial in trials)
+        if target != expected
+    ]
+    return _Evidence(breaches, _state_received([f"{expected}"]), unknown)
 
 
 def _describe_indices(first: int, last: int) -> str:

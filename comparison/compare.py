@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from comparison.audit import audit_fairness, check_plan
+from comparison.audit import audit_fairness, audit_plan
 from comparison.forecast import forecast_scaling
 from comparison.forecast_text import state_outlook
 from comparison.marks import explain_marks, mark_configurations
@@ -72,7 +72,7 @@ def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path
     groups = group_trials(records)
     trials = [trial for group in groups.values() for trial in group]
     table = summarize(trials)
-    findings, forecasts = [*audit_fairness(groups), check_plan(groups, run_info)], forecast_scaling(groups)
+    findings, forecasts = [*audit_fairness(groups), *audit_plan(groups, run_info)], forecast_scaling(groups)
     marks = mark_configurations(groups, findings)
     rows = to_text(translate_headers(format_table(table, marks.signs)), _TERMINAL_COLUMNS)
     explanations = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(marks)]

@@ -5,7 +5,7 @@ import math
 from comparison.breakdown import measure_chief
 from comparison.records import TrialRecord
 from comparison.table import UNKNOWN
-from comparison.texts import say
+from comparison.texts import count_servers, count_workers, say
 
 # What the chief's clocks may leave unexplained of a whole job, by share or in seconds: a trial of a minute leaves less
 # than 0.1 %, one of a few seconds up to 0.2 s.
@@ -22,7 +22,30 @@ def list_contradictions(trial: TrialRecord) -> list[str]:
     """
     if trial.restarts or any(replica.restored_step for replica in trial.replicas):
         return []
-    return [*_compare_counts(trial), *_compare_curve(trial), *_compare_clocks(trial)]
+    return [*_compare_replicas(trial), *_compare_counts(trial), *_compare_curve(trial), *_compare_clocks(trial)]
+
+
+def _compare_replicas(trial: TrialRecord) -> list[str]:
+    contradictions = []
+    counts = [sum(replica.type == kind for replica in trial.replicas) for kind in ("worker", "ps")]
+    if counts != [trial.num_workers, trial.num_ps]:
+        ran = "{workers} and {servers} ran, where it says {expected_workers} and {expected_servers}"
+        values = {"workers": count_workers(counts[0]), "servers": count_servers(counts[1])}
+        expected = {
+            "expected_workers": count_workers(trial.num_workers),
+            "expected_servers": count_servers(trial.num_ps),
+        }
+        contradictions.append(say(ran, **values, **expected))
+    if trial.per_replica_batch_size * trial.num_workers != trial.global_batch_size:
+        shares = "{workers} with {batch} images each do not make a global batch of {total}"
+        batches = {"batch": f"{trial.per_replica_batch_size:,}", "total": f"{trial.global_batch_size:,}"}
+        contradictions.append(say(shares, workers=count_workers(trial.num_workers), **batches))
+    # Only a process on this machine asks for whole cores of its host; pods may run on several.
+    asked, cores = len(trial.replicas) * math.ceil(trial.cpus_per_replica), trial.host.get("cores")
+    if trial.backend == "local" and cores is not None and asked > cores and not trial.contended:
+        hidden = "its replicas asked for {asked} cores of {cores}, and it does not say contended"
+        contradictions.append(say(hidden, asked=f"{asked:,}", cores=f"{cores:,}"))
+    return contradictions
 
 
 def _compare_counts(trial: TrialRecord) -> list[str]:

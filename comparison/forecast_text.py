@@ -10,7 +10,7 @@ from comparison.marks import Marks, find_winner
 from comparison.scaling_model import NETWORKS, PARAMETER_SERVER, Network
 from comparison.summary import list_rows, split_table
 from comparison.table import EN_DASH, TIMES, format_number, format_range
-from comparison.texts import say, say_count
+from comparison.texts import count_workers, say, say_count
 
 MINUS = "\N{MINUS SIGN}"
 # Of distributing, that the answer in brief is about.
@@ -72,7 +72,7 @@ def state_check(check: Check) -> str:
     """Returns how well a forecast from fewer workers met what was measured, in a sentence."""
     return say(
         "Predicted from {workers} for {number}: {predicted}; measured {measured}×: {error} %{fairness}.",
-        workers=_count_workers(check.fitted_workers),
+        workers=count_workers(check.fitted_workers),
         number=f"{check.num_workers:,}",
         predicted=_format_speedup(check.predicted),
         measured=f"{check.measured.value:.2f}",
@@ -188,7 +188,7 @@ def _list_own_caveats(forecast: Forecast) -> list[str]:
             say(
                 "Beyond {workers}, this global batch of {batch} leaves each less than the {group} images that "
                 "BatchNorm normalises together, which would have to change.",
-                workers=_count_workers(largest),
+                workers=count_workers(largest),
                 batch=f"{job.global_batch_size:,}",
                 group=f"{forecast.group_size:,}",
             )
@@ -276,10 +276,6 @@ def _format_numbers(estimate: Estimate) -> str:
 def _format_costs(network: Network) -> str:
     bandwidth = f"1 / ({1e-9 / network.seconds_per_byte:g} GB/s)" if network.seconds_per_byte else "0"
     return f"α = {1e6 * network.latency_seconds:g} µs, β = {bandwidth}"
-
-
-def _count_workers(number: int) -> str:
-    return say_count(number, "{number} worker", "{number} workers")
 
 
 def _capitalize(name: str) -> str:

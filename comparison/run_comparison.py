@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from comparison.audit import audit_fairness, check_plan, list_violations
+from comparison.audit import audit_fairness, audit_plan, list_violations
 from comparison.disturbances import CALIBRATION_TOLERANCE, measure_core
 from comparison.marks import TOLD_APART, mark_configurations
 from comparison.page import render_page
@@ -196,7 +196,7 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
         if own.work_differences
     ]
     for run in (before, after):
-        findings = [*audit_fairness(run.groups), check_plan(run.groups, run.info)]
+        findings = [*audit_fairness(run.groups), *audit_plan(run.groups, run.info)]
         marks = mark_configurations(run.groups, findings)
         if names := marks.contended:
             note = "{run}: {names} contended: the replicas asked for more cores than there are."

@@ -58,6 +58,21 @@ def join_clauses(clauses: list[str]) -> str:
     return say("{clause}, {others}", clause=first, others=join_clauses(others)) if others else first
 
 
+def count_workers(number: int) -> str:
+    """Returns so many workers in words."""
+    return say_count(number, "{number} worker", "{number} workers")
+
+
+def count_servers(number: int) -> str:
+    """Returns so many parameter servers in words."""
+    return say_count(number, "{number} server", "{number} servers")
+
+
+def count_trials(number: int) -> str:
+    """Returns so many trials in words."""
+    return say_count(number, "{number} trial", "{number} trials")
+
+
 def get_language() -> str:
     """Returns the language that `say` answers in, one of `LANGUAGES`."""
     return _language.get()

@@ -40,7 +40,17 @@ from comparison.summary import (
     split_table,
 )
 from comparison.table import format_accuracy, format_number, format_range
-from comparison.texts import ENGLISH, get_language, join_clauses, list_items, say, say_count
+from comparison.texts import (
+    ENGLISH,
+    count_servers,
+    count_trials,
+    count_workers,
+    get_language,
+    join_clauses,
+    list_items,
+    say,
+    say_count,
+)
 
 # What the local backend warns of, by which a translation knows it.
 _CONTENTION = re.compile(
@@ -64,21 +74,6 @@ def describe_configuration(trial: TrialRecord) -> str:
 def name_strategy(strategy: str) -> str:
     """Returns a strategy's name for a reader."""
     return say(strategy.replace("_", "-"))
-
-
-def count_workers(number: int) -> str:
-    """Returns so many workers in words."""
-    return say_count(number, "{number} worker", "{number} workers")
-
-
-def count_servers(number: int) -> str:
-    """Returns so many parameter servers in words."""
-    return say_count(number, "{number} server", "{number} servers")
-
-
-def count_trials(number: int) -> str:
-    """Returns so many trials in words."""
-    return say_count(number, "{number} trial", "{number} trials")
 
 
 def state_verdict(table: pd.DataFrame, groups: Groups, findings: Sequence[Finding]) -> str:
@@ -349,7 +344,7 @@ def _state_broken_rules(rules: Sequence[str]) -> Sequence[str]:
     """Returns which rules of a fair comparison the answer's configurations break."""
     if not rules:
         return ()
-    return (say("though not a fair comparison: broken is {rules}", rules=list_items(map(say, rules))),)
+    return (say("though not a fair comparison (broken: {rules})", rules=list_items(map(say, rules))),)
 
 
 def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> Sequence[str]:

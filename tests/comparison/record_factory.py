@@ -60,7 +60,7 @@ def _make_training(
         "target_accuracy": 0.98,
         "seconds_to_target": train_seconds / 2,
         "versions": {"python": "3.11.7", "tensorflow": "2.21.0", "tfjob_speedup": "0.1.0", "git_sha": "abc1234"},
-        "host": {"cpu_model": "AMD EPYC", "cores": 2, "memory_bytes": 25769803776, "platform": "Linux-6.1"},
+        "host": {"cpu_model": "AMD EPYC", "cores": 16, "memory_bytes": 25769803776, "platform": "Linux-6.1"},
         "replicas": [
             {
                 "type": kind,
@@ -184,7 +184,7 @@ def make_run_info(**changes: Any) -> RunInfo:
         schema_version=1,
         run_id="run-1",
         started_at=1_699_999_990.0,
-        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": None, "trials": 2},
+        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": 0.98, "trials": 2},
         configurations=[{"name": name} for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps")],
     )
     return replace(run_info, **changes)

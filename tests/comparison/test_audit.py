@@ -9,14 +9,17 @@ import pytest
 from comparison.audit import (
     HOLDUP_RULE,
     MAX_LISTED,
+    PLAN_RULE,
+    TARGET_RULE,
     Finding,
     Status,
     audit_fairness,
-    check_plan,
+    audit_plan,
     list_violations,
 )
+from comparison.consistency import list_contradictions
 from comparison.disturbances import CALIBRATION_TOLERANCE, list_holdups, list_slow_cores
-from comparison.records import TrialRecord
+from comparison.records import RunInfo, TrialRecord
 from comparison.summary import group_trials
 from comparison.texts import speak
 from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
@@ -94,8 +97,8 @@ def test_every_rule_has_a_name_of_its_own() -> None:
         ),
         (
             "same kind of host",
-            {"host": {"cores": 4}},
-            "cores 4, where single has cores 2, cpu model AMD EPYC, memory 24",
+            {"host": {"cores": 8}},
+            "cores 8, where single has cores 16, cpu model AMD EPYC, memory 24",
         ),
         ("same image", {"image": "me/it:1"}, "me/it:1, where single has none, processes on the host"),
         (
@@ -199,7 +202,9 @@ def test_with_weak_scaling_batch_and_learning_rate_grow_with_the_workers() -> No
     ],
 )
 def test_weak_scaling_that_is_none_is_told(rule: str, changes: dict[str, Any]) -> None:
-    assert list(find_violations(make_weak_run(**changes))) == [rule]
+    violations = find_violations(make_weak_run(**changes))
+
+    assert violations.keys() - {"counts and clocks add up"} == {rule}
 
 
 def make_run_of_both_scalings() -> list[TrialRecord]:
@@ -342,14 +347,17 @@ def test_a_round_that_was_left_out_is_told() -> None:
 
 def test_trials_that_were_planned_and_are_not_there_are_told() -> None:
     records, names = make_fair_run(), ["single", "all-reduce-2w", "parameter-server-2w-1ps"]
-    planned = make_run_info(parameters={"trials": 2}, configurations=[{"name": name} for name in names])
+    planned = make_run_info(configurations=[{"name": name} for name in names])
     first_round = [record for record in records if record.trial == 0]
     without_servers = [record for record in records if record.strategy != "parameter_server"]
     foreign = [replace(record, run_id="run-2") for record in records]
 
-    whole, best, arms = (check_plan(group_trials(own), planned) for own in (records, first_round, without_servers))
-    merged, alone = (check_plan(group_trials(own), planned) for own in ([*records, *foreign], foreign))
-    unplanned = check_plan(group_trials(records), replace(planned, configurations=planned.configurations[:2]))
+    def check(own: list[TrialRecord], plan: RunInfo = planned) -> Finding:
+        return next(finding for finding in audit_plan(group_trials(own), plan) if finding.rule == PLAN_RULE)
+
+    whole, best, arms = check(records), check(first_round), check(without_servers)
+    merged, alone = check([*records, *foreign]), check(foreign)
+    unplanned = check(records, replace(planned, configurations=planned.configurations[:2]))
 
     assert (whole.status, whole.sentence) == (Status.HOLDS, "Received: 2 trials of each configuration.")
     assert best.status is Status.VIOLATED
@@ -359,6 +367,30 @@ def test_trials_that_were_planned_and_are_not_there_are_told() -> None:
     assert unplanned.sentence == "parameter-server-2w-1ps: 2 of 0 planned trials."
     assert (merged.status, merged.sentence) == (Status.UNKNOWN, "The plans of other runs are not there.")
     assert (alone.status, alone.sentence) == (Status.UNKNOWN, "The plan of this run is not there.")
+
+
+@pytest.mark.parametrize(
+    ("planned", "status", "sentence"),
+    [
+        ({"target_accuracy": 0.98}, Status.HOLDS, "Received: 0.98."),
+        (
+            {"target_accuracy": 0.99},
+            Status.VIOLATED,
+            "single: a target of 0.98, planned was 0.99; all-reduce-2w: a target",
+        ),
+        (
+            {"target_accuracy": 0},
+            Status.VIOLATED,
+            "single: a target of 0.98, planned was None; all-reduce-2w: a target",
+        ),
+        ({}, Status.UNKNOWN, "The plan of this run is not there."),
+    ],
+)
+def test_a_target_that_was_not_the_planned_one_is_told(planned: dict[str, Any], status: Status, sentence: str) -> None:
+    finding = audit_plan(group_trials(make_fair_run()), make_run_info(parameters=planned))[1]
+
+    assert (finding.rule, finding.status) == (TARGET_RULE, status)
+    assert finding.sentence.startswith(sentence)
 
 
 def test_rounds_that_were_left_out_are_told_as_one() -> None:
@@ -601,6 +633,7 @@ def test_a_copy_with_other_clocks_is_told_by_its_weights() -> None:
         ({"train_seconds": 48.0}, "1,830 images/s, where images and training make it 2,288; "),
         ({"images_seen": 100}, "in trial 0 100 images do not make 858 steps of 128"),
         ({"steps": 429}, "the learning curve ends after 858 steps in 60.0 s, the training after 429 in 60.0 s"),
+        ({"per_replica_batch_size": 64}, "in trial 0 1 worker with 64 images each do not make a global batch of 128."),
         ({"images_per_second": 5_000.0}, "in trial 0 5,000 images/s, where images and training make it 1,830."),
         ({"curve": make_record(train_seconds=50.0).curve}, "the learning curve ends after 858 steps in 50.0 s"),
         ({"seconds_to_target": 20.0}, "the target was reached after 20.0 s, where the learning curve has 30.0 s"),
@@ -618,6 +651,29 @@ def test_a_figure_that_was_changed_contradicts_the_others(changes: dict[str, Any
     assert finding.configurations == ("single",)
     assert finding.sentence.startswith("single: in trial 0 ")
     assert received in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "contradiction"),
+    [
+        (
+            {"num_workers": 4, "per_replica_batch_size": 32},
+            "2 workers and 1 server ran, where it says 4 workers and 1 server",
+        ),
+        ({"num_ps": 2}, "2 workers and 1 server ran, where it says 2 workers and 2 servers"),
+        ({"cpus_per_replica": 5.5}, "its replicas asked for 18 cores of 16, and it does not say contended"),
+    ],
+)
+def test_what_a_trial_says_of_itself_must_fit_its_replicas(changes: dict[str, Any], contradiction: str) -> None:
+    record = make_record("parameter-server-2w-1ps", **changes)
+
+    assert list_contradictions(record) == [contradiction]
+    assert (contradiction in list_contradictions(replace(record, contended=True))) == ("cpus" not in str(changes))
+
+
+def test_pods_may_run_on_more_hosts_than_the_one_that_is_named() -> None:
+    assert list_contradictions(make_record("all-reduce-4w", cpus_per_replica=8.0, backend="kubernetes")) == []
+    assert list_contradictions(make_record("all-reduce-4w", cpus_per_replica=8.0, host={})) == []
 
 
 def test_the_clocks_of_a_trial_that_was_restarted_need_not_add_up() -> None:

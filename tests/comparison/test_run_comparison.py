@@ -156,7 +156,7 @@ def test_an_accuracy_beyond_its_interval_is_told() -> None:
 
 def test_what_differs_between_the_runs_is_listed_and_nothing_else() -> None:
     before = make("before", 60)
-    after = make("after", 60, learning_rate=0.1, host={"cpu_model": "Intel Xeon", "cores": 2})
+    after = make("after", 60, learning_rate=0.1, host={"cpu_model": "Intel Xeon", "cores": 16})
 
     differences = {what: values for what, *values in list_run_differences(before, after).to_dict("split")["data"]}
 

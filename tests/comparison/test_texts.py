@@ -8,7 +8,7 @@ import jinja2
 import pytest
 from jinja2 import nodes
 
-from comparison.audit import PLAN_RULE, Status, audit_fairness
+from comparison.audit import PLAN_RULE, TARGET_RULE, Status, audit_fairness
 from comparison.breakdown import KINDS, PARTS, PHASES, TOTAL, TRAINING
 from comparison.report import describe_environment
 from comparison.scaling_model import NETWORKS
@@ -60,7 +60,7 @@ def list_texts_in_templates() -> Iterator[str]:
 def list_texts_by_value() -> Iterator[str]:
     records = make_run()
     yield from (finding.rule for finding in audit_fairness(group_trials(records)))
-    yield PLAN_RULE
+    yield from (PLAN_RULE, TARGET_RULE)
     yield from (status.value for status in Status)
     for clock in (*PHASES, TOTAL, TRAINING):
         yield from (clock.label, clock.definition)

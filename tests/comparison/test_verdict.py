@@ -167,7 +167,7 @@ def test_an_answer_of_an_unfair_comparison_says_so() -> None:
     verdict = judge(SINGLE, make_trials("all-reduce-2w", [37.0, 37.5], cpus_per_replica=1.0, image="me/it:1"))
 
     assert verdict.startswith("Distributing pays off here: ")
-    assert ", though not a fair comparison: broken is same image" in verdict
+    assert ", though not a fair comparison (broken: same image" in verdict
 
 
 def test_what_the_records_do_not_say_is_a_warning() -> None:
