@@ -1,23 +1,17 @@
 """Whether the comparison is fair: rules that are checked against the records of the trials, not promised."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 from comparison.consistency import list_contradictions
 from comparison.disturbances import CALIBRATION_TOLERANCE, Disturbance, list_holdups, list_slow_cores
+from comparison.findings import Breach, Evidence, Finding, conclude, list_some, name_trial, state_received
 from comparison.records import RunInfo, TrialRecord
+from comparison.rounds import check_interleaving, group_rounds
 from comparison.summary import SINGLE, Groups, split_by_scaling
 from comparison.texts import list_items, say, say_count
 
 _SHORT_SHA = 12
-# Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
-MAX_LISTED = 20
-# By chance two rounds often agree in a place.
-_FEW_ROUNDS = 3
 # Disturbed trials that a warning lists; of more it tells how many, and the worst.
 _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
@@ -37,33 +31,6 @@ DISTURBANCE_RULES = frozenset({CALIBRATION_RULE, HOLDUP_RULE})
 Trials = Sequence[TrialRecord]
 
 
-class Status(StrEnum):
-    """What the records say about a rule."""
-
-    HOLDS = "holds"
-    VIOLATED = "violated"
-    UNKNOWN = "not known"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What came of a rule.
-
-    Attributes:
-        rule: What a fair comparison keeps to, in a few words.
-        status: Whether the records do.
-        sentence: The values that were received.
-        configurations: Those that break the rule.
-        brief: The gist of a sentence that is long; else empty.
-    """
-
-    rule: str
-    status: Status
-    sentence: str
-    configurations: tuple[str, ...] = ()
-    brief: str = ""
-
-
 def audit_fairness(groups: Groups) -> list[Finding]:
     """Returns what came of every rule, in the order of the report: rules in English, sentences as `say` does."""
     trials = [trial for group in groups.values() for trial in group]
@@ -71,8 +38,8 @@ def audit_fairness(groups: Groups) -> list[Finding]:
     return [
         *(_check_equal(rule, read, _group_all(trials)) for rule, read in _SAME_IN_COMPARISON.items()),
         *(_check_equal(rule, read, halves) for rule, read in _SAME_IN_HALF.items()),
-        *(_check_equal(rule, read, _group_rounds(trials)) for rule, read in _SAME_IN_ROUND.items()),
-        *(_check(rule, check(trials)) for rule, check in _CHECKS.items()),
+        *(_check_equal(rule, read, group_rounds(trials)) for rule, read in _SAME_IN_ROUND.items()),
+        *(conclude(rule, check(trials)) for rule, check in _CHECKS.items()),
     ]
 
 
@@ -89,76 +56,7 @@ def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
     own = [trial for trial in trials if trial.run_id == run_info.run_id]
     unknown = say("The plans of other runs are not there") if len(own) < len(trials) else None
     checks = {PLAN_RULE: _check_planned_trials, TARGET_RULE: _check_planned_target}
-    return [_check(rule, check(own, run_info, unknown)) for rule, check in checks.items()]
-
-
-def list_violations(findings: Iterable[Finding]) -> list[Finding]:
-    """Returns the findings on broken rules."""
-    return [finding for finding in findings if finding.status is Status.VIOLATED]
-
-
-@dataclass(frozen=True)
-class _Breach:
-    """A configuration that breaks a rule, and how."""
-
-    configuration: str
-    received: str
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What a check found.
-
-    Attributes:
-        breaches: What breaks the rule.
-        received: The values where nothing does.
-        unknown: What the records do not say.
-        notes: What a reader may want to know, and is no breach.
-        brief: The gist of the breaches where they are many; else empty.
-    """
-
-    breaches: Sequence[_Breach]
-    received: str
-    unknown: str | None = None
-    notes: Sequence[str] = ()
-    brief: str = ""
-
-
-def _check(rule: str, evidence: _Evidence) -> Finding:
-    finding = _judge(rule, evidence)
-    return replace(finding, sentence=" ".join([finding.sentence, *map(_end_sentence, evidence.notes)]))
-
-
-def _judge(rule: str, evidence: _Evidence) -> Finding:
-    if evidence.breaches:
-        sentence = _list_some(
-            (
-                say("{configuration}: {received}", configuration=breach.configuration, received=breach.received)
-                for breach in evidence.breaches
-            ),
-            say("; "),
-        )
-        names = tuple(dict.fromkeys(breach.configuration for breach in evidence.breaches))
-        return Finding(rule, Status.VIOLATED, _end_sentence(sentence), names, evidence.brief)
-    if evidence.unknown:
-        return Finding(rule, Status.UNKNOWN, _end_sentence(evidence.unknown))
-    return Finding(rule, Status.HOLDS, _end_sentence(evidence.received))
-
-
-def _end_sentence(sentence: str) -> str:
-    return say("{clauses}.", clauses=sentence)
-
-
-def _list_some(items: Iterable[str], separator: str | None = None) -> str:
-    """Returns the items, each once, and of more than `MAX_LISTED` the first ones and how many there are beside them."""
-    distinct = list(dict.fromkeys(items))
-    listed = (say(", ") if separator is None else separator).join(distinct[:MAX_LISTED])
-    left = len(distinct) - MAX_LISTED
-    return say("{items} and {number} more", items=listed, number=f"{left:,}") if left > 0 else listed
-
-
-def _state_received(values: Iterable[str]) -> str:
-    return say("Received: {values}", values=_list_some(values))
+    return [conclude(rule, check(own, run_info, unknown)) for rule, check in checks.items()]
 
 
 def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: dict[str, Trials]) -> Finding:
@@ -170,12 +68,12 @@ def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: d
         others = [(name, value) for name, value in known if value != known[0][1]]
         clash = "{value}{label}, where {reference} has {expected}"
         breaches += [
-            _Breach(name, say(clash, value=value, label=label, reference=known[0][0], expected=known[0][1]))
+            Breach(name, say(clash, value=value, label=label, reference=known[0][0], expected=known[0][1]))
             for name, value in others
         ]
         received += [value for _, value in known[:1]]
     unknown = say_count(missing, "One trial does not say", "{number} trials do not say") if missing else None
-    return _check(rule, _Evidence(breaches, _state_received(received), unknown))
+    return conclude(rule, Evidence(breaches, state_received(received), unknown))
 
 
 def _group_all(trials: Trials) -> dict[str, Trials]:
@@ -191,21 +89,6 @@ def _group_halves(groups: Groups) -> dict[str, Trials]:
     titles = {"strong": say(" with strong scaling"), "weak": say(" with weak scaling")}
     labels = {scaling: titles[scaling] if len(halves) > 1 else "" for scaling in halves}
     return {labels[scaling]: [trial for own in half.values() for trial in own] for scaling, half in halves.items()}
-
-
-def _group_rounds(trials: Trials) -> dict[str, Trials]:
-    """Returns the trials of each round: a label for a sentence, and those with the same run and index."""
-    rounds: dict[tuple[str, int], list[TrialRecord]] = {}
-    for trial in trials:
-        rounds.setdefault((trial.run_id, trial.trial), []).append(trial)
-    return {
-        say(" in trial {trial} of {run}", trial=index, run=run_id): own
-        for (run_id, index), own in sorted(rounds.items(), key=_first)
-    }
-
-
-def _first(item: tuple[Any, object]) -> Any:
-    return item[0]
 
 
 def _describe_batch(trial: TrialRecord) -> str:
@@ -277,7 +160,7 @@ _SAME_IN_ROUND: dict[str, Callable[[TrialRecord], str | None]] = {
 }
 
 
-def _check_images(trials: Trials) -> _Evidence:
+def _check_images(trials: Trials) -> Evidence:
     """With weak scaling, whole global batches of different sizes leave different remainders of an epoch."""
     first = trials[0]
     breaches = []
@@ -287,19 +170,19 @@ def _check_images(trials: Trials) -> _Evidence:
         if abs(trial.images_seen - first.images_seen) > tolerance:
             clash = "{number} images, where {reference} has {expected}"
             values = {"number": f"{trial.images_seen:,}", "expected": f"{first.images_seen:,}"}
-            breaches.append(_Breach(trial.configuration, say(clash, **values, reference=first.configuration)))
-    return _Evidence(breaches, say("Received: {number} images", number=f"{first.images_seen:,}"))
+            breaches.append(Breach(trial.configuration, say(clash, **values, reference=first.configuration)))
+    return Evidence(breaches, say("Received: {number} images", number=f"{first.images_seen:,}"))
 
 
-def _check_cpus(trials: Trials) -> _Evidence:
+def _check_cpus(trials: Trials) -> Evidence:
     """A bigger single node is a row of its own, under a name of its own."""
     configurations = list({trial.configuration: trial for trial in trials}.values())
     singles = [own for own in configurations if own.strategy == SINGLE]
     if not singles:
-        return _Evidence([], "", say("There is no single node to compare with"))
+        return Evidence([], "", say("There is no single node to compare with"))
     baseline = singles[0]
     breaches = [
-        _Breach(
+        Breach(
             own.configuration,
             say("a single node with {cpus} CPUs that is not named for them", cpus=f"{own.cpus_per_replica:g}"),
         )
@@ -309,20 +192,20 @@ def _check_cpus(trials: Trials) -> _Evidence:
     sizes = {single.cpus_per_replica for single in singles}
     unequal = "{cpus} CPUs a replica, single nodes have {sizes}"
     breaches += [
-        _Breach(own.configuration, say(unequal, cpus=f"{own.cpus_per_replica:g}", sizes=_list_numbers(sizes)))
+        Breach(own.configuration, say(unequal, cpus=f"{own.cpus_per_replica:g}", sizes=_list_numbers(sizes)))
         for own in configurations
         if own.strategy != SINGLE and own.cpus_per_replica not in sizes
     ]
-    return _Evidence(breaches, say("Received: {cpus} a replica", cpus=f"{baseline.cpus_per_replica:g}"))
+    return Evidence(breaches, say("Received: {cpus} a replica", cpus=f"{baseline.cpus_per_replica:g}"))
 
 
-def _check_contention(trials: Trials) -> _Evidence:
+def _check_contention(trials: Trials) -> Evidence:
     contended = say("its replicas asked for more cores than there are; its timings are contended")
-    breaches = [_Breach(trial.configuration, contended) for trial in trials if trial.contended]
-    return _Evidence(breaches, say("Every replica had its cores to itself"))
+    breaches = [Breach(trial.configuration, contended) for trial in trials if trial.contended]
+    return Evidence(breaches, say("Every replica had its cores to itself"))
 
 
-def _check_overlap(trials: Trials) -> _Evidence:
+def _check_overlap(trials: Trials) -> Evidence:
     breaches = []
     by_start = sorted(trials, key=lambda trial: trial.started_at)
     latest = by_start[0]
@@ -332,136 +215,44 @@ def _check_overlap(trials: Trials) -> _Evidence:
                 "trial {trial} ended {seconds} s after the start of {other}",
                 trial=latest.trial,
                 seconds=f"{seconds:.3g}",
-                other=_name(trial),
+                other=name_trial(trial),
             )
-            starts = say("trial {trial} started before the end of {other}", trial=trial.trial, other=_name(latest))
-            breaches += [_Breach(latest.configuration, lasts), _Breach(trial.configuration, starts)]
+            starts = say("trial {trial} started before the end of {other}", trial=trial.trial, other=name_trial(latest))
+            breaches += [Breach(latest.configuration, lasts), Breach(trial.configuration, starts)]
         latest = max(latest, trial, key=lambda trial: trial.ended_at)
-    return _Evidence(breaches, say("Every trial had ended when the next one started"))
+    return Evidence(breaches, say("Every trial had ended when the next one started"))
 
 
-def _check_interleaving(trials: Trials) -> _Evidence:
-    """Every round has every configuration, ends before the next round of its run starts, and none is left out.
-
-    No breach, but told: where a run was interrupted, for how long, and what had the same place in every round.
-    """
-    rounds = _group_rounds(trials)
-    breaches = _find_absences(rounds.values())
-    last_indices = {trial.run_id: 0 for trial in trials}
-    for own in rounds.values():
-        run_id, index = own[0].run_id, own[0].trial
-        if missing := _describe_indices(last_indices[run_id] + 1, index - 1):
-            gap = say("no {trials}, where there is a trial {trial}", trials=missing, trial=index)
-            breaches += [_Breach(each.configuration, gap) for each in own]
-        last_indices[run_id] = index
-    for before, after in pairwise(rounds.values()):
-        if before[0].run_id == after[0].run_id:
-            end = max(before, key=lambda trial: trial.started_at)
-            breaches += [
-                _Breach(
-                    trial.configuration,
-                    say("trial {trial} started before {other}", trial=trial.trial, other=_name(end)),
-                )
-                for trial in after
-                if trial.started_at < end.started_at
-            ]
-    received = say("{number} rounds, each with every configuration once", number=f"{len(rounds):,}")
-    return _Evidence(breaches, received, notes=[*_list_fixed_places(rounds.values()), *_list_interruptions(trials)])
-
-
-def _find_absences(rounds: Collection[Trials]) -> list[_Breach]:
-    """Returns which configurations are not in a round, or in none of a run: it then met another machine than they."""
-    runs: dict[str, dict[str, None]] = {}
-    for own in rounds:
-        runs.setdefault(own[0].run_id, {}).update(dict.fromkeys(trial.configuration for trial in own))
-    everywhere = dict.fromkeys(name for names in runs.values() for name in names)
-    breaches = [
-        _Breach(name, say("no {trials}", trials=say("trial of {run}", run=run_id)))
-        for run_id, names in runs.items()
-        for name in everywhere
-        if name not in names
-    ]
-    for own in rounds:
-        present = {trial.configuration for trial in own}
-        breaches += [
-            _Breach(name, say("no {trials}", trials=say("trial {trial}", trial=own[0].trial)))
-            for name in runs[own[0].run_id]
-            if name not in present
-        ]
-    return breaches
-
-
-def _list_fixed_places(rounds: Collection[Trials]) -> list[str]:
-    """Returns a sentence on the configurations that had the same place in each of several rounds."""
-    places: dict[str, list[int]] = {}
-    for own in rounds:
-        for place, trial in enumerate(sorted(own, key=lambda trial: trial.started_at), start=1):
-            places.setdefault(trial.configuration, []).append(place)
-    fixed = [
-        say("{configuration} (place {place})", configuration=name, place=own[0])
-        for name, own in places.items()
-        if len(places) > 1 and len(own) >= _FEW_ROUNDS and len(set(own)) == 1
-    ]
-    same = "At the same place in every round, so that a drift within rounds does not even out: {configurations}"
-    return [say(same, configurations=list_items(fixed))] if fixed else []
-
-
-def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None) -> _Evidence:
+def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None) -> Evidence:
     planned = run_info.parameters.get("trials")
     names = [entry["name"] for entry in run_info.configurations]
     if planned is None or not names or not trials:
-        return _Evidence([], "", say("The plan of this run is not there"))
+        return Evidence([], "", say("The plan of this run is not there"))
     found = Counter(trial.configuration for trial in trials)
     received = "{found} of {planned} planned trials"
     breaches = [
-        _Breach(name, say(received, found=found[name], planned=planned if name in names else 0))
+        Breach(name, say(received, found=found[name], planned=planned if name in names else 0))
         for name in dict.fromkeys([*names, *found])
         if found[name] != (planned if name in names else 0)
     ]
-    return _Evidence(breaches, say("Received: {number} trials of each configuration", number=planned), unknown)
+    return Evidence(breaches, say("Received: {number} trials of each configuration", number=planned), unknown)
 
 
-def _check_planned_target(trials: Trials, run_info: RunInfo, unknown: str | None) -> _Evidence:
+def _check_planned_target(trials: Trials, run_info: RunInfo, unknown: str | None) -> Evidence:
     planned = run_info.parameters.get("target_accuracy")
     if planned is None or not trials:
-        return _Evidence([], "", say("The plan of this run is not there"))
+        return Evidence([], "", say("The plan of this run is not there"))
     expected = planned or None  # a target of 0 is none
     clash = "a target of {received}, planned was {planned}"
     breaches = [
-        _Breach(name, say(clash, received=f"{target}", planned=f"{expected}"))
+        Breach(name, say(clash, received=f"{target}", planned=f"{expected}"))
         for name, target in dict.fromkeys((trial.configuration, trial.target_accuracy) for trial in trials)
         if target != expected
     ]
-    return _Evidence(breaches, _state_received([f"{expected}"]), unknown)
+    return Evidence(breaches, state_received([f"{expected}"]), unknown)
 
 
-def _describe_indices(first: int, last: int) -> str:
-    """Returns the trials from one number to another in words; nothing where there are none."""
-    if first >= last:
-        return say("trial {trial}", trial=first) if first == last else ""
-    return say("trials {first} to {last}", first=first, last=last)
-
-
-def _list_interruptions(trials: Trials) -> list[str]:
-    """Returns a sentence on each interruption after which a run was taken up again."""
-    by_start = sorted(trials, key=lambda trial: (trial.run_id, trial.started_at))
-    notes = []
-    for before, after in pairwise(by_start):
-        if after.resumed and before.run_id == after.run_id:
-            lasted = _format_duration(after.started_at - before.ended_at)
-            values = {"run": after.run_id, "duration": lasted, "trial": after.trial}
-            if before.trial == after.trial:
-                cut = (
-                    "The round of trial {trial} of {run} was interrupted for {duration} between {before} and {after}, "
-                    "and resumed"
-                )
-                notes.append(say(cut, **values, before=before.configuration, after=after.configuration))
-            else:
-                notes.append(say("{run} was interrupted for {duration} before trial {trial}, and resumed", **values))
-    return notes
-
-
-def _check_seeds(trials: Trials) -> _Evidence:
+def _check_seeds(trials: Trials) -> Evidence:
     """Rounds from one seed repeat one draw of weights and order: a lucky one would pass for many."""
     breaches = []
     seen: dict[tuple[str, str, int], TrialRecord] = {}
@@ -470,28 +261,28 @@ def _check_seeds(trials: Trials) -> _Evidence:
         if other is not trial:
             repeated = "trial {trial} has the seed of trial {other}, {seed}"
             received = say(repeated, trial=trial.trial, other=other.trial, seed=trial.seed)
-            breaches.append(_Breach(trial.configuration, received))
-    return _Evidence(breaches, _state_received(f"{trial.seed}" for trial in trials))
+            breaches.append(Breach(trial.configuration, received))
+    return Evidence(breaches, state_received(f"{trial.seed}" for trial in trials))
 
 
-def _check_restarts(trials: Trials) -> _Evidence:
+def _check_restarts(trials: Trials) -> Evidence:
     breaches = []
     silent = []
     for trial in trials:
         steps = [replica.restored_step for replica in trial.replicas if replica.restored_step is not None]
         if not steps:
-            silent.append(_name(trial))
+            silent.append(name_trial(trial))
         if trial.restarts:
             restarted = "{number} restarted in trial {trial}, recovery is timed"
-            breaches.append(_Breach(trial.configuration, say(restarted, number=trial.restarts, trial=trial.trial)))
+            breaches.append(Breach(trial.configuration, say(restarted, number=trial.restarts, trial=trial.trial)))
         elif any(steps):
             resumed = "trial {trial} was resumed from step {step}, not all is timed"
-            breaches.append(_Breach(trial.configuration, say(resumed, trial=trial.trial, step=f"{max(steps):,}")))
-    unknown = say("Not said from which step on: {trials}", trials=_list_some(silent)) if silent else None
-    return _Evidence(breaches, say("Every trial ran from its first step to its last in one go"), unknown)
+            breaches.append(Breach(trial.configuration, say(resumed, trial=trial.trial, step=f"{max(steps):,}")))
+    unknown = say("Not said from which step on: {trials}", trials=list_some(silent)) if silent else None
+    return Evidence(breaches, say("Every trial ran from its first step to its last in one go"), unknown)
 
 
-def _check_final_weights(trials: Trials) -> _Evidence:
+def _check_final_weights(trials: Trials) -> Evidence:
     """Replicas of a synchronous training that drift apart silently train more than one model.
 
     No breach, but told: which ended with the single node's weights, so that equal accuracies surprise nobody.
@@ -503,13 +294,13 @@ def _check_final_weights(trials: Trials) -> _Evidence:
         digests = {replica.weights_sha256 for replica in trial.replicas}
         if len(digests - {None} | {trial.weights_sha256}) > 1:
             apart = say("{number} different ones in trial {trial}", number=len(digests), trial=trial.trial)
-            breaches.append(_Breach(trial.configuration, apart))
+            breaches.append(Breach(trial.configuration, apart))
         elif None in digests:
-            silent.append(_name(trial))
+            silent.append(name_trial(trial))
     received = say("Received: one digest in each of {number} trials", number=f"{len(synchronous):,}")
-    unknown = say("Not said by all replicas: {trials}", trials=_list_some(silent)) if silent else None
+    unknown = say("Not said by all replicas: {trials}", trials=list_some(silent)) if silent else None
     notes = [] if breaches else _list_twins(trials)
-    return _Evidence(breaches, received if synchronous else say("None was trained"), unknown, notes)
+    return Evidence(breaches, received if synchronous else say("None was trained"), unknown, notes)
 
 
 def _list_twins(trials: Trials) -> list[str]:
@@ -525,7 +316,7 @@ def _list_twins(trials: Trials) -> list[str]:
     return [say(same, configurations=list_items(twins))] if twins else []
 
 
-def _check_distinct(trials: Trials) -> _Evidence:
+def _check_distinct(trials: Trials) -> Evidence:
     """No two trainings take the same time to the last digit, and none from two seeds ends with the same weights.
 
     Such a record is a cached or a copied result. Another configuration may well reach the same weights from one seed.
@@ -543,22 +334,22 @@ def _check_distinct(trials: Trials) -> _Evidence:
             other = seen.setdefault(key, trial)
             is_repeated = what == "trained weights" and other.seed == trial.seed  # told by another rule
             if other is not trial and not is_repeated:
-                received = say(copied, trial=trial.trial, what=say(what), other=_name(other))
-                breaches.append(_Breach(trial.configuration, received))
+                received = say(copied, trial=trial.trial, what=say(what), other=name_trial(other))
+                breaches.append(Breach(trial.configuration, received))
     distinct = say("{number} measurements, no two with the same clocks or weights", number=f"{len(trials):,}")
-    return _Evidence(breaches, distinct)
+    return Evidence(breaches, distinct)
 
 
-def _check_consistency(trials: Trials) -> _Evidence:
+def _check_consistency(trials: Trials) -> Evidence:
     breaches = [
-        _Breach(trial.configuration, say("in trial {trial} {received}", trial=trial.trial, received=contradiction))
+        Breach(trial.configuration, say("in trial {trial} {received}", trial=trial.trial, received=contradiction))
         for trial in trials
         for contradiction in list_contradictions(trial)
     ]
-    return _Evidence(breaches, say("Images, steps, learning curve and clocks of each trial agree"))
+    return Evidence(breaches, say("Images, steps, learning curve and clocks of each trial agree"))
 
 
-def _check_calibration(trials: Trials) -> _Evidence:
+def _check_calibration(trials: Trials) -> Evidence:
     silent = [trial for trial in trials if all(replica.calibration_seconds is None for replica in trial.replicas)]
     tolerance = f"{100 * CALIBRATION_TOLERANCE:g}"
     received = say("A fixed computation took all cores equally long, within {percent} %", percent=tolerance)
@@ -567,20 +358,20 @@ def _check_calibration(trials: Trials) -> _Evidence:
     return _report_disturbances(list_slow_cores(trials), trials, received, missing)
 
 
-def _check_holdups(trials: Trials) -> _Evidence:
+def _check_holdups(trials: Trials) -> Evidence:
     received = say("The median step explains as much of the training in each trial of a configuration")
     return _report_disturbances(list_holdups(trials), trials, received)
 
 
 def _report_disturbances(
     disturbances: Sequence[Disturbance], trials: Trials, received: str, unknown: str | None = None
-) -> _Evidence:
+) -> Evidence:
     breaches = [
-        _Breach(trial.configuration, say("trial {trial} was disturbed, {reason}", trial=trial.trial, reason=reason))
+        Breach(trial.configuration, say("trial {trial} was disturbed, {reason}", trial=trial.trial, reason=reason))
         for trial, _, reason in disturbances
     ]
     brief = _summarize_disturbances(disturbances, len(trials)) if len(disturbances) > _MAX_TOLD else ""
-    return _Evidence(breaches, received, unknown, brief=brief)
+    return Evidence(breaches, received, unknown, brief=brief)
 
 
 def _summarize_disturbances(disturbances: Sequence[Disturbance], num_trials: int) -> str:
@@ -597,17 +388,17 @@ def _summarize_disturbances(disturbances: Sequence[Disturbance], num_trials: int
                 for name, count in counts.items()
             ]
         ),
-        trial=_name(worst.trial).strip(),
+        trial=name_trial(worst.trial).strip(),
         reason=worst.reason,
     )
 
 
-_CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
+_CHECKS: dict[str, Callable[[Trials], Evidence]] = {
     "same number of images": _check_images,
     "same CPUs a replica": _check_cpus,
     CONTENTION_RULE: _check_contention,
     _OVERLAP_RULE: _check_overlap,
-    "trials in rounds": _check_interleaving,
+    "trials in rounds": check_interleaving,
     _SEEDS_RULE: _check_seeds,
     "no restart, no resumption": _check_restarts,
     "same final weights in all replicas of a synchronous training": _check_final_weights,
@@ -616,18 +407,6 @@ _CHECKS: dict[str, Callable[[Trials], _Evidence]] = {
     CALIBRATION_RULE: _check_calibration,
     HOLDUP_RULE: _check_holdups,
 }
-
-
-def _name(trial: TrialRecord) -> str:
-    return say("trial {trial} of {configuration}", trial=trial.trial, configuration=trial.configuration)
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds >= 2 * 60 * 60:
-        return say("{number} h", number=f"{seconds / 60 / 60:,.0f}")
-    if seconds >= 2 * 60:
-        return say("{number} min", number=f"{seconds / 60:.0f}")
-    return say("{number} s", number=f"{seconds:.0f}")
 
 
 def _list_numbers(numbers: Iterable[float]) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from comparison.audit import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES, Finding, list_violations
+from comparison.audit import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
+from comparison.findings import Finding, list_violations
 from comparison.summary import (
     Groups,
     compare_accuracies,

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from comparison.audit import Finding
 from comparison.breakdown import (
     PHASES,
     TOTAL,
@@ -19,6 +18,7 @@ from comparison.breakdown import (
     describe_times,
     format_seconds,
 )
+from comparison.findings import Finding
 from comparison.forecast import Forecast
 from comparison.forecast_plot import plot_forecast, plot_speedup_by_workers
 from comparison.forecast_text import (

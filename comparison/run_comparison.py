@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from comparison.audit import audit_fairness, audit_plan, list_violations
+from comparison.audit import audit_fairness, audit_plan
 from comparison.disturbances import CALIBRATION_TOLERANCE, measure_core
+from comparison.findings import list_violations
 from comparison.marks import TOLD_APART, mark_configurations
 from comparison.page import render_page
 from comparison.plots import plot_ratios

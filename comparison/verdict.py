@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from comparison.audit import Finding, Status, list_violations
+from comparison.findings import Finding, Status, list_violations
 from comparison.marks import Marks, list_broken_rules, mark_configurations
 from comparison.records import TrialRecord
 from comparison.statistics import (

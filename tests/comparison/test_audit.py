@@ -8,17 +8,14 @@ import pytest
 
 from comparison.audit import (
     HOLDUP_RULE,
-    MAX_LISTED,
     PLAN_RULE,
     TARGET_RULE,
-    Finding,
-    Status,
     audit_fairness,
     audit_plan,
-    list_violations,
 )
 from comparison.consistency import list_contradictions
 from comparison.disturbances import CALIBRATION_TOLERANCE, list_holdups, list_slow_cores
+from comparison.findings import MAX_LISTED, Finding, Status, list_violations
 from comparison.records import RunInfo, TrialRecord
 from comparison.summary import group_trials
 from comparison.texts import speak

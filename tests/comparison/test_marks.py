@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from comparison.audit import Finding, Status, audit_fairness
+from comparison.audit import audit_fairness
+from comparison.findings import Finding, Status
 from comparison.marks import (
     Marks,
     explain_marks,

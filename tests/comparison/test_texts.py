@@ -8,8 +8,9 @@ import jinja2
 import pytest
 from jinja2 import nodes
 
-from comparison.audit import PLAN_RULE, TARGET_RULE, Status, audit_fairness
+from comparison.audit import PLAN_RULE, TARGET_RULE, audit_fairness
 from comparison.breakdown import KINDS, PARTS, PHASES, TOTAL, TRAINING
+from comparison.findings import Status
 from comparison.report import describe_environment
 from comparison.scaling_model import NETWORKS
 from comparison.summary import SAME_WORK, group_trials, summarize

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from comparison.audit import Finding, Status, audit_fairness
+from comparison.audit import audit_fairness
+from comparison.findings import Finding, Status
 from comparison.records import TrialRecord
 from comparison.summary import group_trials, summarize
 from comparison.texts import speak

@@ -1,0 +1,114 @@
+"""What came of a rule of a fair comparison: the evidence for it, and how a reader is told."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from comparison.records import TrialRecord
+from comparison.texts import say
+
+# Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
+MAX_LISTED = 20
+
+
+class Status(StrEnum):
+    """What the records say about a rule."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a rule.
+
+    Attributes:
+        rule: What a fair comparison keeps to, in a few words.
+        status: Whether the records do.
+        sentence: The values that were received.
+        configurations: Those that break the rule.
+        brief: The gist of a sentence that is long; else empty.
+    """
+
+    rule: str
+    status: Status
+    sentence: str
+    configurations: tuple[str, ...] = ()
+    brief: str = ""
+
+
+def list_violations(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns the findings on broken rules."""
+    return [finding for finding in findings if finding.status is Status.VIOLATED]
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A configuration that breaks a rule, and how."""
+
+    configuration: str
+    received: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a check found.
+
+    Attributes:
+        breaches: What breaks the rule.
+        received: The values where nothing does.
+        unknown: What the records do not say.
+        notes: What a reader may want to know, and is no breach.
+        brief: The gist of the breaches where they are many; else empty.
+    """
+
+    breaches: Sequence[Breach]
+    received: str
+    unknown: str | None = None
+    notes: Sequence[str] = ()
+    brief: str = ""
+
+
+def conclude(rule: str, evidence: Evidence) -> Finding:
+    """Returns what came of a rule: breaches outweigh what is not known, notes follow either."""
+    finding = _judge(rule, evidence)
+    return replace(finding, sentence=" ".join([finding.sentence, *map(_end_sentence, evidence.notes)]))
+
+
+def _judge(rule: str, evidence: Evidence) -> Finding:
+    if evidence.breaches:
+        sentence = list_some(
+            (
+                say("{configuration}: {received}", configuration=breach.configuration, received=breach.received)
+                for breach in evidence.breaches
+            ),
+            say("; "),
+        )
+        names = tuple(dict.fromkeys(breach.configuration for breach in evidence.breaches))
+        return Finding(rule, Status.VIOLATED, _end_sentence(sentence), names, evidence.brief)
+    if evidence.unknown:
+        return Finding(rule, Status.UNKNOWN, _end_sentence(evidence.unknown))
+    return Finding(rule, Status.HOLDS, _end_sentence(evidence.received))
+
+
+def _end_sentence(sentence: str) -> str:
+    return say("{clauses}.", clauses=sentence)
+
+
+def list_some(items: Iterable[str], separator: str | None = None) -> str:
+    """Returns the items, each once, and of more than `MAX_LISTED` the first ones and how many there are beside them."""
+    distinct = list(dict.fromkeys(items))
+    listed = (say(", ") if separator is None else separator).join(distinct[:MAX_LISTED])
+    left = len(distinct) - MAX_LISTED
+    return say("{items} and {number} more", items=listed, number=f"{left:,}") if left > 0 else listed
+
+
+def state_received(values: Iterable[str]) -> str:
+    """Returns the values, each once, as what was received."""
+    return say("Received: {values}", values=list_some(values))
+
+
+def name_trial(trial: TrialRecord) -> str:
+    """Returns a trial in words."""
+    return say("trial {trial} of {configuration}", trial=trial.trial, configuration=trial.configuration)
