@@ -124,6 +124,26 @@ def test_models_that_learned_nothing_are_told(n_correct: int, *, is_told: bool) 
     assert bool(told) == is_told
 
 
+def calibrate(record: TrialRecord, seconds: float) -> TrialRecord:
+    replicas = [replace(replica, calibration_seconds=[seconds, seconds]) for replica in record.replicas]
+    return replace(record, replicas=replicas)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clause"),
+    [
+        (0.28, ", though a fixed computation took its cores 40 % longer than the single node's."),
+        (0.14, ", though a fixed computation took its cores 30 % less time than the single node's."),
+        (0.209, "(99.00 % against 99.00 %)."),
+    ],
+)
+def test_cores_that_were_not_as_fast_as_the_single_nodes_qualify_the_answer(seconds: float, clause: str) -> None:
+    trials = [calibrate(record, seconds) for record in make_trials("all-reduce-2w", [37.0, 37.5])]
+
+    assert judge(SINGLE, trials).endswith(clause)
+    assert "fixed computation" not in judge(SINGLE, [replace(record, contended=True) for record in trials])
+
+
 def test_models_that_miss_the_target_are_no_gain() -> None:
     verdict = judge(SINGLE, missed := make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True))
 
