@@ -56,10 +56,10 @@ def list_holdups(trials: Trials) -> list[Disturbance]:
     The median step of a trial hardly notices that, the training's clock does. So the share of the clock that as many
     median steps do not explain is compared over the trials of a configuration and run; more than `HOLDUP_TOLERANCE`
     above its median, of two trials above the other one's, is a disturbance. Contended replicas hold each other up, and
-    are left out.
+    the workers of parameter servers are not in step: both are left out.
     """
     disturbed = []
-    known = [trial for trial in trials if not trial.contended and "p50" in trial.step_seconds]
+    known = [own for own in trials if not (own.contended or own.num_ps) and "p50" in own.step_seconds]
     for own in _group(known, lambda trial: (trial.run_id, trial.configuration)):
         shares = [1 - trial.steps * trial.step_seconds["p50"] / trial.train_seconds for trial in own]
         usual = statistics.median_low(shares)

@@ -704,6 +704,7 @@ def test_what_holds_up_every_trial_of_a_configuration_or_is_contended_is_no_dist
     assert list_holdups([hold_up(record, 12.0) for record in records]) == []
     assert list_holdups([replace(hold_up(records[0], 12.0), contended=True), *records[1:]]) == []
     assert list_holdups([hold_up(records[0], 12.0)]) == []
+    assert list_holdups([*records[:2], hold_up(records[2], 30.0), *records[3:]]) == []
     assert list_holdups([replace(hold_up(records[0], 12.0), step_seconds={}), *records[1:]]) == []
 
 
