@@ -223,8 +223,12 @@ def _format_pay_off(begin: Estimate, end: Estimate, largest: int) -> str:
 def _state_range(begin: Estimate, end: Estimate, largest: int) -> str:
     """Returns the numbers of workers that pay off, in words; at least one does.
 
-    What still pays off with the most that are looked at has no end that is known.
+    What still pays off with the most that are looked at has no end that is known. Where nothing pays off at the band's
+    worse edge, the numbers are those of the fit alone.
     """
+    if math.isinf(begin.high) and not math.isinf(begin.value):
+        first, last = (Estimate(own.value, own.value, own.value) for own in (begin, end))
+        return say("if at all {range}", range=_state_range(first, last, largest))
     values = {"begin": format_workers(begin), "end": format_workers(end)}
     if end.value == largest:
         return say("from {begin} workers on", begin=values["begin"])

@@ -137,6 +137,18 @@ def test_where_the_line_never_pays_off_the_bands_better_edge_is_a_range_too() ->
     )
 
 
+@pytest.mark.parametrize(
+    ("latency", "said"), [(0.008, "pays off if at all with 2 to 4 workers"), (0.012, "if at all with 2 workers only")]
+)
+def test_where_the_bands_worse_edge_never_pays_off_the_range_is_that_of_the_fit(latency: float, said: str) -> None:
+    records = make_falling(latency, noise=0.1)
+    (own,) = forecast_scaling(group_trials(records), 50)
+
+    assert math.isinf(look_ahead(own).break_even.high)
+    assert f"{said} and is fastest with about 2 (1–4), " in state_in_brief(records)
+    assert "never" not in state_in_brief(records)
+
+
 def test_the_range_that_pays_off_is_said_in_chinese() -> None:
     records = make_falling(1.5e-3, setup_seconds=25.0)
 
