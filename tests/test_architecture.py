@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "tests" / "pipeline" / "golden" / "pipeline.yaml"
 LIBRARIES = ("tfjob", "model", "comparison")
 PACKAGES = ("pipeline", "components", *LIBRARIES)
 OTHERS = ("benchmarks", "examples", "tests")
@@ -24,6 +24,9 @@ ONLY_IN = {
     "kubeflow": {"tfjob"},
     "kfp": {"pipeline", "components"},
 }
+# The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may import
+# from the floors below it and, where it is a wing, within itself.
+FLOORS: dict[str, tuple[str, ...]] = {}
 
 
 def find_modules() -> dict[str, Path]:
@@ -63,6 +66,52 @@ def test_a_module_imports_only_in_the_direction_of_the_design(name: str) -> None
         if imported.partition(".")[0] in PACKAGES and not is_within(imported, allowed)
     ]
     assert misplaced == []
+
+
+def name_room(module: str) -> str:
+    """Returns where in its package a module is: its own name, or that of its wing with a slash."""
+    package, _, rest = module.partition(".")
+    room = rest.partition(".")[0]
+    return f"{room}/" if (ROOT / package / room).is_dir() and room else room
+
+
+def find_module(imported: str) -> str:
+    """Returns the module, or the wing, of an imported name."""
+    while imported not in MODULES and f"{imported}.__init__" not in MODULES and "." in imported:
+        imported = imported.rpartition(".")[0]
+    return imported
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_of_a_package_has_a_floor(package: str) -> None:
+    rooms = {name_room(name) for name in MODULES if name.startswith(f"{package}.")} - {"__init__"}
+    assert rooms == {room for floor in FLOORS[package] for room in floor.split()}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] in FLOORS])
+def test_a_module_imports_only_from_floors_below(name: str) -> None:
+    package = name.partition(".")[0]
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS[package]) for room in rooms.split()}
+    room = name_room(name)
+    upwards = [
+        imported
+        for imported in map(find_module, list_imports(MODULES[name]))
+        if imported.startswith(f"{package}.")
+        and name_room(imported) != room
+        and floor_of[name_room(imported)] >= floor_of[room]
+    ]
+    assert upwards == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_wing_is_entered_by_its_door(name: str) -> None:
+    wing = ".".join(name.split(".")[:2])
+    through_windows = [
+        imported
+        for imported in map(find_module, list_imports(MODULES[name]))
+        if imported.count(".") > 1 and not imported.startswith(f"{wing}.") and imported.partition(".")[0] in PACKAGES
+    ]
+    assert through_windows == []
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -110,6 +159,8 @@ def test_every_module_is_a_program_or_used_by_one() -> None:
     waiting = [name for name, path in MODULES.items() if 'if __name__ == "__main__":' in path.read_text()]
     while waiting:
         name = waiting.pop()
+        if f"{name}.__init__" in MODULES:  # a wing's door
+            name = f"{name}.__init__"
         if name in MODULES and name not in reached:
             reached.add(name)
             waiting += list_imports(MODULES[name])
