@@ -24,8 +24,8 @@ ONLY_IN = {
     "kubeflow": {"tfjob"},
     "kfp": {"pipeline", "components"},
 }
-# The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may import
-# from the floors below it and, where it is a wing, within itself.
+# The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may
+# import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {}
 
 
