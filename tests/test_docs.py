@@ -23,6 +23,7 @@ MARKERS = re.compile(r"\s*(?:>\s+|[-*+]\s+|\d+\.\s+)*")
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\((?P<target>[^()\s]+)(?:\s+\"[^\"]*\")?\)")
 CODE = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
 COMMAND = re.compile(r"(?<![\w.-])python(?:3[.\d]*)? -m (?P<module>[\w.]+)")
+IMPORT = re.compile(rf"^from (?P<module>(?:{'|'.join(OWN_PACKAGES)})[\w.]*) import \w", re.MULTILINE)
 MAIN_GUARD = re.compile(r"^if __name__ == \"__main__\":$", re.MULTILINE)
 
 
@@ -138,6 +139,12 @@ def test_a_module_without_a_program_is_found_out() -> None:
     assert find_program("model") is None
     assert find_program("comparison.nothing") is None
     assert find_program("nothing.at_all") is None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_the_docs_import_is_there(page: str) -> None:
+    modules = [match["module"] for match in IMPORT.finditer((ROOT / page).read_text(encoding="utf-8"))]
+    assert [module for module in modules if find_spec(module) is None] == []
 
 
 LONG = "word " * 30
