@@ -76,8 +76,7 @@ def choose_backend(
     if not is_in_pod(environment):
         return LocalBackend(owner=find_owner(environment))
     # A second that no local run needs to wait.
-    from tfjob.cluster import connect  # noqa: PLC0415
-    from tfjob.kubernetes import KubernetesBackend  # noqa: PLC0415
+    from tfjob.cluster import KubernetesBackend, connect  # noqa: PLC0415
 
     return KubernetesBackend(
         cluster=connect(),
@@ -97,8 +96,7 @@ def delete_jobs(run_id: str, *, keep_failed: bool, report: Callable[[str], None]
     """
     if not is_in_pod():
         return
-    from tfjob.cluster import connect  # noqa: PLC0415
-    from tfjob.submission import delete_left_jobs  # noqa: PLC0415
+    from tfjob.cluster import connect, delete_left_jobs  # noqa: PLC0415
 
     for line in delete_left_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}", keep_failed=keep_failed):
         report(line)

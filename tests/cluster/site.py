@@ -16,11 +16,11 @@ import pytest
 from tests.conformance.sites import Addresses
 from tests.tfjob.scripted_jobs import make_job
 from tfjob.backend import Backend
-from tfjob.cluster import TrainingOperator, connect
+from tfjob.cluster.api import TrainingOperator, connect
+from tfjob.cluster.backend import KubernetesBackend
 from tfjob.job import Manifest, replica_counts
-from tfjob.kubernetes import KubernetesBackend
+from tfjob.local.tf_config import service_address
 from tfjob.spec import TFJobSpec
-from tfjob.tf_config import service_address
 
 if TYPE_CHECKING:
     from tests.conformance.job_run import JobRun

@@ -13,9 +13,9 @@ import pytest
 from tests.cluster.site import ClusterSite, Namespace
 from tests.conformance.job_run import JobRun
 from tfjob.backend import Event, StatusChanged
-from tfjob.cluster import TrainingOperator
+from tfjob.cluster.api import TrainingOperator
+from tfjob.cluster.backend import KubernetesBackend
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobExists, JobFailed, JobNotStarted, SpecError
-from tfjob.kubernetes import KubernetesBackend
 from tfjob.manifest import build_manifest
 from tfjob.spec import ReplicaSpec
 

@@ -12,7 +12,7 @@ from components.trial import run_trial
 from model.prepare import prepare
 from tests.cluster.site import Namespace
 from tests.cluster.steps import StepPod, Steps, Storage, run_pipeline
-from tfjob.local import LocalBackend
+from tfjob.local.backend import LocalBackend
 from tfjob.manifest import build_manifest
 from tfjob.spec import ReplicaSpec, TFJobSpec
 

@@ -9,7 +9,7 @@ import psutil
 from tests.tfjob.scripted_jobs import make_job
 from tfjob.backend import Backend
 from tfjob.job import Manifest
-from tfjob.local import LocalBackend
+from tfjob.local.backend import LocalBackend
 from tfjob.spec import ReplicaType, TFJobSpec
 
 if TYPE_CHECKING:

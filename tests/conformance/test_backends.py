@@ -11,8 +11,8 @@ from tests.conformance.job_run import JobRun
 from tfjob.backend import StatusChanged
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.job import replica_counts
+from tfjob.local.tf_config import tf_config
 from tfjob.manifest import build_manifest
-from tfjob.tf_config import tf_config
 
 # Real processes, and what they and the backends wait for.
 pytestmark = pytest.mark.slow

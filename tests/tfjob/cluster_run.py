@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.tfjob.fake_cluster import JOB, FakeClock, FakeCluster, ended, log_line
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
-from tfjob.kubernetes import KubernetesBackend
+from tfjob.cluster.backend import KubernetesBackend
 from tfjob.manifest import build_manifest
 from tfjob.spec import TFJobSpec
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from tfjob.preflight_api import Json, Refused
-from tfjob.preflight_checks import run_checks
-from tfjob.preflight_finding import Finding, Options
+from tfjob.preflight.api import Json, Refused
+from tfjob.preflight.checks import run_checks
+from tfjob.preflight.finding import Finding, Options
 
 NAMESPACE = "/api/v1/namespaces/team-a"
 PODS, CLAIMS = f"{NAMESPACE}/pods", f"{NAMESPACE}/persistentvolumeclaims"

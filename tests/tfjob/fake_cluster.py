@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster import CONFLICT, NOT_FOUND, Cluster, Json
+from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json
 from tfjob.job import Manifest
 
 JOB, JOB_UID = "mnist", "job-1"

@@ -11,7 +11,7 @@ from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
 from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
 from tfjob.launch import choose_backend, label_value, run_job
-from tfjob.local import LocalBackend
+from tfjob.local.backend import LocalBackend
 from tfjob.manifest import build_manifest
 from tfjob.spec import TFJobSpec
 

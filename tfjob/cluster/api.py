@@ -1,0 +1,206 @@
+"""The one place that talks to a cluster: the calls that running a TFJob takes, as plain JSON.
+
+kubeflow-training and the official client supply connection, models and calls. Its waiting swallows errors' codes, so
+watching and deciding are in `tfjob.cluster.backend`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import urllib3
+from kubeflow.training import TrainingClient
+from kubeflow.training.constants.constants import GROUP, JOB_NAME_LABEL, TFJOB_KIND, TFJOB_PLURAL, VERSION
+from kubernetes import watch
+from kubernetes.client import Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+
+from tfjob.environment import current_namespace
+from tfjob.errors import NoBackend
+from tfjob.job import CONTAINER_NAME, Manifest
+
+Json = dict[str, Any]
+# What a call raises while the API server restarts or the network fails.
+CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
+NOT_FOUND, CONFLICT = 404, 409
+
+# Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
+_WATCH_SECONDS = 30
+_CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+
+
+class Cluster(Protocol):
+    """What a cluster can be asked to do. Errors are the client's: `ApiException` and `CONNECTION_ERRORS`."""
+
+    def create_job(self, manifest: Manifest) -> Json:
+        """Returns the created TFJob."""
+
+    def get_job(self, name: str) -> Json:
+        """Returns a TFJob."""
+
+    def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
+        """Merges a patch into a TFJob."""
+
+    def delete_job(self, name: str, uid: str) -> None:
+        """Deletes a TFJob and, in the background, its pods and services, unless it is another one of that name."""
+
+    def list_jobs(self, **selector: Any) -> Json:
+        """Returns the list of the TFJobs that a label or field selector names."""
+
+    def watch_jobs(self, name: str, resource_version: str) -> Iterator[Json]:
+        """Yields changes of a TFJob from a version on."""
+
+    def list_pods(self, job_name: str) -> Json:
+        """Returns the list of a TFJob's pods."""
+
+    def watch_pods(self, job_name: str, resource_version: str) -> Iterator[Json]:
+        """Yields changes of a TFJob's pods from a version on."""
+
+    def current_event_version(self) -> str:
+        """Returns the version from which on events are new."""
+
+    def watch_events(self, resource_version: str) -> Iterator[Json]:
+        """Yields new events of the namespace."""
+
+    def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
+        """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
+
+
+class TrainingOperator(Cluster):
+    """The cluster that this process belongs to, or the kubeconfig's current one.
+
+    Args:
+        namespace: Where the jobs run.
+        configuration: Another cluster's address and credentials.
+        answer_seconds: How long an answer may take.
+    """
+
+    def __init__(
+        self, namespace: str, *, configuration: Configuration | None = None, answer_seconds: float = _ANSWER_SECONDS
+    ) -> None:
+        self.namespace = namespace
+        self._timeout = (_CONNECT_SECONDS, answer_seconds)
+        try:
+            # Without a configuration: the service account's in a pod, elsewhere the kubeconfig's.
+            client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
+        except ConfigException as error:
+            raise NoBackend(f"No cluster can be reached from here: {error}") from None
+        self._jobs, self._core = client.custom_api, client.core_api
+        self._where = (GROUP, VERSION, namespace, TFJOB_PLURAL)
+
+    def create_job(self, manifest: Manifest) -> Json:
+        """Returns the created TFJob."""
+        return self._jobs.create_namespaced_custom_object(*self._where, dict(manifest), _request_timeout=self._timeout)  # type: ignore[no-any-return]
+
+    def get_job(self, name: str) -> Json:
+        """Returns a TFJob."""
+        return self._jobs.get_namespaced_custom_object(*self._where, name, _request_timeout=self._timeout)  # type: ignore[no-any-return]
+
+    def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
+        """Merges a patch into a TFJob."""
+        self._jobs.patch_namespaced_custom_object(*self._where, name, dict(patch), _request_timeout=self._timeout)
+
+    def delete_job(self, name: str, uid: str) -> None:
+        """Deletes a TFJob and, in the background, its pods and services, unless it is another one of that name."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
+
+    def list_jobs(self, **selector: Any) -> Json:
+        """Returns the list of the TFJobs that a label or field selector names."""
+        return self._jobs.list_namespaced_custom_object(*self._where, **selector, _request_timeout=self._timeout)  # type: ignore[no-any-return]
+
+    def watch_jobs(self, name: str, resource_version: str) -> Iterator[Json]:
+        """Yields changes of a TFJob from a version on."""
+        selector = {"field_selector": f"metadata.name={name}"}
+        return _watch(self._jobs.list_namespaced_custom_object, *self._where, version=resource_version, **selector)
+
+    def list_pods(self, job_name: str) -> Json:
+        """Returns the list of a TFJob's pods."""
+        selector = {"label_selector": f"{JOB_NAME_LABEL}={job_name}"}
+        return _as_json(
+            self._core.list_namespaced_pod(
+                self.namespace, **selector, _preload_content=False, _request_timeout=self._timeout
+            )
+        )
+
+    def watch_pods(self, job_name: str, resource_version: str) -> Iterator[Json]:
+        """Yields changes of a TFJob's pods from a version on."""
+        selector = {"label_selector": f"{JOB_NAME_LABEL}={job_name}"}
+        return _watch(self._core.list_namespaced_pod, self.namespace, version=resource_version, **selector)
+
+    def current_event_version(self) -> str:
+        """Returns the version from which on events are new."""
+        listing = _as_json(
+            self._core.list_namespaced_event(
+                self.namespace, limit=1, _preload_content=False, _request_timeout=self._timeout
+            )
+        )
+        return str(listing["metadata"]["resourceVersion"])
+
+    def watch_events(self, resource_version: str) -> Iterator[Json]:
+        """Yields new events of the namespace."""
+        return _watch(self._core.list_namespaced_event, self.namespace, version=resource_version)
+
+    def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
+        """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
+        since = {} if since_seconds is None else {"since_seconds": since_seconds}
+        response = self._core.read_namespaced_pod_log(
+            pod_name,
+            self.namespace,
+            container=CONTAINER_NAME,
+            follow=True,
+            timestamps=True,
+            **since,
+            _preload_content=False,
+            # A training may be silent for long while it compiles.
+            _request_timeout=(_CONNECT_SECONDS, None),
+        )
+        try:
+            rest = b""  # the client's own splitting forgets a last line without an end, which a crash may well leave
+            for chunk in response.stream(amt=None, decode_content=False):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+            if rest:
+                yield rest.decode(errors="replace")
+        finally:
+            response.close()
+            response.release_conn()
+
+
+def connect(namespace: str | None = None) -> TrainingOperator:
+    """Returns the cluster of this pod, or of the kubeconfig.
+
+    Args:
+        namespace: Where the jobs run; None: this pod's namespace.
+
+    Raises:
+        NoBackend: There is neither a service account nor a kubeconfig.
+    """
+    return TrainingOperator(namespace or current_namespace())
+
+
+def explain(error: ApiException) -> str:
+    """Returns what the API server said."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return f"{error.status} {error.reason}"
+
+
+def _watch(call: Any, *arguments: Any, version: str, **selector: Any) -> Iterator[Json]:
+    # The type `object` leaves JSON as it is.
+    stream = watch.Watch(return_type="object").stream(
+        call,
+        *arguments,
+        **selector,
+        resource_version=version,
+        timeout_seconds=_WATCH_SECONDS,
+        _request_timeout=(_CONNECT_SECONDS, _WATCH_SECONDS + _CONNECT_SECONDS),
+    )
+    for change in stream:
+        yield {"type": change["type"], "object": change["raw_object"]}
+
+
+def _as_json(response: Any) -> Json:
+    return json.loads(response.data)  # type: ignore[no-any-return]

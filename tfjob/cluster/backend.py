@@ -1,0 +1,396 @@
+"""The Kubernetes backend: a job's replicas as pods, made by the training operator.
+
+The operator decides over restarts, success and failure. This backend adds what it lacks: a deadline that fires, an end
+to waiting for what will never start, the log of every replica, and that nothing stays behind.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from tfjob.backend import Event, JobResult, LogLine, Status, StatusChanged, Warned
+from tfjob.cluster.api import Cluster, Json
+from tfjob.cluster.failure import (
+    describe_end,
+    describe_end_before,
+    failed_job,
+    find_culprit,
+    not_started,
+    out_of_memory,
+)
+from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
+from tfjob.cluster.replica import ReplicaRun
+from tfjob.cluster.submission import Submission
+from tfjob.cluster.watching import (
+    REFUSAL_PATIENCE_SECONDS,
+    EventSeen,
+    JobGone,
+    JobSeen,
+    LogEnded,
+    PodGone,
+    PodSeen,
+    Refused,
+    Watching,
+)
+from tfjob.cluster.watching import Message as Watched
+from tfjob.errors import ClusterRefused, JobCancelled
+from tfjob.job import Manifest, read_job
+from tfjob.job_run import deadline_exceeded, receive, see_through
+from tfjob.signals import Signalled, signals_to
+
+_LAST_WORDS_SECONDS = 5.0
+# What Pod Security refuses is refused for what it is: waiting does not help.
+_HOPELESS_CREATION = "violates PodSecurity"
+
+Message = Watched | Signalled
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubernetesBackend:
+    """Runs a TFJob on a cluster's training operator.
+
+    Args:
+        cluster: Where.
+        owner_reference: What the job is deleted with; None for nothing.
+        pending_seconds: How long a replica may wait for its node, its image or its volumes. Waiting for a queue's
+            admission (`suspend`) is not limited.
+        keep_failed: Whether a job that failed stays for inspection, until its time to live has passed.
+        refusal_patience_seconds: How long watching is tried again where the API server refuses.
+        clock: Monotonic seconds.
+        sleep: Waits so many seconds.
+    """
+
+    cluster: Cluster
+    owner_reference: Json | None = None
+    pending_seconds: float = 600.0
+    keep_failed: bool = False
+    refusal_patience_seconds: float = REFUSAL_PATIENCE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+
+    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+        """Returns when the job has succeeded; see `Backend`.
+
+        Raises:
+            SpecError: The operator's webhook rejected the job.
+            JobExists: There is another job of that name.
+            ClusterRefused: This process lacks a right, or the cluster has no training operator.
+            JobNotStarted: A replica could not start within `pending_seconds`.
+        """
+        log_dir.mkdir(parents=True, exist_ok=True)
+        inbox: SimpleQueue[Message] = SimpleQueue()
+        with signals_to(inbox.put):
+            job_run = _JobRun(self, manifest, log_dir=log_dir, on_event=on_event, inbox=inbox)
+            return see_through(job_run, on_event)
+
+
+class _JobRun:
+    """One run of one job. Everything happens in the calling thread, in the order of messages in the inbox."""
+
+    def __init__(
+        self,
+        backend: KubernetesBackend,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        inbox: SimpleQueue[Message],
+    ) -> None:
+        self._backend, self._clock = backend, backend.clock
+        self._on_event, self._inbox = on_event, inbox
+        self._manifest, self._job = manifest, read_job(manifest)
+        self._submission = Submission(
+            backend.cluster,
+            manifest,
+            backend.owner_reference,
+            clock=backend.clock,
+            pause=self._wait_for_signal,
+            sleep=backend.sleep,
+        )
+        self._submitted_at = time.time()
+        self._submitted = self._active_since = self._clock()
+        self._replicas = {
+            replica.name: ReplicaRun(replica, log_dir / f"{replica.name}.log", self._submitted)
+            for replica in self._job.replicas
+        }
+        self._watching = Watching(
+            backend.cluster,
+            self._job.name,
+            inbox.put,
+            refusal_patience_seconds=backend.refusal_patience_seconds,
+        )
+        self._conditions: Mapping[str, Mapping[str, Any]] = {}
+        self._is_suspended = False
+        self._has_succeeded = False
+        self._is_cancelled = False
+        self._job_trouble = ""
+        self._told: Status | None = None
+        self._told_message = ""
+        self._open_logs: set[str] = set()
+        self._late_signal: Signalled | None = None
+        self._total_seconds = 0.0
+        self._is_running = False
+
+    def run_until_success(self) -> None:
+        for run in self._replicas.values():
+            run.log_path.unlink(missing_ok=True)
+        self._submit()
+        self._watching.start()
+        while not self._is_true("Succeeded"):
+            self._check_limits()
+            self._handle(receive(self._inbox, self._seconds_to_next_moment()))
+        self._total_seconds = self._clock() - self._submitted
+        self._hear_last_words(self._has_heard_all)
+        self._has_succeeded = True
+        self._tell("Succeeded", f"job {self._job.name} succeeded in {self._total_seconds:.1f} s")
+
+    def stop(self) -> None:
+        """Leaves nothing behind, but what was asked to be kept."""
+        try:
+            if self._backend.keep_failed and self._submission.uid and not (self._has_succeeded or self._is_cancelled):
+                self._keep()
+            elif not self._submission.delete():
+                self._on_event(
+                    Warned(f"job {self._job.name} could not be deleted: it goes with this step's pod, or by its TTL")
+                )
+        finally:
+            self._watching.stop()
+
+    def heed_late_signal(self) -> None:
+        """Raises what a signal asks for that came while the job was being deleted."""
+        while (message := receive(self._inbox, 0.0)) is not None:
+            if isinstance(message, Signalled):
+                self._late_signal = message
+        if self._late_signal is not None:
+            self._late_signal.raise_as_error(self._job.name)
+
+    def result(self) -> JobResult:
+        runs = self._replicas.values()
+        # A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
+        queue_seconds = _latest(run.started_at for run in runs) - self._submitted_at
+        schedule_seconds = _latest(run.scheduled_at for run in runs) - self._submitted_at
+        return JobResult(
+            job_name=self._job.name,
+            backend="kubernetes",
+            queue_seconds=min(max(0.0, queue_seconds), self._total_seconds),
+            schedule_seconds=min(max(0.0, schedule_seconds), self._total_seconds),
+            pull_seconds=max(run.pull_seconds for run in runs),
+            total_seconds=self._total_seconds,
+            contended=False,  # the scheduler places no more requests on a node than it has cores
+            warnings=[],
+            replicas=[run.result() for run in runs],
+            started_at=self._submitted_at,
+            ended_at=self._submitted_at + self._total_seconds,
+        )
+
+    def _submit(self) -> None:
+        names = ", ".join(self._replicas)
+        if self._submission.submit():
+            self._tell("Created", f"job {self._job.name} exists from an earlier try of this step; taken over: {names}")
+        else:
+            self._tell("Created", f"job {self._job.name} in namespace {self._submission.namespace}: {names}")
+
+    def _keep(self) -> None:
+        if not self._is_true("Failed") and not self._submission.end_replicas():
+            self._on_event(Warned(f"the replicas of job {self._job.name} could not be ended, and may still run"))
+        seconds = self._manifest["spec"]["runPolicy"]["ttlSecondsAfterFinished"]
+        command = f"kubectl --namespace {self._submission.namespace} describe tfjob {self._job.name}"
+        self._on_event(Warned(f"job {self._job.name} is kept for {seconds} s; look at it with: {command}"))
+
+    def _wait_for_signal(self, seconds: float) -> None:
+        self._handle(receive(self._inbox, seconds))
+
+    def _check_limits(self) -> None:
+        if self._is_true("Failed"):
+            self._hear_last_words(self._has_heard_a_failure)
+            condition = self._conditions["Failed"].get("message", "").strip()
+            raise failed_job(self._job.name, self._replicas.values(), condition)
+        now = self._clock()
+        if now >= self._deadline:
+            running = {
+                name: run.last_lines
+                for name, run in self._replicas.items()
+                if run.pod is not None and not run.pod.has_ended
+            }
+            raise deadline_exceeded(self._job, running)
+        if not self._is_suspended:
+            for run in self._replicas.values():
+                self._check_start(run, now)
+
+    def _check_start(self, run: ReplicaRun, now: float) -> None:
+        if not run.is_waiting:
+            return
+        is_hopeless = run.is_hopeless or _HOPELESS_CREATION in self._job_trouble
+        if is_hopeless or now >= run.waits_until(self._backend.pending_seconds):
+            raise not_started(self._job.name, self._replicas.values(), self._job_trouble, now - run.waiting_since)
+
+    @property
+    def _deadline(self) -> float:
+        return float("inf") if self._is_suspended else self._active_since + self._job.active_deadline_seconds
+
+    def _seconds_to_next_moment(self) -> float:
+        moments = [self._deadline]
+        if not self._is_suspended:
+            waiting = [run for run in self._replicas.values() if run.is_waiting]
+            moments += [run.waits_until(self._backend.pending_seconds) for run in waiting]
+        # An hour at most: no timer of the system's takes infinity.
+        return min(3600.0, max(0.0, min(moments) - self._clock()))
+
+    def _handle(self, message: Message | None) -> None:
+        match message:
+            case LogLine(replica, text):
+                self._replicas[replica].last_lines.append(text)
+                self._on_event(message)
+            case JobSeen(job):
+                self._note_job(job)
+            case PodSeen(pod):
+                self._note_pod(read_pod(pod))
+            case PodGone(uid):
+                self._note_pod_gone(uid)
+            case EventSeen(event):
+                self._note_event(event)
+            case LogEnded(uid):
+                self._open_logs.discard(uid)
+            case JobGone(uid) if uid == self._submission.uid:
+                self._is_cancelled = True
+                raise JobCancelled(f"Job {self._job.name} was deleted by somebody else.")
+            case Refused(what, text):
+                raise ClusterRefused(
+                    f"The cluster does not let this step watch {what}: {text}. Give its service account the rights in "
+                    "manifests/ (kubectl apply -k)."
+                )
+            case Signalled():
+                self._is_cancelled = True
+                message.raise_as_error(self._job.name)
+
+    def _note_job(self, job: Json) -> None:
+        if job["metadata"]["uid"] != self._submission.uid:
+            return
+        self._conditions = read_conditions(job)
+        is_suspended = job["spec"].get("runPolicy", {}).get("suspend") is True
+        if is_suspended:
+            self._tell("Queued", f"job {self._job.name} is suspended until its queue admits it")
+        elif self._is_suspended:
+            self._active_since = self._clock()
+            for run in self._replicas.values():
+                run.waiting_since = self._active_since
+        self._is_suspended = is_suspended
+
+    def _note_pod(self, pod: Pod) -> None:
+        run = self._replicas.get(pod.replica)
+        if run is None or pod.job_uid != self._submission.uid:  # left of an earlier job of the same name
+            return
+        before = run.pod
+        if before is not None and before.uid != pod.uid:
+            if pod.created_at < before.created_at:
+                return  # an old acquaintance, from a list
+            run.has_ended.set()
+            run.has_ended = threading.Event()
+            self._watching.leave_log(before.uid)
+            self._note_restart(run, describe_end(before))
+        elif before is not None and pod.restarts > before.restarts:
+            self._note_restart(run, describe_end_before(run, pod))
+        self._take_pod(run, pod)
+        run.note_waiting(pod, self._clock())
+        if pod.is_out_of_memory:
+            # The operator would restart it, to the same end.
+            self._hear_last_words(lambda: pod.uid not in self._open_logs)
+            raise out_of_memory(self._job.name, run, pod)
+        self._tell_progress()
+
+    def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
+        before, run.pod = run.pod, pod
+        run.scheduled_at = run.scheduled_at or pod.scheduled_at
+        if pod.has_started:
+            run.started_at = run.started_at or pod.started_at
+            if before is None or before.uid != pod.uid or not before.has_started:
+                self._open_logs.add(pod.uid)
+                self._watching.follow_log(pod, run.has_ended, run.log_path)
+        if pod.has_ended:
+            run.has_ended.set()
+
+    def _note_restart(self, run: ReplicaRun, end: str) -> None:
+        run.restarts += 1
+        run.waiting_since = self._clock()
+        run.doubt_since = None
+        # Told anew each time: the launcher counts them.
+        self._on_event(StatusChanged("Restarting", f"{run.replica.name} ended ({end}); restart {run.restarts}"))
+        self._told = "Restarting"
+
+    def _note_pod_gone(self, uid: str) -> None:
+        for run in self._replicas.values():
+            if run.pod is not None and run.pod.uid == uid:
+                run.has_ended.set()
+
+    def _note_event(self, event: Json) -> None:
+        about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
+        if about.get("kind") == "TFJob" and about.get("name") == self._job.name:
+            # The operator reports a replica's end as a warning, too; pods tell more of that.
+            if event.get("type") == "Warning" and reason.startswith("FailedCreate"):
+                self._job_trouble = message
+            return
+        prefix = f"{self._job.name}-"
+        run = self._replicas.get(about.get("name", "").removeprefix(prefix))
+        if run is None or about.get("kind") != "Pod" or not about["name"].startswith(prefix):
+            return
+        if reason == "Pulling":
+            self._tell("Pulling", f"{run.replica.name}: {message}")
+        elif reason == "Pulled":
+            run.pull_seconds = parse_pull_seconds(message) or run.pull_seconds
+        elif event.get("type") == "Warning" and reason != "FailedScheduling":
+            run.trouble = message  # of a volume or a secret that is missing the pod itself says nothing
+
+    def _tell_progress(self) -> None:
+        waiting = [run for run in self._replicas.values() if not run.has_started]
+        if not waiting and not self._is_running:
+            self._is_running = True
+            self._tell("Running", f"{len(self._replicas)}/{len(self._replicas)} replicas of job {self._job.name} run")
+        unplaced = [run for run in waiting if run.pod is not None and run.pod.waiting_reason == "Unschedulable"]
+        if unplaced:
+            self._tell("Queued", unplaced[0].describe_waiting())
+
+    def _tell(self, status: Status, message: str) -> None:
+        if (status, message) != (self._told, self._told_message):
+            self._told, self._told_message = status, message
+            self._on_event(StatusChanged(status, message))
+
+    def _is_true(self, condition: str) -> bool:
+        return bool(self._conditions.get(condition, {}).get("status") == "True")
+
+    def _hear_last_words(self, is_enough: Callable[[], bool]) -> None:
+        """Takes what is still on its way: the ends of logs, and of pods whose last state was not seen yet."""
+        limit = self._clock() + _LAST_WORDS_SECONDS
+        while not is_enough() and (left := limit - self._clock()) > 0:
+            match message := receive(self._inbox, left):
+                case PodSeen(pod):
+                    self._note_end(read_pod(pod))
+                case Signalled():
+                    self._late_signal = message
+                case LogLine() | LogEnded() | PodGone():
+                    self._handle(message)
+
+    def _has_heard_all(self) -> bool:
+        return not self._open_logs and all(run.has_ended.is_set() for run in self._replicas.values())
+
+    def _has_heard_a_failure(self) -> bool:
+        """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
+        culprit = find_culprit(self._replicas.values())
+        if culprit is None or culprit.pod is None or culprit.is_restarted:
+            return False
+        return culprit.pod.uid not in self._open_logs
+
+    def _note_end(self, pod: Pod) -> None:
+        run = self._replicas.get(pod.replica)
+        if run is None or pod.job_uid != self._submission.uid:
+            return
+        # It may be news: the job's state can come before that of its pods.
+        if run.pod is None or run.pod.uid == pod.uid:
+            self._take_pod(run, pod)
+
+
+def _latest(moments: Iterable[float | None]) -> float:
+    return max((moment for moment in moments if moment is not None), default=0.0)

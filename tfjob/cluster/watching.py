@@ -1,0 +1,274 @@
+"""Threads that turn what happens in a cluster into messages, through lost connections and API server restarts."""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kubernetes.client.exceptions import ApiException
+
+from tfjob.backend import LogLine
+from tfjob.cluster.api import CONNECTION_ERRORS, NOT_FOUND, Cluster, Json, explain
+from tfjob.cluster.pods import Pod
+
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 5.0
+# A restarting API server answers 401 or 403 until it has read its own rules.
+REFUSAL_PATIENCE_SECONDS = 30.0
+# The end of a log comes a moment before the end of its container.
+_END_PATIENCE_SECONDS = 5.0
+# Clocks of nodes differ; lines that came before are told by their timestamps.
+_LOG_OVERLAP_SECONDS = 60
+_MAX_LOG_FAILURES = 5
+_REFUSED = (401, 403)
+# A kubelet out of file watches, or without the log's file, says so in the midst of the log and without a timestamp.
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """The job as it is now."""
+
+    job: Json
+
+
+@dataclass(frozen=True)
+class JobGone:
+    """The job was deleted."""
+
+    uid: str
+
+
+@dataclass(frozen=True)
+class PodSeen:
+    """A pod of the job as it is now."""
+
+    pod: Json
+
+
+@dataclass(frozen=True)
+class PodGone:
+    """A pod of the job was deleted."""
+
+    uid: str
+
+
+@dataclass(frozen=True)
+class EventSeen:
+    """Something that a component of the cluster has to say."""
+
+    event: Json
+
+
+@dataclass(frozen=True)
+class EventGone:
+    """An event was dropped, as they all are after an hour."""
+
+    uid: str
+
+
+@dataclass(frozen=True)
+class LogEnded:
+    """All of a pod's log has come before this message."""
+
+    uid: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The API server does not let this process see what it must."""
+
+    what: str
+    message: str
+
+
+Message = JobSeen | JobGone | PodSeen | PodGone | EventSeen | EventGone | LogLine | LogEnded | Refused
+Put = Callable[[Message], None]
+
+
+class Watching:
+    """Watches one job: its state, its pods, the events about them.
+
+    Args:
+        cluster: Where it runs.
+        job_name: The job.
+        put: Gets the messages, in other threads.
+        first_pause_seconds: How long to wait before the first of further tries.
+        refusal_patience_seconds: How long to try again where the API server refuses.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        job_name: str,
+        put: Put,
+        *,
+        first_pause_seconds: float = _FIRST_PAUSE_SECONDS,
+        refusal_patience_seconds: float = REFUSAL_PATIENCE_SECONDS,
+    ) -> None:
+        self._cluster, self._job_name, self._put = cluster, job_name, put
+        self._first_pause_seconds, self._refusal_patience_seconds = first_pause_seconds, refusal_patience_seconds
+        self._has_stopped = threading.Event()
+        self._left_logs: set[str] = set()
+
+    def start(self) -> None:
+        """Begins to watch."""
+        cluster, name = self._cluster, self._job_name
+        watches = (
+            _Watch(
+                "the TFJob",
+                lambda: cluster.list_jobs(field_selector=f"metadata.name={name}"),
+                lambda version: cluster.watch_jobs(name, version),
+                JobSeen,
+                JobGone,
+            ),
+            _Watch(
+                "its pods",
+                lambda: cluster.list_pods(name),
+                lambda version: cluster.watch_pods(name, version),
+                PodSeen,
+                PodGone,
+            ),
+            # Events from before the job are none of its own, and that an old one is dropped is no news.
+            _Watch(
+                "events",
+                lambda: {"items": [], "metadata": {"resourceVersion": cluster.current_event_version()}},
+                cluster.watch_events,
+                EventSeen,
+                EventGone,
+            ),
+        )
+        for watch in watches:
+            threading.Thread(target=self._watch, args=(watch,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Lets no further message come. The threads end with their connections, in half a minute at most."""
+        self._has_stopped.set()
+
+    def follow_log(self, pod: Pod, has_ended: threading.Event, path: Path) -> None:
+        """Begins to hand over a pod's log line by line and to write it to a file.
+
+        Args:
+            pod: The pod, whose container has started.
+            has_ended: Set when it has ended. A log that ends before was cut off, and is taken up again.
+            path: File that the lines are added to.
+        """
+        arguments = (pod, has_ended, path)
+        threading.Thread(target=self._follow_log, args=arguments, daemon=True).start()
+
+    def leave_log(self, pod_uid: str) -> None:
+        """Lets a pod's log be taken up no more: another pod has its name now, and logs are asked for by name."""
+        self._left_logs.add(pod_uid)
+
+    def _watch(self, watch: "_Watch") -> None:
+        """Lists, then watches from there; begins anew with a list when the server has forgotten the version."""
+        pause = self._first_pause_seconds
+        refused_since: float | None = None
+        while not self._has_stopped.is_set():
+            try:
+                for message in watch.next_messages():
+                    self._tell(message)
+                pause, refused_since = self._first_pause_seconds, None
+                continue
+            except ApiException as error:
+                if error.status in _REFUSED:
+                    refused_since = refused_since or time.monotonic()
+                    if time.monotonic() - refused_since > self._refusal_patience_seconds:
+                        self._tell(Refused(watch.what, explain(error)))
+                        return
+            except CONNECTION_ERRORS:
+                pass
+            watch.forget_version()
+            # Not all launchers at once after the server's restart.
+            self._has_stopped.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - nothing secret about it
+            pause = min(_MAX_PAUSE_SECONDS, 2 * pause)
+
+    def _follow_log(self, pod: Pod, has_ended: threading.Event, path: Path) -> None:
+        newest = ""
+        failures = tries_after_end = 0
+        with path.open("a", encoding="utf-8") as file:
+            while not self._is_left(pod) and tries_after_end < _MAX_LOG_FAILURES:
+                known, is_last = newest, has_ended.is_set()
+                tries_after_end += is_last
+                try:
+                    for line in self._cluster.follow_log(pod.name, _seconds_since(known) if known else None):
+                        stamp, _, text = line.partition(" ")
+                        if _STAMP.fullmatch(stamp) and stamp > known:
+                            newest, failures = stamp, 0
+                            file.write(text + "\n")
+                            file.flush()
+                            self._tell(LogLine(pod.replica, text))
+                    if is_last:
+                        break
+                    # Once more after the end: a container that was restarted in place begins another log.
+                    has_ended.wait(_END_PATIENCE_SECONDS)
+                    continue
+                except ApiException as error:
+                    if error.status == NOT_FOUND:  # the pod went, and its log with it
+                        break
+                except CONNECTION_ERRORS:
+                    pass
+                failures += 1
+                self._has_stopped.wait(min(_MAX_PAUSE_SECONDS, self._first_pause_seconds * failures))
+        self._tell(LogEnded(pod.uid))
+
+    def _is_left(self, pod: Pod) -> bool:
+        return self._has_stopped.is_set() or pod.uid in self._left_logs
+
+    def _tell(self, message: Message) -> None:
+        if not self._has_stopped.is_set():
+            self._put(message)
+
+
+class _Watch:
+    """One kind of thing that is watched, and what is known of it.
+
+    Args:
+        what: What it is called in an error.
+        list_items: Returns all of it, with its version.
+        watch_items: Yields what changes from a version on.
+        seen: Makes the message about one that is there.
+        gone: Makes the message about one that was deleted.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        list_items: Callable[[], Json],
+        watch_items: Callable[[str], Iterator[Json]],
+        seen: Callable[[Json], Message],
+        gone: Callable[[str], Message],
+    ) -> None:
+        self.what = what
+        self._list_items, self._watch_items, self._seen, self._gone = list_items, watch_items, seen, gone
+        self._known: set[str] = set()
+        self._version: str | None = None
+
+    def forget_version(self) -> None:
+        """Begins anew with a list."""
+        self._version = None
+
+    def next_messages(self) -> Iterator[Message]:
+        """Yields what there is, the first time, then what changes until the connection ends."""
+        if self._version is None:
+            listing = self._list_items()
+            listed = {item["metadata"]["uid"]: item for item in listing["items"]}
+            yield from map(self._gone, self._known - listed.keys())
+            yield from map(self._seen, listed.values())
+            self._known, self._version = set(listed), listing["metadata"]["resourceVersion"]
+        for change in self._watch_items(self._version):
+            item, uid = change["object"], change["object"]["metadata"].get("uid", "")
+            self._version = item["metadata"]["resourceVersion"]
+            if change["type"] == "DELETED":
+                self._known.discard(uid)
+                yield self._gone(uid)
+            elif change["type"] != "BOOKMARK":
+                self._known.add(uid)
+                yield self._seen(item)
+
+
+def _seconds_since(timestamp: str) -> int:
+    return max(0, int(time.time() - datetime.fromisoformat(timestamp).timestamp())) + _LOG_OVERLAP_SECONDS
