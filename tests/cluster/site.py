@@ -20,7 +20,6 @@ from tfjob.cluster.api import TrainingOperator, connect
 from tfjob.cluster.backend import KubernetesBackend
 from tfjob.job import Manifest, replica_counts
 from tfjob.local.tf_config import service_address
-from tfjob.spec import TFJobSpec
 
 if TYPE_CHECKING:
     from tests.conformance.job_run import JobRun
@@ -91,7 +90,7 @@ class ClusterSite:
     namespace: Namespace
     shared: str
 
-    def make(self, code: str, **fields: Any) -> TFJobSpec:
+    def make(self, code: str, **fields: Any) -> dict[str, Any]:
         """Returns a job whose replicas share a folder of the claim."""
         return make_job(
             f"pathlib.Path(os.environ['SHARED']).mkdir(exist_ok=True)\n{code}",

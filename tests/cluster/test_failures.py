@@ -5,7 +5,6 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from tfjob.backend import Event, StatusChanged
 from tfjob.cluster.api import TrainingOperator
 from tfjob.cluster.backend import KubernetesBackend
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobExists, JobFailed, JobNotStarted, SpecError
-from tfjob.manifest import build_manifest
 from tfjob.spec import ReplicaSpec
 
 FOREVER = "print('pid', os.getpid()); time.sleep(600)"
@@ -30,7 +28,7 @@ def cluster(namespace: Namespace) -> TrainingOperator:
 def test_an_image_that_is_missing_is_told_with_the_kubelets_words(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make("", image="registry.invalid/nobody/nothing:1"))
+    manifest = cluster_site.make("", image="registry.invalid/nobody/nothing:1")
     backend = KubernetesBackend(cluster=cluster, pending_seconds=20)
     with pytest.raises(JobNotStarted, match=r"worker-0: (ErrImagePull|ImagePullBackOff).*registry\.invalid"):
         backend.run(manifest, log_dir=tmp_path, on_event=print)
@@ -40,7 +38,7 @@ def test_an_image_that_is_missing_is_told_with_the_kubelets_words(
 def test_an_image_name_that_is_none_is_told_at_once(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make("", image="Not A Name"))
+    manifest = cluster_site.make("", image="Not A Name")
     began = time.monotonic()
     with pytest.raises(JobNotStarted, match="InvalidImageName"):
         KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path, on_event=print)
@@ -73,7 +71,7 @@ def test_a_volume_that_is_missing_is_told(run_job: JobRun) -> None:
 def test_a_pod_that_the_namespace_forbids_is_told_at_once(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make(""))
+    manifest = cluster_site.make("")
     manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0].pop("securityContext")
     began = time.monotonic()
     with pytest.raises(JobNotStarted, match="violates PodSecurity"):
@@ -90,7 +88,7 @@ def test_a_bad_job_is_refused_before_it_is_sent(cluster_site: ClusterSite, clust
 def test_what_only_the_webhook_finds_is_a_bad_job_too(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make(""))
+    manifest = cluster_site.make("")
     manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]["name"] = "other"
     manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"].append(
         {"name": "tensorflow", "command": [], "env": [], "resources": {"limits": {"cpu": "1"}}}
@@ -102,17 +100,17 @@ def test_what_only_the_webhook_finds_is_a_bad_job_too(
 def test_a_foreign_job_of_the_same_name_is_left_alone(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    spec = cluster_site.make("time.sleep(600)")
-    foreign = cluster.create_job(build_manifest(spec))
+    manifest = cluster_site.make("time.sleep(600)")
+    foreign = cluster.create_job(manifest)
     with pytest.raises(JobExists, match="Another TFJob named mnist exists"):
-        KubernetesBackend(cluster=cluster).run(build_manifest(spec), log_dir=tmp_path, on_event=print)
+        KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path, on_event=print)
     assert cluster.get_job("mnist")["metadata"]["uid"] == foreign["metadata"]["uid"]
 
 
 def test_a_job_that_failed_is_kept_where_that_was_asked_for(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make(FOREVER, active_deadline_seconds=12))
+    manifest = cluster_site.make(FOREVER, active_deadline_seconds=12)
     events: list[Event] = []
     backend = KubernetesBackend(cluster=cluster, keep_failed=True)
     with pytest.raises(JobDeadlineExceeded):
@@ -148,9 +146,9 @@ def test_two_jobs_run_in_one_namespace_at_once(
     code = "print(role, json.dumps(config)); time.sleep(2)"
 
     def run(name: str) -> str:
-        spec = cluster_site.make(code, name=name, workers=2, success_policy="AllWorkers")
+        manifest = cluster_site.make(code, name=name, workers=2, success_policy="AllWorkers")
         events: list[Event] = []
-        KubernetesBackend(cluster=cluster).run(build_manifest(spec), log_dir=tmp_path / name, on_event=events.append)
+        KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path / name, on_event=events.append)
         assert [event.status for event in events if isinstance(event, StatusChanged)][-1] == "Succeeded"
         return (tmp_path / name / "worker-1.log").read_text()
 
@@ -180,8 +178,8 @@ def test_a_restart_of_the_api_server_in_mid_run_is_survived(run_job: JobRun) -> 
 def test_an_adopted_job_is_followed_to_its_end(
     cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
 ) -> None:
-    spec = cluster_site.make("print('begun', flush=True); time.sleep(8); print('done')")
-    manifest = build_manifest(replace(spec, active_deadline_seconds=120))
+    code = "print('begun', flush=True); time.sleep(8); print('done')"
+    manifest = cluster_site.make(code, active_deadline_seconds=120)
     first = KubernetesBackend(cluster=cluster)
     thread = threading.Thread(target=lambda: first.run(manifest, log_dir=tmp_path / "1", on_event=lambda _: None))
     thread.start()

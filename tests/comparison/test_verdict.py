@@ -16,7 +16,7 @@ from comparison.verdict import (
     state_verdict,
 )
 from tests.comparison.record_factory import make_record, make_run
-from tfjob.cpus import CoreRequest, assign_cores
+from tfjob.local.cores import CoreRequest, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"

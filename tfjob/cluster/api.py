@@ -18,7 +18,8 @@ from kubernetes.config import ConfigException
 
 from tfjob.environment import current_namespace
 from tfjob.errors import NoBackend
-from tfjob.job import CONTAINER_NAME, Manifest
+from tfjob.job import Manifest
+from tfjob.spec import CONTAINER_NAME
 
 Json = dict[str, Any]
 # What a call raises while the API server restarts or the network fails.

@@ -8,7 +8,7 @@ from typing import Any
 
 from kubeflow.training.constants.constants import REPLICA_INDEX_LABEL, REPLICA_TYPE_LABEL
 
-from tfjob.job import CONTAINER_NAME
+from tfjob.spec import CONTAINER_NAME
 
 # A pod in one of these can only start after somebody changed the job or the cluster.
 HOPELESS_REASONS = frozenset({"InvalidImageName", "ErrImageNeverPull"})

@@ -19,10 +19,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
-from tfjob.cpus import CAN_BIND, CoreAssignment, CoreRequest, assign_cores, available_cores
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica, read_job
 from tfjob.job_run import QUOTED_LINES, deadline_exceeded, receive, see_through
+from tfjob.local.cores import CAN_BIND, CoreAssignment, CoreRequest, assign_cores, available_cores
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.tf_config import tf_config

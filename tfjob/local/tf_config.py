@@ -6,8 +6,8 @@ Source: training-operator v1.9.3, pkg/controller.v1/tensorflow/tensorflow.go.
 from collections.abc import Callable
 from typing import Any
 
-from tfjob.job import PORT_NAME, Manifest, read_container, replica_counts, replica_name
-from tfjob.spec import ReplicaType
+from tfjob.job import Manifest, replica_counts, replica_name
+from tfjob.spec import PORT_NAME, ReplicaType, read_container
 
 Address = Callable[[ReplicaType, int], str]
 

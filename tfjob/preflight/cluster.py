@@ -2,10 +2,10 @@
 
 import re
 
-from tfjob.job import GPU_RESOURCE
 from tfjob.preflight.api import Api, Refused, Unreachable
 from tfjob.preflight.finding import Options, Outcome, Status
 from tfjob.preflight.rights import who_asks
+from tfjob.spec import GPU_RESOURCE
 
 # The oldest that the operator's installation guide names.
 _MIN_KUBERNETES_MINOR = 28

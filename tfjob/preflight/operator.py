@@ -2,11 +2,11 @@
 
 import re
 
-from tfjob.job import CONTAINER_NAME
 from tfjob.preflight.api import NOT_FOUND, Api, Json, Refused, tfjobs_path
 from tfjob.preflight.finding import Options, Outcome, Status
 from tfjob.preflight.rights import lacks_right
 from tfjob.preflight.trial import probe_job
+from tfjob.spec import CONTAINER_NAME
 
 # Source: the image's tag in manifests/overlays/standalone/kustomization.yaml of each release.
 _OPERATOR_TAGS = {

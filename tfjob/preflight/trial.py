@@ -7,9 +7,10 @@ from typing import Any
 
 from tfjob.cluster import DOUBTFUL_REASONS, HOPELESS_REASONS
 from tfjob.manifest import build_manifest
+from tfjob.overlay import of_metadata
 from tfjob.preflight.api import NOT_FOUND, Api, Json, Refused, Unreachable, core_path
 from tfjob.preflight.finding import Options, Outcome, Status
-from tfjob.spec import ReplicaSpec, TFJobSpec
+from tfjob.spec import ReplicaSpec
 
 _POLL_SECONDS = 1.0
 _MOUNT = "/tfjob-preflight"
@@ -24,14 +25,12 @@ _WRITE_A_FILE = ("python", "-c", f"open('{_MOUNT}/probe', 'w').write('ok')")
 def probe_job(options: Options, labels: Mapping[str, str] | None = None) -> Json:
     """Returns the manifest of a tiny TFJob, made as a run makes its own."""
     return build_manifest(
-        TFJobSpec(
-            name="tfjob-preflight",
-            namespace=options.namespace,
-            image=options.image or "localhost/tfjob-preflight:none",
-            command=IMPORT_NOTHING,
-            replicas={"Worker": ReplicaSpec(count=2, cpus=0.1, memory="128Mi")},
-            labels={**_LABELS, **(labels or {})},
-        )
+        "tfjob-preflight",
+        namespace=options.namespace,
+        image=options.image or "localhost/tfjob-preflight:none",
+        command=IMPORT_NOTHING,
+        replicas={"Worker": ReplicaSpec(count=2, cpus=0.1, memory="128Mi")},
+        overlays=[of_metadata(labels={**_LABELS, **(labels or {})})],
     )
 
 

@@ -12,10 +12,8 @@ from kubernetes.client.exceptions import ApiException
 
 from tests.tfjob.fake_cluster import JOB, job_json, running
 from tfjob.cluster.api import CONNECTION_ERRORS, Json, TrainingOperator, explain
-from tfjob.manifest import build_manifest
-from tfjob.spec import TFJobSpec
 
-MakeSpec = Callable[..., TFJobSpec]
+MakeJob = Callable[..., dict[str, Any]]
 TFJOBS = "/apis/kubeflow.org/v1/namespaces/team-a/tfjobs"
 PODS, EVENTS = "/api/v1/namespaces/team-a/pods", "/api/v1/namespaces/team-a/events"
 LOG = f"{PODS}/mnist-worker-0/log"
@@ -108,8 +106,8 @@ def status(code: int, message: str) -> Json:
     return {"kind": "Status", "code": code, "reason": "Reason", "message": message}
 
 
-def test_a_job_is_created_where_jobs_are(server: Server, make_spec: MakeSpec) -> None:
-    manifest = build_manifest(make_spec("pass", namespace="team-a"))
+def test_a_job_is_created_where_jobs_are(server: Server, make_job: MakeJob) -> None:
+    manifest = make_job("pass", namespace="team-a")
     server.answer(job_json())
     assert server.operator().create_job(manifest) == job_json()
     assert server.last_request() == ("POST", TFJOBS, "application/json", manifest)

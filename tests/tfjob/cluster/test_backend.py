@@ -30,8 +30,6 @@ from tfjob.errors import (
     JobRestartedTooOften,
     SpecError,
 )
-from tfjob.manifest import build_manifest
-from tfjob.spec import TFJobSpec
 
 AWAY = ProtocolError("connection refused")
 PULLED = 'Successfully pulled image "x:1" in 12.5s (12.5s including waiting). Image size: 5 bytes.'
@@ -79,7 +77,7 @@ def test_logs_of_an_earlier_try_are_replaced(single: ClusterRun) -> None:
 
 
 def test_an_earlier_trys_job_is_taken_over(run: ClusterRun) -> None:
-    annotations = own_manifest(build_manifest(run.spec), None)["metadata"]["annotations"]
+    annotations = own_manifest(run.manifest, None)["metadata"]["annotations"]
     run.cluster.jobs[JOB] = job_json("Running", uid="job-0", annotations=annotations)
     for name in ("worker-0", "worker-1"):
         run.cluster.pods[f"pod-{name}"] = running(name, job_uid="job-0")
@@ -149,7 +147,7 @@ def test_a_suspended_job_waits_without_limit_and_its_deadline_begins_with_its_ad
 
 
 def test_an_evicted_replica_is_left_to_the_operator(run: ClusterRun) -> None:
-    run.spec = TFJobSpec(**{**vars(run.spec), "restart_policy": "ExitCode"})
+    run.change(restart_policy="ExitCode")
     run.pass_seconds("hello", 700)  # longer than a pod may be pending
     run.say(running("worker-0"), running("worker-1"))
     run.log("worker-0", "hello")

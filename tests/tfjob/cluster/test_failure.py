@@ -7,7 +7,7 @@ from tests.tfjob.cluster_run import ClusterRun
 from tests.tfjob.fake_cluster import end_json, ended, evicted, running, waiting
 from tfjob.errors import JobFailed, JobRestartedTooOften
 from tfjob.launch import run_job
-from tfjob.spec import ReplicaSpec, TFJobSpec
+from tfjob.spec import ReplicaSpec
 
 OUT_OF_MEMORY = "OOMKilled: it needed more than its memory limit 1Gi; give it more"
 KILLED_BEFORE: dict[str, Any] = {"restarts": 1, "last_state": {"terminated": end_json(137, reason="OOMKilled")}}
@@ -40,7 +40,7 @@ def test_a_replica_that_is_restarted_in_place_for_its_memory_ends_the_job_too(ru
 def test_a_replica_that_runs_again_after_it_was_out_of_memory_ends_the_job_as_a_restart(
     run: ClusterRun, policy: str
 ) -> None:
-    run.spec = TFJobSpec(**{**vars(run.spec), "restart_policy": policy})
+    run.change(restart_policy=policy)
     # The log of the container that runs again has no end; its peer's tells that the patience for it is over.
     run.pass_seconds("waiting for my peer", 5)
     run.say(running("worker-0"), running("worker-1"))
@@ -61,12 +61,12 @@ def test_a_restart_for_memory_that_is_one_too_many_is_told_with_its_limit(run: C
     run.say(running("worker-1", second=20, **KILLED_BEFORE))
     last = re.escape(f"given up after 0 restarts. The last: worker-1 ended ({OUT_OF_MEMORY}); restart 1")
     with pytest.raises(JobRestartedTooOften, match=last):
-        run_job(run.spec, log_dir=run.log_dir, backend=run.backend(), report=lambda _: None, max_restarts=0)
+        run_job(run.manifest, log_dir=run.log_dir, backend=run.backend(), report=lambda _: None, max_restarts=0)
     assert run.cluster.jobs == {}
 
 
 def test_a_replica_without_a_limit_was_killed_for_the_memory_of_its_node(single: ClusterRun) -> None:
-    single.spec = TFJobSpec(**{**vars(single.spec), "replicas": {"Worker": ReplicaSpec()}})
+    single.change(replicas={"Worker": ReplicaSpec()})
     single.say(running("worker-0"), ended("worker-0", 137, reason="OOMKilled"))
     with pytest.raises(JobFailed, match="OOMKilled: it needed more than the memory of its node; give it more"):
         single()
@@ -88,7 +88,7 @@ def test_the_replica_that_failed_first_is_told_with_its_last_lines(run: ClusterR
 
 
 def test_a_replica_that_only_lost_its_peer_is_not_blamed(run: ClusterRun) -> None:
-    run.spec = TFJobSpec(**{**vars(run.spec), "restart_policy": "ExitCode"})
+    run.change(restart_policy="ExitCode")
     run.say(running("worker-0"), running("worker-1"))
     run.say(ended("worker-0", 138, at=10), ended("worker-1", 3, at=10))
     run.cluster.say_job("Failed")

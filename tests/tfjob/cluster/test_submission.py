@@ -7,10 +7,8 @@ from urllib3.exceptions import ProtocolError
 from tests.tfjob.fake_cluster import JOB, JOB_UID, FakeClock, FakeCluster, job_json, refusal, running
 from tfjob.cluster.submission import MANIFEST_ANNOTATION, Submission, delete_left_jobs, own_manifest
 from tfjob.errors import ClusterRefused, JobExists, SpecError
-from tfjob.manifest import build_manifest
-from tfjob.spec import TFJobSpec
 
-MakeSpec = Callable[..., TFJobSpec]
+MakeJob = Callable[..., dict[str, Any]]
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "step", "uid": "step-1"}
 AWAY = ProtocolError("connection refused")
 
@@ -26,8 +24,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def manifest(make_spec: MakeSpec) -> dict[str, Any]:
-    return build_manifest(make_spec("pass"))
+def manifest(make_job: MakeJob) -> dict[str, Any]:
+    return make_job("pass")
 
 
 @pytest.fixture
@@ -59,8 +57,8 @@ def test_a_job_without_an_owner_has_none(manifest: dict[str, Any]) -> None:
     assert "ownerReferences" not in manifest["metadata"]
 
 
-def test_two_manifests_have_two_digests(make_spec: MakeSpec) -> None:
-    first, second = (own_manifest(build_manifest(make_spec(code)), OWNER) for code in ("pass", "print()"))
+def test_two_manifests_have_two_digests(make_job: MakeJob) -> None:
+    first, second = (own_manifest(make_job(code), OWNER) for code in ("pass", "print()"))
     assert first["metadata"]["annotations"] != second["metadata"]["annotations"]
 
 

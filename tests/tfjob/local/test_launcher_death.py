@@ -6,16 +6,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from tfjob.manifest import build_manifest
-from tfjob.spec import TFJobSpec
-
 LAUNCHER = """
 import json, signal, sys
 from pathlib import Path
+from typing import Any
 from tfjob.local.backend import LocalBackend
 signal.signal(signal.SIGINT, signal.default_int_handler)
 LocalBackend(grace_seconds=0.5).run(json.loads(sys.argv[1]), log_dir=Path(sys.argv[2]), on_event=lambda _: None)
@@ -44,10 +43,10 @@ def is_running(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_its_launcher(
-    make_spec: Callable[..., TFJobSpec], tmp_path: Path, signal_number: signal.Signals
+    make_job: Callable[..., dict[str, Any]], tmp_path: Path, signal_number: signal.Signals
 ) -> None:
     logs = [tmp_path / "logs" / f"worker-{index}.log" for index in range(2)]
-    manifest = json.dumps(build_manifest(make_spec(REPLICA, workers=2)))
+    manifest = json.dumps(make_job(REPLICA, workers=2))
     with subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, manifest, str(tmp_path / "logs")],
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},

@@ -4,13 +4,11 @@ import pytest
 
 from tfjob.local.tf_config import service_address, tf_config
 from tfjob.manifest import build_manifest
-from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
+from tfjob.spec import ReplicaSpec, ReplicaType
 
 
 def manifest_of(replicas: dict[ReplicaType, ReplicaSpec]) -> dict[str, object]:
-    return build_manifest(
-        TFJobSpec(name="mnist", namespace="team-a", image="image:1", command=("python",), replicas=replicas)
-    )
+    return build_manifest("mnist", namespace="team-a", image="image:1", command=("python",), replicas=replicas)
 
 
 def test_parameter_servers_with_a_chief_are_three_lists_and_a_task() -> None:

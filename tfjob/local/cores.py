@@ -1,4 +1,4 @@
-"""CPU quantities, and which of a machine's cores a replica runs on."""
+"""Which of a machine's cores a replica runs on."""
 
 import math
 import os
@@ -98,14 +98,3 @@ def limit_to_quota(cores: Sequence[int], cpu_max: str) -> list[int]:
     if quota == "max":
         return list(cores)
     return list(cores)[: max(1, int(quota) // int(period))]
-
-
-def format_cpus(cpus: float) -> str:
-    """Returns a number of CPUs as a Kubernetes quantity: 2.0 is `2`, 0.5 is `500m`."""
-    millis = round(cpus * 1000)
-    return f"{millis}m" if millis % 1000 else str(millis // 1000)
-
-
-def parse_cpus(quantity: str) -> float:
-    """Returns the number of CPUs of a Kubernetes quantity: `2` is 2.0, `500m` is 0.5."""
-    return float(quantity.removesuffix("m")) / 1000 if quantity.endswith("m") else float(quantity)

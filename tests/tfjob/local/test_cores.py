@@ -1,6 +1,6 @@
 import pytest
 
-from tfjob.cpus import CoreRequest, assign_cores, format_cpus, limit_to_quota, parse_cpus
+from tfjob.local.cores import CoreRequest, assign_cores, limit_to_quota
 
 
 def requests(*replicas: tuple[str, float]) -> list[CoreRequest]:
@@ -73,9 +73,3 @@ def test_without_enough_workers_wrap_round_and_the_others_share_all(
 )
 def test_a_containers_cpu_limit_bounds_the_cores(cpu_max: str, cores: list[int]) -> None:
     assert limit_to_quota([0, 1, 2, 3], cpu_max) == cores
-
-
-@pytest.mark.parametrize(("cpus", "quantity"), [(1, "1"), (2.0, "2"), (0.5, "500m"), (1.25, "1250m"), (0.1, "100m")])
-def test_cpus_survive_the_way_through_a_quantity(cpus: float, quantity: str) -> None:
-    assert format_cpus(cpus) == quantity
-    assert parse_cpus(quantity) == cpus
