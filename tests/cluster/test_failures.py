@@ -32,7 +32,7 @@ def test_an_image_that_is_missing_is_told_with_the_kubelets_words(
     backend = KubernetesBackend(cluster=cluster, pending_seconds=20)
     with pytest.raises(JobNotStarted, match=r"worker-0: (ErrImagePull|ImagePullBackOff).*registry\.invalid"):
         backend.run(manifest, log_dir=tmp_path, on_event=print)
-    assert cluster.list_jobs()["items"] == []
+    assert cluster.list_objects("tfjobs")["items"] == []
 
 
 def test_an_image_name_that_is_none_is_told_at_once(
@@ -51,7 +51,7 @@ def test_a_replica_that_fits_no_node_is_told_with_the_schedulers_words(
     with pytest.raises(JobNotStarted, match=r"worker-0: Unschedulable: .*Insufficient cpu"):
         run_job("", replicas={"Worker": ReplicaSpec(cpus=500)})
     assert "Queued" in run_job.statuses()
-    assert cluster.list_jobs()["items"] == []
+    assert cluster.list_objects("tfjobs")["items"] == []
 
 
 def test_a_replica_that_needs_too_much_memory_is_told_of_its_limit(run_job: JobRun) -> None:
@@ -82,7 +82,7 @@ def test_a_pod_that_the_namespace_forbids_is_told_at_once(
 def test_a_bad_job_is_refused_before_it_is_sent(cluster_site: ClusterSite, cluster: TrainingOperator) -> None:
     with pytest.raises(SpecError, match="name must be a DNS-1035 label"):
         cluster_site.make("", name="Not-A-Label")
-    assert cluster.list_jobs()["items"] == []
+    assert cluster.list_objects("tfjobs")["items"] == []
 
 
 def test_what_only_the_webhook_finds_is_a_bad_job_too(

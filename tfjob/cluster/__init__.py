@@ -1,7 +1,11 @@
 """TFJobs as pods of a cluster, made by its training operator."""
 
+from tfjob.cluster.api import CONNECTION_ERRORS as CONNECTION_ERRORS
+from tfjob.cluster.api import FORBIDDEN as FORBIDDEN
+from tfjob.cluster.api import NOT_FOUND as NOT_FOUND
+from tfjob.cluster.api import TrainingOperator as TrainingOperator
 from tfjob.cluster.api import connect as connect
+from tfjob.cluster.api import explain as explain
+from tfjob.cluster.api import load_configuration as load_configuration
 from tfjob.cluster.backend import KubernetesBackend as KubernetesBackend
-from tfjob.cluster.pods import DOUBTFUL_REASONS as DOUBTFUL_REASONS
-from tfjob.cluster.pods import HOPELESS_REASONS as HOPELESS_REASONS
 from tfjob.cluster.submission import delete_left_jobs as delete_left_jobs

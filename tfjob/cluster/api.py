@@ -1,4 +1,4 @@
-"""The one place that talks to a cluster: the calls that running a TFJob takes, as plain JSON.
+"""The calls to a cluster that running a TFJob takes, as plain JSON.
 
 kubeflow-training and the official client supply connection, models and calls. Its waiting swallows errors' codes, so
 watching and deciding are in `tfjob.cluster.backend`.
@@ -6,7 +6,9 @@ watching and deciding are in `tfjob.cluster.backend`.
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from functools import partial
+from os import environ
+from typing import Any, Literal, Protocol
 
 import urllib3
 from kubeflow.training import TrainingClient
@@ -14,17 +16,18 @@ from kubeflow.training.constants.constants import GROUP, JOB_NAME_LABEL, TFJOB_K
 from kubernetes import watch
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
-from tfjob.environment import current_namespace
+from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import NoBackend
 from tfjob.job import Manifest
 from tfjob.spec import CONTAINER_NAME
 
 Json = dict[str, Any]
+Kind = Literal["tfjobs", "pods", "events"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
-NOT_FOUND, CONFLICT = 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
@@ -46,49 +49,38 @@ class Cluster(Protocol):
     def delete_job(self, name: str, uid: str) -> None:
         """Deletes a TFJob and, in the background, its pods and services, unless it is another one of that name."""
 
-    def list_jobs(self, **selector: Any) -> Json:
-        """Returns the list of the TFJobs that a label or field selector names."""
+    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+        """Returns the list of those objects of a kind that a label or field selector names."""
 
-    def watch_jobs(self, name: str, resource_version: str) -> Iterator[Json]:
-        """Yields changes of a TFJob from a version on."""
-
-    def list_pods(self, job_name: str) -> Json:
-        """Returns the list of a TFJob's pods."""
-
-    def watch_pods(self, job_name: str, resource_version: str) -> Iterator[Json]:
-        """Yields changes of a TFJob's pods from a version on."""
-
-    def current_event_version(self) -> str:
-        """Returns the version from which on events are new."""
-
-    def watch_events(self, resource_version: str) -> Iterator[Json]:
-        """Yields new events of the namespace."""
+    def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
+        """Yields their changes from a version on."""
 
     def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
         """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
 
 
 class TrainingOperator(Cluster):
-    """The cluster that this process belongs to, or the kubeconfig's current one.
+    """A cluster with the training operator.
 
     Args:
         namespace: Where the jobs run.
-        configuration: Another cluster's address and credentials.
+        configuration: The cluster's address and credentials.
         answer_seconds: How long an answer may take.
     """
 
     def __init__(
-        self, namespace: str, *, configuration: Configuration | None = None, answer_seconds: float = _ANSWER_SECONDS
+        self, namespace: str, configuration: Configuration, *, answer_seconds: float = _ANSWER_SECONDS
     ) -> None:
-        self.namespace = namespace
-        self._timeout = (_CONNECT_SECONDS, answer_seconds)
-        try:
-            # Without a configuration: the service account's in a pod, elsewhere the kubeconfig's.
-            client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
-        except ConfigException as error:
-            raise NoBackend(f"No cluster can be reached from here: {error}") from None
-        self._jobs, self._core = client.custom_api, client.core_api
+        client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
+        self._jobs, core = client.custom_api, client.core_api
         self._where = (GROUP, VERSION, namespace, TFJOB_PLURAL)
+        self._timeout = (_CONNECT_SECONDS, answer_seconds)
+        self._lists = {
+            "tfjobs": partial(self._jobs.list_namespaced_custom_object, *self._where),
+            "pods": partial(core.list_namespaced_pod, namespace),
+            "events": partial(core.list_namespaced_event, namespace),
+        }
+        self._read_log = partial(core.read_namespaced_pod_log, namespace=namespace, container=CONTAINER_NAME)
 
     def create_job(self, manifest: Manifest) -> Json:
         """Returns the created TFJob."""
@@ -107,49 +99,29 @@ class TrainingOperator(Cluster):
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
 
-    def list_jobs(self, **selector: Any) -> Json:
-        """Returns the list of the TFJobs that a label or field selector names."""
-        return self._jobs.list_namespaced_custom_object(*self._where, **selector, _request_timeout=self._timeout)  # type: ignore[no-any-return]
+    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+        """Returns the list of those objects of a kind that a label or field selector names."""
+        response = self._lists[kind](**selector, _preload_content=False, _request_timeout=self._timeout)
+        return json.loads(response.data)  # type: ignore[no-any-return]
 
-    def watch_jobs(self, name: str, resource_version: str) -> Iterator[Json]:
-        """Yields changes of a TFJob from a version on."""
-        selector = {"field_selector": f"metadata.name={name}"}
-        return _watch(self._jobs.list_namespaced_custom_object, *self._where, version=resource_version, **selector)
-
-    def list_pods(self, job_name: str) -> Json:
-        """Returns the list of a TFJob's pods."""
-        selector = {"label_selector": f"{JOB_NAME_LABEL}={job_name}"}
-        return _as_json(
-            self._core.list_namespaced_pod(
-                self.namespace, **selector, _preload_content=False, _request_timeout=self._timeout
-            )
+    def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
+        """Yields their changes from a version on."""
+        # The type `object` leaves JSON as it is.
+        stream = watch.Watch(return_type="object").stream(
+            self._lists[kind],
+            **selector,
+            resource_version=resource_version,
+            timeout_seconds=_WATCH_SECONDS,
+            _request_timeout=(_CONNECT_SECONDS, _WATCH_SECONDS + _CONNECT_SECONDS),
         )
-
-    def watch_pods(self, job_name: str, resource_version: str) -> Iterator[Json]:
-        """Yields changes of a TFJob's pods from a version on."""
-        selector = {"label_selector": f"{JOB_NAME_LABEL}={job_name}"}
-        return _watch(self._core.list_namespaced_pod, self.namespace, version=resource_version, **selector)
-
-    def current_event_version(self) -> str:
-        """Returns the version from which on events are new."""
-        listing = _as_json(
-            self._core.list_namespaced_event(
-                self.namespace, limit=1, _preload_content=False, _request_timeout=self._timeout
-            )
-        )
-        return str(listing["metadata"]["resourceVersion"])
-
-    def watch_events(self, resource_version: str) -> Iterator[Json]:
-        """Yields new events of the namespace."""
-        return _watch(self._core.list_namespaced_event, self.namespace, version=resource_version)
+        for change in stream:
+            yield {"type": change["type"], "object": change["raw_object"]}
 
     def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
         """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
         since = {} if since_seconds is None else {"since_seconds": since_seconds}
-        response = self._core.read_namespaced_pod_log(
+        response = self._read_log(
             pod_name,
-            self.namespace,
-            container=CONTAINER_NAME,
             follow=True,
             timestamps=True,
             **since,
@@ -169,6 +141,21 @@ class TrainingOperator(Cluster):
             response.release_conn()
 
 
+def load_configuration(environment: Mapping[str, str] = environ) -> Configuration:
+    """Returns address and credentials of this pod's cluster, elsewhere of the kubeconfig's current one.
+
+    Raises:
+        NoBackend: There is neither a service account nor a kubeconfig.
+    """
+    configuration = Configuration()
+    load = load_incluster_config if is_in_pod(environment) else load_kube_config
+    try:
+        load(client_configuration=configuration)
+    except ConfigException as error:
+        raise NoBackend(f"No cluster can be reached from here: {error}") from None
+    return configuration
+
+
 def connect(namespace: str | None = None) -> TrainingOperator:
     """Returns the cluster of this pod, or of the kubeconfig.
 
@@ -178,7 +165,16 @@ def connect(namespace: str | None = None) -> TrainingOperator:
     Raises:
         NoBackend: There is neither a service account nor a kubeconfig.
     """
-    return TrainingOperator(namespace or current_namespace())
+    return TrainingOperator(namespace or current_namespace(), load_configuration())
+
+
+def select(kind: Kind, job_name: str) -> dict[str, str]:
+    """Returns the selector of a job's own objects; events have none."""
+    selectors = {
+        "tfjobs": {"field_selector": f"metadata.name={job_name}"},
+        "pods": {"label_selector": f"{JOB_NAME_LABEL}={job_name}"},
+    }
+    return selectors.get(kind, {})
 
 
 def explain(error: ApiException) -> str:
@@ -187,21 +183,3 @@ def explain(error: ApiException) -> str:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
         return f"{error.status} {error.reason}"
-
-
-def _watch(call: Any, *arguments: Any, version: str, **selector: Any) -> Iterator[Json]:
-    # The type `object` leaves JSON as it is.
-    stream = watch.Watch(return_type="object").stream(
-        call,
-        *arguments,
-        **selector,
-        resource_version=version,
-        timeout_seconds=_WATCH_SECONDS,
-        _request_timeout=(_CONNECT_SECONDS, _WATCH_SECONDS + _CONNECT_SECONDS),
-    )
-    for change in stream:
-        yield {"type": change["type"], "object": change["raw_object"]}
-
-
-def _as_json(response: Any) -> Json:
-    return json.loads(response.data)  # type: ignore[no-any-return]

@@ -7,7 +7,7 @@ to waiting for what will never start, the log of every replica, and that nothing
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -25,17 +25,7 @@ from tfjob.cluster.failure import (
 from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
-from tfjob.cluster.watching import (
-    REFUSAL_PATIENCE_SECONDS,
-    EventSeen,
-    JobGone,
-    JobSeen,
-    LogEnded,
-    PodGone,
-    PodSeen,
-    Refused,
-    Watching,
-)
+from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Refused, Seen, Watching
 from tfjob.cluster.watching import Message as Watched
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest, read_job
@@ -84,205 +74,201 @@ class KubernetesBackend:
         log_dir.mkdir(parents=True, exist_ok=True)
         inbox: SimpleQueue[Message] = SimpleQueue()
         with signals_to(inbox.put):
-            job_run = _JobRun(self, manifest, log_dir=log_dir, on_event=on_event, inbox=inbox)
-            return see_through(job_run, on_event)
+            return see_through(_JobRun(self, manifest, log_dir, on_event, inbox), on_event)
 
 
+@dataclass
 class _JobRun:
     """One run of one job. Everything happens in the calling thread, in the order of messages in the inbox."""
 
-    def __init__(
-        self,
-        backend: KubernetesBackend,
-        manifest: Manifest,
-        *,
-        log_dir: Path,
-        on_event: Callable[[Event], None],
-        inbox: SimpleQueue[Message],
-    ) -> None:
-        self._backend, self._clock = backend, backend.clock
-        self._on_event, self._inbox = on_event, inbox
-        self._manifest, self._job = manifest, read_job(manifest)
-        self._submission = Submission(
+    backend: KubernetesBackend
+    manifest: Manifest
+    log_dir: Path
+    on_event: Callable[[Event], None]
+    inbox: SimpleQueue[Message]
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_suspended: bool = False
+    is_running: bool = False
+    has_succeeded: bool = False
+    is_cancelled: bool = False
+    job_trouble: str = ""
+    told: StatusChanged | None = None
+    open_logs: set[str] = field(default_factory=set)
+    late_signal: Signalled | None = None
+    total_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        backend, self.clock = self.backend, self.backend.clock
+        self.job = read_job(self.manifest)
+        self.submission = Submission(
             backend.cluster,
-            manifest,
+            self.manifest,
             backend.owner_reference,
             clock=backend.clock,
             pause=self._wait_for_signal,
             sleep=backend.sleep,
         )
-        self._submitted_at = time.time()
-        self._submitted = self._active_since = self._clock()
-        self._replicas = {
-            replica.name: ReplicaRun(replica, log_dir / f"{replica.name}.log", self._submitted)
-            for replica in self._job.replicas
+        self.submitted_at = time.time()
+        self.submitted = self.active_since = self.clock()
+        self.replicas = {
+            replica.name: ReplicaRun(replica, self.log_dir / f"{replica.name}.log", self.submitted)
+            for replica in self.job.replicas
         }
-        self._watching = Watching(
+        self.watching = Watching(
             backend.cluster,
-            self._job.name,
-            inbox.put,
+            self.job.name,
+            self.inbox.put,
             refusal_patience_seconds=backend.refusal_patience_seconds,
         )
-        self._conditions: Mapping[str, Mapping[str, Any]] = {}
-        self._is_suspended = False
-        self._has_succeeded = False
-        self._is_cancelled = False
-        self._job_trouble = ""
-        self._told: Status | None = None
-        self._told_message = ""
-        self._open_logs: set[str] = set()
-        self._late_signal: Signalled | None = None
-        self._total_seconds = 0.0
-        self._is_running = False
 
     def run_until_success(self) -> None:
-        for run in self._replicas.values():
+        for run in self.replicas.values():
             run.log_path.unlink(missing_ok=True)
         self._submit()
-        self._watching.start()
+        self.watching.start()
         while not self._is_true("Succeeded"):
             self._check_limits()
-            self._handle(receive(self._inbox, self._seconds_to_next_moment()))
-        self._total_seconds = self._clock() - self._submitted
+            self._handle(receive(self.inbox, self._seconds_to_next_moment()))
+        self.total_seconds = self.clock() - self.submitted
         self._hear_last_words(self._has_heard_all)
-        self._has_succeeded = True
-        self._tell("Succeeded", f"job {self._job.name} succeeded in {self._total_seconds:.1f} s")
+        self.has_succeeded = True
+        self._tell("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s")
 
     def stop(self) -> None:
         """Leaves nothing behind, but what was asked to be kept."""
         try:
-            if self._backend.keep_failed and self._submission.uid and not (self._has_succeeded or self._is_cancelled):
+            if self.backend.keep_failed and self.submission.uid and not (self.has_succeeded or self.is_cancelled):
                 self._keep()
-            elif not self._submission.delete():
-                self._on_event(
-                    Warned(f"job {self._job.name} could not be deleted: it goes with this step's pod, or by its TTL")
+            elif not self.submission.delete():
+                self.on_event(
+                    Warned(f"job {self.job.name} could not be deleted: it goes with this step's pod, or by its TTL")
                 )
         finally:
-            self._watching.stop()
+            self.watching.stop()
 
     def heed_late_signal(self) -> None:
         """Raises what a signal asks for that came while the job was being deleted."""
-        while (message := receive(self._inbox, 0.0)) is not None:
+        while (message := receive(self.inbox, 0.0)) is not None:
             if isinstance(message, Signalled):
-                self._late_signal = message
-        if self._late_signal is not None:
-            self._late_signal.raise_as_error(self._job.name)
+                self.late_signal = message
+        if self.late_signal is not None:
+            self.late_signal.raise_as_error(self.job.name)
 
     def result(self) -> JobResult:
-        runs = self._replicas.values()
+        runs = self.replicas.values()
         # A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
-        queue_seconds = _latest(run.started_at for run in runs) - self._submitted_at
-        schedule_seconds = _latest(run.scheduled_at for run in runs) - self._submitted_at
+        queue_seconds = _latest(run.started_at for run in runs) - self.submitted_at
+        schedule_seconds = _latest(run.scheduled_at for run in runs) - self.submitted_at
         return JobResult(
-            job_name=self._job.name,
+            job_name=self.job.name,
             backend="kubernetes",
-            queue_seconds=min(max(0.0, queue_seconds), self._total_seconds),
-            schedule_seconds=min(max(0.0, schedule_seconds), self._total_seconds),
+            queue_seconds=min(max(0.0, queue_seconds), self.total_seconds),
+            schedule_seconds=min(max(0.0, schedule_seconds), self.total_seconds),
             pull_seconds=max(run.pull_seconds for run in runs),
-            total_seconds=self._total_seconds,
+            total_seconds=self.total_seconds,
             contended=False,  # the scheduler places no more requests on a node than it has cores
             warnings=[],
             replicas=[run.result() for run in runs],
-            started_at=self._submitted_at,
-            ended_at=self._submitted_at + self._total_seconds,
+            started_at=self.submitted_at,
+            ended_at=self.submitted_at + self.total_seconds,
         )
 
     def _submit(self) -> None:
-        names = ", ".join(self._replicas)
-        if self._submission.submit():
-            self._tell("Created", f"job {self._job.name} exists from an earlier try of this step; taken over: {names}")
+        names = ", ".join(self.replicas)
+        if self.submission.submit():
+            self._tell("Created", f"job {self.job.name} exists from an earlier try of this step; taken over: {names}")
         else:
-            self._tell("Created", f"job {self._job.name} in namespace {self._submission.namespace}: {names}")
+            self._tell("Created", f"job {self.job.name} in namespace {self.submission.namespace}: {names}")
 
     def _keep(self) -> None:
-        if not self._is_true("Failed") and not self._submission.end_replicas():
-            self._on_event(Warned(f"the replicas of job {self._job.name} could not be ended, and may still run"))
-        seconds = self._manifest["spec"]["runPolicy"]["ttlSecondsAfterFinished"]
-        command = f"kubectl --namespace {self._submission.namespace} describe tfjob {self._job.name}"
-        self._on_event(Warned(f"job {self._job.name} is kept for {seconds} s; look at it with: {command}"))
+        if not self._is_true("Failed") and not self.submission.end_replicas():
+            self.on_event(Warned(f"the replicas of job {self.job.name} could not be ended, and may still run"))
+        seconds = self.manifest["spec"]["runPolicy"]["ttlSecondsAfterFinished"]
+        command = f"kubectl --namespace {self.submission.namespace} describe tfjob {self.job.name}"
+        self.on_event(Warned(f"job {self.job.name} is kept for {seconds} s; look at it with: {command}"))
 
     def _wait_for_signal(self, seconds: float) -> None:
-        self._handle(receive(self._inbox, seconds))
+        self._handle(receive(self.inbox, seconds))
 
     def _check_limits(self) -> None:
         if self._is_true("Failed"):
             self._hear_last_words(self._has_heard_a_failure)
-            condition = self._conditions["Failed"].get("message", "").strip()
-            raise failed_job(self._job.name, self._replicas.values(), condition)
-        now = self._clock()
+            condition = self.conditions["Failed"].get("message", "").strip()
+            raise failed_job(self.job.name, self.replicas.values(), condition)
+        now = self.clock()
         if now >= self._deadline:
             running = {
                 name: run.last_lines
-                for name, run in self._replicas.items()
+                for name, run in self.replicas.items()
                 if run.pod is not None and not run.pod.has_ended
             }
-            raise deadline_exceeded(self._job, running)
-        if not self._is_suspended:
-            for run in self._replicas.values():
+            raise deadline_exceeded(self.job, running)
+        if not self.is_suspended:
+            for run in self.replicas.values():
                 self._check_start(run, now)
 
     def _check_start(self, run: ReplicaRun, now: float) -> None:
         if not run.is_waiting:
             return
-        is_hopeless = run.is_hopeless or _HOPELESS_CREATION in self._job_trouble
-        if is_hopeless or now >= run.waits_until(self._backend.pending_seconds):
-            raise not_started(self._job.name, self._replicas.values(), self._job_trouble, now - run.waiting_since)
+        is_hopeless = run.is_hopeless or _HOPELESS_CREATION in self.job_trouble
+        if is_hopeless or now >= run.waits_until(self.backend.pending_seconds):
+            raise not_started(self.job.name, self.replicas.values(), self.job_trouble, now - run.waiting_since)
 
     @property
     def _deadline(self) -> float:
-        return float("inf") if self._is_suspended else self._active_since + self._job.active_deadline_seconds
+        return float("inf") if self.is_suspended else self.active_since + self.job.active_deadline_seconds
 
     def _seconds_to_next_moment(self) -> float:
         moments = [self._deadline]
-        if not self._is_suspended:
-            waiting = [run for run in self._replicas.values() if run.is_waiting]
-            moments += [run.waits_until(self._backend.pending_seconds) for run in waiting]
+        if not self.is_suspended:
+            waiting = [run for run in self.replicas.values() if run.is_waiting]
+            moments += [run.waits_until(self.backend.pending_seconds) for run in waiting]
         # An hour at most: no timer of the system's takes infinity.
-        return min(3600.0, max(0.0, min(moments) - self._clock()))
+        return min(3600.0, max(0.0, min(moments) - self.clock()))
 
     def _handle(self, message: Message | None) -> None:
         match message:
             case LogLine(replica, text):
-                self._replicas[replica].last_lines.append(text)
-                self._on_event(message)
-            case JobSeen(job):
+                self.replicas[replica].last_lines.append(text)
+                self.on_event(message)
+            case Seen("tfjobs", job):
                 self._note_job(job)
-            case PodSeen(pod):
+            case Seen("pods", pod):
                 self._note_pod(read_pod(pod))
-            case PodGone(uid):
-                self._note_pod_gone(uid)
-            case EventSeen(event):
+            case Seen("events", event):
                 self._note_event(event)
+            case Gone("pods", uid):
+                self._note_pod_gone(uid)
+            case Gone("tfjobs", uid) if uid == self.submission.uid:
+                self.is_cancelled = True
+                raise JobCancelled(f"Job {self.job.name} was deleted by somebody else.")
             case LogEnded(uid):
-                self._open_logs.discard(uid)
-            case JobGone(uid) if uid == self._submission.uid:
-                self._is_cancelled = True
-                raise JobCancelled(f"Job {self._job.name} was deleted by somebody else.")
-            case Refused(what, text):
+                self.open_logs.discard(uid)
+            case Refused(kind, text):
                 raise ClusterRefused(
-                    f"The cluster does not let this step watch {what}: {text}. Give its service account the rights in "
+                    f"The cluster does not let this step watch {kind}: {text}. Give its service account the rights in "
                     "manifests/ (kubectl apply -k)."
                 )
             case Signalled():
-                self._is_cancelled = True
-                message.raise_as_error(self._job.name)
+                self.is_cancelled = True
+                message.raise_as_error(self.job.name)
 
     def _note_job(self, job: Json) -> None:
-        if job["metadata"]["uid"] != self._submission.uid:
+        if job["metadata"]["uid"] != self.submission.uid:
             return
-        self._conditions = read_conditions(job)
+        self.conditions = read_conditions(job)
         is_suspended = job["spec"].get("runPolicy", {}).get("suspend") is True
         if is_suspended:
-            self._tell("Queued", f"job {self._job.name} is suspended until its queue admits it")
-        elif self._is_suspended:
-            self._active_since = self._clock()
-            for run in self._replicas.values():
-                run.waiting_since = self._active_since
-        self._is_suspended = is_suspended
+            self._tell("Queued", f"job {self.job.name} is suspended until its queue admits it")
+        elif self.is_suspended:
+            self.active_since = self.clock()
+            for run in self.replicas.values():
+                run.waiting_since = self.active_since
+        self.is_suspended = is_suspended
 
     def _note_pod(self, pod: Pod) -> None:
-        run = self._replicas.get(pod.replica)
-        if run is None or pod.job_uid != self._submission.uid:  # left of an earlier job of the same name
+        run = self.replicas.get(pod.replica)
+        if run is None or pod.job_uid != self.submission.uid:  # left of an earlier job of the same name
             return
         before = run.pod
         if before is not None and before.uid != pod.uid:
@@ -290,16 +276,16 @@ class _JobRun:
                 return  # an old acquaintance, from a list
             run.has_ended.set()
             run.has_ended = threading.Event()
-            self._watching.leave_log(before.uid)
+            self.watching.leave_log(before.uid)
             self._note_restart(run, describe_end(before))
         elif before is not None and pod.restarts > before.restarts:
             self._note_restart(run, describe_end_before(run, pod))
         self._take_pod(run, pod)
-        run.note_waiting(pod, self._clock())
+        run.note_waiting(pod, self.clock())
         if pod.is_out_of_memory:
             # The operator would restart it, to the same end.
-            self._hear_last_words(lambda: pod.uid not in self._open_logs)
-            raise out_of_memory(self._job.name, run, pod)
+            self._hear_last_words(lambda: pod.uid not in self.open_logs)
+            raise out_of_memory(self.job.name, run, pod)
         self._tell_progress()
 
     def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
@@ -308,33 +294,33 @@ class _JobRun:
         if pod.has_started:
             run.started_at = run.started_at or pod.started_at
             if before is None or before.uid != pod.uid or not before.has_started:
-                self._open_logs.add(pod.uid)
-                self._watching.follow_log(pod, run.has_ended, run.log_path)
+                self.open_logs.add(pod.uid)
+                self.watching.follow_log(pod, run.has_ended, run.log_path)
         if pod.has_ended:
             run.has_ended.set()
 
     def _note_restart(self, run: ReplicaRun, end: str) -> None:
         run.restarts += 1
-        run.waiting_since = self._clock()
+        run.waiting_since = self.clock()
         run.doubt_since = None
         # Told anew each time: the launcher counts them.
-        self._on_event(StatusChanged("Restarting", f"{run.replica.name} ended ({end}); restart {run.restarts}"))
-        self._told = "Restarting"
+        self.told = None
+        self._tell("Restarting", f"{run.replica.name} ended ({end}); restart {run.restarts}")
 
     def _note_pod_gone(self, uid: str) -> None:
-        for run in self._replicas.values():
+        for run in self.replicas.values():
             if run.pod is not None and run.pod.uid == uid:
                 run.has_ended.set()
 
     def _note_event(self, event: Json) -> None:
         about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
-        if about.get("kind") == "TFJob" and about.get("name") == self._job.name:
+        if about.get("kind") == "TFJob" and about.get("name") == self.job.name:
             # The operator reports a replica's end as a warning, too; pods tell more of that.
             if event.get("type") == "Warning" and reason.startswith("FailedCreate"):
-                self._job_trouble = message
+                self.job_trouble = message
             return
-        prefix = f"{self._job.name}-"
-        run = self._replicas.get(about.get("name", "").removeprefix(prefix))
+        prefix = f"{self.job.name}-"
+        run = self.replicas.get(about.get("name", "").removeprefix(prefix))
         if run is None or about.get("kind") != "Pod" or not about["name"].startswith(prefix):
             return
         if reason == "Pulling":
@@ -345,47 +331,47 @@ class _JobRun:
             run.trouble = message  # of a volume or a secret that is missing the pod itself says nothing
 
     def _tell_progress(self) -> None:
-        waiting = [run for run in self._replicas.values() if not run.has_started]
-        if not waiting and not self._is_running:
-            self._is_running = True
-            self._tell("Running", f"{len(self._replicas)}/{len(self._replicas)} replicas of job {self._job.name} run")
+        waiting = [run for run in self.replicas.values() if not run.has_started]
+        if not waiting and not self.is_running:
+            self.is_running = True
+            self._tell("Running", f"{len(self.replicas)}/{len(self.replicas)} replicas of job {self.job.name} run")
         unplaced = [run for run in waiting if run.pod is not None and run.pod.waiting_reason == "Unschedulable"]
         if unplaced:
             self._tell("Queued", unplaced[0].describe_waiting())
 
     def _tell(self, status: Status, message: str) -> None:
-        if (status, message) != (self._told, self._told_message):
-            self._told, self._told_message = status, message
-            self._on_event(StatusChanged(status, message))
+        if (event := StatusChanged(status, message)) != self.told:
+            self.told = event
+            self.on_event(event)
 
     def _is_true(self, condition: str) -> bool:
-        return bool(self._conditions.get(condition, {}).get("status") == "True")
+        return bool(self.conditions.get(condition, {}).get("status") == "True")
 
     def _hear_last_words(self, is_enough: Callable[[], bool]) -> None:
         """Takes what is still on its way: the ends of logs, and of pods whose last state was not seen yet."""
-        limit = self._clock() + _LAST_WORDS_SECONDS
-        while not is_enough() and (left := limit - self._clock()) > 0:
-            match message := receive(self._inbox, left):
-                case PodSeen(pod):
+        limit = self.clock() + _LAST_WORDS_SECONDS
+        while not is_enough() and (left := limit - self.clock()) > 0:
+            match message := receive(self.inbox, left):
+                case Seen("pods", pod):
                     self._note_end(read_pod(pod))
                 case Signalled():
-                    self._late_signal = message
-                case LogLine() | LogEnded() | PodGone():
+                    self.late_signal = message
+                case LogLine() | LogEnded() | Gone("pods", _):
                     self._handle(message)
 
     def _has_heard_all(self) -> bool:
-        return not self._open_logs and all(run.has_ended.is_set() for run in self._replicas.values())
+        return not self.open_logs and all(run.has_ended.is_set() for run in self.replicas.values())
 
     def _has_heard_a_failure(self) -> bool:
         """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
-        culprit = find_culprit(self._replicas.values())
+        culprit = find_culprit(self.replicas.values())
         if culprit is None or culprit.pod is None or culprit.is_restarted:
             return False
-        return culprit.pod.uid not in self._open_logs
+        return culprit.pod.uid not in self.open_logs
 
     def _note_end(self, pod: Pod) -> None:
-        run = self._replicas.get(pod.replica)
-        if run is None or pod.job_uid != self._submission.uid:
+        run = self.replicas.get(pod.replica)
+        if run is None or pod.job_uid != self.submission.uid:
             return
         # It may be news: the job's state can come before that of its pods.
         if run.pod is None or run.pod.uid == pod.uid:

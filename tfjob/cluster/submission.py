@@ -8,7 +8,7 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster.api import CONFLICT, CONNECTION_ERRORS, NOT_FOUND, Cluster, Json, explain
+from tfjob.cluster.api import CONFLICT, CONNECTION_ERRORS, FORBIDDEN, NOT_FOUND, Cluster, Json, explain, select
 from tfjob.cluster.pods import read_conditions
 from tfjob.errors import ClusterRefused, JobExists, SpecError
 from tfjob.job import Manifest
@@ -18,7 +18,7 @@ _SUBMIT_PATIENCE_SECONDS = 90.0
 _DELETE_PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _REJECTED = (400, 422)
-_FORBIDDEN = (401, 403)
+_REFUSED = (401, FORBIDDEN)
 # A webhook's veto comes as 403, too.
 _DENIED = "admission webhook"
 
@@ -145,7 +145,7 @@ class Submission:
         message = explain(error)
         if error.status in _REJECTED or message.startswith(_DENIED):
             raise SpecError(f"The cluster rejected job {self.name}: {message}") from None
-        if error.status in _FORBIDDEN:
+        if error.status in _REFUSED:
             raise ClusterRefused(
                 f"The cluster does not let this step run TFJobs: {message}. Give its service account the rights in "
                 "manifests/ (kubectl apply -k), and check them with: python -m tfjob.preflight"
@@ -179,7 +179,7 @@ class Submission:
         return read_conditions(self._cluster.get_job(self.name)).get("Failed", {}).get("status") == "True"
 
     def _runs_no_pod(self) -> bool:
-        pods = self._cluster.list_pods(self.name)["items"]
+        pods = self._cluster.list_objects("pods", **select("pods", self.name))["items"]
         return all(pod["status"].get("phase") in ("Succeeded", "Failed") for pod in pods)
 
     def _wait_until(self, is_so: Callable[[], bool]) -> None:
@@ -201,7 +201,7 @@ def delete_left_jobs(cluster: Cluster, selector: str, *, keep_failed: bool) -> I
         selector: The label selector.
         keep_failed: Leave those that failed.
     """
-    for job in cluster.list_jobs(label_selector=selector)["items"]:
+    for job in cluster.list_objects("tfjobs", label_selector=selector)["items"]:
         name, uid = job["metadata"]["name"], job["metadata"]["uid"]
         if keep_failed and read_conditions(job).get("Failed", {}).get("status") == "True":
             yield f"TFJob {name} failed and is kept"

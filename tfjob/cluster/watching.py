@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 from kubernetes.client.exceptions import ApiException
 
 from tfjob.backend import LogLine
-from tfjob.cluster.api import CONNECTION_ERRORS, NOT_FOUND, Cluster, Json, explain
+from tfjob.cluster.api import CONNECTION_ERRORS, FORBIDDEN, NOT_FOUND, Cluster, Json, Kind, explain, select
 from tfjob.cluster.pods import Pod
 
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 5.0
@@ -23,50 +24,24 @@ _END_PATIENCE_SECONDS = 5.0
 # Clocks of nodes differ; lines that came before are told by their timestamps.
 _LOG_OVERLAP_SECONDS = 60
 _MAX_LOG_FAILURES = 5
-_REFUSED = (401, 403)
+_REFUSED = (401, FORBIDDEN)
 # A kubelet out of file watches, or without the log's file, says so in the midst of the log and without a timestamp.
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*")
 
 
 @dataclass(frozen=True)
-class JobSeen:
-    """The job as it is now."""
+class Seen:
+    """An object as it is now: the job, a pod of it, or what a component of the cluster has to say."""
 
-    job: Json
-
-
-@dataclass(frozen=True)
-class JobGone:
-    """The job was deleted."""
-
-    uid: str
+    kind: Kind
+    object: Json
 
 
 @dataclass(frozen=True)
-class PodSeen:
-    """A pod of the job as it is now."""
+class Gone:
+    """An object was deleted."""
 
-    pod: Json
-
-
-@dataclass(frozen=True)
-class PodGone:
-    """A pod of the job was deleted."""
-
-    uid: str
-
-
-@dataclass(frozen=True)
-class EventSeen:
-    """Something that a component of the cluster has to say."""
-
-    event: Json
-
-
-@dataclass(frozen=True)
-class EventGone:
-    """An event was dropped, as they all are after an hour."""
-
+    kind: Kind
     uid: str
 
 
@@ -81,11 +56,11 @@ class LogEnded:
 class Refused:
     """The API server does not let this process see what it must."""
 
-    what: str
+    kind: Kind
     message: str
 
 
-Message = JobSeen | JobGone | PodSeen | PodGone | EventSeen | EventGone | LogLine | LogEnded | Refused
+Message = Seen | Gone | LogLine | LogEnded | Refused
 Put = Callable[[Message], None]
 
 
@@ -116,32 +91,8 @@ class Watching:
 
     def start(self) -> None:
         """Begins to watch."""
-        cluster, name = self._cluster, self._job_name
-        watches = (
-            _Watch(
-                "the TFJob",
-                lambda: cluster.list_jobs(field_selector=f"metadata.name={name}"),
-                lambda version: cluster.watch_jobs(name, version),
-                JobSeen,
-                JobGone,
-            ),
-            _Watch(
-                "its pods",
-                lambda: cluster.list_pods(name),
-                lambda version: cluster.watch_pods(name, version),
-                PodSeen,
-                PodGone,
-            ),
-            # Events from before the job are none of its own, and that an old one is dropped is no news.
-            _Watch(
-                "events",
-                lambda: {"items": [], "metadata": {"resourceVersion": cluster.current_event_version()}},
-                cluster.watch_events,
-                EventSeen,
-                EventGone,
-            ),
-        )
-        for watch in watches:
+        for kind in get_args(Kind):
+            watch = _Watch(self._cluster, kind, self._job_name)
             threading.Thread(target=self._watch, args=(watch,), daemon=True).start()
 
     def stop(self) -> None:
@@ -177,7 +128,7 @@ class Watching:
                 if error.status in _REFUSED:
                     refused_since = refused_since or time.monotonic()
                     if time.monotonic() - refused_since > self._refusal_patience_seconds:
-                        self._tell(Refused(watch.what, explain(error)))
+                        self._tell(Refused(watch.kind, explain(error)))
                         return
             except CONNECTION_ERRORS:
                 pass
@@ -224,26 +175,11 @@ class Watching:
 
 
 class _Watch:
-    """One kind of thing that is watched, and what is known of it.
+    """What is known of the objects of one kind that belong to a job."""
 
-    Args:
-        what: What it is called in an error.
-        list_items: Returns all of it, with its version.
-        watch_items: Yields what changes from a version on.
-        seen: Makes the message about one that is there.
-        gone: Makes the message about one that was deleted.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        list_items: Callable[[], Json],
-        watch_items: Callable[[str], Iterator[Json]],
-        seen: Callable[[Json], Message],
-        gone: Callable[[str], Message],
-    ) -> None:
-        self.what = what
-        self._list_items, self._watch_items, self._seen, self._gone = list_items, watch_items, seen, gone
+    def __init__(self, cluster: Cluster, kind: Kind, job_name: str) -> None:
+        self.kind = kind
+        self._cluster, self._selector = cluster, select(kind, job_name)
         self._known: set[str] = set()
         self._version: str | None = None
 
@@ -251,23 +187,29 @@ class _Watch:
         """Begins anew with a list."""
         self._version = None
 
-    def next_messages(self) -> Iterator[Message]:
+    def next_messages(self) -> Iterator[Seen | Gone]:
         """Yields what there is, the first time, then what changes until the connection ends."""
         if self._version is None:
-            listing = self._list_items()
-            listed = {item["metadata"]["uid"]: item for item in listing["items"]}
-            yield from map(self._gone, self._known - listed.keys())
-            yield from map(self._seen, listed.values())
-            self._known, self._version = set(listed), listing["metadata"]["resourceVersion"]
-        for change in self._watch_items(self._version):
+            yield from self._list()
+        for change in self._cluster.watch_objects(self.kind, str(self._version), **self._selector):
             item, uid = change["object"], change["object"]["metadata"].get("uid", "")
             self._version = item["metadata"]["resourceVersion"]
             if change["type"] == "DELETED":
                 self._known.discard(uid)
-                yield self._gone(uid)
+                yield Gone(self.kind, uid)
             elif change["type"] != "BOOKMARK":
                 self._known.add(uid)
-                yield self._seen(item)
+                yield Seen(self.kind, item)
+
+    def _list(self) -> Iterator[Seen | Gone]:
+        # Events from before the job are none of its own: of their list only the version counts.
+        is_events = self.kind == "events"
+        limit = {"limit": 1} if is_events else {}
+        listing = self._cluster.list_objects(self.kind, **self._selector, **limit)
+        listed = {} if is_events else {item["metadata"]["uid"]: item for item in listing["items"]}
+        yield from (Gone(self.kind, uid) for uid in self._known - listed.keys())
+        yield from (Seen(self.kind, item) for item in listed.values())
+        self._known, self._version = set(listed), listing["metadata"]["resourceVersion"]
 
 
 def _seconds_since(timestamp: str) -> int:

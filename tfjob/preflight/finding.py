@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class Status(StrEnum):
@@ -20,15 +19,15 @@ class Finding:
 
     Args:
         status: How it came out.
-        what: What was looked at.
         detail: What was seen.
-        fix: A command that mends it, or None.
+        fix: A command that mends it or shows more; None where there is none.
+        what: The check's name; empty where the list of checks gives it.
     """
 
     status: Status
-    what: str
     detail: str
     fix: str | None = None
+    what: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +42,7 @@ class Options:
         access_mode: That of the workspace.
         queue: Kueue's LocalQueue, or None.
         gpus: NVIDIA GPUs of each replica.
-        kfp_endpoint: Where Kubeflow Pipelines answers, or None.
-        is_trying: Whether a pod and a claim may be made for a moment.
-        timeout_seconds: How long each of them may take.
+        is_trying: Whether a claim and a TFJob may be made for a moment.
     """
 
     namespace: str = "kubeflow"
@@ -55,14 +52,4 @@ class Options:
     access_mode: str = "ReadWriteMany"
     queue: str | None = None
     gpus: int = 0
-    kfp_endpoint: str | None = None
     is_trying: bool = False
-    timeout_seconds: float = 180.0
-
-
-class Outcome(NamedTuple):
-    """What a check found, without its name."""
-
-    status: Status
-    detail: str
-    fix: str | None = None

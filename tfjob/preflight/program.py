@@ -8,7 +8,9 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from tfjob.preflight.api import Api, Unreachable, connect
+from tfjob.cluster import load_configuration
+from tfjob.errors import NoBackend
+from tfjob.preflight.api import ApiServer
 from tfjob.preflight.checks import run_checks
 from tfjob.preflight.finding import Finding, Options, Status
 
@@ -18,30 +20,19 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Returns 0 if no check failed, else 1."""
     parser = _build_parser()
-    parsed = parser.parse_args(arguments)
-    if parsed.try_pods and parsed.image is None:
-        parser.error("--try must come with --image: the pod that it makes is one of that image.")
-    options = Options(
-        namespace=parsed.namespace,
-        service_account=parsed.service_account,
-        image=parsed.image,
-        storage_class=parsed.storage_class,
-        access_mode=parsed.access_mode,
-        queue=parsed.queue,
-        gpus=parsed.gpus,
-        kfp_endpoint=environment.get("KFP_ENDPOINT") or None,
-        is_trying=parsed.try_pods,
-        timeout_seconds=parsed.timeout,
-    )
+    parsed = vars(parser.parse_args(arguments))
+    is_json, options = parsed.pop("json"), Options(**parsed)
+    if options.is_trying and options.image is None:
+        parser.error("--try must come with --image: the pods that it makes are of that image.")
     try:
-        api: Api = connect(environment)
-    except Unreachable as error:
+        api = ApiServer(load_configuration(environment))
+    except NoBackend as error:
         fix = "export KUBECONFIG=/path/to/kubeconfig"
-        return report([Finding(Status.FAILED, "API server", f"nothing says where it is: {error}", fix)], parsed.json)
+        return report([Finding(Status.FAILED, str(error), fix, "API server")], is_json)
     # What was made for a trial is deleted after SIGTERM as it is after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return report(run_checks(api, options), parsed.json)
+        return report(run_checks(api, options), is_json)
     except KeyboardInterrupt:
         print("interrupted; what was made for a trial has been deleted", file=sys.stderr)
         return _INTERRUPTED
@@ -76,20 +67,16 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--access-mode",
         default=defaults.access_mode,
-        choices=("ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"),
+        choices=("ReadWriteMany", "ReadWriteOnce"),
         help="that of the workspace (default: %(default)s)",
     )
     parser.add_argument("--queue", help="Kueue's LocalQueue")
     parser.add_argument("--gpus", type=_count, default=defaults.gpus, help="NVIDIA GPUs of each replica")
     parser.add_argument(
-        "--try", dest="try_pods", action="store_true", help="also make a pod and a claim for a moment, and delete them"
-    )
-    parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=defaults.timeout_seconds,
-        metavar="SECONDS",
-        help="how long each pod of --try may take (default: %(default)g)",
+        "--try",
+        dest="is_trying",
+        action="store_true",
+        help="also run a TFJob with a volume for a moment, and delete both",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -100,10 +87,3 @@ def _count(text: str) -> int:
     if count < 0:
         raise argparse.ArgumentTypeError(f"must not be negative. Received: {text}")
     return count
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 1 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {text}")
-    return seconds

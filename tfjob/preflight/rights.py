@@ -2,8 +2,11 @@
 
 import re
 
-from tfjob.preflight.api import FORBIDDEN, Api, Json, Refused, core_path, exists
-from tfjob.preflight.finding import Options, Outcome, Status
+from kubernetes.client.exceptions import ApiException
+
+from tfjob.cluster import FORBIDDEN, explain
+from tfjob.preflight.api import Api, Json, core_path, exists
+from tfjob.preflight.finding import Finding, Options, Status
 
 # What the step that launches TFJobs does in its namespace. `manifests/base/role.yaml` grants exactly this.
 NEEDED_RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -12,77 +15,69 @@ NEEDED_RIGHTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("", "pods/log", ("get",)),
     ("", "events", ("list", "watch")),
 )
+_REVIEWS = "/apis/authorization.k8s.io/v1"
 # `pods is forbidden: User "me" cannot list resource "pods" in API group …`
 _RIGHT = re.compile(r'User "[^"]*" cannot (\w+) resource "([^"]+)"')
 
 
-def check_rights(api: Api, options: Options) -> Outcome:
+def check_rights(api: Api, options: Options) -> Finding:
     """Tells whether whoever launches TFJobs may do what that takes."""
     account, namespace = options.service_account, options.namespace
     if account is None:
-        user = who_asks(api)
-        missing = _missing_rights(api, options, "selfsubjectaccessreviews", {})
+        user, kind, subject = _who_asks(api), "SelfSubjectAccessReview", {}
     else:
-        user = f"system:serviceaccount:{namespace}:{account}"
         if not exists(api, f"{core_path(namespace)}/serviceaccounts/{account}"):
             fix = f"kubectl --namespace {namespace} create serviceaccount {account}"
-            return Outcome(Status.FAILED, f"there is no service account {account} in {namespace}", fix)
+            return Finding(Status.FAILED, f"there is no service account {account} in {namespace}", fix)
+        user, kind = f"system:serviceaccount:{namespace}:{account}", "SubjectAccessReview"
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"]
-        try:
-            missing = _missing_rights(api, options, "subjectaccessreviews", {"user": user, "groups": groups})
-        except Refused as error:
-            if error.status != FORBIDDEN:
-                raise
-            ask = f"kubectl auth can-i create tfjobs.kubeflow.org --namespace {namespace} --as {user}"
-            return Outcome(Status.UNKNOWN, f"those of {user}: {tell_right(error)}", ask)
+        subject = {"user": user, "groups": groups}
+    try:
+        missing = _missing_rights(api, namespace, kind, subject)
+    except ApiException as error:
+        if error.status != FORBIDDEN:
+            raise
+        ask = f"kubectl auth can-i create tfjobs.kubeflow.org --namespace {namespace} --as {user}"
+        return Finding(Status.UNKNOWN, f"those of {user}: {tell_right(error)}", ask)
     if missing:
-        return Outcome(Status.FAILED, f"{user} may not {'; '.join(missing)}", _grant_command(user, namespace))
-    return Outcome(Status.OK, f"{user} may do all that launching takes")
+        return Finding(Status.FAILED, f"{user} may not {'; '.join(missing)}", _grant_command(user, namespace))
+    return Finding(Status.OK, f"{user} may do all that launching takes")
 
 
-def who_asks(api: Api) -> str:
+def lacks_right(error: ApiException) -> bool:
+    """Returns whether the API server refused for want of a right."""
+    # Pod Security, quota and webhooks answer 403 as well.
+    return error.status == FORBIDDEN and _RIGHT.search(explain(error)) is not None
+
+
+def tell_right(error: ApiException) -> str:
+    """Returns which right a refused user lacks."""
+    found = _RIGHT.search(explain(error))
+    return f"this user may not {found[1]} {found[2]}" if found else explain(error)
+
+
+def _who_asks(api: Api) -> str:
     """Returns the name that the API server knows this user by."""
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer = api.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
     return str(answer["status"]["userInfo"]["username"])
 
 
-def lacks_right(error: Refused) -> bool:
-    """Returns whether the API server refused for want of a right."""
-    # Pod Security, quota and webhooks answer 403 as well.
-    return error.status == FORBIDDEN and _RIGHT.search(error.message) is not None
-
-
-def tell_right(error: Refused) -> str:
-    """Returns which right a refused user lacks."""
-    found = _RIGHT.search(error.message)
-    return f"this user may not {found[1]} {found[2]}" if found else error.message
-
-
-def _missing_rights(api: Api, options: Options, reviews: str, subject: Json) -> list[str]:
-    kind = {"selfsubjectaccessreviews": "SelfSubjectAccessReview", "subjectaccessreviews": "SubjectAccessReview"}
+def _missing_rights(api: Api, namespace: str, kind: str, subject: Json) -> list[str]:
     missing = []
     for group, resource, verbs in NEEDED_RIGHTS:
         name, _, subresource = resource.partition("/")
-        refused = []
-        for verb in verbs:
-            attributes = {
-                "namespace": options.namespace,
-                "verb": verb,
-                "group": group,
-                "resource": name,
-                "subresource": subresource,
-            }
-            review = {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": kind[reviews],
-                "spec": {**subject, "resourceAttributes": attributes},
-            }
-            if not api.create(f"/apis/authorization.k8s.io/v1/{reviews}", review)["status"]["allowed"]:
-                refused.append(verb)
+        right = {"namespace": namespace, "group": group, "resource": name, "subresource": subresource}
+        refused = [verb for verb in verbs if not _is_allowed(api, kind, subject, {**right, "verb": verb})]
         if refused:
             missing.append(f"{', '.join(refused)} {resource}{'.' + group if group else ''}")
     return missing
+
+
+def _is_allowed(api: Api, kind: str, subject: Json, right: Json) -> bool:
+    spec = {**subject, "resourceAttributes": right}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+    return bool(api.create(f"{_REVIEWS}/{kind.lower()}s", review)["status"]["allowed"])
 
 
 def _grant_command(user: str, namespace: str) -> str:

@@ -11,7 +11,8 @@ from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 
 from tests.tfjob.fake_cluster import JOB, job_json, running
-from tfjob.cluster.api import CONNECTION_ERRORS, Json, TrainingOperator, explain
+from tfjob.cluster.api import CONNECTION_ERRORS, Json, TrainingOperator, explain, load_configuration, select
+from tfjob.errors import NoBackend
 
 MakeJob = Callable[..., dict[str, Any]]
 TFJOBS = "/apis/kubeflow.org/v1/namespaces/team-a/tfjobs"
@@ -50,7 +51,7 @@ class Server:
     def operator(self, **changes: Any) -> TrainingOperator:
         configuration = Configuration(host=self.url)
         configuration.retries = False
-        return TrainingOperator("team-a", configuration=configuration, **changes)
+        return TrainingOperator("team-a", configuration, **changes)
 
     def last_request(self) -> tuple[str, str, str, Any]:
         return self.requests[-1]
@@ -145,8 +146,8 @@ def test_jobs_are_listed_by_a_selector(server: Server) -> None:
     server.answer({"items": []})
     server.answer({"items": []})
     operator = server.operator()
-    assert operator.list_jobs(label_selector="tfjob-speedup/run=r1") == {"items": []}
-    operator.list_jobs(field_selector="metadata.name=mnist")
+    assert operator.list_objects("tfjobs", label_selector="tfjob-speedup/run=r1") == {"items": []}
+    operator.list_objects("tfjobs", **select("tfjobs", JOB))
     assert [path for _, path, *_ in server.requests] == [
         f"{TFJOBS}?labelSelector=tfjob-speedup/run=r1",
         f"{TFJOBS}?fieldSelector=metadata.name=mnist",
@@ -156,13 +157,13 @@ def test_jobs_are_listed_by_a_selector(server: Server) -> None:
 def test_pods_are_those_with_the_jobs_label_as_the_server_gives_them(server: Server) -> None:
     listing = {"items": [running("worker-0")], "metadata": {"resourceVersion": "5"}}
     server.answer(listing)
-    assert server.operator().list_pods(JOB) == listing
+    assert server.operator().list_objects("pods", **select("pods", JOB)) == listing
     assert server.last_request()[:2] == ("GET", f"{PODS}?labelSelector=training.kubeflow.org/job-name=mnist")
 
 
 def test_a_watch_goes_on_from_a_version_and_ends_after_a_while(server: Server) -> None:
     server.answer([change("MODIFIED", job_json("Running")), change("DELETED", job_json())])
-    assert list(server.operator().watch_jobs(JOB, "17")) == [
+    assert list(server.operator().watch_objects("tfjobs", "17", **select("tfjobs", JOB))) == [
         {"type": "MODIFIED", "object": job_json("Running")},
         {"type": "DELETED", "object": job_json()},
     ]
@@ -181,11 +182,11 @@ def test_pods_and_events_are_watched_as_json(server: Server) -> None:
     server.answer([change("ADDED", running("worker-0")), change("BOOKMARK", {"metadata": {"resourceVersion": "9"}})])
     server.answer([change("ADDED", event)])
     operator = server.operator()
-    assert [change["object"] for change in operator.watch_pods(JOB, "5")] == [
+    assert [change["object"] for change in operator.watch_objects("pods", "5", **select("pods", JOB))] == [
         running("worker-0"),
         {"metadata": {"resourceVersion": "9"}},
     ]
-    assert [change["object"] for change in operator.watch_events("7")] == [event]
+    assert [change["object"] for change in operator.watch_objects("events", "7")] == [event]
     pods, events = (path for _, path, *_ in server.requests)
     assert pods.startswith(f"{PODS}?")
     assert "labelSelector=training.kubeflow.org/job-name=mnist" in pods
@@ -196,12 +197,12 @@ def test_pods_and_events_are_watched_as_json(server: Server) -> None:
 def test_a_change_that_comes_in_pieces_is_one(server: Server) -> None:
     line = change("MODIFIED", job_json("Running"))
     server.answer([line[:20], line[20:] + line[:7], line[7:]])
-    assert len(list(server.operator().watch_jobs(JOB, "17"))) == 2
+    assert len(list(server.operator().watch_objects("tfjobs", "17", **select("tfjobs", JOB)))) == 2
 
 
 def test_a_version_that_the_server_has_forgotten_is_an_error(server: Server) -> None:
     server.answer([change("MODIFIED", job_json()), change("ERROR", status(410, "too old resource version"))])
-    changes = server.operator().watch_jobs(JOB, "17")
+    changes = server.operator().watch_objects("tfjobs", "17", **select("tfjobs", JOB))
     assert next(changes)["type"] == "MODIFIED"
     with pytest.raises(ApiException) as caught:
         next(changes)
@@ -210,7 +211,8 @@ def test_a_version_that_the_server_has_forgotten_is_an_error(server: Server) -> 
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda operator: operator.list_pods(JOB), lambda operator: list(operator.watch_jobs(JOB, "1"))]
+    "ask",
+    [lambda operator: operator.list_objects("pods"), lambda operator: list(operator.watch_objects("tfjobs", "1"))],
 )
 def test_what_the_server_says_of_an_error_is_told(ask: Callable[[TrainingOperator], object], server: Server) -> None:
     server.answer(status(403, "pods is forbidden"), status=403)
@@ -228,7 +230,7 @@ def test_an_error_without_words_is_told_by_its_number(body: str | None) -> None:
 
 def test_a_watch_that_breaks_is_a_connection_error(server: Server) -> None:
     server.answer([change("MODIFIED", job_json())], is_cut_off=True)
-    changes = server.operator().watch_jobs(JOB, "17")
+    changes = server.operator().watch_objects("tfjobs", "17", **select("tfjobs", JOB))
     assert next(changes)["type"] == "MODIFIED"
     with pytest.raises(CONNECTION_ERRORS):
         next(changes)
@@ -246,12 +248,6 @@ def test_an_answer_that_does_not_come_is_a_connection_error(server: Server) -> N
     with pytest.raises(CONNECTION_ERRORS):
         server.operator(answer_seconds=0.05).delete_job(JOB, "job-1")
     after.set()
-
-
-def test_events_are_new_from_the_lists_version_on(server: Server) -> None:
-    server.answer({"items": [{}], "metadata": {"resourceVersion": "77", "continue": "more"}})
-    assert server.operator().current_event_version() == "77"
-    assert server.last_request()[:2] == ("GET", f"{EVENTS}?limit=1")
 
 
 def test_a_log_is_followed_by_lines_with_timestamps(server: Server) -> None:
@@ -297,3 +293,8 @@ def test_the_log_of_a_container_that_is_still_to_start_is_an_error(server: Serve
         400,
         "container is waiting to start: ContainerCreating",
     )
+
+
+def test_a_pod_without_a_service_account_has_no_cluster() -> None:
+    with pytest.raises(NoBackend, match="No cluster can be reached from here: Service"):
+        load_configuration({"KUBERNETES_SERVICE_HOST": "10.0.0.1"})

@@ -273,10 +273,10 @@ def test_a_signal_while_the_api_server_is_away_ends_the_submission(run: ClusterR
 def test_a_job_that_somebody_else_deleted_is_cancelled(keep_failed: bool, single: ClusterRun) -> None:
     single.cluster.jobs["old"] = job_json(uid="job-0")
     single.say(running("worker-0"))
-    single.cluster.say("jobs", job_json(uid="job-0"), "DELETED")
+    single.cluster.say("tfjobs", job_json(uid="job-0"), "DELETED")
     single.log("worker-0", "still here")
-    single.cluster.say("jobs", single.cluster.jobs.clear)
-    single.cluster.say("jobs", job_json("Running"), "DELETED")
+    single.cluster.say("tfjobs", single.cluster.jobs.clear)
+    single.cluster.say("tfjobs", job_json("Running"), "DELETED")
     with pytest.raises(JobCancelled, match="Job mnist was deleted by somebody else"):
         single(keep_failed=keep_failed)
     assert LogLine("worker-0", "still here") in single.events
@@ -299,10 +299,10 @@ def test_a_job_that_cannot_be_deleted_is_told(single: ClusterRun) -> None:
 
 
 def test_an_api_server_that_is_away_meanwhile_is_no_matter(single: ClusterRun) -> None:
-    single.cluster.fail("list_jobs", AWAY)
+    single.cluster.fail("list tfjobs", AWAY)
     single.cluster.fail("delete_job", AWAY, refusal(503, "starting"))
     single.say(running("worker-0"))
-    for stream in ("pods", "jobs", "events"):
+    for stream in ("pods", "tfjobs", "events"):
         single.cluster.say(stream, AWAY)
     single.log("worker-0", "hello")
     single.say(ended("worker-0"))
@@ -313,7 +313,7 @@ def test_an_api_server_that_is_away_meanwhile_is_no_matter(single: ClusterRun) -
 
 
 def test_a_right_that_is_missing_names_the_manifests(single: ClusterRun) -> None:
-    single.cluster.fail("current_event_version", refusal(403, "cannot list resource events"), times=1000)
+    single.cluster.fail("list events", refusal(403, "cannot list resource events"), times=1000)
     with pytest.raises(ClusterRefused, match=r"watch events: cannot list resource events.*manifests/"):
         single(refusal_patience_seconds=0.0)
     assert single.cluster.jobs == {}

@@ -205,7 +205,7 @@ def test_a_deletion_waits_until_no_replica_runs(cluster: FakeCluster, manifest: 
     clock = Clock()
     cluster.are_pods_left = True
     cluster.pods["p"] = running("worker-0")
-    cluster.fail("list_pods", AWAY, refusal(500, "etcd"))
+    cluster.fail("list pods", AWAY, refusal(500, "etcd"))
     submission = make_submission(cluster, manifest, clock)
     submission.submit()
     assert submission.delete()
@@ -283,7 +283,7 @@ def test_what_a_run_left_is_deleted(cluster: FakeCluster) -> None:
     cluster.jobs = left_jobs()
     lines = list(delete_left_jobs(cluster, "tfjob-speedup/run=r1", keep_failed=False))
     assert lines == ["TFJob a was left, and is deleted", "TFJob b was left, and is deleted"]
-    assert cluster.called("list_jobs") == [[{"label_selector": "tfjob-speedup/run=r1"}]]
+    assert cluster.called("list tfjobs") == [[{"label_selector": "tfjob-speedup/run=r1"}]]
     assert cluster.called("delete_job") == [["a", "job-a"], ["b", "job-b"]]
 
 

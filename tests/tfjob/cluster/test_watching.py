@@ -20,7 +20,7 @@ from tests.tfjob.fake_cluster import (
 )
 from tfjob.backend import LogLine
 from tfjob.cluster.pods import read_pod
-from tfjob.cluster.watching import EventSeen, JobGone, JobSeen, LogEnded, Message, PodGone, PodSeen, Refused, Watching
+from tfjob.cluster.watching import Gone, LogEnded, Message, Refused, Seen, Watching
 
 PATIENCE_SECONDS = 5.0
 AWAY = ProtocolError("connection broken")
@@ -64,23 +64,25 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 def test_what_there_is_comes_first_then_what_changes(watched: Watched) -> None:
     job, pod, event = job_json("Running"), running("worker-0"), pod_event("worker-0", "Pulling", "x")
     watched.cluster.jobs[JOB] = job_json("Created")
-    watched.cluster.say("jobs", job)
+    watched.cluster.say("tfjobs", job)
     watched.cluster.say("pods", pod, "ADDED")
     watched.cluster.say("events", event, "ADDED")
     watched.cluster.say("pods", pod, "DELETED")
-    watched.cluster.say("jobs", job, "DELETED")
+    watched.cluster.say("tfjobs", job, "DELETED")
     watched.watching.start()
     assert watched.take(6) == [
-        JobSeen(job_json("Created")),
-        JobSeen(job),
-        PodSeen(pod),
-        EventSeen(event),
-        PodGone("pod-worker-0"),
-        JobGone("job-1"),
+        Seen("tfjobs", job_json("Created")),
+        Seen("tfjobs", job),
+        Seen("pods", pod),
+        Seen("events", event),
+        Gone("pods", "pod-worker-0"),
+        Gone("tfjobs", "job-1"),
     ]
-    assert watched.cluster.called("list_jobs") == [[{"field_selector": "metadata.name=mnist"}]]
-    assert watched.cluster.called("watch_jobs") == [[JOB, "5"]]
-    assert watched.cluster.called("watch_events") == [["7"]]
+    of_job = {"field_selector": "metadata.name=mnist"}
+    assert watched.cluster.called("list tfjobs") == [[of_job]]
+    assert watched.cluster.called("watch tfjobs") == [["5", of_job]]
+    assert watched.cluster.called("list events") == [[{"limit": 1}]]
+    assert watched.cluster.called("watch events") == [["5", {}]]
 
 
 def test_a_bookmark_only_moves_the_version_from_which_the_next_watch_goes_on(watched: Watched) -> None:
@@ -89,9 +91,9 @@ def test_a_bookmark_only_moves_the_version_from_which_the_next_watch_goes_on(wat
     watched.cluster.say("pods", None)
     watched.cluster.say("pods", running("worker-0"))
     watched.watching.start()
-    assert watched.take(1) == [PodSeen(running("worker-0"))]
-    assert watched.cluster.called("watch_pods") == [[JOB, "5"], [JOB, "77"]]
-    assert len(watched.cluster.called("list_pods")) == 1
+    assert watched.take(1) == [Seen("pods", running("worker-0"))]
+    assert [version for version, _ in watched.cluster.called("watch pods")] == ["5", "77"]
+    assert len(watched.cluster.called("list pods")) == 1
 
 
 @pytest.mark.parametrize("error", [refusal(410, "too old resource version"), refusal(500, "etcd"), AWAY])
@@ -103,40 +105,40 @@ def test_a_new_list_tells_what_went_while_nobody_watched(error: Exception, watch
     watched.cluster.say("pods", error)
     watched.watching.start()
     assert watched.take(4) == [
-        *map(PodSeen, pods.values()),
-        PodGone("pod-worker-0"),
-        PodSeen(pods["worker-1"]),
+        *(Seen("pods", pod) for pod in pods.values()),
+        Gone("pods", "pod-worker-0"),
+        Seen("pods", pods["worker-1"]),
     ]
 
 
 def test_an_api_server_that_is_away_is_asked_again(watched: Watched) -> None:
     watched.cluster.jobs[JOB] = job_json()
-    watched.cluster.fail("list_jobs", AWAY, refusal(503, "starting"), AWAY)
+    watched.cluster.fail("list tfjobs", AWAY, refusal(503, "starting"), AWAY)
     watched.watching.start()
-    assert watched.take(1) == [JobSeen(job_json())]
-    assert len(watched.cluster.called("list_jobs")) == 4
+    assert watched.take(1) == [Seen("tfjobs", job_json())]
+    assert len(watched.cluster.called("list tfjobs")) == 4
 
 
 def test_a_refusal_that_passes_is_no_matter(watched: Watched) -> None:
     watched.cluster.jobs[JOB] = job_json()
-    watched.cluster.fail("list_jobs", refusal(403, "rules are not read yet"))
+    watched.cluster.fail("list tfjobs", refusal(403, "rules are not read yet"))
     watched.watching.start()
-    assert watched.take(1) == [JobSeen(job_json())]
+    assert watched.take(1) == [Seen("tfjobs", job_json())]
 
 
 def test_a_refusal_that_stays_is_told(watched: Watched) -> None:
-    watched.cluster.fail("list_pods", refusal(403, "cannot list resource pods"), times=1000)
+    watched.cluster.fail("list pods", refusal(403, "cannot list resource pods"), times=1000)
     watched.watching.start()
-    assert watched.take(1) == [Refused("its pods", "cannot list resource pods")]
+    assert watched.take(1) == [Refused("pods", "cannot list resource pods")]
 
 
 def test_nothing_comes_after_the_end(watched: Watched) -> None:
     watched.cluster.jobs[JOB] = job_json()
-    watched.cluster.say("jobs", watched.watching.stop)
-    watched.cluster.say("jobs", job_json("Running"))
-    watched.cluster.say("jobs", watched.cluster.close)
+    watched.cluster.say("tfjobs", watched.watching.stop)
+    watched.cluster.say("tfjobs", job_json("Running"))
+    watched.cluster.say("tfjobs", watched.cluster.close)
     watched.watching.start()
-    assert watched.take(1) == [JobSeen(job_json())]
+    assert watched.take(1) == [Seen("tfjobs", job_json())]
     wait_until(lambda: not any("_watch" in thread.name for thread in threading.enumerate()))
     assert watched.inbox.empty()
 
