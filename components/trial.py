@@ -57,7 +57,7 @@ def run_trials(
     Raises:
         TFJobError: A training did not succeed.
     """
-    overlays = read_task_config(task_config)
+    overlay = read_task_config(task_config)
     check_workspace(workspace, task_config)
     parameters = plan.info.parameters
     backend = choose_backend(
@@ -66,7 +66,7 @@ def run_trials(
     metadata = {}
     for configuration in order_of_round(configurations, parameters["seed"], trial):
         folder = output_dir / configuration.name
-        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, overlays)
+        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, [overlay])
         metadata[configuration.name] = describe_model(folder)
     return metadata
 

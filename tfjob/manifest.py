@@ -86,7 +86,7 @@ def build_manifest(
             },
         ),
     )
-    manifest = reduce(lay_over, overlays, ApiClient().sanitize_for_serialization(job))
+    manifest: dict[str, Any] = reduce(lay_over, overlays, ApiClient().sanitize_for_serialization(job))
     check_manifest(manifest)
     return manifest
 

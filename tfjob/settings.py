@@ -5,34 +5,37 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfjob.errors import SpecError
-from tfjob.overlay import (
-    Overlay,
-    of_containers,
-    of_env,
-    of_metadata,
-    of_pods,
-    of_resources,
-    of_run_policy,
-)
+from tfjob.overlay import Overlay, of_env, of_metadata, of_pods, of_resources, of_run_policy
+from tfjob.spec import CONTAINER_NAME
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 # Resources that the replicas' own specification gives.
 _OWN_RESOURCES = ("cpu", "memory")
-_JSON_NAMES = {str: "string", dict: "object", list: "array"}
-# What a person may set: its JSON type, and where in the manifest it goes. Kueue's webhook suspends a job in a queue,
-# too; without Kueue the job must not run past its queue.
-_SETTINGS: Mapping[str, tuple[type[Any], Callable[[Any], tuple[Overlay, ...]]]] = {
-    "queue_name": (str, lambda queue: queue_in(queue) if queue else ()),
-    "priority_class_name": (str, lambda name: (of_pods(priorityClassName=name),)),
-    "scheduling_policy": (dict, lambda policy: (of_run_policy(schedulingPolicy=policy),)),
-    "node_selector": (dict, lambda labels: (of_pods(nodeSelector=labels),)),
-    "tolerations": (list, lambda tolerations: (of_pods(tolerations=tolerations),)),
-    "affinity": (dict, lambda affinity: (of_pods(affinity=affinity),)),
-    "labels": (dict, lambda labels: (of_metadata(labels=labels),)),
-    "annotations": (dict, lambda annotations: (of_metadata(annotations=annotations),)),
-    "env": (dict, lambda variables: (of_env(variables),)),
-    "image_pull_secrets": (list, lambda names: (of_pods(imagePullSecrets=[{"name": name} for name in names]),)),
-    "extended_resources": (dict, lambda amounts: (of_resources(_further(amounts)),)),
+
+
+def queue_in(name: str) -> Overlay:
+    """Returns what lets a job wait for its admission by Kueue's LocalQueue of that name; by none if it is empty."""
+    if not name:
+        return Overlay()
+    labels = {"labels": {QUEUE_LABEL: name}}
+    # Kueue's webhook suspends it, too; without Kueue the job must not run past its queue.
+    return Overlay(job={"metadata": labels, "spec": {"runPolicy": {"suspend": True}}}, template={"metadata": labels})
+
+
+_TEXT, _OBJECT, _ARRAY = (str, "string"), (dict, "object"), (list, "array")
+# What a person may set: its JSON type, and where in the manifest it goes.
+_SETTINGS: Mapping[str, tuple[tuple[type[Any], str], Callable[[Any], Overlay]]] = {
+    "queue_name": (_TEXT, queue_in),
+    "priority_class_name": (_TEXT, lambda name: of_pods(priorityClassName=name)),
+    "scheduling_policy": (_OBJECT, lambda policy: of_run_policy(schedulingPolicy=policy)),
+    "node_selector": (_OBJECT, lambda labels: of_pods(nodeSelector=labels)),
+    "tolerations": (_ARRAY, lambda tolerations: of_pods(tolerations=tolerations)),
+    "affinity": (_OBJECT, lambda affinity: of_pods(affinity=affinity)),
+    "labels": (_OBJECT, lambda labels: of_metadata(labels=labels)),
+    "annotations": (_OBJECT, lambda annotations: of_metadata(annotations=annotations)),
+    "env": (_OBJECT, of_env),
+    "image_pull_secrets": (_ARRAY, lambda names: of_pods(imagePullSecrets=[{"name": name} for name in names])),
+    "extended_resources": (_OBJECT, lambda amounts: of_resources(_check_resources(amounts))),
 }
 
 
@@ -52,23 +55,18 @@ def parse_job_settings(text: str) -> list[Overlay]:
         raise SpecError(f"{expected}: {error}. Received: {text!r}") from None
     if not isinstance(settings, dict):
         raise SpecError(f"{expected}. Received: {text!r}")
-    overlays: list[Overlay] = []
+    overlays = []
     for name, value in settings.items():
         if name not in _SETTINGS:
             raise SpecError(f"{expected}. Received: {name!r}")
-        kind, place = _SETTINGS[name]
+        (kind, kind_name), lay = _SETTINGS[name]
         if not isinstance(value, kind):
-            raise SpecError(f"job_settings: {name} must be a JSON {_JSON_NAMES[kind]}. Received: {value!r}")
-        overlays += place(value)
+            raise SpecError(f"job_settings: {name} must be a JSON {kind_name}. Received: {value!r}")
+        overlays.append(lay(value))
     return overlays
 
 
-def queue_in(queue: str) -> tuple[Overlay, ...]:
-    """Returns what makes a job wait for its admission by Kueue's LocalQueue of that name."""
-    return of_metadata(labels={QUEUE_LABEL: queue}), of_run_policy(suspend=True)
-
-
-def read_task_config(task_config: Any) -> list[Overlay]:
+def read_task_config(task_config: Any) -> Overlay:
     """Returns what KFP's TaskConfig, which is empty outside of a cluster, gives to the replicas.
 
     Args:
@@ -77,26 +75,28 @@ def read_task_config(task_config: Any) -> list[Overlay]:
     Raises:
         SpecError: It gives CPUs or memory, which are parameters of the pipeline, since the comparison depends on them.
     """
+    limits = _check_resources((task_config.resources or {}).get("limits", {}))
+    container = {
+        "env": [_env_variable(variable) for variable in task_config.env or ()],
+        "volumeMounts": task_config.volume_mounts,
+        "resources": {"limits": limits, "requests": limits},
+    }
     pod = {
+        "containers": [{"name": CONTAINER_NAME, **_given(container)}],
         "volumes": task_config.volumes,
         "tolerations": task_config.tolerations,
         "nodeSelector": task_config.node_selector,
         "affinity": task_config.affinity,
     }
-    container = {
-        "env": [_env_variable(variable) for variable in task_config.env or ()],
-        "volumeMounts": task_config.volume_mounts,
-    }
-    limits = _further((task_config.resources or {}).get("limits", {}))
-    return [
-        of_pods(**{name: _whole(value) for name, value in pod.items() if value}),
-        of_containers(**{name: value for name, value in container.items() if value}),
-        of_resources(limits),
-    ]
+    return of_pods(**_whole(_given(pod)))
 
 
-def _further(amounts: Mapping[str, str]) -> Mapping[str, str]:
-    """Returns the resources beyond the replicas' own."""
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _check_resources(amounts: Mapping[str, str]) -> Mapping[str, str]:
+    """Returns the amounts of resources if none is the replicas' own."""
     own = sorted(name for name in _OWN_RESOURCES if name in amounts)
     if own:
         raise SpecError(

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conformance.sites import Addresses
-from tests.tfjob.scripted_jobs import make_job
+from tests.tfjob.scripted_jobs import make_job, service_address
 from tfjob.backend import Backend
-from tfjob.cluster.api import TrainingOperator, connect
+from tfjob.cluster.api import Cluster, connect
 from tfjob.cluster.backend import KubernetesBackend
 from tfjob.job import Manifest, replica_counts
-from tfjob.local.tf_config import service_address
 
 if TYPE_CHECKING:
     from tests.conformance.job_run import JobRun
@@ -70,7 +69,7 @@ class Namespace:
         """Creates or changes an object."""
         self.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
 
-    def cluster(self) -> TrainingOperator:
+    def cluster(self) -> Cluster:
         """Returns the cluster as this session's administrator sees it."""
         return connect(self.name)
 

@@ -129,7 +129,7 @@ def test_a_trial_is_the_training_program_with_its_own_seed(dataset: Path, tmp_pa
 def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
     def name(run_id: str, index: int, trial: int) -> str:
         plan = make_plan(run_id)
-        return build_job(plan, plan.configurations[index], trial, Path("data"), Path("out"))["metadata"]["name"]
+        return str(build_job(plan, plan.configurations[index], trial, Path("data"), Path("out"))["metadata"]["name"])
 
     names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in (1, 2)}
     assert len(names) == 2 * 3 * 2

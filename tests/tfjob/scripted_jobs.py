@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfjob.job import Manifest, replica_name
 from tfjob.manifest import build_manifest
 from tfjob.overlay import Overlay, of_containers, of_env, of_pods, of_run_policy
-from tfjob.spec import ReplicaSpec, ReplicaType
+from tfjob.spec import PORT_NAME, ReplicaSpec, ReplicaType, read_container
 
 PRELUDE = """
 import json, os, pathlib, signal, subprocess, sys, time
@@ -46,3 +47,11 @@ def make_job(
             **{name: value for name, value in fields.items() if name not in OVERLAYS},
         }
     )
+
+
+def service_address(manifest: Manifest, replica_type: ReplicaType, index: int) -> str:
+    """Returns where a replica is reached in a cluster: the headless service that the operator makes for it."""
+    metadata = manifest["metadata"]
+    host = f"{metadata['name']}-{replica_name(replica_type, index)}.{metadata['namespace']}.svc"
+    ports = read_container(manifest["spec"]["tfReplicaSpecs"][replica_type])["ports"]
+    return f"{host}:{next(port['containerPort'] for port in ports if port['name'] == PORT_NAME)}"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tfjob.errors import SpecError
+from tfjob.overlay import Overlay
 from tfjob.settings import QUEUE_LABEL, parse_job_settings, read_task_config
 
 MakeJob = Callable[..., dict[str, Any]]
@@ -70,7 +71,7 @@ def test_a_queue_is_a_label_and_a_job_that_waits(make_job: MakeJob) -> None:
 
 
 def test_an_empty_queue_is_none_or_its_job_would_wait_for_ever() -> None:
-    assert parse_job_settings('{"queue_name": ""}') == []
+    assert parse_job_settings('{"queue_name": ""}') == [Overlay()]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_other_settings_are_refused_with_what_was_expected(text: str, message: s
 def test_a_task_that_was_given_nothing_adds_nothing(make_job: MakeJob) -> None:
     empty = task_config(resources={}, env=[], volumes=[], volume_mounts=[], tolerations=[])
     for config in (task_config(), empty):
-        assert make_job("pass", overlays=read_task_config(config)) == make_job("pass")
+        assert make_job("pass", overlays=[read_task_config(config)]) == make_job("pass")
 
 
 def test_what_a_task_was_given_is_given_to_the_jobs_replicas(make_job: MakeJob) -> None:
@@ -114,7 +115,7 @@ def test_what_a_task_was_given_is_given_to_the_jobs_replicas(make_job: MakeJob) 
             affinity=affinity,
         )
     )
-    plain, pod = (pod_of(make_job("pass", overlays=overlays)) for overlays in ((), given))
+    plain, pod = (pod_of(make_job("pass", overlays=overlays)) for overlays in ([], [given]))
     assert json.dumps({name: value for name, value in pod.items() if name not in plain}) == json.dumps(
         {
             "volumes": [{"name": "keys", "secret": {"secretName": "keys", "defaultMode": 256}}],

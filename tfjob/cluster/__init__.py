@@ -3,7 +3,7 @@
 from tfjob.cluster.api import CONNECTION_ERRORS as CONNECTION_ERRORS
 from tfjob.cluster.api import FORBIDDEN as FORBIDDEN
 from tfjob.cluster.api import NOT_FOUND as NOT_FOUND
-from tfjob.cluster.api import TrainingOperator as TrainingOperator
+from tfjob.cluster.api import Cluster as Cluster
 from tfjob.cluster.api import connect as connect
 from tfjob.cluster.api import explain as explain
 from tfjob.cluster.api import load_configuration as load_configuration

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from os import environ
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import urllib3
 from kubeflow.training import TrainingClient
@@ -34,33 +34,8 @@ _WATCH_SECONDS = 30
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
 
 
-class Cluster(Protocol):
-    """What a cluster can be asked to do. Errors are the client's: `ApiException` and `CONNECTION_ERRORS`."""
-
-    def create_job(self, manifest: Manifest) -> Json:
-        """Returns the created TFJob."""
-
-    def get_job(self, name: str) -> Json:
-        """Returns a TFJob."""
-
-    def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
-        """Merges a patch into a TFJob."""
-
-    def delete_job(self, name: str, uid: str) -> None:
-        """Deletes a TFJob and, in the background, its pods and services, unless it is another one of that name."""
-
-    def list_objects(self, kind: Kind, **selector: Any) -> Json:
-        """Returns the list of those objects of a kind that a label or field selector names."""
-
-    def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
-        """Yields their changes from a version on."""
-
-    def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
-        """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
-
-
-class TrainingOperator(Cluster):
-    """A cluster with the training operator.
+class Cluster:
+    """A cluster with the training operator. Errors are the client's: `ApiException` and `CONNECTION_ERRORS`.
 
     Args:
         namespace: Where the jobs run.
@@ -156,7 +131,7 @@ def load_configuration(environment: Mapping[str, str] = environ) -> Configuratio
     return configuration
 
 
-def connect(namespace: str | None = None) -> TrainingOperator:
+def connect(namespace: str | None = None) -> Cluster:
     """Returns the cluster of this pod, or of the kubeconfig.
 
     Args:
@@ -165,7 +140,7 @@ def connect(namespace: str | None = None) -> TrainingOperator:
     Raises:
         NoBackend: There is neither a service account nor a kubeconfig.
     """
-    return TrainingOperator(namespace or current_namespace(), load_configuration())
+    return Cluster(namespace or current_namespace(), load_configuration())
 
 
 def select(kind: Kind, job_name: str) -> dict[str, str]:

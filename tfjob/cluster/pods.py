@@ -41,7 +41,6 @@ class Pod:
         job_uid: The job that it belongs to.
         replica: `worker-0`.
         phase: Pending, Running, Succeeded, Failed or Unknown.
-        node: Where it was placed, or empty.
         created_at: When the operator made it.
         scheduled_at: When it was placed; None before.
         waiting_reason: Why it does not run yet: `ContainerCreating`, `ErrImagePull`, `Unschedulable` …; or empty.
@@ -61,7 +60,6 @@ class Pod:
     job_uid: str
     replica: str
     phase: str
-    node: str
     created_at: float
     scheduled_at: float | None
     waiting_reason: str
@@ -93,7 +91,7 @@ class Pod:
 
 def read_pod(pod: Mapping[str, Any]) -> Pod:
     """Returns what the JSON of a replica's pod says."""
-    metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status", {})
+    metadata, status = pod["metadata"], pod.get("status", {})
     labels = metadata["labels"]
     conditions = {condition["type"]: condition for condition in status.get("conditions", ())}
     scheduled = conditions.get("PodScheduled", {})
@@ -111,7 +109,6 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
         job_uid=next((owner["uid"] for owner in metadata.get("ownerReferences", ()) if owner.get("controller")), ""),
         replica=f"{labels[REPLICA_TYPE_LABEL]}-{labels[REPLICA_INDEX_LABEL]}",
         phase=status.get("phase", "Pending"),
-        node=spec.get("nodeName", ""),
         created_at=_unix_time(metadata["creationTimestamp"]) or 0.0,
         scheduled_at=_unix_time(scheduled.get("lastTransitionTime")) if is_scheduled else None,
         waiting_reason=scheduled.get("reason", "") if is_unschedulable else waiting.get("reason", ""),

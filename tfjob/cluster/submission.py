@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -15,7 +16,7 @@ from tfjob.job import Manifest
 
 MANIFEST_ANNOTATION = "tfjob-speedup/manifest-sha256"
 _SUBMIT_PATIENCE_SECONDS = 90.0
-_DELETE_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
 _REJECTED = (400, 422)
 _REFUSED = (401, FORBIDDEN)
@@ -86,7 +87,7 @@ class Submission:
         uid = self.uid
         if uid is None:
             return True
-        if not self._persist(lambda: self._cluster.delete_job(self.name, uid)):
+        if not self._wait_until(lambda: _delete(self._cluster, self.name, uid)):
             return False
         # What still runs would take cores from what comes next.
         self._wait_until(self._runs_no_pod)
@@ -94,9 +95,7 @@ class Submission:
 
     def end_replicas(self) -> bool:
         """Lets the operator fail the job, which ends its replicas, and leaves it to look at; returns whether it did."""
-        # It looks at the deadline when a job is touched, and not before.
-        patch = {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
-        if not self._persist(lambda: self._cluster.patch_job(self.name, patch)):
+        if not self._wait_until(self._pass_deadline):
             return False
         self._wait_until(self._has_failed)
         # What still runs would take cores from what comes next.
@@ -158,22 +157,10 @@ class Submission:
         if is_late:
             raise ClusterRefused(f"The cluster did not take job {self.name}: {message}") from None
 
-    def _persist(self, call: Callable[[], None]) -> bool:
-        """Returns whether a call succeeded, or had nothing to do, within some tries."""
-        limit = self._clock() + _DELETE_PATIENCE_SECONDS
-        while True:
-            try:
-                call()
-            except ApiException as error:
-                if error.status in (NOT_FOUND, CONFLICT):  # gone, or another one by now
-                    return True
-            except CONNECTION_ERRORS:
-                pass
-            else:
-                return True
-            if self._clock() >= limit:
-                return False
-            self._sleep(_PAUSE_SECONDS)
+    def _pass_deadline(self) -> bool:
+        # The operator looks at the deadline when a job is touched, and not before.
+        patch = {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
+        return _is_done_or_gone(lambda: self._cluster.patch_job(self.name, patch))
 
     def _has_failed(self) -> bool:
         return read_conditions(self._cluster.get_job(self.name)).get("Failed", {}).get("status") == "True"
@@ -182,14 +169,15 @@ class Submission:
         pods = self._cluster.list_objects("pods", **select("pods", self.name))["items"]
         return all(pod["status"].get("phase") in ("Succeeded", "Failed") for pod in pods)
 
-    def _wait_until(self, is_so: Callable[[], bool]) -> None:
-        limit = self._clock() + _DELETE_PATIENCE_SECONDS
-        while self._clock() < limit:
-            try:
+    def _wait_until(self, is_so: Callable[[], bool]) -> bool:
+        """Returns whether something is so within some tries, of which the API server may refuse or miss any."""
+        limit = self._clock() + _PATIENCE_SECONDS
+        while True:
+            with suppress(ApiException, *CONNECTION_ERRORS):
                 if is_so():
-                    return
-            except (ApiException, *CONNECTION_ERRORS):
-                pass
+                    return True
+            if self._clock() >= limit:
+                return False
             self._sleep(_PAUSE_SECONDS)
 
 
@@ -206,12 +194,22 @@ def delete_left_jobs(cluster: Cluster, selector: str, *, keep_failed: bool) -> I
         if keep_failed and read_conditions(job).get("Failed", {}).get("status") == "True":
             yield f"TFJob {name} failed and is kept"
             continue
-        try:
-            cluster.delete_job(name, uid)
-        except ApiException as error:
-            if error.status not in (NOT_FOUND, CONFLICT):
-                raise
+        _delete(cluster, name, uid)
         yield f"TFJob {name} was left, and is deleted"
+
+
+def _delete(cluster: Cluster, name: str, uid: str) -> bool:
+    return _is_done_or_gone(lambda: cluster.delete_job(name, uid))
+
+
+def _is_done_or_gone(call: Callable[[], None]) -> bool:
+    """Returns True once a call on a job has succeeded, or has nothing to do: it is gone, or another one by now."""
+    try:
+        call()
+    except ApiException as error:
+        if error.status not in (NOT_FOUND, CONFLICT):
+            raise
+    return True
 
 
 def own_manifest(manifest: Manifest, owner: Mapping[str, Any] | None) -> Json:

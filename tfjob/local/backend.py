@@ -27,14 +27,18 @@ from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.tf_config import tf_config
 from tfjob.owner import Owner
-from tfjob.policy import exceeds_backoff_limit, has_succeeded, outcome_of_exit, restart_delay_seconds
+from tfjob.policy import (
+    RETRYABLE_EXIT_CODE,
+    exceeds_backoff_limit,
+    has_succeeded,
+    outcome_of_exit,
+    restart_delay_seconds,
+)
 from tfjob.signals import Signalled, signals_to
 from tfjob.spec import ReplicaType, RestartPolicy
 
 _OWNER_CHECK_SECONDS = 0.5
 _KILL_SECONDS = 5.0
-# What the operator's users agreed on for "try again"; it would also be the code after SIGUSR1, which nobody sends.
-RETRYABLE_EXIT_CODE = 138
 _STOPPED_BY_US = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 
 

@@ -6,8 +6,8 @@ Source: training-operator v1.9.3, pkg/controller.v1/tensorflow/tensorflow.go.
 from collections.abc import Callable
 from typing import Any
 
-from tfjob.job import Manifest, replica_counts, replica_name
-from tfjob.spec import PORT_NAME, ReplicaType, read_container
+from tfjob.job import Manifest, replica_counts
+from tfjob.spec import ReplicaType
 
 Address = Callable[[ReplicaType, int], str]
 
@@ -32,11 +32,3 @@ def tf_config(manifest: Manifest, replica_type: ReplicaType, index: int, address
         "task": {"type": replica_type.lower(), "index": index},
         "environment": "cloud",
     }
-
-
-def service_address(manifest: Manifest, replica_type: ReplicaType, index: int) -> str:
-    """Returns where a replica is reached in a cluster: the headless service that the operator makes for it."""
-    metadata = manifest["metadata"]
-    host = f"{metadata['name']}-{replica_name(replica_type, index)}.{metadata['namespace']}.svc"
-    ports = read_container(manifest["spec"]["tfReplicaSpecs"][replica_type])["ports"]
-    return f"{host}:{next(port['containerPort'] for port in ports if port['name'] == PORT_NAME)}"

@@ -1,15 +1,15 @@
-"""The calls that preflight makes, as plain JSON, and the real API server behind them."""
+"""The calls that preflight makes, as plain JSON."""
 
 import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster import FORBIDDEN, NOT_FOUND, KubernetesBackend, TrainingOperator
+from tfjob.cluster import FORBIDDEN, NOT_FOUND, Cluster, KubernetesBackend
 from tfjob.job import Manifest
 
 Json = dict[str, Any]
@@ -20,24 +20,8 @@ _TIMEOUT = (5.0, 35.0)
 _PENDING_SECONDS = 180.0
 
 
-class Api(Protocol):
-    """What preflight asks of a cluster. Errors are the client's: `ApiException` and `CONNECTION_ERRORS`."""
-
-    def get(self, path: str) -> Json:
-        """Returns what is at a path."""
-
-    def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
-        """Returns what was created, or what would be."""
-
-    def delete(self, path: str) -> None:
-        """Deletes what is at a path."""
-
-    def run_job(self, manifest: Manifest) -> None:
-        """Runs a TFJob to its end, as a step of a run does, and raises `TFJobError` where it does not succeed."""
-
-
-class ApiServer(Api):
-    """A real API server.
+class Api:
+    """A cluster as preflight asks it. Errors are the client's: `ApiException` and `CONNECTION_ERRORS`.
 
     Args:
         configuration: Its address and who asks.
@@ -62,7 +46,7 @@ class ApiServer(Api):
 
     def run_job(self, manifest: Manifest) -> None:
         """Runs a TFJob to its end, as a step of a run does, and raises `TFJobError` where it does not succeed."""
-        cluster = TrainingOperator(manifest["metadata"]["namespace"], self._configuration)
+        cluster = Cluster(manifest["metadata"]["namespace"], self._configuration)
         backend = KubernetesBackend(cluster=cluster, pending_seconds=_PENDING_SECONDS)
         with tempfile.TemporaryDirectory() as folder:
             backend.run(manifest, log_dir=Path(folder), on_event=lambda _: None)

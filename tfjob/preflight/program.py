@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tfjob.cluster import load_configuration
 from tfjob.errors import NoBackend
-from tfjob.preflight.api import ApiServer
+from tfjob.preflight.api import Api
 from tfjob.preflight.checks import run_checks
 from tfjob.preflight.finding import Finding, Options, Status
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     if options.is_trying and options.image is None:
         parser.error("--try must come with --image: the pods that it makes are of that image.")
     try:
-        api = ApiServer(load_configuration(environment))
+        api = Api(load_configuration(environment))
     except NoBackend as error:
         fix = "export KUBECONFIG=/path/to/kubeconfig"
         return report([Finding(Status.FAILED, str(error), fix, "API server")], is_json)

@@ -11,7 +11,7 @@ from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 
 from tests.tfjob.fake_cluster import JOB, job_json, running
-from tfjob.cluster.api import CONNECTION_ERRORS, Json, TrainingOperator, explain, load_configuration, select
+from tfjob.cluster.api import CONNECTION_ERRORS, Cluster, Json, explain, load_configuration, select
 from tfjob.errors import NoBackend
 
 MakeJob = Callable[..., dict[str, Any]]
@@ -48,10 +48,10 @@ class Server:
     def answer(self, body: Json | list[bytes], **more: Any) -> None:
         self.answers.append(Answer(body if isinstance(body, list) else json.dumps(body).encode(), **more))
 
-    def operator(self, **changes: Any) -> TrainingOperator:
+    def operator(self, **changes: Any) -> Cluster:
         configuration = Configuration(host=self.url)
         configuration.retries = False
-        return TrainingOperator("team-a", configuration, **changes)
+        return Cluster("team-a", configuration, **changes)
 
     def last_request(self) -> tuple[str, str, str, Any]:
         return self.requests[-1]
@@ -214,7 +214,7 @@ def test_a_version_that_the_server_has_forgotten_is_an_error(server: Server) -> 
     "ask",
     [lambda operator: operator.list_objects("pods"), lambda operator: list(operator.watch_objects("tfjobs", "1"))],
 )
-def test_what_the_server_says_of_an_error_is_told(ask: Callable[[TrainingOperator], object], server: Server) -> None:
+def test_what_the_server_says_of_an_error_is_told(ask: Callable[[Cluster], object], server: Server) -> None:
     server.answer(status(403, "pods is forbidden"), status=403)
     with pytest.raises(ApiException) as caught:
         ask(server.operator())

@@ -61,7 +61,7 @@ REAL = {
 def test_a_pod_is_read_whole() -> None:
     pod = read_pod(REAL)
     assert (pod.name, pod.uid, pod.job_uid) == ("mnist-worker-1", "5d0b0f5e-2a53-4a9c-9d3a-0a52ad3a1e51", "a2b5")
-    assert (pod.replica, pod.phase, pod.node) == ("worker-1", "Failed", "node-1")
+    assert (pod.replica, pod.phase) == ("worker-1", "Failed")
     assert (pod.created_at, pod.scheduled_at, pod.started_at, pod.ended_at) == (NOON, NOON + 1, NOON + 3, NOON + 11)
     assert (pod.exit_code, pod.reason, pod.restarts) == (3, "Error", 0)
     assert (pod.exit_code_before, pod.reason_before) == (None, "")
@@ -72,7 +72,7 @@ def test_a_pod_is_read_whole() -> None:
 
 def test_a_pod_of_no_scheduler_yet_is_just_pending() -> None:
     pod = read_pod(pod_json("worker-0", is_scheduled=False))
-    assert (pod.phase, pod.node, pod.waiting_reason, pod.scheduled_at) == ("Pending", "", "", None)
+    assert (pod.phase, pod.waiting_reason, pod.scheduled_at) == ("Pending", "", None)
     assert not pod.has_started
     assert not pod.has_ended
 

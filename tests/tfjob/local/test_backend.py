@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
-from tfjob.cpus import available_cores
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.local.backend import LocalBackend
+from tfjob.local.cores import available_cores
 from tfjob.owner import find_owner
 from tfjob.spec import ReplicaSpec
 

@@ -2,7 +2,8 @@ from functools import partial
 
 import pytest
 
-from tfjob.local.tf_config import service_address, tf_config
+from tests.tfjob.scripted_jobs import service_address
+from tfjob.local.tf_config import tf_config
 from tfjob.manifest import build_manifest
 from tfjob.spec import ReplicaSpec, ReplicaType
 

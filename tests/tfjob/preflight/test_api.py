@@ -10,7 +10,7 @@ from kubernetes.client.exceptions import ApiException
 
 from tfjob.cluster.api import CONNECTION_ERRORS, explain
 from tfjob.errors import ClusterRefused
-from tfjob.preflight.api import ApiServer
+from tfjob.preflight.api import Api
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def serve() -> Iterator[Callable[[int, str], tuple[str, list[tuple[str, str, Any
         server.server_close()
 
 
-def make_api_server(url: str) -> ApiServer:
-    return ApiServer(Configuration(host=url))
+def make_api_server(url: str) -> Api:
+    return Api(Configuration(host=url))
 
 
 def test_calls_reach_the_api_server_as_they_are_meant(serve: Callable[..., Any]) -> None:
