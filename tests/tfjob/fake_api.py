@@ -11,7 +11,7 @@ from tfjob.preflight.checks import run_checks
 from tfjob.preflight.finding import Finding, Options
 
 NAMESPACE = "/api/v1/namespaces/team-a"
-PODS, CLAIMS = f"{NAMESPACE}/pods", f"{NAMESPACE}/persistentvolumeclaims"
+PODS = f"{NAMESPACE}/pods"
 TFJOBS = "/apis/kubeflow.org/v1/namespaces/team-a/tfjobs"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
 SELF_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -43,15 +43,11 @@ class FakeApi(Api):
         }
         self.forbidden: set[tuple[str, str]] = set()
         self.reviews: list[Json] = []
-        self.made: list[Json] = []
-        self.left: list[str] = []
-        self.deletion: Exception | None = None
         self.jobs: list[Manifest] = []
         self.job_error: BaseException | None = None
 
     def get(self, path: str) -> Json:
-        claim = next((body["metadata"]["name"] for body in self.made), "none")
-        return answer(self.gets, path.replace(claim, "PROBE"))
+        return answer(self.gets, path)
 
     def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
         if path in (REVIEWS, SELF_REVIEWS):
@@ -62,16 +58,8 @@ class FakeApi(Api):
             return {"status": {"allowed": (right["verb"], resource) not in self.forbidden}}
         if path not in self.creates and path == TFJOBS and "nobody" in json.dumps(body):
             raise refusal(403, "admission webhook denied the request: no container tensorflow")
-        created = answer(self.creates, path) if path in self.creates else body
-        if not dry_run and "name" in body.get("metadata", {}):
-            self.made.append(body)
-            self.left.append(f"{path}/{body['metadata']['name']}")
-        return created
-
-    def delete(self, path: str) -> None:
-        if self.deletion is not None:
-            raise self.deletion
-        self.left.remove(path)
+        assert dry_run or "name" not in body.get("metadata", {})
+        return answer(self.creates, path) if path in self.creates else body
 
     def run_job(self, manifest: Manifest) -> None:
         self.jobs.append(manifest)

@@ -37,12 +37,8 @@ class Api:
         return self._call("GET", path)
 
     def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
-        """Returns what was created, or what would be."""
+        """Returns what was created: reviews that are kept nowhere, and in a dry run what would be."""
         return self._call("POST", path, body, {"dryRun": "All"} if dry_run else {})
-
-    def delete(self, path: str) -> None:
-        """Deletes what is at a path, at once."""
-        self._call("DELETE", path, {"gracePeriodSeconds": 0})
 
     def run_job(self, manifest: Manifest) -> None:
         """Runs a TFJob to its end, as a step of a run does, and raises `TFJobError` where it does not succeed."""

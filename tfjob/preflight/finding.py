@@ -42,7 +42,7 @@ class Options:
         access_mode: That of the workspace.
         queue: Kueue's LocalQueue, or None.
         gpus: NVIDIA GPUs of each replica.
-        is_trying: Whether a claim and a TFJob may be made for a moment.
+        is_trying: Whether a TFJob may be run for a moment.
     """
 
     namespace: str = "kubeflow"

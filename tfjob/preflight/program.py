@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -29,12 +28,10 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     except NoBackend as error:
         fix = "export KUBECONFIG=/path/to/kubeconfig"
         return report([Finding(Status.FAILED, str(error), fix, "API server")], is_json)
-    # What was made for a trial is deleted after SIGTERM as it is after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return report(run_checks(api, options), is_json)
     except KeyboardInterrupt:
-        print("interrupted; what was made for a trial has been deleted", file=sys.stderr)
+        print("interrupted; a trial's TFJob has been deleted", file=sys.stderr)
         return _INTERRUPTED
 
 
@@ -76,7 +73,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--try",
         dest="is_trying",
         action="store_true",
-        help="also run a TFJob with a volume for a moment, and delete both",
+        help="also run a TFJob with volumes for a moment, and delete it",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
