@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from tfjob.backend import Event, JobResult, LogLine, Status, StatusChanged, Warned
@@ -25,18 +24,15 @@ from tfjob.cluster.failure import (
 from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
-from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Refused, Seen, Watching
-from tfjob.cluster.watching import Message as Watched
+from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Refused, Seen, Watching
 from tfjob.errors import ClusterRefused, JobCancelled
-from tfjob.job import Manifest, read_job
-from tfjob.job_run import deadline_exceeded, receive, see_through
-from tfjob.signals import Signalled, signals_to
+from tfjob.job import Manifest
+from tfjob.job_run import JobRun
+from tfjob.signals import Signalled
 
 _LAST_WORDS_SECONDS = 5.0
 # What Pod Security refuses is refused for what it is: waiting does not help.
 _HOPELESS_CREATION = "violates PodSecurity"
-
-Message = Watched | Signalled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,21 +67,13 @@ class KubernetesBackend:
             ClusterRefused: This process lacks a right, or the cluster has no training operator.
             JobNotStarted: A replica could not start within `pending_seconds`.
         """
-        log_dir.mkdir(parents=True, exist_ok=True)
-        inbox: SimpleQueue[Message] = SimpleQueue()
-        with signals_to(inbox.put):
-            return see_through(_JobRun(self, manifest, log_dir, on_event, inbox), on_event)
+        job_run = _JobRun(backend=self, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock)
+        return job_run.see_through()
 
 
-@dataclass
-class _JobRun:
-    """One run of one job. Everything happens in the calling thread, in the order of messages in the inbox."""
-
+@dataclass(kw_only=True)
+class _JobRun(JobRun[Message]):
     backend: KubernetesBackend
-    manifest: Manifest
-    log_dir: Path
-    on_event: Callable[[Event], None]
-    inbox: SimpleQueue[Message]
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_suspended: bool = False
     is_running: bool = False
@@ -94,12 +82,10 @@ class _JobRun:
     job_trouble: str = ""
     told: StatusChanged | None = None
     open_logs: set[str] = field(default_factory=set)
-    late_signal: Signalled | None = None
-    total_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        backend, self.clock = self.backend, self.backend.clock
-        self.job = read_job(self.manifest)
+        super().__post_init__()
+        backend = self.backend
         self.submission = Submission(
             backend.cluster,
             self.manifest,
@@ -108,8 +94,7 @@ class _JobRun:
             pause=self._wait_for_signal,
             sleep=backend.sleep,
         )
-        self.submitted_at = time.time()
-        self.submitted = self.active_since = self.clock()
+        self.active_since = self.submitted
         self.replicas = {
             replica.name: ReplicaRun(replica, self.log_dir / f"{replica.name}.log", self.submitted)
             for replica in self.job.replicas
@@ -128,7 +113,7 @@ class _JobRun:
         self.watching.start()
         while not self._is_true("Succeeded"):
             self._check_limits()
-            self._handle(receive(self.inbox, self._seconds_to_next_moment()))
+            self._handle(self.receive(self._seconds_to_next_moment()))
         self.total_seconds = self.clock() - self.submitted
         self._hear_last_words(self._has_heard_all)
         self.has_succeeded = True
@@ -145,14 +130,6 @@ class _JobRun:
                 )
         finally:
             self.watching.stop()
-
-    def heed_late_signal(self) -> None:
-        """Raises what a signal asks for that came while the job was being deleted."""
-        while (message := receive(self.inbox, 0.0)) is not None:
-            if isinstance(message, Signalled):
-                self.late_signal = message
-        if self.late_signal is not None:
-            self.late_signal.raise_as_error(self.job.name)
 
     def result(self) -> JobResult:
         runs = self.replicas.values()
@@ -188,7 +165,7 @@ class _JobRun:
         self.on_event(Warned(f"job {self.job.name} is kept for {seconds} s; look at it with: {command}"))
 
     def _wait_for_signal(self, seconds: float) -> None:
-        self._handle(receive(self.inbox, seconds))
+        self._handle(self.receive(seconds))
 
     def _check_limits(self) -> None:
         if self._is_true("Failed"):
@@ -202,7 +179,7 @@ class _JobRun:
                 for name, run in self.replicas.items()
                 if run.pod is not None and not run.pod.has_ended
             }
-            raise deadline_exceeded(self.job, running)
+            raise self.deadline_exceeded(running)
         if not self.is_suspended:
             for run in self.replicas.values():
                 self._check_start(run, now)
@@ -226,7 +203,7 @@ class _JobRun:
         # An hour at most: no timer of the system's takes infinity.
         return min(3600.0, max(0.0, min(moments) - self.clock()))
 
-    def _handle(self, message: Message | None) -> None:
+    def _handle(self, message: Message | Signalled | None) -> None:
         match message:
             case LogLine(replica, text):
                 self.replicas[replica].last_lines.append(text)
@@ -351,7 +328,7 @@ class _JobRun:
         """Takes what is still on its way: the ends of logs, and of pods whose last state was not seen yet."""
         limit = self.clock() + _LAST_WORDS_SECONDS
         while not is_enough() and (left := limit - self.clock()) > 0:
-            match message := receive(self.inbox, left):
+            match message := self.receive(left):
                 case Seen("pods", pod):
                     self._note_end(read_pod(pod))
                 case Signalled():

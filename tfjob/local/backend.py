@@ -15,13 +15,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
 from tfjob.errors import JobCancelled, JobFailed
-from tfjob.job import Job, Manifest, Replica, read_job
-from tfjob.job_run import QUOTED_LINES, deadline_exceeded, receive, see_through
+from tfjob.job import Job, Manifest, Replica
+from tfjob.job_run import QUOTED_LINES, JobRun
 from tfjob.local.cores import CAN_BIND, CoreAssignment, CoreRequest, assign_cores, available_cores
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
@@ -34,7 +33,7 @@ from tfjob.policy import (
     outcome_of_exit,
     restart_delay_seconds,
 )
-from tfjob.signals import Signalled, signals_to
+from tfjob.signals import Signalled
 from tfjob.spec import ReplicaType, RestartPolicy
 
 _OWNER_CHECK_SECONDS = 0.5
@@ -60,11 +59,11 @@ class LocalBackend:
 
     def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
         """Returns when the job has succeeded; see `Backend`."""
-        log_dir.mkdir(parents=True, exist_ok=True)
-        inbox: SimpleQueue[Message] = SimpleQueue()
-        with signals_to(inbox.put), Keeper() as guard:
-            job_run = _JobRun(self, manifest, log_dir=log_dir, on_event=on_event, inbox=inbox, guard=guard)
-            return see_through(job_run, on_event)
+        with Keeper() as guard:
+            job_run = _JobRun(
+                backend=self, guard=guard, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock
+            )
+            return job_run.see_through()
 
 
 @dataclass
@@ -97,84 +96,63 @@ class _ReplicaRun:
         )
 
 
-class _JobRun:
-    """One run of one job. Everything happens in the calling thread, in the order of messages in the inbox."""
+@dataclass(kw_only=True)
+class _JobRun(JobRun[Message]):
+    backend: LocalBackend
+    guard: Keeper
+    queue_seconds: float = 0.0
 
-    def __init__(
-        self,
-        backend: LocalBackend,
-        manifest: Manifest,
-        *,
-        log_dir: Path,
-        on_event: Callable[[Event], None],
-        inbox: SimpleQueue[Message],
-        guard: Keeper,
-    ) -> None:
-        self._backend = backend
-        self._clock = backend.clock
-        self._on_event = on_event
-        self._inbox = inbox
-        self._guard = guard
-        self._job = read_job(manifest)
-        self._assignment, self._warnings = _assign_cores(self._job)
-        self._replicas = _prepare_replicas(self._job, manifest, self._assignment, log_dir)
-        self._submitted_at = time.time()
-        self._submitted = self._next_owner_check = self._clock()
-        self._late_signal: Signalled | None = None
-        self._queue_seconds = 0.0
-        self._total_seconds = 0.0
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.assignment, self.warnings = _assign_cores(self.job)
+        self.replicas = _prepare_replicas(self.job, self.manifest, self.assignment, self.log_dir)
+        self.next_owner_check = self.submitted
 
     def run_until_success(self) -> None:
         self._report_created()
-        for run in self._replicas.values():
+        for run in self.replicas.values():
             run.log_path.unlink(missing_ok=True)
             self._start(run)
-        self._queue_seconds = self._clock() - self._submitted
-        self._on_event(StatusChanged("Running", f"{len(self._replicas)} replica(s) of job {self._job.name} run"))
+        self.queue_seconds = self.clock() - self.submitted
+        self.on_event(StatusChanged("Running", f"{len(self.replicas)} replica(s) of job {self.job.name} run"))
         while not self._has_succeeded():
             self._check_limits()
-            self._handle(receive(self._inbox, self._seconds_to_next_moment()))
+            self._handle(self.receive(self._seconds_to_next_moment()))
             self._restart_due()
-        self._total_seconds = self._clock() - self._submitted
-        self._on_event(StatusChanged("Succeeded", f"job {self._job.name} succeeded in {self._total_seconds:.1f} s"))
+        self.total_seconds = self.clock() - self.submitted
+        self.on_event(StatusChanged("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s"))
 
     def stop(self) -> None:
         """Ends what still runs: first asks, then kills."""
         try:
             for process in self._running():
                 process.terminate()
-            self._wait_for_ends(self._backend.grace_seconds)
+            self._wait_for_ends(self.backend.grace_seconds)
         finally:
             for process in self._running():
                 process.kill()
         self._wait_for_ends(_KILL_SECONDS)
 
-    def heed_late_signal(self) -> None:
-        """Raises what a signal asks for that came while what was left of a job that has succeeded was being stopped."""
-        while (message := receive(self._inbox, 0.0)) is not None:
-            self._handle_while_stopping(message)
-        self._handle(self._late_signal)
-
     def result(self) -> JobResult:
         return JobResult(
-            job_name=self._job.name,
+            job_name=self.job.name,
             backend="local",
-            queue_seconds=self._queue_seconds,
+            queue_seconds=self.queue_seconds,
             schedule_seconds=0.0,
             pull_seconds=0.0,
-            total_seconds=self._total_seconds,
-            contended=self._assignment.is_contended,
-            warnings=self._warnings,
-            replicas=[run.result() for run in self._replicas.values()],
-            started_at=self._submitted_at,
-            ended_at=self._submitted_at + self._total_seconds,
+            total_seconds=self.total_seconds,
+            contended=self.assignment.is_contended,
+            warnings=self.warnings,
+            replicas=[run.result() for run in self.replicas.values()],
+            started_at=self.submitted_at,
+            ended_at=self.submitted_at + self.total_seconds,
         )
 
     def _report_created(self) -> None:
-        names = ", ".join(self._replicas)
-        self._on_event(StatusChanged("Created", f"job {self._job.name} on this machine: {names}"))
-        for warning in self._warnings:
-            self._on_event(Warned(warning))
+        names = ", ".join(self.replicas)
+        self.on_event(StatusChanged("Created", f"job {self.job.name} on this machine: {names}"))
+        for warning in self.warnings:
+            self.on_event(Warned(warning))
 
     def _start(self, run: _ReplicaRun) -> None:
         run.restart_at = None
@@ -184,67 +162,67 @@ class _JobRun:
             env=run.env,
             cores=run.cores,
             log_path=run.log_path,
-            inbox=self._inbox,
-            guard=self._guard,
+            inbox=self.inbox,
+            guard=self.guard,
         )
         run.started_at = run.started_at or time.time()
 
     def _restart_due(self) -> None:
-        now = self._clock()
-        for run in self._replicas.values():
+        now = self.clock()
+        for run in self.replicas.values():
             if run.restart_at is not None and run.restart_at <= now:
                 self._start(run)
 
     def _has_succeeded(self) -> bool:
         is_done: dict[ReplicaType, list[bool]] = {}
-        for run in self._replicas.values():
+        for run in self.replicas.values():
             is_done.setdefault(run.replica.type, []).append(run.is_done)
-        return has_succeeded(is_done, self._job.success_policy)
+        return has_succeeded(is_done, self.job.success_policy)
 
     def _check_limits(self) -> None:
-        if self._clock() >= self._deadline:
-            running = {name: run.last_lines for name, run in self._replicas.items() if not run.is_done}
-            raise deadline_exceeded(self._job, running)
-        owner = self._backend.owner
-        if owner is not None and self._clock() >= self._next_owner_check:
-            self._next_owner_check = self._clock() + _OWNER_CHECK_SECONDS
+        if self.clock() >= self._deadline:
+            running = {name: run.last_lines for name, run in self.replicas.items() if not run.is_done}
+            raise self.deadline_exceeded(running)
+        owner = self.backend.owner
+        if owner is not None and self.clock() >= self.next_owner_check:
+            self.next_owner_check = self.clock() + _OWNER_CHECK_SECONDS
             if not owner.is_alive():
-                raise JobCancelled(f"Job {self._job.name} was cancelled: process {owner.pid}, its owner, has ended.")
+                raise JobCancelled(f"Job {self.job.name} was cancelled: process {owner.pid}, its owner, has ended.")
 
     @property
     def _deadline(self) -> float:
-        return self._submitted + self._job.active_deadline_seconds
+        return self.submitted + self.job.active_deadline_seconds
 
     def _seconds_to_next_moment(self) -> float:
-        moments = [self._deadline, *(run.restart_at for run in self._replicas.values() if run.restart_at is not None)]
-        if self._backend.owner is not None:
-            moments.append(self._next_owner_check)
-        return max(0.0, min(moments) - self._clock())
+        moments = [self._deadline, *(run.restart_at for run in self.replicas.values() if run.restart_at is not None)]
+        if self.backend.owner is not None:
+            moments.append(self.next_owner_check)
+        return max(0.0, min(moments) - self.clock())
 
-    def _handle(self, message: Message | None) -> None:
+    def _handle(self, message: Message | Signalled | None) -> None:
         match message:
             case LogLine(replica, text):
-                self._replicas[replica].last_lines.append(text)
-                self._on_event(message)
+                self.replicas[replica].last_lines.append(text)
+                self.on_event(message)
             case Exited(replica, exit_code):
                 self._note_end(replica, exit_code)
-                self._decide(self._replicas[replica], exit_code)
+                self._decide(self.replicas[replica], exit_code)
             case Signalled():
-                message.raise_as_error(self._job.name)
+                message.raise_as_error(self.job.name)
 
-    def _handle_while_stopping(self, message: Message) -> None:
+    def hear_while_stopping(self, message: Message | Signalled) -> None:
         match message:
             case LogLine():
-                self._on_event(message)
+                self.on_event(message)
             case Exited(replica, exit_code):
                 self._note_end(replica, None if exit_code in _STOPPED_BY_US else exit_code)
-            case Signalled():
-                self._late_signal = message
+            case _:
+                super().hear_while_stopping(message)
 
     def _note_end(self, replica: str, exit_code: int | None) -> None:
-        run = self._replicas[replica]
+        run = self.replicas[replica]
         if run.process is not None:
-            self._guard.release(run.process.group)
+            self.guard.release(run.process.group)
         run.process = None
         run.exit_code = exit_code
         run.ended_at = time.time()
@@ -259,24 +237,24 @@ class _JobRun:
                 self._schedule_restart(run, exit_code)
 
     def _schedule_restart(self, run: _ReplicaRun, exit_code: int) -> None:
-        delay = self._backend.restart_delay(run.replica.restart_policy, run.restarts)
+        delay = self.backend.restart_delay(run.replica.restart_policy, run.restarts)
         # The operator sees the count after the restart and deletes the pods; here the limit comes before it.
         restarts = [
             (other.replica.restart_policy, other.restarts + (other is run))
-            for other in self._replicas.values()
+            for other in self.replicas.values()
             if not other.is_done
         ]
-        if exceeds_backoff_limit(self._job.backoff_limit, restarts):
-            limit = f"the job has reached its back-off limit of {self._job.backoff_limit}"
+        if exceeds_backoff_limit(self.job.backoff_limit, restarts):
+            limit = f"the job has reached its back-off limit of {self.job.backoff_limit}"
             raise self._failure(run, f"{_describe(exit_code)}, and {limit}")
         run.restarts += 1
-        run.restart_at = self._clock() + delay
+        run.restart_at = self.clock() + delay
         ended = f"{run.replica.name} ended ({_describe(exit_code)})"
-        self._on_event(StatusChanged("Restarting", f"{ended}; restart {run.restarts} in {delay:g} s"))
+        self.on_event(StatusChanged("Restarting", f"{ended}; restart {run.restarts} in {delay:g} s"))
 
     def _failure(self, run: _ReplicaRun, reason: str) -> JobFailed:
         return JobFailed(
-            self._job.name,
+            self.job.name,
             replica=run.replica.name,
             exit_code=run.exit_code,
             reason=reason,
@@ -284,14 +262,14 @@ class _JobRun:
         )
 
     def _running(self) -> list[ReplicaProcess]:
-        return [run.process for run in self._replicas.values() if run.process is not None]
+        return [run.process for run in self.replicas.values() if run.process is not None]
 
     def _wait_for_ends(self, seconds: float) -> None:
-        limit = self._clock() + seconds
-        while self._running() and (left := limit - self._clock()) > 0:
-            message = receive(self._inbox, left)
+        limit = self.clock() + seconds
+        while self._running() and (left := limit - self.clock()) > 0:
+            message = self.receive(left)
             if message is not None:
-                self._handle_while_stopping(message)
+                self.hear_while_stopping(message)
 
 
 def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:

@@ -34,7 +34,7 @@ class Exited:
     exit_code: int
 
 
-Message = LogLine | Exited | Signalled
+Message = LogLine | Exited
 
 
 class Keeper:
@@ -92,7 +92,7 @@ class ReplicaProcess:
         env: Mapping[str, str],
         cores: Collection[int],
         log_path: Path,
-        inbox: SimpleQueue[Message],
+        inbox: SimpleQueue[Message | Signalled],
         guard: Keeper,
     ) -> None:
         self._replica = replica
