@@ -69,11 +69,6 @@ def of_env(variables: Mapping[str, str | Mapping[str, Any]]) -> Overlay:
     return of_containers(env=env)
 
 
-def of_resources(amounts: Mapping[str, str]) -> Overlay:
-    """Returns an overlay that gives each replica further resources, `rdma/hca` say."""
-    return of_containers(resources={"limits": amounts, "requests": amounts})
-
-
 def _merge(base: Any, over: Any, name: str = "") -> Any:
     """Returns a value with what is laid over it; `name` is that of the field which holds both."""
     if isinstance(base, Mapping) and isinstance(over, Mapping):

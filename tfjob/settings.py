@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfjob.errors import SpecError
-from tfjob.overlay import Overlay, of_env, of_metadata, of_pods, of_resources, of_run_policy
+from tfjob.overlay import Overlay, of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import CONTAINER_NAME
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -35,7 +35,7 @@ _SETTINGS: Mapping[str, tuple[tuple[type[Any], str], Callable[[Any], Overlay]]] 
     "annotations": (_OBJECT, lambda annotations: of_metadata(annotations=annotations)),
     "env": (_OBJECT, of_env),
     "image_pull_secrets": (_ARRAY, lambda names: of_pods(imagePullSecrets=[{"name": name} for name in names])),
-    "extended_resources": (_OBJECT, lambda amounts: of_resources(_check_resources(amounts))),
+    "extended_resources": (_OBJECT, lambda amounts: of_containers(resources=_further(amounts))),
 }
 
 
@@ -75,11 +75,10 @@ def read_task_config(task_config: Any) -> Overlay:
     Raises:
         SpecError: It gives CPUs or memory, which are parameters of the pipeline, since the comparison depends on them.
     """
-    limits = _check_resources((task_config.resources or {}).get("limits", {}))
     container = {
         "env": [_env_variable(variable) for variable in task_config.env or ()],
         "volumeMounts": task_config.volume_mounts,
-        "resources": {"limits": limits, "requests": limits},
+        "resources": _further((task_config.resources or {}).get("limits", {})),
     }
     pod = {
         "containers": [{"name": CONTAINER_NAME, **_given(container)}],
@@ -95,15 +94,15 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _check_resources(amounts: Mapping[str, str]) -> Mapping[str, str]:
-    """Returns the amounts of resources if none is the replicas' own."""
+def _further(amounts: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the `resources` that give a container more than the replicas' own."""
     own = sorted(name for name in _OWN_RESOURCES if name in amounts)
     if own:
         raise SpecError(
             f"The training steps must not be given {' and '.join(own)} of their own: every replica gets the parameters "
             f"cpus_per_replica and memory_per_replica. Received: {amounts!r}"
         )
-    return amounts
+    return {"limits": amounts, "requests": amounts}
 
 
 def _env_variable(variable: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tfjob.manifest import build_manifest, thread_env
-from tfjob.overlay import of_containers, of_env, of_metadata, of_pods, of_resources, of_run_policy
+from tfjob.overlay import of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,8 +44,10 @@ OVERLAYS = [
         priorityClassName="training",
         imagePullSecrets=[{"name": "registry"}],
     ),
-    of_containers(volumeMounts=[{"name": "workspace", "mountPath": "/workspace"}]),
-    of_resources({"rdma/hca": "1"}),
+    of_containers(
+        volumeMounts=[{"name": "workspace", "mountPath": "/workspace"}],
+        resources={"limits": {"rdma/hca": "1"}, "requests": {"rdma/hca": "1"}},
+    ),
 ]
 MANIFESTS = {
     "all-reduce": build_manifest(

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tfjob.manifest import build_manifest
-from tfjob.overlay import Overlay, lay_over, of_containers, of_env, of_metadata, of_pods, of_resources, of_run_policy
+from tfjob.overlay import Overlay, lay_over, of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 MANIFEST = build_manifest(
@@ -87,8 +87,8 @@ def test_labels_are_the_jobs_and_its_pods() -> None:
 
 
 def test_further_resources_leave_cpus_as_they_are() -> None:
-    resources = pod_of(of_resources({"rdma/hca": "1"}))["containers"][0]["resources"]
-    assert resources == {"limits": {"cpu": "1", "rdma/hca": "1"}, "requests": {"cpu": "1", "rdma/hca": "1"}}
+    resources = pod_of(of_containers(resources={"limits": {"rdma/hca": "1"}}))["containers"][0]["resources"]
+    assert resources == {"limits": {"cpu": "1", "rdma/hca": "1"}, "requests": {"cpu": "1"}}
 
 
 def test_the_run_policy_keeps_what_is_not_named() -> None:

@@ -24,7 +24,7 @@ from tfjob.cluster.failure import (
 from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
-from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Refused, Seen, Watching
+from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
 from tfjob.job_run import JobRun
@@ -221,11 +221,8 @@ class _JobRun(JobRun[Message]):
                 raise JobCancelled(f"Job {self.job.name} was deleted by somebody else.")
             case LogEnded(uid):
                 self.open_logs.discard(uid)
-            case Refused(kind, text):
-                raise ClusterRefused(
-                    f"The cluster does not let this step watch {kind}: {text}. Give its service account the rights in "
-                    "manifests/ (kubectl apply -k)."
-                )
+            case ClusterRefused():
+                raise message
             case Signalled():
                 self.is_cancelled = True
                 message.raise_as_error(self.job.name)

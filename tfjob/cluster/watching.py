@@ -15,6 +15,7 @@ from kubernetes.client.exceptions import ApiException
 from tfjob.backend import LogLine
 from tfjob.cluster.api import CONNECTION_ERRORS, FORBIDDEN, NOT_FOUND, Cluster, Json, Kind, explain, select
 from tfjob.cluster.pods import Pod
+from tfjob.errors import ClusterRefused
 
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 5.0
 # A restarting API server answers 401 or 403 until it has read its own rules.
@@ -52,15 +53,7 @@ class LogEnded:
     uid: str
 
 
-@dataclass(frozen=True)
-class Refused:
-    """The API server does not let this process see what it must."""
-
-    kind: Kind
-    message: str
-
-
-Message = Seen | Gone | LogLine | LogEnded | Refused
+Message = Seen | Gone | LogLine | LogEnded | ClusterRefused
 Put = Callable[[Message], None]
 
 
@@ -128,7 +121,7 @@ class Watching:
                 if error.status in _REFUSED:
                     refused_since = refused_since or time.monotonic()
                     if time.monotonic() - refused_since > self._refusal_patience_seconds:
-                        self._tell(Refused(watch.kind, explain(error)))
+                        self._tell(_refusal(watch.kind, error))
                         return
             except CONNECTION_ERRORS:
                 pass
@@ -210,6 +203,13 @@ class _Watch:
         yield from (Gone(self.kind, uid) for uid in self._known - listed.keys())
         yield from (Seen(self.kind, item) for item in listed.values())
         self._known, self._version = set(listed), listing["metadata"]["resourceVersion"]
+
+
+def _refusal(kind: Kind, error: ApiException) -> ClusterRefused:
+    return ClusterRefused(
+        f"The cluster does not let this step watch {kind}: {explain(error)}. Give its service account the rights in "
+        "manifests/ (kubectl apply -k)."
+    )
 
 
 def _seconds_since(timestamp: str) -> int:

@@ -18,7 +18,7 @@ from tfjob.preflight.finding import Finding, Options, Status
 from tfjob.preflight.rights import check_rights, lacks_right, tell_right
 from tfjob.preflight.trial import check_trial, probe_job
 from tfjob.settings import QUEUE_LABEL
-from tfjob.spec import CONTAINER_NAME, GPU_RESOURCE
+from tfjob.spec import CONTAINER_NAME
 
 _INSTALL_OPERATOR = "kubectl apply --server-side -k manifests/operator"
 _INSTALL_KUEUE = (
@@ -140,17 +140,6 @@ def check_queue(api: Api, options: Options) -> Finding:
     return Finding(Status.OK, f"LocalQueue {queue} is there, and a TFJob in it waits for admission (dry run)")
 
 
-def check_gpus(api: Api, options: Options) -> Finding:
-    """Tells whether a node has as many GPUs as a replica asks for."""
-    nodes = api.get("/api/v1/nodes")["items"]
-    counts = [int(node["status"]["allocatable"].get(GPU_RESOURCE, 0)) for node in nodes]
-    most = max(counts, default=0)
-    if most < options.gpus:
-        detail = f"a replica asks for {options.gpus} {GPU_RESOURCE}; no node has more than {most}"
-        return Finding(Status.FAILED, detail, "kubectl get daemonsets --all-namespaces | grep nvidia")
-    return Finding(Status.OK, f"{sum(counts)} {GPU_RESOURCE} on {sum(map(bool, counts))} nodes")
-
-
 CHECKS = (
     Check("API server", check_server),
     Check("training operator", check_operator),
@@ -158,7 +147,6 @@ CHECKS = (
     Check("pods", check_pods, needs=("training operator",)),
     Check("storage class", check_storage_class),
     Check("Kueue", check_queue, needs=("training operator",), applies=lambda options: options.queue is not None),
-    Check("GPUs", check_gpus, applies=lambda options: options.gpus > 0),
     Check(
         "trial",
         check_trial,

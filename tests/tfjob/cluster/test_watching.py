@@ -20,7 +20,8 @@ from tests.tfjob.fake_cluster import (
 )
 from tfjob.backend import LogLine
 from tfjob.cluster.pods import read_pod
-from tfjob.cluster.watching import Gone, LogEnded, Message, Refused, Seen, Watching
+from tfjob.cluster.watching import Gone, LogEnded, Message, Seen, Watching
+from tfjob.errors import ClusterRefused
 
 PATIENCE_SECONDS = 5.0
 AWAY = ProtocolError("connection broken")
@@ -129,7 +130,9 @@ def test_a_refusal_that_passes_is_no_matter(watched: Watched) -> None:
 def test_a_refusal_that_stays_is_told(watched: Watched) -> None:
     watched.cluster.fail("list pods", refusal(403, "cannot list resource pods"), times=1000)
     watched.watching.start()
-    assert watched.take(1) == [Refused("pods", "cannot list resource pods")]
+    (error,) = watched.take(1)
+    assert isinstance(error, ClusterRefused)
+    assert "does not let this step watch pods: cannot list resource pods. Give" in str(error)
 
 
 def test_nothing_comes_after_the_end(watched: Watched) -> None:

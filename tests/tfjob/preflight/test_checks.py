@@ -27,17 +27,14 @@ INSTALL_OPERATOR = "kubectl apply --server-side -k manifests/operator"
 def test_a_healthy_cluster_passes_every_check(api: FakeApi) -> None:
     api.gets[KUEUE] = {"preferredVersion": {"version": "v1beta1"}}
     api.gets[f"{KUEUE}/v1beta1/namespaces/team-a/localqueues/team"] = {}
-    api.gets["/api/v1/nodes"] = {
-        "items": [{"metadata": {"name": "a"}, "status": {"allocatable": {"nvidia.com/gpu": "2"}}}]
-    }
     api.creates[TFJOBS] = [{}, refusal(403, "denied the request"), {"spec": {"runPolicy": {"suspend": True}}}]
-    findings = look(api, replace(TRYING, queue="team", gpus=2))
+    findings = look(api, replace(TRYING, queue="team"))
     assert {finding.status for finding in findings.values()} == {Status.OK}
     assert list(findings) == [check.what for check in CHECKS]
 
 
 def test_what_is_not_asked_for_is_not_looked_at(api: FakeApi) -> None:
-    assert {"Kueue", "GPUs", "trial"}.isdisjoint(look(api))
+    assert {"Kueue", "trial"}.isdisjoint(look(api))
 
 
 @pytest.mark.parametrize("error", [ProtocolError("refused"), ApiException(0, "SSLError: certificate verify failed")])
@@ -115,14 +112,6 @@ def test_a_queue_needs_kueue_the_queue_and_kueues_care_for_tfjobs(api: FakeApi) 
     finding = look(api, options)["Kueue"]
     assert finding.status is Status.FAILED
     assert "leaves TFJobs alone" in finding.detail
-
-
-@pytest.mark.parametrize(("gpus", "status"), [(1, Status.OK), (2, Status.FAILED)])
-def test_a_replicas_gpus_must_be_on_one_node(api: FakeApi, gpus: int, status: Status) -> None:
-    allocatable: list[Json] = [{"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "1"}, {}]
-    nodes = [{"metadata": {"name": str(i)}, "status": {"allocatable": it}} for i, it in enumerate(allocatable)]
-    api.gets["/api/v1/nodes"] = {"items": nodes}
-    assert look(api, replace(OPTIONS, gpus=gpus))["GPUs"].status is status
 
 
 DEFAULT, OTHER = storage_class("a", "nfs.csi.k8s.io", is_default=True), storage_class("b", "nfs.csi.k8s.io")

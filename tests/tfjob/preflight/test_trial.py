@@ -25,6 +25,12 @@ def test_a_trial_runs_a_job_whose_claims_go_with_its_pods(api: FakeApi) -> None:
     assert job["spec"]["runPolicy"]["ttlSecondsAfterFinished"] == 60
 
 
+def test_replicas_that_get_gpus_ask_for_them_in_a_trial(api: FakeApi) -> None:
+    look(api, replace(TRYING, gpus=2))
+    container = api.jobs[0]["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
+
+
 def test_a_trials_claims_are_of_the_class_that_was_named(api: FakeApi) -> None:
     look(api, replace(TRYING, storage_class="nfs", access_mode="ReadWriteOnce"))
     pod = api.jobs[0]["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]
