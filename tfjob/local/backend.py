@@ -21,7 +21,7 @@ from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChange
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES, JobRun
-from tfjob.local.cores import CAN_BIND, CoreAssignment, CoreRequest, assign_cores, available_cores
+from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.tf_config import tf_config
@@ -274,8 +274,7 @@ class _JobRun(JobRun[Message]):
 
 def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:
     """Returns each replica's cores, and what to warn of."""
-    requests = [CoreRequest(replica.name, replica.cpus, is_worker=replica.type == "Worker") for replica in job.replicas]
-    assignment = assign_cores(requests, available_cores())
+    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available_cores())
     warnings = _listed(assignment.warning)
     if CAN_BIND:
         return assignment, warnings

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +11,6 @@ CAN_BIND = sys.platform == "linux"
 
 # Of the control group that this process is in, where that is a container's; a machine's own has none.
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-
-
-@dataclass(frozen=True)
-class CoreRequest:
-    """What one replica asks for; a fraction of a core counts as a whole one, since affinity knows no fractions."""
-
-    replica: str
-    cpus: float
-    is_worker: bool
-
-    @property
-    def cores(self) -> int:
-        """Whole cores."""
-        return math.ceil(self.cpus)
 
 
 @dataclass(frozen=True)
@@ -40,35 +26,35 @@ class CoreAssignment:
         return self.warning is not None
 
 
-def assign_cores(requests: Sequence[CoreRequest], available: Sequence[int]) -> CoreAssignment:
+def assign_cores(cpus: Mapping[str, float], available: Sequence[int]) -> CoreAssignment:
     """Returns the cores of each replica.
 
     With enough cores every replica has its own: workers, which compute most, first, then the others in the order they
     come. Without, workers take cores in turn, beginning again at the first, and the others share all of them.
 
     Args:
-        requests: One per replica.
+        cpus: What each replica asks for; a fraction of a core counts as a whole one, since affinity knows no fractions.
         available: The cores this process may use.
     """
-    workers = [request for request in requests if request.is_worker]
-    others = [request for request in requests if not request.is_worker]
-    asked = sum(request.cores for request in requests)
+    cores = {replica: math.ceil(count) for replica, count in cpus.items()}
+    workers = {replica: count for replica, count in cores.items() if replica.startswith("worker-")}
+    asked = sum(cores.values())
     if asked <= len(available):
-        return CoreAssignment(_take_in_turn([*workers, *others], available))
-    shared = {request.replica: tuple(available) for request in others}
+        return CoreAssignment(_take_in_turn(workers | cores, available))
     warning = (
-        f"{len(requests)} {_plural('replica asks', 'replicas ask', len(requests))} for "
+        f"{len(cores)} {_plural('replica asks', 'replicas ask', len(cores))} for "
         f"{asked} {_plural('core', 'cores', asked)}, this machine has {len(available)}: timings are contended"
     )
-    return CoreAssignment(_take_in_turn(workers, available) | shared, warning)
+    shared = dict.fromkeys(cores, tuple(available))
+    return CoreAssignment(shared | _take_in_turn(workers, available), warning)
 
 
-def _take_in_turn(requests: Sequence[CoreRequest], available: Sequence[int]) -> dict[str, tuple[int, ...]]:
+def _take_in_turn(cores: Mapping[str, int], available: Sequence[int]) -> dict[str, tuple[int, ...]]:
     taken: dict[str, tuple[int, ...]] = {}
     first = 0
-    for request in requests:
-        size = min(request.cores, len(available))
-        taken[request.replica] = tuple(sorted(available[(first + k) % len(available)] for k in range(size)))
+    for replica, count in cores.items():
+        size = min(count, len(available))
+        taken[replica] = tuple(sorted(available[(first + k) % len(available)] for k in range(size)))
         first += size
     return taken
 
