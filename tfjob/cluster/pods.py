@@ -129,6 +129,11 @@ def read_conditions(job: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {condition["type"]: condition for condition in job.get("status", {}).get("conditions") or ()}
 
 
+def has_condition(job: Mapping[str, Any], condition: str) -> bool:
+    """Returns whether a condition of a TFJob is true."""
+    return bool(read_conditions(job).get(condition, {}).get("status") == "True")
+
+
 def parse_pull_seconds(message: str) -> float | None:
     """Returns the seconds that the kubelet says an image's pull took; None for other messages.
 

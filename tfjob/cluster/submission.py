@@ -10,7 +10,7 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from tfjob.cluster.api import CONFLICT, CONNECTION_ERRORS, FORBIDDEN, NOT_FOUND, Cluster, Json, explain, select
-from tfjob.cluster.pods import read_conditions
+from tfjob.cluster.pods import has_condition
 from tfjob.errors import ClusterRefused, JobExists, SpecError
 from tfjob.job import Manifest
 
@@ -131,7 +131,7 @@ class Submission:
         mine = self._manifest["metadata"]["annotations"][MANIFEST_ANNOTATION]
         if metadata.get("annotations", {}).get(MANIFEST_ANNOTATION) != mine:
             raise JobExists(self.name, self.namespace)
-        if read_conditions(job).get("Failed", {}).get("status") == "True":  # kept by a try before this one
+        if has_condition(job, "Failed"):  # kept by a try before this one
             self._cluster.delete_job(self.name, metadata["uid"])
             return None
         owners = metadata.get("ownerReferences", [])
@@ -163,7 +163,7 @@ class Submission:
         return _is_done_or_gone(lambda: self._cluster.patch_job(self.name, patch))
 
     def _has_failed(self) -> bool:
-        return read_conditions(self._cluster.get_job(self.name)).get("Failed", {}).get("status") == "True"
+        return has_condition(self._cluster.get_job(self.name), "Failed")
 
     def _runs_no_pod(self) -> bool:
         pods = self._cluster.list_objects("pods", **select("pods", self.name))["items"]
@@ -191,7 +191,7 @@ def delete_left_jobs(cluster: Cluster, selector: str, *, keep_failed: bool) -> I
     """
     for job in cluster.list_objects("tfjobs", label_selector=selector)["items"]:
         name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-        if keep_failed and read_conditions(job).get("Failed", {}).get("status") == "True":
+        if keep_failed and has_condition(job, "Failed"):
             yield f"TFJob {name} failed and is kept"
             continue
         _delete(cluster, name, uid)
