@@ -34,7 +34,7 @@ class Overlay:
 
 
 def lay_over(manifest: Manifest, overlay: Overlay) -> Json:
-    """Returns a TFJob with an overlay: mappings and containers are merged, tolerations added up, else it counts."""
+    """Returns a TFJob with an overlay: mappings and containers merge, tolerations add up, else the overlay counts."""
     replicas = manifest["spec"]["tfReplicaSpecs"]
     templates = {name: {"template": overlay.template} for name in replicas}
     merged: Json = _merge(_merge(manifest, overlay.job), {"spec": {"tfReplicaSpecs": templates}})
@@ -74,6 +74,8 @@ def _merge(base: Any, over: Any, name: str = "") -> Any:
     if isinstance(base, Mapping) and isinstance(over, Mapping):
         added = {key: _merge(base[key], value, key) if key in base else value for key, value in over.items()}
         return {**base, **added}
+    if not (isinstance(base, list) and isinstance(over, list)):
+        return over
     if name in _IDENTITIES:
         identity = _IDENTITIES[name]
         items = {item[identity]: item for item in base}

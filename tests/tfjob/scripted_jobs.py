@@ -24,8 +24,8 @@ OVERLAYS: Mapping[str, Callable[[Any], Overlay]] = {
     "clean_pod_policy": lambda policy: of_run_policy(cleanPodPolicy=policy),
     "ttl_seconds_after_finished": lambda seconds: of_run_policy(ttlSecondsAfterFinished=seconds),
     "suspend": lambda is_suspended: of_run_policy(suspend=is_suspended),
-    "volumes": lambda volumes: of_pods(volumes=volumes),
-    "volume_mounts": lambda mounts: of_containers(volumeMounts=mounts),
+    "volumes": lambda volumes: of_pods(volumes=list(volumes)),
+    "volume_mounts": lambda mounts: of_containers(volumeMounts=list(mounts)),
 }
 
 

@@ -86,6 +86,12 @@ def test_labels_are_the_jobs_and_its_pods() -> None:
     assert labels == {"sidecar.istio.io/inject": "false", "team": "a"}
 
 
+@pytest.mark.parametrize("name", ["env", "tolerations"])
+def test_a_label_may_be_named_like_a_list(name: str) -> None:
+    manifest = lay_over(lay_over(MANIFEST, of_metadata(labels={name: "a"})), of_metadata(labels={name: "b"}))
+    assert manifest["metadata"]["labels"] == {name: "b"}
+
+
 def test_further_resources_leave_cpus_as_they_are() -> None:
     resources = pod_of(of_containers(resources={"limits": {"rdma/hca": "1"}}))["containers"][0]["resources"]
     assert resources == {"limits": {"cpu": "1", "rdma/hca": "1"}, "requests": {"cpu": "1"}}
