@@ -30,7 +30,9 @@ from model.plan import Configuration, plan_configurations
 from model.prepare import prepare
 from tfjob.launch import run_job
 from tfjob.local import LocalBackend
-from tfjob.spec import ReplicaSpec, TFJobSpec
+from tfjob.manifest import build_manifest
+from tfjob.overlay import of_env
+from tfjob.spec import ReplicaSpec
 
 ROUNDS = 3
 IMAGES = 12_000
@@ -101,17 +103,17 @@ class Bench:
         return timings
 
     def _run(self, name: str, num_workers: int, module: str, *arguments: str) -> None:
-        spec = TFJobSpec(
-            name=name,
+        manifest = build_manifest(
+            name,
             image="none",
             command=("python", "-m", module, *arguments),
             replicas={"Worker": ReplicaSpec(count=num_workers)},
             restart_policy="Never",
             active_deadline_seconds=300,
             success_policy="AllWorkers" if num_workers > 1 else "",
-            env={"TF_CPP_MIN_LOG_LEVEL": "2"},
+            overlays=[of_env({"TF_CPP_MIN_LOG_LEVEL": "2"})],
         )
-        run_job(spec, log_dir=self._folder / "logs" / name, backend=LocalBackend(), report=_ignore)
+        run_job(manifest, log_dir=self._folder / "logs" / name, backend=LocalBackend(), report=_ignore)
 
 
 def main() -> int:

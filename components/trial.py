@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from components.run_plan import RunPlan
@@ -17,9 +16,11 @@ from tfjob.backend import Backend, JobResult
 from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import SpecError
 from tfjob.heartbeat import Heartbeat
+from tfjob.job import Manifest, read_job
 from tfjob.launch import RUN_LABEL, choose_backend, label_value, print_line, run_job
-from tfjob.settings import merge_fields, parse_job_settings, read_task_config
-from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
+from tfjob.overlay import Overlay, of_env, of_metadata
+from tfjob.settings import parse_job_settings, read_task_config
+from tfjob.spec import ReplicaSpec, ReplicaType
 
 SCHEMA_VERSION = 1
 TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
@@ -56,8 +57,8 @@ def run_trials(
     Raises:
         TFJobError: A training did not succeed.
     """
-    job_fields = read_task_config(task_config)
-    check_workspace(workspace, job_fields)
+    overlay = read_task_config(task_config)
+    check_workspace(workspace, task_config)
     parameters = plan.info.parameters
     backend = choose_backend(
         pending_seconds=parameters["pending_minutes"] * 60, keep_failed=parameters["keep_failed_jobs"]
@@ -65,18 +66,18 @@ def run_trials(
     metadata = {}
     for configuration in order_of_round(configurations, parameters["seed"], trial):
         folder = output_dir / configuration.name
-        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, job_fields)
+        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, [overlay])
         metadata[configuration.name] = describe_model(folder)
     return metadata
 
 
-def check_workspace(workspace: Path, job_fields: Mapping[str, Any]) -> None:
+def check_workspace(workspace: Path, task_config: Any) -> None:
     """Makes sure that replicas in pods of their own see this step's workspace.
 
     Raises:
         SpecError: They would not.
     """
-    mounts = [mount["mountPath"] for mount in job_fields.get("volume_mounts", ())]
+    mounts = [mount["mountPath"] for mount in task_config.volume_mounts or ()]
     if is_in_pod() and not any(workspace.is_relative_to(mount) for mount in mounts):
         raise SpecError(
             f"The replicas cannot mount the workspace {workspace}: this step was told of no volume there. Expected "
@@ -93,7 +94,7 @@ def run_trial(
     workspace: Path,
     output_dir: Path,
     backend: Backend,
-    job_fields: Mapping[str, Any] = MappingProxyType({}),
+    overlays: Sequence[Overlay] = (),
 ) -> None:
     """Trains one trial and writes what it left into `output_dir`: model, training.json, launch.json and logs.
 
@@ -108,7 +109,7 @@ def run_trial(
         workspace: Folder that all replicas see.
         output_dir: Folder for the results.
         backend: What runs the replicas.
-        job_fields: Further fields of the job's `TFJobSpec`: the workspace's volume, tolerations and the like.
+        overlays: What KFP adds to the job's manifest: the workspace's volume, tolerations and the like.
 
     Raises:
         TFJobError: The training did not succeed.
@@ -122,12 +123,13 @@ def run_trial(
         shutil.copytree(finished, output_dir, dirs_exist_ok=True)
         return
     training_dir = workspace / name
-    spec = build_spec(plan, configuration, trial, stage_dataset(dataset_dir, workspace), training_dir, job_fields)
+    dataset = stage_dataset(dataset_dir, workspace)
+    manifest = build_job(plan, configuration, trial, dataset, training_dir, overlays)
     output_dir.mkdir(parents=True, exist_ok=True)
-    max_restarts = MAX_RESTARTS_PER_REPLICA * sum(replica.count for replica in spec.replicas.values())
+    max_restarts = MAX_RESTARTS_PER_REPLICA * len(read_job(manifest).replicas)
     with Heartbeat(workspace / HEARTBEAT_FILE):
         result = run_job(
-            spec, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
+            manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
         )
     for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
@@ -135,7 +137,7 @@ def run_trial(
         "schema_version": SCHEMA_VERSION,
         **result.to_json(),
         "queue_seconds": count_queue_seconds(result, read_json(training_dir / TRAINING_FILE)),
-        "cpus_per_replica": spec.replicas["Worker"].cpus,
+        "cpus_per_replica": count_replicas(plan, configuration)["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
         "run_id": plan.info.run_id,
@@ -197,35 +199,37 @@ def _flush(path: Path) -> None:
     os.close(descriptor)
 
 
-def build_spec(
+def build_job(
     plan: RunPlan,
     configuration: Configuration,
     trial: int,
     dataset_dir: Path,
     output_dir: Path,
-    job_fields: Mapping[str, Any] = MappingProxyType({}),
-) -> TFJobSpec:
+    overlays: Sequence[Overlay] = (),
+) -> Manifest:
     """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
+    from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
+
+    parameters = plan.info.parameters
     digest = hashlib.sha256(plan.info.run_id.encode()).hexdigest()[:8]
     config = configuration.for_trial(trial)
     files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
         files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
     options = [part for option, path in files.items() for part in (option, str(path))]
-    fields = {
-        "name": f"{configuration.name}-t{trial}-{digest}",
-        "namespace": current_namespace(),
-        "image": plan.info.parameters["image"],
-        "command": ("python", "-m", "model.train", *options, *config.to_arguments()),
-        "replicas": count_replicas(plan, configuration),
+    own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.info.run_id)}))
+    return build_manifest(
+        f"{configuration.name}-t{trial}-{digest}",
+        namespace=current_namespace(),
+        image=parameters["image"],
+        command=("python", "-m", "model.train", *options, *config.to_arguments()),
+        replicas=count_replicas(plan, configuration),
         # The program ends with 128 or more where another try can help, and below where it cannot.
-        "restart_policy": "ExitCode",
-        "active_deadline_seconds": plan.info.parameters["deadline_minutes"] * 60,
-        "success_policy": "AllWorkers" if config.strategy == "all_reduce" else "",
-        "env": {"TF_CPP_MIN_LOG_LEVEL": "2"},
-        "labels": {RUN_LABEL: label_value(plan.info.run_id)},
-    }
-    return TFJobSpec(**merge_fields(fields, parse_job_settings(plan.info.parameters["job_settings"]), job_fields))
+        restart_policy="ExitCode",
+        success_policy="AllWorkers" if config.strategy == "all_reduce" else "",
+        active_deadline_seconds=parameters["deadline_minutes"] * 60,
+        overlays=[*own, *parse_job_settings(parameters["job_settings"]), *overlays],
+    )
 
 
 def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:

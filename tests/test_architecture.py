@@ -26,7 +26,17 @@ ONLY_IN = {
 }
 # The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may
 # import from the floors below it and, where it is a wing, within itself.
-FLOORS: dict[str, tuple[str, ...]] = {}
+FLOORS: dict[str, tuple[str, ...]] = {
+    "tfjob": (
+        "environment errors heartbeat owner",
+        "signals spec",
+        "job policy",
+        "backend overlay",
+        "job_run manifest settings",
+        "cluster/ local/",
+        "launch preflight/",
+    ),
+}
 
 
 def find_modules() -> dict[str, Path]:

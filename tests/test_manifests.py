@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tfjob.preflight_rights import NEEDED_RIGHTS
+from tfjob.preflight.rights import NEEDED_RIGHTS
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 FOLDERS = sorted(path.parent for path in MANIFESTS.glob("*/kustomization.yaml"))

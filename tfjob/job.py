@@ -4,16 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tfjob.cpus import parse_cpus
-from tfjob.spec import REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy
+from tfjob.spec import REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy, read_container
 
 Manifest = Mapping[str, Any]
-
-# Names and numbers that the operator knows a TFJob's container by.
-CONTAINER_NAME = "tensorflow"
-PORT_NAME = "tfjob-port"
-DEFAULT_PORT = 2222
-GPU_RESOURCE = "nvidia.com/gpu"
 
 
 @dataclass(frozen=True)
@@ -90,10 +83,15 @@ def replica_name(replica_type: ReplicaType, index: int) -> str:
     return f"{replica_type.lower()}-{index}"
 
 
-def read_container(replica_spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the container that the operator looks at among those of a replica."""
-    containers: list[Mapping[str, Any]] = replica_spec["template"]["spec"]["containers"]
-    return next(container for container in containers if container["name"] == CONTAINER_NAME)
+def format_cpus(cpus: float) -> str:
+    """Returns a number of CPUs as a Kubernetes quantity: 2.0 is `2`, 0.5 is `500m`."""
+    millis = round(cpus * 1000)
+    return f"{millis}m" if millis % 1000 else str(millis // 1000)
+
+
+def parse_cpus(quantity: str) -> float:
+    """Returns the number of CPUs of a Kubernetes quantity: `2` is 2.0, `500m` is 0.5."""
+    return float(quantity.removesuffix("m")) / 1000 if quantity.endswith("m") else float(quantity)
 
 
 def _read_replica(replica_type: ReplicaType, index: int, replica_spec: Mapping[str, Any]) -> Replica:

@@ -1,12 +1,17 @@
 """What the run of a job is on either backend: tried until it has succeeded, stopped however it ends."""
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from tfjob.backend import Event, JobResult, StatusChanged
 from tfjob.errors import JobDeadlineExceeded, TFJobError, quote_lines
-from tfjob.job import Job
+from tfjob.job import Manifest, read_job
+from tfjob.signals import Signalled, signals_to
 
 # How much of a replica's log an error quotes.
 QUOTED_LINES = 20
@@ -14,50 +19,78 @@ QUOTED_LINES = 20
 MessageT = TypeVar("MessageT")
 
 
-class JobRun(Protocol):
-    """One run of one job."""
+@dataclass(kw_only=True)
+class JobRun(ABC, Generic[MessageT]):
+    """One run of one job. Everything happens in the calling thread, in the order of messages in the inbox.
 
+    Args:
+        manifest: The job.
+        log_dir: Where each replica's log is written.
+        on_event: Told of what happens.
+        clock: Monotonic seconds.
+    """
+
+    manifest: Manifest
+    log_dir: Path
+    on_event: Callable[[Event], None]
+    clock: Callable[[], float]
+    inbox: SimpleQueue[MessageT | Signalled] = field(default_factory=SimpleQueue)
+    late_signal: Signalled | None = None
+    total_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.job = read_job(self.manifest)
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.submitted_at = time.time()
+        self.submitted = self.clock()
+
+    @abstractmethod
     def run_until_success(self) -> None:
         """Returns when the job has succeeded."""
 
+    @abstractmethod
     def stop(self) -> None:
         """Leaves nothing running."""
 
-    def heed_late_signal(self) -> None:
-        """Raises what a signal asks for that came while the job was being stopped."""
-
+    @abstractmethod
     def result(self) -> JobResult:
         """Returns how the job went."""
 
+    def see_through(self) -> JobResult:
+        """Returns how the job went, when it has succeeded and is stopped.
 
-def see_through(job_run: JobRun, on_event: Callable[[Event], None]) -> JobResult:
-    """Returns how a job went, when it has succeeded and is stopped.
+        Raises:
+            TFJobError: It did not succeed; told as the status Failed before.
+        """
+        with signals_to(self.inbox.put):
+            try:
+                self.run_until_success()
+            except TFJobError as error:
+                self.on_event(StatusChanged("Failed", str(error).partition("\n")[0]))
+                raise
+            finally:
+                self.stop()
+            while (message := self.receive(0.0)) is not None:
+                self.hear_while_stopping(message)
+            if self.late_signal is not None:
+                self.late_signal.raise_as_error(self.job.name)
+            return self.result()
 
-    Raises:
-        TFJobError: It did not succeed; told as the status Failed before.
-    """
-    try:
-        job_run.run_until_success()
-    except TFJobError as error:
-        on_event(StatusChanged("Failed", str(error).partition("\n")[0]))
-        raise
-    finally:
-        job_run.stop()
-    job_run.heed_late_signal()
-    return job_run.result()
+    def receive(self, seconds: float) -> MessageT | Signalled | None:
+        """Returns the next message, or None if none comes in time."""
+        try:
+            return self.inbox.get(timeout=seconds)
+        except Empty:
+            return None
 
+    def hear_while_stopping(self, message: MessageT | Signalled) -> None:
+        """Takes a message that comes while the job is being stopped: a signal is heeded after that."""
+        if isinstance(message, Signalled):
+            self.late_signal = message
 
-def receive(inbox: SimpleQueue[MessageT], seconds: float) -> MessageT | None:
-    """Returns the next message, or None if none comes in time."""
-    try:
-        return inbox.get(timeout=seconds)
-    except Empty:
-        return None
-
-
-def deadline_exceeded(job: Job, last_lines: Mapping[str, Iterable[str]]) -> JobDeadlineExceeded:
-    """Returns the error of a job that ran too long, with the last lines of each replica that still runs."""
-    return JobDeadlineExceeded(
-        f"Job {job.name} ran longer than its deadline of {job.active_deadline_seconds:g} s."
-        + "".join(quote_lines(replica, tuple(lines)) for replica, lines in last_lines.items())
-    )
+    def deadline_exceeded(self, last_lines: Mapping[str, Iterable[str]]) -> JobDeadlineExceeded:
+        """Returns the error of a job that ran too long, with the last lines of each replica that still runs."""
+        return JobDeadlineExceeded(
+            f"Job {self.job.name} ran longer than its deadline of {self.job.active_deadline_seconds:g} s."
+            + "".join(quote_lines(replica, tuple(lines)) for replica, lines in last_lines.items())
+        )

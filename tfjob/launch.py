@@ -1,4 +1,4 @@
-"""One call from a spec to a result."""
+"""One call from a manifest to a result."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,9 +8,9 @@ from pathlib import Path
 from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
 from tfjob.environment import is_in_pod, owner_reference
 from tfjob.errors import JobRestartedTooOften
+from tfjob.job import Manifest
 from tfjob.local import LocalBackend
 from tfjob.owner import find_owner
-from tfjob.spec import TFJobSpec
 
 # What tells the jobs of one run from all others.
 RUN_LABEL = "tfjob-speedup/run"
@@ -22,7 +22,7 @@ def print_line(line: str) -> None:
 
 
 def run_job(
-    spec: TFJobSpec,
+    manifest: Manifest,
     *,
     log_dir: Path,
     backend: Backend | None = None,
@@ -32,7 +32,7 @@ def run_job(
     """Returns how the job went, when it has succeeded.
 
     Args:
-        spec: What to run.
+        manifest: What to run.
         log_dir: Where each replica's log is written, as `<replica>.log`.
         backend: What runs it; chosen by the environment when None.
         report: Gets status and log lines as they come.
@@ -45,8 +45,6 @@ def run_job(
         JobDeadlineExceeded: The job took longer than it may.
         JobCancelled: The job was stopped from outside.
     """
-    from tfjob.manifest import build_manifest  # noqa: PLC0415 - its libraries take a second that only a launch needs
-
     restarts = 0
 
     def on_event(event: Event) -> None:
@@ -55,9 +53,9 @@ def run_job(
         if isinstance(event, StatusChanged) and event.status == "Restarting":
             restarts += 1
             if max_restarts is not None and restarts > max_restarts:
-                raise JobRestartedTooOften(spec.name, max_restarts, event.message)
+                raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message)
 
-    return (backend or choose_backend()).run(build_manifest(spec), log_dir=log_dir, on_event=on_event)
+    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event)
 
 
 def choose_backend(
@@ -76,8 +74,7 @@ def choose_backend(
     if not is_in_pod(environment):
         return LocalBackend(owner=find_owner(environment))
     # A second that no local run needs to wait.
-    from tfjob.cluster import connect  # noqa: PLC0415
-    from tfjob.kubernetes import KubernetesBackend  # noqa: PLC0415
+    from tfjob.cluster import KubernetesBackend, connect  # noqa: PLC0415
 
     return KubernetesBackend(
         cluster=connect(),
@@ -97,8 +94,7 @@ def delete_jobs(run_id: str, *, keep_failed: bool, report: Callable[[str], None]
     """
     if not is_in_pod():
         return
-    from tfjob.cluster import connect  # noqa: PLC0415
-    from tfjob.submission import delete_left_jobs  # noqa: PLC0415
+    from tfjob.cluster import connect, delete_left_jobs  # noqa: PLC0415
 
     for line in delete_left_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}", keep_failed=keep_failed):
         report(line)

@@ -1,7 +1,8 @@
-"""From a spec to the TFJob that is sent, as plain JSON."""
+"""The TFJob that a run makes, as plain JSON."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from kubeflow.training import (
@@ -13,9 +14,19 @@ from kubeflow.training import (
 )
 from kubernetes import client as k8s
 
-from tfjob.cpus import format_cpus
-from tfjob.job import CONTAINER_NAME, DEFAULT_PORT, GPU_RESOURCE, PORT_NAME
-from tfjob.spec import REPLICA_TYPES, ReplicaSpec, TFJobSpec
+from tfjob.job import format_cpus
+from tfjob.overlay import Overlay, lay_over
+from tfjob.spec import (
+    CONTAINER_NAME,
+    DEFAULT_PORT,
+    GPU_RESOURCE,
+    PORT_NAME,
+    ReplicaSpec,
+    ReplicaType,
+    RestartPolicy,
+    SuccessPolicy,
+    check_manifest,
+)
 
 GRACE_SECONDS = 5
 # The sidecar never ends, and its mTLS breaks gRPC between replicas that are addressed by pod. Istio reads the label
@@ -23,35 +34,60 @@ GRACE_SECONDS = 5
 _NO_ISTIO = {"sidecar.istio.io/inject": "false"}
 
 
-def build_manifest(spec: TFJobSpec) -> dict[str, Any]:
-    """Returns the TFJob of a spec: the one manifest that every backend runs."""
+def build_manifest(
+    name: str,
+    *,
+    image: str,
+    command: Sequence[str],
+    replicas: Mapping[ReplicaType, ReplicaSpec],
+    namespace: str = "default",
+    restart_policy: RestartPolicy = "OnFailure",
+    success_policy: SuccessPolicy = "",
+    active_deadline_seconds: int = 3600,
+    overlays: Iterable[Overlay] = (),
+) -> dict[str, Any]:
+    """Returns the one manifest of a job, which every backend runs.
+
+    Args:
+        name: DNS-1035 label of at most 50 characters.
+        image: Container image of every replica.
+        command: Program and arguments of every replica; its role comes from TF_CONFIG.
+        replicas: What to run, by type.
+        namespace: Where.
+        restart_policy: What happens to a replica that ended: OnFailure and Always restart it in place, ExitCode
+            recreates it after codes of 128 and above, Never fails the job.
+        success_policy: Without a Chief: done when worker 0 is (the empty string) or when all workers are.
+        active_deadline_seconds: How long the job may take.
+        overlays: All else, laid over it one after another.
+
+    Raises:
+        SpecError: The operator could not run it.
+    """
     job = KubeflowOrgV1TFJob(
         api_version="kubeflow.org/v1",
         kind="TFJob",
-        metadata=k8s.V1ObjectMeta(
-            name=spec.name,
-            namespace=spec.namespace,
-            labels=dict(spec.labels) or None,
-            annotations=dict(spec.annotations) or None,
-        ),
+        metadata=k8s.V1ObjectMeta(name=name, namespace=namespace),
         spec=KubeflowOrgV1TFJobSpec(
             run_policy=KubeflowOrgV1RunPolicy(
-                clean_pod_policy=spec.clean_pod_policy,
-                backoff_limit=spec.backoff_limit,
-                active_deadline_seconds=spec.active_deadline_seconds,
-                ttl_seconds_after_finished=spec.ttl_seconds_after_finished,
-                scheduling_policy=spec.scheduling_policy,
-                suspend=spec.suspend or None,
+                clean_pod_policy="Running",
+                # Over all running replicas. The operator compares with ≥, so that 1 allows as few restarts as 0: none.
+                backoff_limit=6,
+                active_deadline_seconds=active_deadline_seconds,
+                ttl_seconds_after_finished=86400,
             ),
-            success_policy=spec.success_policy,
+            success_policy=success_policy,
             tf_replica_specs={
-                replica_type: _replica_spec(spec, spec.replicas[replica_type])
-                for replica_type in REPLICA_TYPES
-                if replica_type in spec.replicas
+                replica_type: KubeflowOrgV1ReplicaSpec(
+                    replicas=replica.count,
+                    restart_policy=restart_policy,
+                    template=_pod_template(image, command, replica),
+                )
+                for replica_type, replica in replicas.items()
             },
         ),
     )
-    manifest: dict[str, Any] = ApiClient().sanitize_for_serialization(job)
+    manifest: dict[str, Any] = reduce(lay_over, overlays, ApiClient().sanitize_for_serialization(job))
+    check_manifest(manifest)
     return manifest
 
 
@@ -74,60 +110,36 @@ def thread_env(cpus: float) -> dict[str, str]:
     }
 
 
-def _replica_spec(spec: TFJobSpec, replica: ReplicaSpec) -> KubeflowOrgV1ReplicaSpec:
-    return KubeflowOrgV1ReplicaSpec(
-        replicas=replica.count,
-        restart_policy=spec.restart_policy,
-        template=k8s.V1PodTemplateSpec(
-            metadata=k8s.V1ObjectMeta(
-                labels={**spec.labels, **_NO_ISTIO}, annotations={**spec.annotations, **_NO_ISTIO}
+def _pod_template(image: str, command: Sequence[str], replica: ReplicaSpec) -> k8s.V1PodTemplateSpec:
+    return k8s.V1PodTemplateSpec(
+        metadata=k8s.V1ObjectMeta(labels=_NO_ISTIO, annotations=_NO_ISTIO),
+        spec=k8s.V1PodSpec(
+            containers=[_container(image, command, replica)],
+            # Replicas end themselves where they can; one that does not must not hold up what runs next.
+            termination_grace_period_seconds=GRACE_SECONDS,
+            automount_service_account_token=False,
+            security_context=k8s.V1PodSecurityContext(
+                run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
             ),
-            spec=_pod_spec(spec, replica),
         ),
     )
 
 
-def _pod_spec(spec: TFJobSpec, replica: ReplicaSpec) -> k8s.V1PodSpec:
-    return k8s.V1PodSpec(
-        containers=[_container(spec, replica)],
-        volumes=list(spec.volumes) or None,
-        tolerations=list(spec.tolerations) or None,
-        node_selector=dict(spec.node_selector) or None,
-        affinity=spec.affinity,
-        priority_class_name=spec.priority_class_name or None,
-        image_pull_secrets=[k8s.V1LocalObjectReference(name=name) for name in spec.image_pull_secrets] or None,
-        # Replicas end themselves where they can; one that does not must not hold up what runs next.
-        termination_grace_period_seconds=GRACE_SECONDS,
-        automount_service_account_token=False,
-        security_context=k8s.V1PodSecurityContext(
-            run_as_non_root=True, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
-        ),
-    )
-
-
-def _container(spec: TFJobSpec, replica: ReplicaSpec) -> k8s.V1Container:
-    resources = {**spec.extended_resources, **_resources(replica)}
+def _container(image: str, command: Sequence[str], replica: ReplicaSpec) -> k8s.V1Container:
+    resources = _resources(replica)
+    env = {"PYTHONUNBUFFERED": "1", **thread_env(replica.cpus)}
     return k8s.V1Container(
         name=CONTAINER_NAME,
-        image=spec.image,
+        image=image,
         image_pull_policy="IfNotPresent",
-        command=list(spec.command),
-        env=[_env_var(name, value) for name, value in _container_env(spec, replica).items()],
+        command=list(command),
+        env=[k8s.V1EnvVar(name=name, value=value) for name, value in env.items()],
         ports=[k8s.V1ContainerPort(name=PORT_NAME, container_port=DEFAULT_PORT)],
         resources=k8s.V1ResourceRequirements(requests=resources, limits=resources),
-        volume_mounts=list(spec.volume_mounts) or None,
         security_context=k8s.V1SecurityContext(
             allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])
         ),
     )
-
-
-def _container_env(spec: TFJobSpec, replica: ReplicaSpec) -> dict[str, str | Mapping[str, Any]]:
-    return {"PYTHONUNBUFFERED": "1", **thread_env(replica.cpus), **spec.env}
-
-
-def _env_var(name: str, value: str | Mapping[str, Any]) -> k8s.V1EnvVar:
-    return k8s.V1EnvVar(name=name, value=value) if isinstance(value, str) else k8s.V1EnvVar(name=name, value_from=value)
 
 
 def _resources(replica: ReplicaSpec) -> dict[str, str]:

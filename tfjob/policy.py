@@ -11,6 +11,8 @@ from tfjob.spec import ReplicaType, RestartPolicy, SuccessPolicy
 
 Outcome = Literal["succeeded", "failed", "restart"]
 
+# What the operator's users agreed on for "try again"; it would also be the code after SIGUSR1, which nobody sends.
+RETRYABLE_EXIT_CODE = 138
 _FIRST_RETRYABLE_EXIT_CODE = 128
 _FIRST_DELAY_SECONDS = 10.0
 _MAX_DELAY_SECONDS = 300.0

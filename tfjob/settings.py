@@ -1,63 +1,73 @@
-"""Further settings of a job, from what a person typed and from what KFP hands a step for the job that it launches."""
+"""What is laid over a job's manifest: what a person typed, and what KFP hands a step for the job that it launches."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfjob.errors import SpecError
+from tfjob.overlay import Overlay, of_containers, of_env, of_metadata, of_pods, of_run_policy
+from tfjob.spec import CONTAINER_NAME
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 # Resources that the replicas' own specification gives.
 _OWN_RESOURCES = ("cpu", "memory")
-_JSON_NAMES = {"str": "string", "dict": "object", "list": "array"}
-_TYPES: Mapping[str, type[Any]] = {
-    "queue_name": str,
-    "priority_class_name": str,
-    "scheduling_policy": dict,
-    "node_selector": dict,
-    "tolerations": list,
-    "affinity": dict,
-    "labels": dict,
-    "annotations": dict,
-    "env": dict,
-    "image_pull_secrets": list,
-    "extended_resources": dict,
+
+
+def queue_in(name: str) -> Overlay:
+    """Returns what lets a job wait for its admission by Kueue's LocalQueue of that name; by none if it is empty."""
+    if not name:
+        return Overlay()
+    labels = {"labels": {QUEUE_LABEL: name}}
+    # Kueue's webhook suspends it, too; without Kueue the job must not run past its queue.
+    return Overlay(job={"metadata": labels, "spec": {"runPolicy": {"suspend": True}}}, template={"metadata": labels})
+
+
+_TEXT, _OBJECT, _ARRAY = (str, "string"), (dict, "object"), (list, "array")
+# What a person may set: its JSON type, and where in the manifest it goes.
+_SETTINGS: Mapping[str, tuple[tuple[type[Any], str], Callable[[Any], Overlay]]] = {
+    "queue_name": (_TEXT, queue_in),
+    "priority_class_name": (_TEXT, lambda name: of_pods(priorityClassName=name)),
+    "scheduling_policy": (_OBJECT, lambda policy: of_run_policy(schedulingPolicy=policy)),
+    "node_selector": (_OBJECT, lambda labels: of_pods(nodeSelector=labels)),
+    "tolerations": (_ARRAY, lambda tolerations: of_pods(tolerations=tolerations)),
+    "affinity": (_OBJECT, lambda affinity: of_pods(affinity=affinity)),
+    "labels": (_OBJECT, lambda labels: of_metadata(labels=labels)),
+    "annotations": (_OBJECT, lambda annotations: of_metadata(annotations=annotations)),
+    "env": (_OBJECT, of_env),
+    "image_pull_secrets": (_ARRAY, lambda names: of_pods(imagePullSecrets=[{"name": name} for name in names])),
+    "extended_resources": (_OBJECT, lambda amounts: of_containers(resources=_further(amounts))),
 }
 
 
-def parse_job_settings(text: str) -> dict[str, Any]:
-    """Returns fields of `TFJobSpec` from their JSON.
+def parse_job_settings(text: str) -> list[Overlay]:
+    """Returns what a person set on the TFJobs.
 
     Args:
-        text: A JSON object. `queue_name` stands for Kueue's label and a job that waits for its admission; every other
-            name is a field of `TFJobSpec`.
+        text: A JSON object. `queue_name` stands for Kueue's label and a job that waits for its admission.
 
     Raises:
         SpecError: It is no such object.
     """
-    expected = f"job_settings must be a JSON object with any of {', '.join(_TYPES)}"
+    expected = f"job_settings must be a JSON object with any of {', '.join(_SETTINGS)}"
     try:
         settings = json.loads(text)
     except ValueError as error:
         raise SpecError(f"{expected}: {error}. Received: {text!r}") from None
     if not isinstance(settings, dict):
         raise SpecError(f"{expected}. Received: {text!r}")
+    overlays = []
     for name, value in settings.items():
-        if name not in _TYPES:
+        if name not in _SETTINGS:
             raise SpecError(f"{expected}. Received: {name!r}")
-        if not isinstance(value, _TYPES[name]):
-            raise SpecError(
-                f"job_settings: {name} must be a JSON {_JSON_NAMES[_TYPES[name].__name__]}. Received: {value!r}"
-            )
-    queue = settings.pop("queue_name", None)
-    if queue:
-        settings["labels"] = {**settings.get("labels", {}), QUEUE_LABEL: queue}
-        settings["suspend"] = True  # Kueue's webhook says so, too; without Kueue the job must not run past its queue
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+        (kind, kind_name), lay = _SETTINGS[name]
+        if not isinstance(value, kind):
+            raise SpecError(f"job_settings: {name} must be a JSON {kind_name}. Received: {value!r}")
+        overlays.append(lay(value))
+    return overlays
 
 
-def read_task_config(task_config: Any) -> dict[str, Any]:
-    """Returns fields of `TFJobSpec` from KFP's TaskConfig, which is empty outside of a cluster.
+def read_task_config(task_config: Any) -> Overlay:
+    """Returns what KFP's TaskConfig, which is empty outside of a cluster, gives to the replicas.
 
     Args:
         task_config: A `dsl.TaskConfig`: what the step's task was given with `task_config_passthroughs`.
@@ -65,41 +75,39 @@ def read_task_config(task_config: Any) -> dict[str, Any]:
     Raises:
         SpecError: It gives CPUs or memory, which are parameters of the pipeline, since the comparison depends on them.
     """
-    resources = (task_config.resources or {}).get("limits", {})
-    own = sorted(name for name in _OWN_RESOURCES if name in resources)
-    if own:
-        raise SpecError(
-            f"The training steps must not be given {' and '.join(own)} of their own: every replica gets the parameters "
-            f"cpus_per_replica and memory_per_replica. Received: {resources!r}"
-        )
-    fields = {
-        "env": {variable["name"]: _env_value(variable) for variable in task_config.env or ()},
-        "volumes": tuple(_whole(task_config.volumes or ())),
-        "volume_mounts": tuple(task_config.volume_mounts or ()),
-        "tolerations": tuple(_whole(task_config.tolerations or ())),
-        "node_selector": task_config.node_selector or {},
-        "affinity": _whole(task_config.affinity),
-        "extended_resources": resources,
+    container = {
+        "env": [_env_variable(variable) for variable in task_config.env or ()],
+        "volumeMounts": task_config.volume_mounts,
+        "resources": _further((task_config.resources or {}).get("limits", {})),
     }
+    pod = {
+        "containers": [{"name": CONTAINER_NAME, **_given(container)}],
+        "volumes": task_config.volumes,
+        "tolerations": task_config.tolerations,
+        "nodeSelector": task_config.node_selector,
+        "affinity": task_config.affinity,
+    }
+    return of_pods(**_whole(_given(pod)))
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def merge_fields(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the fields of all parts: lists and mappings joined, else the last one's."""
-    merged: dict[str, Any] = {}
-    for part in parts:
-        for name, value in part.items():
-            if isinstance(value, Mapping) and name != "affinity":
-                merged[name] = {**merged.get(name, {}), **value}
-            elif isinstance(value, tuple):
-                merged[name] = (*merged.get(name, ()), *value)
-            else:
-                merged[name] = value
-    return merged
+def _further(amounts: Mapping[str, str]) -> dict[str, Any]:
+    """Returns the `resources` that give a container more than the replicas' own."""
+    own = sorted(name for name in _OWN_RESOURCES if name in amounts)
+    if own:
+        raise SpecError(
+            f"The training steps must not be given {' and '.join(own)} of their own: every replica gets the parameters "
+            f"cpus_per_replica and memory_per_replica. Received: {amounts!r}"
+        )
+    return {"limits": amounts, "requests": amounts}
 
 
-def _env_value(variable: Mapping[str, Any]) -> Any:
-    return variable["valueFrom"] if "valueFrom" in variable else variable.get("value", "")
+def _env_variable(variable: Mapping[str, Any]) -> dict[str, Any]:
+    given = "valueFrom" if "valueFrom" in variable else "value"
+    return {"name": variable["name"], given: variable.get(given, "")}
 
 
 def _whole(value: Any) -> Any:

@@ -1,9 +1,9 @@
-"""What a training job is, before it is a manifest."""
+"""What a TFJob may be, where the training operator does not say so itself."""
 
 import math
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from tfjob.errors import SpecError
@@ -14,6 +14,12 @@ CleanPodPolicy = Literal["None", "Running", "All"]
 SuccessPolicy = Literal["", "AllWorkers"]
 
 REPLICA_TYPES: tuple[ReplicaType, ...] = get_args(ReplicaType)
+
+# Names and numbers that the operator knows a TFJob's container by.
+CONTAINER_NAME = "tensorflow"
+PORT_NAME = "tfjob-port"
+DEFAULT_PORT = 2222
+GPU_RESOURCE = "nvidia.com/gpu"
 
 # The operator appends `-worker-12` and the result must be a DNS label of at most 63 characters: jobs with longer names
 # get pods but neither services nor a status.
@@ -55,112 +61,60 @@ class ReplicaSpec:
         _require(self.gpus >= 0, "gpus must not be negative", self.gpus)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TFJobSpec:
-    """A TFJob. What the operator's webhook lets pass but cannot run is refused here.
+def check_manifest(manifest: Mapping[str, Any]) -> None:
+    """Checks that a TFJob has nothing that the operator's webhook lets pass but that it cannot run.
 
-    Args:
-        name: DNS-1035 label of at most 50 characters.
-        image: Container image of every replica.
-        command: Program and arguments of every replica; its role comes from TF_CONFIG.
-        replicas: What to run, by type.
-        namespace: Where.
-        env: Environment variables: a value, or a Kubernetes `valueFrom` source.
-        restart_policy: What happens to a replica that ended: OnFailure and Always restart it in place, ExitCode
-            recreates it after codes of 128 and above, Never fails the job.
-        backoff_limit: Number of restarts, over all running replicas, at which the job fails. The operator compares
-            with ≥, so that 1 allows as few as 0: none.
-        active_deadline_seconds: How long the job may take.
-        clean_pod_policy: Which pods are deleted when the job has ended.
-        ttl_seconds_after_finished: When the job itself is deleted.
-        success_policy: Without a Chief: done when worker 0 is (the empty string) or when all workers are.
-        volumes: Kubernetes volumes of every pod.
-        volume_mounts: Where the container mounts them.
-        labels: Of the job and its pods.
-        annotations: Likewise.
-        tolerations: Kubernetes tolerations of every pod.
-        node_selector: Labels of the nodes to run on.
-        affinity: Kubernetes affinity of every pod.
-        priority_class_name: Priority class of every pod.
-        image_pull_secrets: Names of the secrets that pull the image.
-        extended_resources: Further resources of each replica, `rdma/hca` say, by amount.
-        scheduling_policy: The run policy's `schedulingPolicy`, for a gang scheduler.
-        suspend: Whether the job waits until a queue admits it.
+    Raises:
+        SpecError: It has; the message names the field by its path.
     """
+    metadata, spec = manifest["metadata"], manifest["spec"]
+    name, namespace, replicas = metadata["name"], metadata["namespace"], spec["tfReplicaSpecs"]
+    _require(
+        _DNS_1035_LABEL.fullmatch(name) is not None,
+        "metadata.name must be a DNS-1035 label: lower-case letters, digits and '-', a letter first, no '-' last",
+        name,
+    )
+    _require(len(name) <= MAX_NAME_LENGTH, f"metadata.name must have at most {MAX_NAME_LENGTH} characters", name)
+    _require(_DNS_1123_LABEL.fullmatch(namespace) is not None, "metadata.namespace must be a DNS label", namespace)
+    _require_one_of("spec.successPolicy", spec["successPolicy"], get_args(SuccessPolicy))
+    _check_run_policy(spec["runPolicy"])
+    _require(
+        "Chief" in replicas or "Worker" in replicas,
+        "spec.tfReplicaSpecs must include a Chief or Workers, or the job could never succeed",
+        sorted(replicas),
+    )
+    for replica_type, replica in replicas.items():
+        _require_one_of("a key of spec.tfReplicaSpecs", replica_type, REPLICA_TYPES)
+        _check_replica(f"spec.tfReplicaSpecs.{replica_type}", replica)
+    chiefs = replicas["Chief"]["replicas"] if "Chief" in replicas else 0
+    _require(chiefs <= 1, "spec.tfReplicaSpecs.Chief.replicas must be at most 1", chiefs)
 
-    name: str
-    image: str
-    command: tuple[str, ...]
-    replicas: Mapping[ReplicaType, ReplicaSpec]
-    namespace: str = "default"
-    env: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
-    restart_policy: RestartPolicy = "OnFailure"
-    backoff_limit: int = 6
-    active_deadline_seconds: int = 3600
-    clean_pod_policy: CleanPodPolicy = "Running"
-    ttl_seconds_after_finished: int = 86400
-    success_policy: SuccessPolicy = ""
-    volumes: tuple[Mapping[str, Any], ...] = ()
-    volume_mounts: tuple[Mapping[str, Any], ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    tolerations: tuple[Mapping[str, Any], ...] = ()
-    node_selector: Mapping[str, str] = field(default_factory=dict)
-    affinity: Mapping[str, Any] | None = None
-    priority_class_name: str = ""
-    image_pull_secrets: tuple[str, ...] = ()
-    extended_resources: Mapping[str, str] = field(default_factory=dict)
-    scheduling_policy: Mapping[str, Any] | None = None
-    suspend: bool = False
 
-    def __post_init__(self) -> None:
-        self._check_names()
-        self._check_replicas()
-        _require_one_of("restart_policy", self.restart_policy, get_args(RestartPolicy))
-        _require_one_of("clean_pod_policy", self.clean_pod_policy, get_args(CleanPodPolicy))
-        _require_one_of("success_policy", self.success_policy, get_args(SuccessPolicy))
-        _require(self.backoff_limit >= 0, "backoff_limit must not be negative", self.backoff_limit)
-        _require(
-            self.active_deadline_seconds >= 1, "active_deadline_seconds must be positive", self.active_deadline_seconds
-        )
-        _require(
-            self.ttl_seconds_after_finished >= 0,
-            "ttl_seconds_after_finished must not be negative",
-            self.ttl_seconds_after_finished,
-        )
+def _check_run_policy(policy: Mapping[str, Any]) -> None:
+    _require_one_of("spec.runPolicy.cleanPodPolicy", policy["cleanPodPolicy"], get_args(CleanPodPolicy))
+    for name, least in (("backoffLimit", 0), ("activeDeadlineSeconds", 1), ("ttlSecondsAfterFinished", 0)):
+        _require(policy[name] >= least, f"spec.runPolicy.{name} must be at least {least}", policy[name])
 
-    def _check_names(self) -> None:
+
+def _check_replica(path: str, replica: Mapping[str, Any]) -> None:
+    _require(replica["replicas"] >= 1, f"{path}.replicas must be at least 1", replica["replicas"])
+    _require_one_of(f"{path}.restartPolicy", replica["restartPolicy"], get_args(RestartPolicy))
+    container = read_container(replica)
+    _require(bool(container["image"]), f"{path}: image must not be empty", container["image"])
+    command = container["command"]
+    _require(bool(command and command[0]), f"{path}: command must name a program", command)
+    for variable in container["env"]:
         _require(
-            _DNS_1035_LABEL.fullmatch(self.name) is not None,
-            "name must be a DNS-1035 label: lower-case letters, digits and '-', a letter first, no '-' last",
-            self.name,
-        )
-        _require(len(self.name) <= MAX_NAME_LENGTH, f"name must have at most {MAX_NAME_LENGTH} characters", self.name)
-        _require(_DNS_1123_LABEL.fullmatch(self.namespace) is not None, "namespace must be a DNS label", self.namespace)
-        _require(bool(self.image), "image must not be empty", self.image)
-        _require(
-            bool(self.command) and bool(self.command[0]),
-            "command must be a non-empty tuple of program and arguments",
-            self.command,
+            _VARIABLE.fullmatch(variable["name"]) is not None,
+            f"{path}: env must have letters, digits and '_' in its names, no digit first",
+            variable["name"],
         )
 
-        for variable in self.env:
-            _require(
-                _VARIABLE.fullmatch(variable) is not None,
-                "env must have letters, digits and '_' in its names, no digit first",
-                variable,
-            )
 
-    def _check_replicas(self) -> None:
-        for replica_type in self.replicas:
-            _require_one_of("a replica's type", replica_type, REPLICA_TYPES)
-        chiefs = self.replicas["Chief"].count if "Chief" in self.replicas else 0
-        _require(chiefs <= 1, "there must be at most one Chief", chiefs)
-        _require(
-            "Chief" in self.replicas or "Worker" in self.replicas,
-            "replicas must include a Chief or Workers, or the job could never succeed",
-            sorted(self.replicas),
-        )
+def read_container(replica: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the container that the operator looks at among those of a replica."""
+    containers: list[Mapping[str, Any]] = replica["template"]["spec"]["containers"]
+    return next(container for container in containers if container["name"] == CONTAINER_NAME)
 
 
 def _require(is_met: bool, expectation: str, received: object) -> None:

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conformance.sites import Addresses
-from tests.tfjob.scripted_jobs import make_job
+from tests.tfjob.scripted_jobs import make_job, service_address
 from tfjob.backend import Backend
-from tfjob.cluster import TrainingOperator, connect
+from tfjob.cluster.api import Cluster, connect
+from tfjob.cluster.backend import KubernetesBackend
 from tfjob.job import Manifest, replica_counts
-from tfjob.kubernetes import KubernetesBackend
-from tfjob.spec import TFJobSpec
-from tfjob.tf_config import service_address
 
 if TYPE_CHECKING:
     from tests.conformance.job_run import JobRun
@@ -71,7 +69,7 @@ class Namespace:
         """Creates or changes an object."""
         self.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
 
-    def cluster(self) -> TrainingOperator:
+    def cluster(self) -> Cluster:
         """Returns the cluster as this session's administrator sees it."""
         return connect(self.name)
 
@@ -91,7 +89,7 @@ class ClusterSite:
     namespace: Namespace
     shared: str
 
-    def make(self, code: str, **fields: Any) -> TFJobSpec:
+    def make(self, code: str, **fields: Any) -> dict[str, Any]:
         """Returns a job whose replicas share a folder of the claim."""
         return make_job(
             f"pathlib.Path(os.environ['SHARED']).mkdir(exist_ok=True)\n{code}",

@@ -5,7 +5,6 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,47 +12,44 @@ import pytest
 from tests.cluster.site import ClusterSite, Namespace
 from tests.conformance.job_run import JobRun
 from tfjob.backend import Event, StatusChanged
-from tfjob.cluster import TrainingOperator
+from tfjob.cluster.api import Cluster
+from tfjob.cluster.backend import KubernetesBackend
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobExists, JobFailed, JobNotStarted, SpecError
-from tfjob.kubernetes import KubernetesBackend
-from tfjob.manifest import build_manifest
 from tfjob.spec import ReplicaSpec
 
 FOREVER = "print('pid', os.getpid()); time.sleep(600)"
 
 
 @pytest.fixture
-def cluster(namespace: Namespace) -> TrainingOperator:
+def cluster(namespace: Namespace) -> Cluster:
     return namespace.cluster()
 
 
 def test_an_image_that_is_missing_is_told_with_the_kubelets_words(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
+    cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make("", image="registry.invalid/nobody/nothing:1"))
+    manifest = cluster_site.make("", image="registry.invalid/nobody/nothing:1")
     backend = KubernetesBackend(cluster=cluster, pending_seconds=20)
     with pytest.raises(JobNotStarted, match=r"worker-0: (ErrImagePull|ImagePullBackOff).*registry\.invalid"):
         backend.run(manifest, log_dir=tmp_path, on_event=print)
-    assert cluster.list_jobs()["items"] == []
+    assert cluster.list_objects("tfjobs")["items"] == []
 
 
 def test_an_image_name_that_is_none_is_told_at_once(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
+    cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make("", image="Not A Name"))
+    manifest = cluster_site.make("", image="Not A Name")
     began = time.monotonic()
     with pytest.raises(JobNotStarted, match="InvalidImageName"):
         KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path, on_event=print)
     assert time.monotonic() - began < 30
 
 
-def test_a_replica_that_fits_no_node_is_told_with_the_schedulers_words(
-    run_job: JobRun, cluster: TrainingOperator
-) -> None:
+def test_a_replica_that_fits_no_node_is_told_with_the_schedulers_words(run_job: JobRun, cluster: Cluster) -> None:
     with pytest.raises(JobNotStarted, match=r"worker-0: Unschedulable: .*Insufficient cpu"):
         run_job("", replicas={"Worker": ReplicaSpec(cpus=500)})
     assert "Queued" in run_job.statuses()
-    assert cluster.list_jobs()["items"] == []
+    assert cluster.list_objects("tfjobs")["items"] == []
 
 
 def test_a_replica_that_needs_too_much_memory_is_told_of_its_limit(run_job: JobRun) -> None:
@@ -71,9 +67,9 @@ def test_a_volume_that_is_missing_is_told(run_job: JobRun) -> None:
 
 
 def test_a_pod_that_the_namespace_forbids_is_told_at_once(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
+    cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make(""))
+    manifest = cluster_site.make("")
     manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0].pop("securityContext")
     began = time.monotonic()
     with pytest.raises(JobNotStarted, match="violates PodSecurity"):
@@ -81,16 +77,16 @@ def test_a_pod_that_the_namespace_forbids_is_told_at_once(
     assert time.monotonic() - began < 30
 
 
-def test_a_bad_job_is_refused_before_it_is_sent(cluster_site: ClusterSite, cluster: TrainingOperator) -> None:
+def test_a_bad_job_is_refused_before_it_is_sent(cluster_site: ClusterSite, cluster: Cluster) -> None:
     with pytest.raises(SpecError, match="name must be a DNS-1035 label"):
         cluster_site.make("", name="Not-A-Label")
-    assert cluster.list_jobs()["items"] == []
+    assert cluster.list_objects("tfjobs")["items"] == []
 
 
 def test_what_only_the_webhook_finds_is_a_bad_job_too(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
+    cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make(""))
+    manifest = cluster_site.make("")
     manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]["name"] = "other"
     manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"].append(
         {"name": "tensorflow", "command": [], "env": [], "resources": {"limits": {"cpu": "1"}}}
@@ -100,19 +96,19 @@ def test_what_only_the_webhook_finds_is_a_bad_job_too(
 
 
 def test_a_foreign_job_of_the_same_name_is_left_alone(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
+    cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path
 ) -> None:
-    spec = cluster_site.make("time.sleep(600)")
-    foreign = cluster.create_job(build_manifest(spec))
+    manifest = cluster_site.make("time.sleep(600)")
+    foreign = cluster.create_job(manifest)
     with pytest.raises(JobExists, match="Another TFJob named mnist exists"):
-        KubernetesBackend(cluster=cluster).run(build_manifest(spec), log_dir=tmp_path, on_event=print)
+        KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path, on_event=print)
     assert cluster.get_job("mnist")["metadata"]["uid"] == foreign["metadata"]["uid"]
 
 
 def test_a_job_that_failed_is_kept_where_that_was_asked_for(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
+    cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path
 ) -> None:
-    manifest = build_manifest(cluster_site.make(FOREVER, active_deadline_seconds=12))
+    manifest = cluster_site.make(FOREVER, active_deadline_seconds=12)
     events: list[Event] = []
     backend = KubernetesBackend(cluster=cluster, keep_failed=True)
     with pytest.raises(JobDeadlineExceeded):
@@ -122,7 +118,7 @@ def test_a_job_that_failed_is_kept_where_that_was_asked_for(
     cluster_site.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 30)
 
 
-def test_a_suspended_job_waits_for_its_queue_and_runs_once_admitted(run_job: JobRun, cluster: TrainingOperator) -> None:
+def test_a_suspended_job_waits_for_its_queue_and_runs_once_admitted(run_job: JobRun, cluster: Cluster) -> None:
     def admit() -> None:
         while "Queued" not in run_job.statuses():
             time.sleep(0.2)
@@ -142,15 +138,13 @@ def test_a_job_that_somebody_deletes_is_told(run_job: JobRun, namespace: Namespa
         run_job(FOREVER, on_line=lambda _: namespace.kubectl("delete", "tfjob", "mnist", "--wait=false"))
 
 
-def test_two_jobs_run_in_one_namespace_at_once(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
-) -> None:
+def test_two_jobs_run_in_one_namespace_at_once(cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path) -> None:
     code = "print(role, json.dumps(config)); time.sleep(2)"
 
     def run(name: str) -> str:
-        spec = cluster_site.make(code, name=name, workers=2, success_policy="AllWorkers")
+        manifest = cluster_site.make(code, name=name, workers=2, success_policy="AllWorkers")
         events: list[Event] = []
-        KubernetesBackend(cluster=cluster).run(build_manifest(spec), log_dir=tmp_path / name, on_event=events.append)
+        KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path / name, on_event=events.append)
         assert [event.status for event in events if isinstance(event, StatusChanged)][-1] == "Succeeded"
         return (tmp_path / name / "worker-1.log").read_text()
 
@@ -177,11 +171,9 @@ def test_a_restart_of_the_api_server_in_mid_run_is_survived(run_job: JobRun) -> 
     assert result.replicas[0].restarts == 0
 
 
-def test_an_adopted_job_is_followed_to_its_end(
-    cluster_site: ClusterSite, cluster: TrainingOperator, tmp_path: Path
-) -> None:
-    spec = cluster_site.make("print('begun', flush=True); time.sleep(8); print('done')")
-    manifest = build_manifest(replace(spec, active_deadline_seconds=120))
+def test_an_adopted_job_is_followed_to_its_end(cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path) -> None:
+    code = "print('begun', flush=True); time.sleep(8); print('done')"
+    manifest = cluster_site.make(code, active_deadline_seconds=120)
     first = KubernetesBackend(cluster=cluster)
     thread = threading.Thread(target=lambda: first.run(manifest, log_dir=tmp_path / "1", on_event=lambda _: None))
     thread.start()

@@ -12,9 +12,10 @@ from components.trial import run_trial
 from model.prepare import prepare
 from tests.cluster.site import Namespace
 from tests.cluster.steps import StepPod, Steps, Storage, run_pipeline
-from tfjob.local import LocalBackend
+from tfjob.local.backend import LocalBackend
 from tfjob.manifest import build_manifest
-from tfjob.spec import ReplicaSpec, TFJobSpec
+from tfjob.overlay import of_run_policy
+from tfjob.spec import ReplicaSpec
 
 # Two workers, or a chief with two workers and a server, must find room on a node of two cores.
 SMALL = {"trials": 1, "epochs": 1, "max_train_images": 12000, "cpus_per_replica": 0.45, "memory_per_replica": "1500Mi"}
@@ -130,15 +131,15 @@ def test_a_terminated_step_deletes_its_job(launcher: StepPod, namespace: Namespa
 
 
 def test_a_job_that_is_over_goes_by_its_time_to_live(namespace: Namespace) -> None:
-    spec = TFJobSpec(
-        name="short-lived",
+    manifest = build_manifest(
+        "short-lived",
         namespace=namespace.name,
         image=namespace.image,
         command=("python", "-c", "pass"),
         replicas={"Worker": ReplicaSpec(cpus=0.25)},
-        ttl_seconds_after_finished=3,
+        overlays=[of_run_policy(ttlSecondsAfterFinished=3)],
     )
-    namespace.apply(build_manifest(spec))
+    namespace.apply(manifest)
     namespace.wait_until_gone("tfjobs", "", 60)
 
 

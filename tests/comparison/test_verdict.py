@@ -16,7 +16,7 @@ from comparison.verdict import (
     state_verdict,
 )
 from tests.comparison.record_factory import make_record, make_run
-from tfjob.cpus import CoreRequest, assign_cores
+from tfjob.local.cores import assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 DASH = "\N{EN DASH}"
@@ -365,8 +365,7 @@ def test_each_kind_of_scaling_is_told_its_own_basis() -> None:
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, "2 个副本要求 2 个核心，本机有 1 个：计时存在争用"), (2, None)])
 def test_what_the_local_backend_warns_of_is_translated(cores: int, expected: str | None) -> None:
-    requests = [CoreRequest(f"worker-{index}", 1, is_worker=True) for index in range(2)]
-    warning = assign_cores(requests, range(cores)).warning
+    warning = assign_cores({"worker-0": 1, "worker-1": 1}, range(cores)).warning
     records = [replace(record, warnings=[warning] if warning else []) for record in SINGLE]
 
     with speak("zh"):

@@ -8,7 +8,7 @@ import pytest
 
 from components.run_plan import RunPlan
 from components.trial import (
-    build_spec,
+    build_job,
     count_queue_seconds,
     describe_model,
     list_trials,
@@ -129,7 +129,7 @@ def test_a_trial_is_the_training_program_with_its_own_seed(dataset: Path, tmp_pa
 def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
     def name(run_id: str, index: int, trial: int) -> str:
         plan = make_plan(run_id)
-        return build_spec(plan, plan.configurations[index], trial, Path("data"), Path("out")).name
+        return str(build_job(plan, plan.configurations[index], trial, Path("data"), Path("out"))["metadata"]["name"])
 
     names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in (1, 2)}
     assert len(names) == 2 * 3 * 2
@@ -138,9 +138,9 @@ def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
 
 def test_a_large_jobs_name_is_short_enough_for_the_operator() -> None:
     plan = make_plan(run_id="a-very-long-run-identifier" * 5, workers=[128], num_ps=16, global_batch_size=1024)
-    spec = build_spec(plan, plan.distributed[1], 99, Path("data"), Path("out"))
-    assert spec.name.startswith("parameter-server-128w-16ps-t99-")
-    assert len(spec.name) <= 50
+    job = build_job(plan, plan.distributed[1], 99, Path("data"), Path("out"))
+    assert job["metadata"]["name"].startswith("parameter-server-128w-16ps-t99-")
+    assert len(job["metadata"]["name"]) <= 50
 
 
 def test_the_data_are_staged_once_and_only_when_whole(dataset: Path, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from tests.conformance.sites import Here, Site
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged
-from tfjob.manifest import build_manifest
 
 IMAGE_VARIABLE = "TFJOB_TEST_IMAGE"
 
@@ -36,7 +35,7 @@ class JobRun:
             if on_failure is not None and isinstance(event, StatusChanged) and event.status == "Failed":
                 on_failure()
 
-        manifest = build_manifest(self.site.make(code, **fields))
+        manifest = self.site.make(code, **fields)
         return self.site.backend().run(manifest, log_dir=self.log_dir, on_event=take)
 
     def lines(self, replica: str) -> list[str]:

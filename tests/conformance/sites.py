@@ -9,8 +9,8 @@ import psutil
 from tests.tfjob.scripted_jobs import make_job
 from tfjob.backend import Backend
 from tfjob.job import Manifest
-from tfjob.local import LocalBackend
-from tfjob.spec import ReplicaType, TFJobSpec
+from tfjob.local.backend import LocalBackend
+from tfjob.spec import ReplicaType
 
 if TYPE_CHECKING:
     from tests.conformance.job_run import JobRun
@@ -19,7 +19,7 @@ Addresses = dict[tuple[ReplicaType, int], str]
 
 
 class Site(Protocol):
-    def make(self, code: str, **fields: Any) -> TFJobSpec: ...
+    def make(self, code: str, **fields: Any) -> dict[str, Any]: ...
 
     def backend(self) -> Backend: ...
 
@@ -33,7 +33,7 @@ class Site(Protocol):
 class Here:
     shared: Path
 
-    def make(self, code: str, **fields: Any) -> TFJobSpec:
+    def make(self, code: str, **fields: Any) -> dict[str, Any]:
         return make_job(code, self.shared, **fields)
 
     def backend(self) -> Backend:

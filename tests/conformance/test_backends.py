@@ -11,8 +11,7 @@ from tests.conformance.job_run import JobRun
 from tfjob.backend import StatusChanged
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.job import replica_counts
-from tfjob.manifest import build_manifest
-from tfjob.tf_config import tf_config
+from tfjob.local.tf_config import tf_config
 
 # Real processes, and what they and the backends wait for.
 pytestmark = pytest.mark.slow
@@ -42,7 +41,7 @@ if role == "chief-0":
     time.sleep(2)  # when the chief ends, so do the others, with their logs
 """
     run_job(code, workers=2, ps=1, chief=True)
-    manifest = build_manifest(run_job.site.make("", workers=2, ps=1, chief=True))
+    manifest = run_job.site.make("", workers=2, ps=1, chief=True)
     seen = {
         (replica_type, index): json.loads(run_job.lines(f"{replica_type.lower()}-{index}")[0])
         for replica_type, count in replica_counts(manifest).items()

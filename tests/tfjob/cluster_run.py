@@ -7,9 +7,7 @@ from typing import Any
 
 from tests.tfjob.fake_cluster import JOB, FakeClock, FakeCluster, ended, log_line
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
-from tfjob.kubernetes import KubernetesBackend
-from tfjob.manifest import build_manifest
-from tfjob.spec import TFJobSpec
+from tfjob.cluster.backend import KubernetesBackend
 
 
 @dataclass
@@ -17,14 +15,23 @@ class ClusterRun:
     """Runs a job on the fake cluster, and acts when something is told."""
 
     log_dir: Path
-    spec: TFJobSpec
+    make_job: Callable[..., dict[str, Any]]
+    fields: dict[str, Any]
     cluster: FakeCluster = field(default_factory=FakeCluster)
     clock: FakeClock = field(default_factory=FakeClock)
     events: list[Event] = field(default_factory=list)
     actions: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def __call__(self, **changes: Any) -> JobResult:
-        return self.backend(**changes).run(build_manifest(self.spec), log_dir=self.log_dir, on_event=self._take)
+        return self.backend(**changes).run(self.manifest, log_dir=self.log_dir, on_event=self._take)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return self.make_job("pass", **self.fields)
+
+    def change(self, **fields: Any) -> None:
+        """Gives the job other fields."""
+        self.fields |= fields
 
     def backend(self, **changes: Any) -> KubernetesBackend:
         return KubernetesBackend(cluster=self.cluster, clock=self.clock, sleep=self.clock.sleep, **changes)

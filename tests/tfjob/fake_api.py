@@ -1,69 +1,53 @@
 """A healthy cluster for preflight whose answers a test changes."""
 
-import copy
 import json
-import re
 from dataclasses import replace
 from typing import Any
 
-from tfjob.preflight_api import Json, Refused
-from tfjob.preflight_checks import run_checks
-from tfjob.preflight_finding import Finding, Options
+from tests.tfjob.fake_cluster import refusal
+from tfjob.job import Manifest
+from tfjob.preflight.api import Api, Json
+from tfjob.preflight.checks import run_checks
+from tfjob.preflight.finding import Finding, Options
 
 NAMESPACE = "/api/v1/namespaces/team-a"
-PODS, CLAIMS = f"{NAMESPACE}/pods", f"{NAMESPACE}/persistentvolumeclaims"
+PODS = f"{NAMESPACE}/pods"
 TFJOBS = "/apis/kubeflow.org/v1/namespaces/team-a/tfjobs"
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-OPERATORS = "/apis/apps/v1/deployments?labelSelector=control-plane=kubeflow-training-operator"
 SELF_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 KUEUE = "/apis/kueue.x-k8s.io"
-HEALTH = "http://kfp.example:8888/apis/v2beta1/healthz"
 
 OPTIONS = Options(namespace="team-a")
-TRYING = replace(OPTIONS, image="registry.example/speedup:1", is_trying=True, timeout_seconds=30.0)
-OPERATOR = {
-    "metadata": {"namespace": "kubeflow", "name": "training-operator"},
-    "spec": {
-        "replicas": 1,
-        "template": {"spec": {"containers": [{"image": "ghcr.io/kubeflow/training-v1/training-operator:v1-d6eb98e"}]}},
-    },
-    "status": {"readyReplicas": 1},
-}
-NO_RIGHT = Refused(
-    403, 'things is forbidden: User "me" cannot list resource "things" in API group "" in the namespace "n"'
+TRYING = replace(OPTIONS, image="registry.example/speedup:1", is_trying=True)
+NO_RIGHT = refusal(
+    403,
+    "things is forbidden: User 'me' cannot list resource 'things' in API group '' in the namespace 'n'".replace(
+        "'", '\\"'
+    ),
 )
-NO_SUCH = Refused(404, "not found")
-PENDING = {"status": {"phase": "Pending"}}
-DONE = {"status": {"phase": "Succeeded"}}
+NO_SUCH = refusal(404, "not found")
 
 
-class FakeApi:
+class FakeApi(Api):
     """What an API server would answer; a list of answers is given one by one, the last for ever."""
 
     def __init__(self) -> None:
         self.gets: dict[str, Any] = {
             "/version": {"major": "1", "minor": "34", "gitVersion": "v1.34.3"},
-            NAMESPACE: {"metadata": {"name": "team-a"}},
-            "/apis/kubeflow.org/v1": {"resources": [{"name": "tfjobs"}, {"name": "tfjobs/status"}]},
-            OPERATORS: {"items": [copy.deepcopy(OPERATOR)]},
             CLASSES: {"items": [storage_class("nfs", "nfs.csi.k8s.io", is_default=True)]},
             f"{NAMESPACE}/serviceaccounts/launcher": {},
-            f"{PODS}/PROBE": [PENDING, DONE],
-            f"{CLAIMS}/PROBE": {"status": {"phase": "Bound"}},
         }
         self.creates: dict[str, Any] = {
             "/apis/authentication.k8s.io/v1/selfsubjectreviews": {"status": {"userInfo": {"username": "ada"}}}
         }
         self.forbidden: set[tuple[str, str]] = set()
         self.reviews: list[Json] = []
-        self.made: list[Json] = []
-        self.left: list[str] = []
-        self.deletion: Exception | None = None
-        self.seconds = 0.0
+        self.jobs: list[Manifest] = []
+        self.job_error: BaseException | None = None
 
     def get(self, path: str) -> Json:
-        return answer(self.gets, re.sub("tfjob-preflight-[0-9a-f]{8}", "PROBE", path))
+        return answer(self.gets, path)
 
     def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
         if path in (REVIEWS, SELF_REVIEWS):
@@ -73,26 +57,14 @@ class FakeApi:
             resource = "/".join(filter(None, (right["resource"], right["subresource"])))
             return {"status": {"allowed": (right["verb"], resource) not in self.forbidden}}
         if path not in self.creates and path == TFJOBS and "nobody" in json.dumps(body):
-            raise Refused(403, 'admission webhook "validator.tfjob" denied the request: no container tensorflow')
-        created = answer(self.creates, path) if path in self.creates else body
-        if not dry_run and "name" in body.get("metadata", {}):
-            self.made.append(body)
-            self.left.append(f"{path}/{body['metadata']['name']}")
-        return created
+            raise refusal(403, "admission webhook denied the request: no container tensorflow")
+        assert dry_run or "name" not in body.get("metadata", {})
+        return answer(self.creates, path) if path in self.creates else body
 
-    def delete(self, path: str) -> None:
-        if self.deletion is not None:
-            raise self.deletion
-        self.left.remove(path)
-
-    def fetch(self, url: str) -> Json:
-        return answer(self.gets, url)
-
-    def now(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+    def run_job(self, manifest: Manifest) -> None:
+        self.jobs.append(manifest)
+        if self.job_error is not None:
+            raise self.job_error
 
 
 def answer(answers: dict[str, Any], key: str) -> Json:

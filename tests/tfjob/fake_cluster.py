@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster import CONFLICT, NOT_FOUND, Cluster, Json
+from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind
 from tfjob.job import Manifest
 
 JOB, JOB_UID = "mnist", "job-1"
@@ -63,7 +63,7 @@ class FakeCluster(Cluster):
         """Adds to the script.
 
         Args:
-            stream: `jobs`, `pods`, `events`, or the name of a pod for its log.
+            stream: `tfjobs`, `pods`, `events`, or the name of a pod for its log.
             item: An object that has changed, a line of a log, an error that ends the connection, None for its end,
                 or something to do just before what follows.
             change: How an object has changed.
@@ -74,7 +74,7 @@ class FakeCluster(Cluster):
 
     def say_job(self, *conditions: str, message: str = "", suspend: bool | None = None, uid: str = JOB_UID) -> None:
         """Adds a state of the job to the script."""
-        self.say("jobs", job_json(*conditions, message=message, suspend=suspend, uid=uid))
+        self.say("tfjobs", job_json(*conditions, message=message, suspend=suspend, uid=uid))
 
     def close(self) -> None:
         """Ends all connections."""
@@ -116,29 +116,13 @@ class FakeCluster(Cluster):
         if not self.are_pods_left:
             self.pods.clear()
 
-    def list_jobs(self, **selector: Any) -> Json:
-        self._note("list_jobs", selector)
-        return _listing(self.jobs)
+    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+        self._note(f"list {kind}", selector)
+        return _listing({"tfjobs": self.jobs, "pods": self.pods, "events": {}}[kind])
 
-    def watch_jobs(self, name: str, resource_version: str) -> Iterator[Json]:
-        self._note("watch_jobs", name, resource_version)
-        return self._hand_over("jobs")
-
-    def list_pods(self, job_name: str) -> Json:
-        self._note("list_pods", job_name)
-        return _listing(self.pods)
-
-    def watch_pods(self, job_name: str, resource_version: str) -> Iterator[Json]:
-        self._note("watch_pods", job_name, resource_version)
-        return self._hand_over("pods")
-
-    def current_event_version(self) -> str:
-        self._note("current_event_version")
-        return "7"
-
-    def watch_events(self, resource_version: str) -> Iterator[Json]:
-        self._note("watch_events", resource_version)
-        return self._hand_over("events")
+    def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
+        self._note(f"watch {kind}", resource_version, selector)
+        return self._hand_over(kind)
 
     def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
         self._note("follow_log", pod_name, since_seconds)

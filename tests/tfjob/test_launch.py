@@ -1,8 +1,9 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,11 +12,9 @@ from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
 from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
 from tfjob.launch import choose_backend, label_value, run_job
-from tfjob.local import LocalBackend
-from tfjob.manifest import build_manifest
-from tfjob.spec import TFJobSpec
+from tfjob.local.backend import LocalBackend
 
-MakeSpec = Callable[..., TFJobSpec]
+MakeJob = Callable[..., dict[str, Any]]
 RESULT = JobResult(
     job_name="mnist",
     backend="scripted",
@@ -43,43 +42,47 @@ class ScriptedBackend:
         return RESULT
 
 
-def test_a_backend_gets_the_specs_manifest_and_its_events_become_lines(make_spec: MakeSpec, tmp_path: Path) -> None:
+def test_a_backend_gets_the_manifest_and_its_events_become_lines(make_job: MakeJob, tmp_path: Path) -> None:
     backend = ScriptedBackend([StatusChanged("Created", "job mnist"), Warned("slow"), LogLine("worker-0", "step 1")])
     lines: list[str] = []
-    spec = make_spec("pass")
-    assert run_job(spec, log_dir=tmp_path, backend=backend, report=lines.append) is RESULT
-    assert backend.manifests == [build_manifest(spec)]
+    manifest = make_job("pass")
+    assert run_job(manifest, log_dir=tmp_path, backend=backend, report=lines.append) is RESULT
+    assert backend.manifests == [manifest]
     assert lines == ["Created: job mnist", "Warning: slow", "[worker-0] step 1"]
 
 
 def test_without_a_backend_the_job_runs_here(
-    make_spec: MakeSpec, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_job: MakeJob, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_job(make_spec("print('hello')"), log_dir=tmp_path).backend == "local"
+    assert run_job(make_job("print('hello')"), log_dir=tmp_path).backend == "local"
     assert "[worker-0] hello" in capsys.readouterr().out.splitlines()
 
 
-def test_a_job_may_restart_as_often_as_it_was_granted(make_spec: MakeSpec, tmp_path: Path) -> None:
+def test_a_job_may_restart_as_often_as_it_was_granted(make_job: MakeJob, tmp_path: Path) -> None:
     backend = ScriptedBackend([StatusChanged("Restarting", "worker-0 ended")] * 3)
-    spec = make_spec("pass")
-    assert run_job(spec, log_dir=tmp_path, backend=backend, report=print, max_restarts=3) is RESULT
+    manifest = make_job("pass")
+    assert run_job(manifest, log_dir=tmp_path, backend=backend, report=print, max_restarts=3) is RESULT
 
 
-def test_a_job_that_restarts_more_often_is_given_up_with_the_last_reason(make_spec: MakeSpec, tmp_path: Path) -> None:
+def test_a_job_that_restarts_more_often_is_given_up_with_the_last_reason(make_job: MakeJob, tmp_path: Path) -> None:
     restarts = [StatusChanged("Restarting", f"worker-{index} ended") for index in range(3)]
     backend = ScriptedBackend([StatusChanged("Running", "2 replicas"), *restarts])
     message = "Job mnist was given up after 2 restarts. The last: worker-2 ended"
     lines: list[str] = []
     with pytest.raises(JobRestartedTooOften, match=message):
-        run_job(make_spec("pass"), log_dir=tmp_path, backend=backend, report=lines.append, max_restarts=2)
+        run_job(make_job("pass"), log_dir=tmp_path, backend=backend, report=lines.append, max_restarts=2)
     assert lines[-1] == "Restarting: worker-2 ended"
 
 
-def test_a_job_that_is_given_up_here_leaves_no_replica(make_spec: MakeSpec, tmp_path: Path) -> None:
-    spec = make_spec("print(os.getpid()); sys.exit(200) if role == 'worker-1' else time.sleep(60)", workers=2)
+def test_a_job_that_is_given_up_here_leaves_no_replica(make_job: MakeJob, tmp_path: Path) -> None:
+    manifest = make_job(
+        "print(os.getpid()); sys.exit(200) if role == 'worker-1' else time.sleep(60)",
+        workers=2,
+        restart_policy="ExitCode",
+    )
     lines: list[str] = []
     with pytest.raises(JobRestartedTooOften):
-        run_job(replace(spec, restart_policy="ExitCode"), log_dir=tmp_path, report=lines.append, max_restarts=1)
+        run_job(manifest, log_dir=tmp_path, report=lines.append, max_restarts=1)
     pids = [int(line.partition("] ")[2]) for line in lines if line.startswith("[worker-")]
     assert not any(map(psutil.pid_exists, pids))
 

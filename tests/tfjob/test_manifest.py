@@ -8,20 +8,56 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tfjob.manifest import build_manifest, thread_env
-from tfjob.spec import ReplicaSpec, TFJobSpec
+from tfjob.overlay import of_containers, of_env, of_metadata, of_pods, of_run_policy
+from tfjob.spec import ReplicaSpec
 
 GOLDEN = Path(__file__).parent / "golden"
 OPERATOR_VERSION = "v1.9.3"
 
-SPECS = {
-    "all-reduce": TFJobSpec(
-        name="mnist-all-reduce-2w",
+OVERLAYS = [
+    of_env({"OMP_NUM_THREADS": "7", "RUN_ID": "r1", "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}}}),
+    of_metadata(labels={"app": "speedup"}, annotations={"example.com/run": "r1"}),
+    of_run_policy(
+        backoffLimit=2,
+        cleanPodPolicy="All",
+        ttlSecondsAfterFinished=60,
+        suspend=True,
+        schedulingPolicy={
+            "minAvailable": 4,
+            "minResources": {"cpu": "4"},
+            "priorityClass": "training",
+            "queue": "team-a",
+            "scheduleTimeoutSeconds": 60,
+        },
+    ),
+    of_pods(
+        volumes=[{"name": "workspace", "persistentVolumeClaim": {"claimName": "run-workspace"}}],
+        tolerations=[{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        nodeSelector={"pool": "gpu"},
+        affinity={
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]
+                }
+            }
+        },
+        priorityClassName="training",
+        imagePullSecrets=[{"name": "registry"}],
+    ),
+    of_containers(
+        volumeMounts=[{"name": "workspace", "mountPath": "/workspace"}],
+        resources={"limits": {"rdma/hca": "1"}, "requests": {"rdma/hca": "1"}},
+    ),
+]
+MANIFESTS = {
+    "all-reduce": build_manifest(
+        "mnist-all-reduce-2w",
         image="registry.example/speedup:1",
         command=("python", "-m", "model.train", "--epochs=2"),
         replicas={"Worker": ReplicaSpec(count=2)},
     ),
-    "parameter-server": TFJobSpec(
-        name="mnist-parameter-server-2w-1ps",
+    "parameter-server": build_manifest(
+        "mnist-parameter-server-2w-1ps",
         namespace="team-a",
         image="registry.example/speedup:1",
         command=("python", "-m", "model.train"),
@@ -30,41 +66,10 @@ SPECS = {
             "Worker": ReplicaSpec(count=2, cpus=1.5, memory="2Gi", gpus=1),
             "Chief": ReplicaSpec(memory="1Gi"),
         },
-        env={
-            "OMP_NUM_THREADS": "7",
-            "RUN_ID": "r1",
-            "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}},
-        },
         restart_policy="ExitCode",
-        backoff_limit=2,
         active_deadline_seconds=600,
-        clean_pod_policy="All",
-        ttl_seconds_after_finished=60,
         success_policy="AllWorkers",
-        volumes=({"name": "workspace", "persistentVolumeClaim": {"claimName": "run-workspace"}},),
-        volume_mounts=({"name": "workspace", "mountPath": "/workspace"},),
-        labels={"app": "speedup"},
-        annotations={"example.com/run": "r1"},
-        tolerations=({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},),
-        node_selector={"pool": "gpu"},
-        affinity={
-            "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {
-                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]
-                }
-            }
-        },
-        priority_class_name="training",
-        image_pull_secrets=("registry",),
-        extended_resources={"rdma/hca": "1"},
-        scheduling_policy={
-            "minAvailable": 4,
-            "minResources": {"cpu": "4"},
-            "priorityClass": "training",
-            "queue": "team-a",
-            "scheduleTimeoutSeconds": 60,
-        },
-        suspend=True,
+        overlays=OVERLAYS,
     ),
 }
 
@@ -100,14 +105,14 @@ def pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return [replica["template"]["spec"] for replica in manifest["spec"]["tfReplicaSpecs"].values()]
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_the_manifest_is_the_golden_one(name: str) -> None:
-    assert build_manifest(SPECS[name]) == json.loads((GOLDEN / f"{name}.json").read_text())
+    assert MANIFESTS[name] == json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_the_operator_knows_every_key_of_the_manifest(name: str, operator_schema: Draft202012Validator) -> None:
-    assert [error.message for error in operator_schema.iter_errors(build_manifest(SPECS[name]))] == []
+    assert [error.message for error in operator_schema.iter_errors(MANIFESTS[name])] == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_the_operator_knows_every_key_of_the_manifest(name: str, operator_schema
     ],
 )
 def test_a_key_that_would_be_pruned_is_caught(path: list[str], key: str, operator_schema: Draft202012Validator) -> None:
-    manifest = deepcopy(build_manifest(SPECS["all-reduce"]))
+    manifest = deepcopy(MANIFESTS["all-reduce"])
     place: Any = manifest
     for step in path:
         place = place[int(step) if isinstance(place, list) else step]
@@ -132,19 +137,19 @@ def test_a_key_that_would_be_pruned_is_caught(path: list[str], key: str, operato
 
 
 def test_a_value_of_the_wrong_type_is_caught(operator_schema: Draft202012Validator) -> None:
-    manifest = build_manifest(SPECS["all-reduce"])
+    manifest = deepcopy(MANIFESTS["all-reduce"])
     manifest["spec"]["runPolicy"]["backoffLimit"] = "3"
     assert not operator_schema.is_valid(manifest)
 
 
 def test_the_crd_serves_the_version_that_the_manifest_names(crd: dict[str, Any]) -> None:
     served = [f"{crd['spec']['group']}/{version['name']}" for version in crd["spec"]["versions"] if version["served"]]
-    assert served == [build_manifest(SPECS["all-reduce"])["apiVersion"]]
+    assert served == [MANIFESTS["all-reduce"]["apiVersion"]]
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", MANIFESTS)
 def test_pods_meet_the_restricted_security_standard(name: str) -> None:
-    for pod in pods(build_manifest(SPECS[name])):
+    for pod in pods(MANIFESTS[name]):
         assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         assert [container["securityContext"] for container in pod["containers"]] == [
             {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from tfjob.errors import SpecError
-from tfjob.manifest import build_manifest
-from tfjob.settings import QUEUE_LABEL, merge_fields, parse_job_settings, read_task_config
-from tfjob.spec import TFJobSpec
+from tfjob.overlay import Overlay
+from tfjob.settings import QUEUE_LABEL, parse_job_settings, read_task_config
 
-MakeSpec = Callable[..., TFJobSpec]
+MakeJob = Callable[..., dict[str, Any]]
 SETTINGS = {
     "priority_class_name": "high",
     "scheduling_policy": {"minAvailable": 2},
@@ -30,28 +29,49 @@ def task_config(**fields: Any) -> SimpleNamespace:
     return SimpleNamespace(**{name: fields.get(name) for name in names})
 
 
-def test_settings_are_fields_of_a_spec(make_spec: MakeSpec) -> None:
-    fields = parse_job_settings(json.dumps(SETTINGS))
-    assert set(fields) == set(SETTINGS)
-    assert fields["tolerations"] == ({"key": "gpu", "operator": "Exists"},)
-    manifest = build_manifest(make_spec("pass", **fields))
-    pod = manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]
-    assert (pod["priorityClassName"], pod["imagePullSecrets"]) == ("high", [{"name": "registry"}])
-    assert manifest["spec"]["runPolicy"]["schedulingPolicy"] == {"minAvailable": 2}
-    assert "suspend" not in manifest["spec"]["runPolicy"]
+def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    pod: dict[str, Any] = manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]
+    return pod
 
 
-def test_no_settings_are_no_fields() -> None:
-    assert parse_job_settings("{}") == {}
+def test_settings_are_laid_over_the_manifest(make_job: MakeJob) -> None:
+    plain = make_job("pass")
+    manifest = make_job("pass", overlays=parse_job_settings(json.dumps(SETTINGS)))
+    assert manifest["metadata"]["labels"] == {"team": "a"}
+    assert manifest["metadata"]["annotations"] == {"note": "x"}
+    assert manifest["spec"]["runPolicy"] == {**plain["spec"]["runPolicy"], "schedulingPolicy": {"minAvailable": 2}}
+    (container,) = pod_of(plain)["containers"]
+    resources = {"cpu": "1", "rdma/hca": "1"}
+    assert pod_of(manifest) == {
+        **pod_of(plain),
+        "priorityClassName": "high",
+        "nodeSelector": {"pool": "gpu"},
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "imagePullSecrets": [{"name": "registry"}],
+        "containers": [
+            {
+                **container,
+                "env": [*container["env"], {"name": "NCCL_DEBUG", "value": "INFO"}],
+                "resources": {"limits": resources, "requests": resources},
+            }
+        ],
+    }
 
 
-def test_a_queue_is_a_label_and_a_job_that_waits() -> None:
+def test_no_settings_are_no_overlays() -> None:
+    assert parse_job_settings("{}") == []
+
+
+def test_a_queue_is_a_label_and_a_job_that_waits(make_job: MakeJob) -> None:
     text = json.dumps({"queue_name": "team-a", "labels": {"team": "a"}})
-    assert parse_job_settings(text) == {"labels": {"team": "a", QUEUE_LABEL: "team-a"}, "suspend": True}
+    manifest = make_job("pass", overlays=parse_job_settings(text))
+    assert manifest["metadata"]["labels"] == {"team": "a", QUEUE_LABEL: "team-a"}
+    assert manifest["spec"]["runPolicy"]["suspend"] is True
 
 
 def test_an_empty_queue_is_none_or_its_job_would_wait_for_ever() -> None:
-    assert parse_job_settings('{"queue_name": ""}') == {}
+    assert parse_job_settings('{"queue_name": ""}') == [Overlay()]
 
 
 @pytest.mark.parametrize(
@@ -71,15 +91,16 @@ def test_other_settings_are_refused_with_what_was_expected(text: str, message: s
         parse_job_settings(text)
 
 
-def test_a_task_that_was_given_nothing_adds_nothing() -> None:
-    assert read_task_config(task_config()) == {}
-    assert read_task_config(task_config(resources={}, env=[], volumes=[], volume_mounts=[], tolerations=[])) == {}
+def test_a_task_that_was_given_nothing_adds_nothing(make_job: MakeJob) -> None:
+    empty = task_config(resources={}, env=[], volumes=[], volume_mounts=[], tolerations=[])
+    for config in (task_config(), empty):
+        assert make_job("pass", overlays=[read_task_config(config)]) == make_job("pass")
 
 
-def test_what_a_task_was_given_is_given_to_the_jobs_replicas(make_spec: MakeSpec) -> None:
+def test_what_a_task_was_given_is_given_to_the_jobs_replicas(make_job: MakeJob) -> None:
     # KFP makes floats of integers on the way.
     affinity = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 10.0}]}}
-    fields = read_task_config(
+    given = read_task_config(
         task_config(
             resources={"limits": {"nvidia.com/gpu": "1"}, "requests": {}},
             env=[
@@ -94,20 +115,22 @@ def test_what_a_task_was_given_is_given_to_the_jobs_replicas(make_spec: MakeSpec
             affinity=affinity,
         )
     )
-    assert json.dumps(fields) == json.dumps(
+    plain, pod = (pod_of(make_job("pass", overlays=overlays)) for overlays in ([], [given]))
+    assert json.dumps({name: value for name, value in pod.items() if name not in plain}) == json.dumps(
         {
-            "env": {"A": "1", "B": "", "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
             "volumes": [{"name": "keys", "secret": {"secretName": "keys", "defaultMode": 256}}],
-            "volume_mounts": [{"name": "keys", "mountPath": "/keys"}],
             "tolerations": [{"key": "gpu", "operator": "Exists", "tolerationSeconds": 30}],
-            "node_selector": {"pool": "gpu"},
+            "nodeSelector": {"pool": "gpu"},
             "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 10}]}},
-            "extended_resources": {"nvidia.com/gpu": "1"},
         }
     )
-    container = build_manifest(make_spec("pass", **fields))["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"][
-        "containers"
-    ][0]
+    container = pod["containers"][0]
+    assert container["env"][-3:] == [
+        {"name": "A", "value": "1"},
+        {"name": "B", "value": ""},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+    ]
+    assert container["volumeMounts"] == [{"name": "keys", "mountPath": "/keys"}]
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "cpu": "1"}
 
 
@@ -119,22 +142,6 @@ def test_cpus_and_memory_of_a_tasks_own_are_refused(limits: dict[str, str], name
         read_task_config(task_config(resources={"limits": limits}))
 
 
-def test_fields_of_several_parts_are_joined_and_else_the_last_counts() -> None:
-    merged = merge_fields(
-        {"env": {"A": "1", "B": "1"}, "tolerations": ({"key": "a"},), "affinity": {"a": {}}, "suspend": False},
-        {"env": {"B": "2"}, "tolerations": ({"key": "b"},), "affinity": {"b": {}}, "suspend": True},
-        {"priority_class_name": "high"},
-    )
-    assert merged == {
-        "env": {"A": "1", "B": "2"},
-        "tolerations": ({"key": "a"}, {"key": "b"}),
-        "affinity": {"b": {}},
-        "suspend": True,
-        "priority_class_name": "high",
-    }
-
-
-def test_merging_changes_no_part() -> None:
-    first = {"env": {"A": "1"}}
-    merge_fields(first, {"env": {"A": "2"}})
-    assert first == {"env": {"A": "1"}}
+def test_cpus_and_memory_are_no_further_resources_of_a_person() -> None:
+    with pytest.raises(SpecError, match="must not be given cpu of their own"):
+        parse_job_settings('{"extended_resources": {"cpu": "2"}}')

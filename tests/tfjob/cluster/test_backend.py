@@ -1,0 +1,319 @@
+import os
+import signal
+from typing import Any
+
+import pytest
+from urllib3.exceptions import ProtocolError
+
+from tests.tfjob.cluster_run import ClusterRun
+from tests.tfjob.fake_cluster import (
+    JOB,
+    end_json,
+    ended,
+    evicted,
+    job_json,
+    pod_event,
+    pod_json,
+    refusal,
+    running,
+    unschedulable,
+    waiting,
+)
+from tfjob.backend import LogLine, Warned
+from tfjob.cluster.submission import own_manifest
+from tfjob.errors import (
+    ClusterRefused,
+    JobCancelled,
+    JobDeadlineExceeded,
+    JobFailed,
+    JobNotStarted,
+    JobRestartedTooOften,
+    SpecError,
+)
+
+AWAY = ProtocolError("connection refused")
+PULLED = 'Successfully pulled image "x:1" in 12.5s (12.5s including waiting). Image size: 5 bytes.'
+
+
+def test_a_job_that_succeeds_tells_each_step_and_leaves_nothing(run: ClusterRun) -> None:
+    run.pass_seconds("Pulling", 30)
+    run.cluster.say_job("Created")
+    run.say(unschedulable("worker-0"), waiting("worker-1", "ContainerCreating"))
+    run.say(waiting("worker-0", "ContainerCreating"))
+    run.cluster.say("events", pod_event("worker-1", "Pulling", 'Pulling image "x:1"'))
+    run.cluster.say("events", pod_event("worker-1", "Pulled", PULLED))
+    run.say(running("worker-1"), running("worker-0"))
+    run.log("worker-0", "hello")
+    run.log("worker-1", "there")
+    run.succeed()
+    result = run()
+    assert run.messages() == [
+        "job mnist in namespace default: worker-0, worker-1",
+        "worker-0: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.",
+        'worker-1: Pulling image "x:1"',
+        "2/2 replicas of job mnist run",
+        "job mnist succeeded in 30.0 s",
+    ]
+    assert run.statuses() == ["Created", "Queued", "Pulling", "Running", "Succeeded"]
+    assert (run.log_dir / "worker-0.log").read_text() == "hello\n"
+    assert (result.backend, result.pull_seconds, result.total_seconds) == ("kubernetes", 12.5, 30.0)
+    assert [(replica.name, replica.exit_code, replica.restarts) for replica in result.replicas] == [
+        ("worker-0", 0, 0),
+        ("worker-1", 0, 0),
+    ]
+    assert result.replicas[0].ended_at - result.replicas[0].started_at == 8.0
+    assert run.cluster.jobs == {}
+
+
+def test_logs_of_an_earlier_try_are_replaced(single: ClusterRun) -> None:
+    single.log_dir.mkdir()
+    (single.log_dir / "worker-0.log").write_text("old\n")
+    single.say(running("worker-0"))
+    single.log("worker-0", "new")
+    single.say(ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    single()
+    assert (single.log_dir / "worker-0.log").read_text() == "new\n"
+
+
+def test_an_earlier_trys_job_is_taken_over(run: ClusterRun) -> None:
+    annotations = own_manifest(run.manifest, None)["metadata"]["annotations"]
+    run.cluster.jobs[JOB] = job_json("Running", uid="job-0", annotations=annotations)
+    for name in ("worker-0", "worker-1"):
+        run.cluster.pods[f"pod-{name}"] = running(name, job_uid="job-0")
+    run.log("worker-0", "hello")
+    run.say(ended("worker-0", job_uid="job-0"), ended("worker-1", job_uid="job-0"))
+    run.cluster.say_job("Succeeded", uid="job-0")
+    run()
+    assert run.messages()[0] == "job mnist exists from an earlier try of this step; taken over: worker-0, worker-1"
+    assert run.statuses() == ["Created", "Running", "Succeeded"]
+    assert run.cluster.called("delete_job") == [[JOB, "job-0"]]
+
+
+def test_a_rejected_job_fails_at_once(run: ClusterRun) -> None:
+    run.cluster.fail("create_job", refusal(400, "spec is invalid"))
+    with pytest.raises(SpecError):
+        run()
+    assert run.messages() == ["The cluster rejected job mnist: spec is invalid"]
+    assert run.statuses() == ["Failed"]
+
+
+def test_pods_of_an_earlier_job_of_that_name_are_ignored(run: ClusterRun) -> None:
+    run.cluster.pods["old"] = ended("worker-0", 137, reason="OOMKilled", uid="old", job_uid="job-0")
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-0", "hello")
+    run.succeed()
+    assert [replica.restarts for replica in run().replicas] == [0, 0]
+    assert [arguments[0] for arguments in run.cluster.called("follow_log")].count("mnist-worker-0") <= 2
+
+
+def test_a_pod_of_a_replica_that_the_job_does_not_have_is_ignored(single: ClusterRun) -> None:
+    single.say(running("worker-7"), running("worker-0"), ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    assert [replica.name for replica in single().replicas] == ["worker-0"]
+
+
+def test_events_about_others_are_ignored(single: ClusterRun) -> None:
+    other = pod_event("worker-0", "Pulling", "x")
+    other["involvedObject"] = {"kind": "Pod", "name": "other-worker-0"}
+    bare = pod_event("worker-0", "Odd", "an event without a type")
+    del bare["type"]
+    for event in (other, bare, {**other, "involvedObject": {}}):
+        single.cluster.say("events", event)
+    single.say(running("worker-0"), ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    single()
+    assert single.statuses() == ["Created", "Running", "Succeeded"]
+
+
+def test_a_suspended_job_waits_without_limit_and_its_deadline_begins_with_its_admission(single: ClusterRun) -> None:
+    single.pass_seconds("Queued", 1_000_000)
+    single.pass_seconds("early", 899)
+    single.pass_seconds("late", 1)
+    single.cluster.say_job("Created", suspend=True)
+    single.cluster.say_job("Created", "Suspended", suspend=True)
+    single.cluster.say_job("Created", suspend=False)
+    single.say(running("worker-0"))
+    single.log("worker-0", "early", 1)
+    single.log("worker-0", "still running", 2)
+    single.log("worker-0", "late", 3)
+    with pytest.raises(JobDeadlineExceeded) as caught:
+        single()
+    assert str(caught.value) == (
+        "Job mnist ran longer than its deadline of 900 s.\nLast lines of worker-0:\n  early\n  still running\n  late"
+    )
+    assert single.statuses() == ["Created", "Queued", "Running", "Failed"]
+    assert single.cluster.jobs == {}
+
+
+def test_an_evicted_replica_is_left_to_the_operator(run: ClusterRun) -> None:
+    run.change(restart_policy="ExitCode")
+    run.pass_seconds("hello", 700)  # longer than a pod may be pending
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-0", "hello")
+    run.say(evicted("worker-0"), running("worker-0", uid="second", second=20))
+    run.say(ended("worker-0", uid="second", second=20, at=30), ended("worker-1"))
+    run.cluster.say_job("Succeeded")
+    assert [replica.restarts for replica in run().replicas] == [1, 0]
+    assert "worker-0 ended (Evicted The node was low on resource: memory.); restart 1" in run.messages()
+
+
+def test_a_restart_counts_once_its_new_pod_has_come(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-0", "first")
+    run.say(ended("worker-0", 138))
+    run.cluster.say("pods", ended("worker-0", 138), "DELETED")
+    run.say(pod_json("worker-0", uid="second", second=20), running("worker-0", uid="second", second=20))
+    run.log("worker-0", "second", 25)
+    run.cluster.say("mnist-worker-0", None)
+    run.say(ended("worker-0", uid="second", second=20, at=30), ended("worker-1"))
+    run.log("worker-0", "last words", 26)
+    run.cluster.say_job("Succeeded")
+    result = run()
+    assert [replica.restarts for replica in result.replicas] == [1, 0]
+    assert run.statuses() == ["Created", "Running", "Restarting", "Succeeded"]
+    assert "worker-0 ended (exit code 138); restart 1" in run.messages()
+    assert (run.log_dir / "worker-0.log").read_text() == "first\nsecond\nlast words\n"
+
+
+def test_each_restart_in_place_is_told(single: ClusterRun) -> None:
+    single.say(running("worker-0"))
+    for restarts, code in ((1, 1), (2, 9)):
+        single.say(running("worker-0", restarts=restarts, last_state={"terminated": end_json(code)}))
+    single.say(ended("worker-0", restarts=2))
+    single.cluster.say_job("Succeeded")
+    assert single().replicas[0].restarts == 2
+    assert single.messages()[2:4] == [
+        "worker-0 ended (exit code 1); restart 1",
+        "worker-0 ended (exit code 9); restart 2",
+    ]
+
+
+def test_a_restart_that_is_too_many_deletes_the_job(single: ClusterRun) -> None:
+    def give_up() -> None:
+        raise JobRestartedTooOften(JOB, 0, "worker-0 ended")
+
+    single.on("Restarting", give_up)
+    single.say(running("worker-0"), running("worker-0", uid="second", second=20))
+    with pytest.raises(JobRestartedTooOften):
+        single()
+    assert single.cluster.jobs == {}
+
+
+def test_a_failed_job_is_kept_on_request_and_what_still_runs_is_ended(run: ClusterRun) -> None:
+    run.say(waiting("worker-0", "InvalidImageName"))
+    with pytest.raises(JobNotStarted):
+        run(keep_failed=True)
+    assert run.cluster.called("patch_job") == [[JOB, {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}]]
+    assert run.cluster.called("delete_job") == []
+    assert run.messages()[-1] == (
+        "job mnist is kept for 86400 s; look at it with: kubectl --namespace default describe tfjob mnist"
+    )
+
+
+def test_a_job_that_the_operator_has_failed_is_kept_as_it_is(single: ClusterRun) -> None:
+    single.say(running("worker-0"), ended("worker-0", 2))
+    single.cluster.say_job("Failed")
+    with pytest.raises(JobFailed):
+        single(keep_failed=True)
+    assert single.cluster.called("patch_job") == []
+    assert JOB in single.cluster.jobs
+
+
+def test_replicas_of_a_kept_job_that_could_not_be_ended_are_told(run: ClusterRun) -> None:
+    run.cluster.fail("patch_job", AWAY, times=1000)
+    run.say(waiting("worker-0", "InvalidImageName"))
+    with pytest.raises(JobNotStarted):
+        run(keep_failed=True)
+    assert "the replicas of job mnist could not be ended, and may still run" in run.messages()
+
+
+def test_a_job_that_succeeded_is_not_kept(single: ClusterRun) -> None:
+    single.say(running("worker-0"), ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    single(keep_failed=True)
+    assert single.cluster.jobs == {}
+
+
+@pytest.mark.parametrize("keep_failed", [False, True])
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGTERM, JobCancelled), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_cancelled_job_is_deleted_even_where_failed_ones_are_kept(
+    number: signal.Signals, error: type[BaseException], keep_failed: bool, run: ClusterRun, interruptible: None
+) -> None:
+    run.on("hello", lambda: os.kill(os.getpid(), number))
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-0", "hello")
+    with pytest.raises(error):
+        run(keep_failed=keep_failed)
+    assert run.cluster.jobs == {}
+    assert run.cluster.called("delete_job") == [[JOB, "job-1"]]
+
+
+def test_a_signal_while_a_succeeded_job_is_deleted_is_heeded_after(single: ClusterRun, interruptible: None) -> None:
+    single.on("Succeeded", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    single.say(running("worker-0"), ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    with pytest.raises(JobCancelled, match="Job mnist was cancelled: this process received SIGTERM"):
+        single()
+    assert single.cluster.jobs == {}
+
+
+def test_a_signal_while_the_api_server_is_away_ends_the_submission(run: ClusterRun, interruptible: None) -> None:
+    def ask_to_end(_manifest: object) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AWAY
+
+    run.cluster.create_job = ask_to_end  # type: ignore[assignment, method-assign]
+    with pytest.raises(JobCancelled):
+        run()
+    assert run.cluster.called("delete_job") == []
+
+
+@pytest.mark.parametrize("keep_failed", [False, True])
+def test_a_job_that_somebody_else_deleted_is_cancelled(keep_failed: bool, single: ClusterRun) -> None:
+    single.cluster.jobs["old"] = job_json(uid="job-0")
+    single.say(running("worker-0"))
+    single.cluster.say("tfjobs", job_json(uid="job-0"), "DELETED")
+    single.log("worker-0", "still here")
+    single.cluster.say("tfjobs", single.cluster.jobs.clear)
+    single.cluster.say("tfjobs", job_json("Running"), "DELETED")
+    with pytest.raises(JobCancelled, match="Job mnist was deleted by somebody else"):
+        single(keep_failed=keep_failed)
+    assert LogLine("worker-0", "still here") in single.events
+    assert not [event for event in single.events if isinstance(event, Warned)]
+
+
+def test_a_state_of_an_earlier_job_of_that_name_is_ignored(single: ClusterRun) -> None:
+    single.cluster.say_job("Failed", uid="job-0")
+    single.say(running("worker-0"), ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    assert single().job_name == JOB
+
+
+def test_a_job_that_cannot_be_deleted_is_told(single: ClusterRun) -> None:
+    single.cluster.fail("delete_job", AWAY, times=1000)
+    single.say(running("worker-0"), ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    single()
+    assert single.messages()[-1] == "job mnist could not be deleted: it goes with this step's pod, or by its TTL"
+
+
+def test_an_api_server_that_is_away_meanwhile_is_no_matter(single: ClusterRun) -> None:
+    single.cluster.fail("list tfjobs", AWAY)
+    single.cluster.fail("delete_job", AWAY, refusal(503, "starting"))
+    single.say(running("worker-0"))
+    for stream in ("pods", "tfjobs", "events"):
+        single.cluster.say(stream, AWAY)
+    single.log("worker-0", "hello")
+    single.say(ended("worker-0"))
+    single.cluster.say_job("Succeeded")
+    single()
+    assert LogLine("worker-0", "hello") in single.events
+    assert single.cluster.jobs == {}
+
+
+def test_a_right_that_is_missing_names_the_manifests(single: ClusterRun) -> None:
+    single.cluster.fail("list events", refusal(403, "cannot list resource events"), times=1000)
+    with pytest.raises(ClusterRefused, match=r"watch events: cannot list resource events.*manifests/"):
+        single(refusal_patience_seconds=0.0)
+    assert single.cluster.jobs == {}

@@ -1,0 +1,160 @@
+"""The calls to a cluster that running a TFJob takes, as plain JSON.
+
+kubeflow-training and the official client supply connection, models and calls. Its waiting swallows errors' codes, so
+watching and deciding are in `tfjob.cluster.backend`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from os import environ
+from typing import Any, Literal
+
+import urllib3
+from kubeflow.training import TrainingClient
+from kubeflow.training.constants.constants import GROUP, JOB_NAME_LABEL, TFJOB_KIND, TFJOB_PLURAL, VERSION
+from kubernetes import watch
+from kubernetes.client import Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+from tfjob.environment import current_namespace, is_in_pod
+from tfjob.errors import NoBackend
+from tfjob.job import Manifest
+from tfjob.spec import CONTAINER_NAME
+
+Json = dict[str, Any]
+Kind = Literal["tfjobs", "pods", "events"]
+# What a call raises while the API server restarts or the network fails.
+CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
+FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
+
+# Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
+_WATCH_SECONDS = 30
+_CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+
+
+class Cluster:
+    """A cluster with the training operator. Errors are the client's: `ApiException` and `CONNECTION_ERRORS`.
+
+    Args:
+        namespace: Where the jobs run.
+        configuration: The cluster's address and credentials.
+        answer_seconds: How long an answer may take.
+    """
+
+    def __init__(
+        self, namespace: str, configuration: Configuration, *, answer_seconds: float = _ANSWER_SECONDS
+    ) -> None:
+        client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
+        self._jobs, core = client.custom_api, client.core_api
+        self._where = (GROUP, VERSION, namespace, TFJOB_PLURAL)
+        self._timeout = (_CONNECT_SECONDS, answer_seconds)
+        self._lists = {
+            "tfjobs": partial(self._jobs.list_namespaced_custom_object, *self._where),
+            "pods": partial(core.list_namespaced_pod, namespace),
+            "events": partial(core.list_namespaced_event, namespace),
+        }
+        self._read_log = partial(core.read_namespaced_pod_log, namespace=namespace, container=CONTAINER_NAME)
+
+    def create_job(self, manifest: Manifest) -> Json:
+        """Returns the created TFJob."""
+        return self._jobs.create_namespaced_custom_object(*self._where, dict(manifest), _request_timeout=self._timeout)  # type: ignore[no-any-return]
+
+    def get_job(self, name: str) -> Json:
+        """Returns a TFJob."""
+        return self._jobs.get_namespaced_custom_object(*self._where, name, _request_timeout=self._timeout)  # type: ignore[no-any-return]
+
+    def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
+        """Merges a patch into a TFJob."""
+        self._jobs.patch_namespaced_custom_object(*self._where, name, dict(patch), _request_timeout=self._timeout)
+
+    def delete_job(self, name: str, uid: str) -> None:
+        """Deletes a TFJob and, in the background, its pods and services, unless it is another one of that name."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
+
+    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+        """Returns the list of those objects of a kind that a label or field selector names."""
+        response = self._lists[kind](**selector, _preload_content=False, _request_timeout=self._timeout)
+        return json.loads(response.data)  # type: ignore[no-any-return]
+
+    def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
+        """Yields their changes from a version on."""
+        # The type `object` leaves JSON as it is.
+        stream = watch.Watch(return_type="object").stream(
+            self._lists[kind],
+            **selector,
+            resource_version=resource_version,
+            timeout_seconds=_WATCH_SECONDS,
+            _request_timeout=(_CONNECT_SECONDS, _WATCH_SECONDS + _CONNECT_SECONDS),
+        )
+        for change in stream:
+            yield {"type": change["type"], "object": change["raw_object"]}
+
+    def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
+        """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
+        since = {} if since_seconds is None else {"since_seconds": since_seconds}
+        response = self._read_log(
+            pod_name,
+            follow=True,
+            timestamps=True,
+            **since,
+            _preload_content=False,
+            # A training may be silent for long while it compiles.
+            _request_timeout=(_CONNECT_SECONDS, None),
+        )
+        try:
+            rest = b""  # the client's own splitting forgets a last line without an end, which a crash may well leave
+            for chunk in response.stream(amt=None, decode_content=False):
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode(errors="replace") for line in lines)
+            if rest:
+                yield rest.decode(errors="replace")
+        finally:
+            response.close()
+            response.release_conn()
+
+
+def load_configuration(environment: Mapping[str, str] = environ) -> Configuration:
+    """Returns address and credentials of this pod's cluster, elsewhere of the kubeconfig's current one.
+
+    Raises:
+        NoBackend: There is neither a service account nor a kubeconfig.
+    """
+    configuration = Configuration()
+    load = load_incluster_config if is_in_pod(environment) else load_kube_config
+    try:
+        load(client_configuration=configuration)
+    except ConfigException as error:
+        raise NoBackend(f"No cluster can be reached from here: {error}") from None
+    return configuration
+
+
+def connect(namespace: str | None = None) -> Cluster:
+    """Returns the cluster of this pod, or of the kubeconfig.
+
+    Args:
+        namespace: Where the jobs run; None: this pod's namespace.
+
+    Raises:
+        NoBackend: There is neither a service account nor a kubeconfig.
+    """
+    return Cluster(namespace or current_namespace(), load_configuration())
+
+
+def select(kind: Kind, job_name: str) -> dict[str, str]:
+    """Returns the selector of a job's own objects; events have none."""
+    selectors = {
+        "tfjobs": {"field_selector": f"metadata.name={job_name}"},
+        "pods": {"label_selector": f"{JOB_NAME_LABEL}={job_name}"},
+    }
+    return selectors.get(kind, {})
+
+
+def explain(error: ApiException) -> str:
+    """Returns what the API server said."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):
+        return f"{error.status} {error.reason}"

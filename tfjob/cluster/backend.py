@@ -1,0 +1,356 @@
+"""The Kubernetes backend: a job's replicas as pods, made by the training operator.
+
+The operator decides over restarts, success and failure. This backend adds what it lacks: a deadline that fires, an end
+to waiting for what will never start, the log of every replica, and that nothing stays behind.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfjob.backend import Event, JobResult, LogLine, Status, StatusChanged, Warned
+from tfjob.cluster.api import Cluster, Json
+from tfjob.cluster.failure import (
+    describe_end,
+    describe_end_before,
+    failed_job,
+    find_culprit,
+    not_started,
+    out_of_memory,
+)
+from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
+from tfjob.cluster.replica import ReplicaRun
+from tfjob.cluster.submission import Submission
+from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
+from tfjob.errors import ClusterRefused, JobCancelled
+from tfjob.job import Manifest
+from tfjob.job_run import JobRun
+from tfjob.signals import Signalled
+
+_LAST_WORDS_SECONDS = 5.0
+# What Pod Security refuses is refused for what it is: waiting does not help.
+_HOPELESS_CREATION = "violates PodSecurity"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubernetesBackend:
+    """Runs a TFJob on a cluster's training operator.
+
+    Args:
+        cluster: Where.
+        owner_reference: What the job is deleted with; None for nothing.
+        pending_seconds: How long a replica may wait for its node, its image or its volumes. Waiting for a queue's
+            admission (`suspend`) is not limited.
+        keep_failed: Whether a job that failed stays for inspection, until its time to live has passed.
+        refusal_patience_seconds: How long watching is tried again where the API server refuses.
+        clock: Monotonic seconds.
+        sleep: Waits so many seconds.
+    """
+
+    cluster: Cluster
+    owner_reference: Json | None = None
+    pending_seconds: float = 600.0
+    keep_failed: bool = False
+    refusal_patience_seconds: float = REFUSAL_PATIENCE_SECONDS
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+
+    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+        """Returns when the job has succeeded; see `Backend`.
+
+        Raises:
+            SpecError: The operator's webhook rejected the job.
+            JobExists: There is another job of that name.
+            ClusterRefused: This process lacks a right, or the cluster has no training operator.
+            JobNotStarted: A replica could not start within `pending_seconds`.
+        """
+        job_run = _JobRun(backend=self, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock)
+        return job_run.see_through()
+
+
+@dataclass(kw_only=True)
+class _JobRun(JobRun[Message]):
+    backend: KubernetesBackend
+    conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_suspended: bool = False
+    is_running: bool = False
+    has_succeeded: bool = False
+    is_cancelled: bool = False
+    job_trouble: str = ""
+    told: StatusChanged | None = None
+    open_logs: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        backend = self.backend
+        self.submission = Submission(
+            backend.cluster,
+            self.manifest,
+            backend.owner_reference,
+            clock=backend.clock,
+            pause=self._wait_for_signal,
+            sleep=backend.sleep,
+        )
+        self.active_since = self.submitted
+        self.replicas = {
+            replica.name: ReplicaRun(replica, self.log_dir / f"{replica.name}.log", self.submitted)
+            for replica in self.job.replicas
+        }
+        self.watching = Watching(
+            backend.cluster,
+            self.job.name,
+            self.inbox.put,
+            refusal_patience_seconds=backend.refusal_patience_seconds,
+        )
+
+    def run_until_success(self) -> None:
+        for run in self.replicas.values():
+            run.log_path.unlink(missing_ok=True)
+        self._submit()
+        self.watching.start()
+        while not self._is_true("Succeeded"):
+            self._check_limits()
+            self._handle(self.receive(self._seconds_to_next_moment()))
+        self.total_seconds = self.clock() - self.submitted
+        self._hear_last_words(self._has_heard_all)
+        self.has_succeeded = True
+        self._tell("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s")
+
+    def stop(self) -> None:
+        """Leaves nothing behind, but what was asked to be kept."""
+        try:
+            if self.backend.keep_failed and self.submission.uid and not (self.has_succeeded or self.is_cancelled):
+                self._keep()
+            elif not self.submission.delete():
+                self.on_event(
+                    Warned(f"job {self.job.name} could not be deleted: it goes with this step's pod, or by its TTL")
+                )
+        finally:
+            self.watching.stop()
+
+    def result(self) -> JobResult:
+        runs = self.replicas.values()
+        # A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
+        queue_seconds = _latest(run.started_at for run in runs) - self.submitted_at
+        schedule_seconds = _latest(run.scheduled_at for run in runs) - self.submitted_at
+        return JobResult(
+            job_name=self.job.name,
+            backend="kubernetes",
+            queue_seconds=min(max(0.0, queue_seconds), self.total_seconds),
+            schedule_seconds=min(max(0.0, schedule_seconds), self.total_seconds),
+            pull_seconds=max(run.pull_seconds for run in runs),
+            total_seconds=self.total_seconds,
+            contended=False,  # the scheduler places no more requests on a node than it has cores
+            warnings=[],
+            replicas=[run.result() for run in runs],
+            started_at=self.submitted_at,
+            ended_at=self.submitted_at + self.total_seconds,
+        )
+
+    def _submit(self) -> None:
+        names = ", ".join(self.replicas)
+        if self.submission.submit():
+            self._tell("Created", f"job {self.job.name} exists from an earlier try of this step; taken over: {names}")
+        else:
+            self._tell("Created", f"job {self.job.name} in namespace {self.submission.namespace}: {names}")
+
+    def _keep(self) -> None:
+        if not self._is_true("Failed") and not self.submission.end_replicas():
+            self.on_event(Warned(f"the replicas of job {self.job.name} could not be ended, and may still run"))
+        seconds = self.manifest["spec"]["runPolicy"]["ttlSecondsAfterFinished"]
+        command = f"kubectl --namespace {self.submission.namespace} describe tfjob {self.job.name}"
+        self.on_event(Warned(f"job {self.job.name} is kept for {seconds} s; look at it with: {command}"))
+
+    def _wait_for_signal(self, seconds: float) -> None:
+        self._handle(self.receive(seconds))
+
+    def _check_limits(self) -> None:
+        if self._is_true("Failed"):
+            self._hear_last_words(self._has_heard_a_failure)
+            condition = self.conditions["Failed"].get("message", "").strip()
+            raise failed_job(self.job.name, self.replicas.values(), condition)
+        now = self.clock()
+        if now >= self._deadline:
+            running = {
+                name: run.last_lines
+                for name, run in self.replicas.items()
+                if run.pod is not None and not run.pod.has_ended
+            }
+            raise self.deadline_exceeded(running)
+        if not self.is_suspended:
+            for run in self.replicas.values():
+                self._check_start(run, now)
+
+    def _check_start(self, run: ReplicaRun, now: float) -> None:
+        if not run.is_waiting:
+            return
+        is_hopeless = run.is_hopeless or _HOPELESS_CREATION in self.job_trouble
+        if is_hopeless or now >= run.waits_until(self.backend.pending_seconds):
+            raise not_started(self.job.name, self.replicas.values(), self.job_trouble, now - run.waiting_since)
+
+    @property
+    def _deadline(self) -> float:
+        return float("inf") if self.is_suspended else self.active_since + self.job.active_deadline_seconds
+
+    def _seconds_to_next_moment(self) -> float:
+        moments = [self._deadline]
+        if not self.is_suspended:
+            waiting = [run for run in self.replicas.values() if run.is_waiting]
+            moments += [run.waits_until(self.backend.pending_seconds) for run in waiting]
+        # An hour at most: no timer of the system's takes infinity.
+        return min(3600.0, max(0.0, min(moments) - self.clock()))
+
+    def _handle(self, message: Message | Signalled | None) -> None:
+        match message:
+            case LogLine(replica, text):
+                self.replicas[replica].last_lines.append(text)
+                self.on_event(message)
+            case Seen("tfjobs", job):
+                self._note_job(job)
+            case Seen("pods", pod):
+                self._note_pod(read_pod(pod))
+            case Seen("events", event):
+                self._note_event(event)
+            case Gone("pods", uid):
+                self._note_pod_gone(uid)
+            case Gone("tfjobs", uid) if uid == self.submission.uid:
+                self.is_cancelled = True
+                raise JobCancelled(f"Job {self.job.name} was deleted by somebody else.")
+            case LogEnded(uid):
+                self.open_logs.discard(uid)
+            case ClusterRefused():
+                raise message
+            case Signalled():
+                self.is_cancelled = True
+                message.raise_as_error(self.job.name)
+
+    def _note_job(self, job: Json) -> None:
+        if job["metadata"]["uid"] != self.submission.uid:
+            return
+        self.conditions = read_conditions(job)
+        is_suspended = job["spec"].get("runPolicy", {}).get("suspend") is True
+        if is_suspended:
+            self._tell("Queued", f"job {self.job.name} is suspended until its queue admits it")
+        elif self.is_suspended:
+            self.active_since = self.clock()
+            for run in self.replicas.values():
+                run.waiting_since = self.active_since
+        self.is_suspended = is_suspended
+
+    def _note_pod(self, pod: Pod) -> None:
+        run = self.replicas.get(pod.replica)
+        if run is None or pod.job_uid != self.submission.uid:  # left of an earlier job of the same name
+            return
+        before = run.pod
+        if before is not None and before.uid != pod.uid:
+            if pod.created_at < before.created_at:
+                return  # an old acquaintance, from a list
+            run.has_ended.set()
+            run.has_ended = threading.Event()
+            self.watching.leave_log(before.uid)
+            self._note_restart(run, describe_end(before))
+        elif before is not None and pod.restarts > before.restarts:
+            self._note_restart(run, describe_end_before(run, pod))
+        self._take_pod(run, pod)
+        run.note_waiting(pod, self.clock())
+        if pod.is_out_of_memory:
+            # The operator would restart it, to the same end.
+            self._hear_last_words(lambda: pod.uid not in self.open_logs)
+            raise out_of_memory(self.job.name, run, pod)
+        self._tell_progress()
+
+    def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
+        before, run.pod = run.pod, pod
+        run.scheduled_at = run.scheduled_at or pod.scheduled_at
+        if pod.has_started:
+            run.started_at = run.started_at or pod.started_at
+            if before is None or before.uid != pod.uid or not before.has_started:
+                self.open_logs.add(pod.uid)
+                self.watching.follow_log(pod, run.has_ended, run.log_path)
+        if pod.has_ended:
+            run.has_ended.set()
+
+    def _note_restart(self, run: ReplicaRun, end: str) -> None:
+        run.restarts += 1
+        run.waiting_since = self.clock()
+        run.doubt_since = None
+        # Told anew each time: the launcher counts them.
+        self.told = None
+        self._tell("Restarting", f"{run.replica.name} ended ({end}); restart {run.restarts}")
+
+    def _note_pod_gone(self, uid: str) -> None:
+        for run in self.replicas.values():
+            if run.pod is not None and run.pod.uid == uid:
+                run.has_ended.set()
+
+    def _note_event(self, event: Json) -> None:
+        about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
+        if about.get("kind") == "TFJob" and about.get("name") == self.job.name:
+            # The operator reports a replica's end as a warning, too; pods tell more of that.
+            if event.get("type") == "Warning" and reason.startswith("FailedCreate"):
+                self.job_trouble = message
+            return
+        prefix = f"{self.job.name}-"
+        run = self.replicas.get(about.get("name", "").removeprefix(prefix))
+        if run is None or about.get("kind") != "Pod" or not about["name"].startswith(prefix):
+            return
+        if reason == "Pulling":
+            self._tell("Pulling", f"{run.replica.name}: {message}")
+        elif reason == "Pulled":
+            run.pull_seconds = parse_pull_seconds(message) or run.pull_seconds
+        elif event.get("type") == "Warning" and reason != "FailedScheduling":
+            run.trouble = message  # of a volume or a secret that is missing the pod itself says nothing
+
+    def _tell_progress(self) -> None:
+        waiting = [run for run in self.replicas.values() if not run.has_started]
+        if not waiting and not self.is_running:
+            self.is_running = True
+            self._tell("Running", f"{len(self.replicas)}/{len(self.replicas)} replicas of job {self.job.name} run")
+        unplaced = [run for run in waiting if run.pod is not None and run.pod.waiting_reason == "Unschedulable"]
+        if unplaced:
+            self._tell("Queued", unplaced[0].describe_waiting())
+
+    def _tell(self, status: Status, message: str) -> None:
+        if (event := StatusChanged(status, message)) != self.told:
+            self.told = event
+            self.on_event(event)
+
+    def _is_true(self, condition: str) -> bool:
+        return bool(self.conditions.get(condition, {}).get("status") == "True")
+
+    def _hear_last_words(self, is_enough: Callable[[], bool]) -> None:
+        """Takes what is still on its way: the ends of logs, and of pods whose last state was not seen yet."""
+        limit = self.clock() + _LAST_WORDS_SECONDS
+        while not is_enough() and (left := limit - self.clock()) > 0:
+            match message := self.receive(left):
+                case Seen("pods", pod):
+                    self._note_end(read_pod(pod))
+                case Signalled():
+                    self.late_signal = message
+                case LogLine() | LogEnded() | Gone("pods", _):
+                    self._handle(message)
+
+    def _has_heard_all(self) -> bool:
+        return not self.open_logs and all(run.has_ended.is_set() for run in self.replicas.values())
+
+    def _has_heard_a_failure(self) -> bool:
+        """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
+        culprit = find_culprit(self.replicas.values())
+        if culprit is None or culprit.pod is None or culprit.is_restarted:
+            return False
+        return culprit.pod.uid not in self.open_logs
+
+    def _note_end(self, pod: Pod) -> None:
+        run = self.replicas.get(pod.replica)
+        if run is None or pod.job_uid != self.submission.uid:
+            return
+        # It may be news: the job's state can come before that of its pods.
+        if run.pod is None or run.pod.uid == pod.uid:
+            self._take_pod(run, pod)
+
+
+def _latest(moments: Iterable[float | None]) -> float:
+    return max((moment for moment in moments if moment is not None), default=0.0)

@@ -1,0 +1,103 @@
+"""A replica on a cluster, as its pods come and go: whether it waits, for what, how long it may, and how it ended."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfjob.backend import ReplicaResult
+from tfjob.cluster.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, Pod
+from tfjob.job import Replica
+from tfjob.job_run import QUOTED_LINES
+from tfjob.policy import outcome_of_exit
+
+_DOUBT_PATIENCE_SECONDS = 60.0
+
+
+@dataclass
+class ReplicaRun:
+    """A replica and how it is doing.
+
+    Args:
+        replica: The replica.
+        log_path: File of its log.
+        waiting_since: Since when it waits for a container that runs, on the backend's clock.
+        pod: Its newest pod as it was last seen; None before the first.
+        has_ended: Set when that pod has ended.
+        doubt_since: Since when it waits for what may never come; None when it does not.
+        trouble: What an event said last of what holds it up.
+        restarts: How often it was restarted.
+        started_at: Unix time of its first start; None before.
+        scheduled_at: Unix time at which its first pod was placed; None before.
+        pull_seconds: How long its image's pull took.
+        last_lines: The end of its log.
+    """
+
+    replica: Replica
+    log_path: Path
+    waiting_since: float
+    pod: Pod | None = None
+    has_ended: threading.Event = field(default_factory=threading.Event)
+    doubt_since: float | None = None
+    trouble: str = ""
+    restarts: int = 0
+    started_at: float | None = None
+    scheduled_at: float | None = None
+    pull_seconds: float = 0.0
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
+
+    @property
+    def has_started(self) -> bool:
+        """Whether its container runs or has run."""
+        return self.pod is not None and self.pod.has_started
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its container is still to start: one that was evicted before is the operator's to decide over."""
+        return self.pod is None or not (self.pod.has_started or self.pod.has_ended)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether it waits for what cannot come."""
+        return self.pod is not None and self.pod.waiting_reason in HOPELESS_REASONS
+
+    @property
+    def is_restarted(self) -> bool:
+        """Whether the operator answers this end with a new pod; it takes one without an exit code as killed."""
+        code = self.pod.exit_code if self.pod else None
+        is_killed = code is None or outcome_of_exit("ExitCode", code) == "restart"
+        return self.replica.restart_policy == "ExitCode" and is_killed
+
+    def note_waiting(self, pod: Pod, now: float) -> None:
+        """Takes down since when there is doubt whether a pod will ever start."""
+        self.doubt_since = (self.doubt_since or now) if pod.waiting_reason in DOUBTFUL_REASONS else None
+
+    def waits_until(self, pending_seconds: float) -> float:
+        """Returns when waiting for its start ends: sooner where what it waits for may never come."""
+        limits = [self.waiting_since + pending_seconds]
+        if self.doubt_since is not None:
+            limits.append(self.doubt_since + _DOUBT_PATIENCE_SECONDS)
+        return min(limits)
+
+    def describe_waiting(self) -> str:
+        """Returns why it does not run yet."""
+        if self.pod is None:
+            return f"{self.replica.name} has no pod yet"
+        reason = self.pod.waiting_reason or self.pod.phase
+        detail = self.pod.waiting_message or self.trouble
+        return f"{self.replica.name}: {reason}" + (f": {detail}" if detail else "")
+
+    def result(self) -> ReplicaResult:
+        """Returns how it went."""
+        pod = self.pod
+        started_at = self.started_at or 0.0
+        return ReplicaResult(
+            name=self.replica.name,
+            type=self.replica.type.lower(),
+            index=self.replica.index,
+            restarts=self.restarts,
+            exit_code=pod.exit_code if pod else None,
+            cpus=[],
+            started_at=started_at,
+            ended_at=(pod.ended_at if pod else None) or started_at,
+        )

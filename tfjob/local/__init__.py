@@ -1,0 +1,3 @@
+"""TFJobs as processes of this machine."""
+
+from tfjob.local.backend import LocalBackend as LocalBackend

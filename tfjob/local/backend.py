@@ -1,0 +1,330 @@
+"""The local backend: a job's replicas as processes of this machine.
+
+They get what the operator and the kubelet would give them: the manifest's command and environment, TF_CONFIG (with
+loopback addresses in place of services), CPU affinity in place of CPU limits, restarts, deadline and success rule.
+Memory limits, images and volumes have no counterpart here. `cleanPodPolicy: None`, which leaves pods running in a
+cluster, is treated as `Running`: a process that nobody watches is of no use to anyone.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
+from tfjob.errors import JobCancelled, JobFailed
+from tfjob.job import Job, Manifest, Replica
+from tfjob.job_run import QUOTED_LINES, JobRun
+from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
+from tfjob.local.ports import find_free_addresses
+from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
+from tfjob.local.tf_config import tf_config
+from tfjob.owner import Owner
+from tfjob.policy import (
+    RETRYABLE_EXIT_CODE,
+    exceeds_backoff_limit,
+    has_succeeded,
+    outcome_of_exit,
+    restart_delay_seconds,
+)
+from tfjob.signals import Signalled
+from tfjob.spec import ReplicaType, RestartPolicy
+
+_OWNER_CHECK_SECONDS = 0.5
+_KILL_SECONDS = 5.0
+_STOPPED_BY_US = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalBackend:
+    """Runs a TFJob on this machine.
+
+    Args:
+        owner: The process whose end cancels the job.
+        grace_seconds: How long a replica may take to end when asked to, before it is killed.
+        restart_delay: How long a replica waits for its restart, by restart policy and number of earlier restarts.
+        clock: Monotonic seconds.
+    """
+
+    owner: Owner | None = None
+    grace_seconds: float = 5.0
+    restart_delay: Callable[[RestartPolicy, int], float] = restart_delay_seconds
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+        """Returns when the job has succeeded; see `Backend`."""
+        with Keeper() as guard:
+            job_run = _JobRun(
+                backend=self, guard=guard, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock
+            )
+            return job_run.see_through()
+
+
+@dataclass
+class _ReplicaRun:
+    """A replica and how it is doing."""
+
+    replica: Replica
+    env: Mapping[str, str]
+    cores: tuple[int, ...]
+    log_path: Path
+    process: ReplicaProcess | None = None
+    restarts: int = 0
+    restart_at: float | None = None
+    exit_code: int | None = None
+    is_done: bool = False
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
+
+    def result(self) -> ReplicaResult:
+        return ReplicaResult(
+            name=self.replica.name,
+            type=self.replica.type.lower(),
+            index=self.replica.index,
+            restarts=self.restarts,
+            exit_code=self.exit_code,
+            cpus=list(self.cores),
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+        )
+
+
+@dataclass(kw_only=True)
+class _JobRun(JobRun[Message]):
+    backend: LocalBackend
+    guard: Keeper
+    queue_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.assignment, self.warnings = _assign_cores(self.job)
+        self.replicas = _prepare_replicas(self.job, self.manifest, self.assignment, self.log_dir)
+        self.next_owner_check = self.submitted
+
+    def run_until_success(self) -> None:
+        self._report_created()
+        for run in self.replicas.values():
+            run.log_path.unlink(missing_ok=True)
+            self._start(run)
+        self.queue_seconds = self.clock() - self.submitted
+        self.on_event(StatusChanged("Running", f"{len(self.replicas)} replica(s) of job {self.job.name} run"))
+        while not self._has_succeeded():
+            self._check_limits()
+            self._handle(self.receive(self._seconds_to_next_moment()))
+            self._restart_due()
+        self.total_seconds = self.clock() - self.submitted
+        self.on_event(StatusChanged("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s"))
+
+    def stop(self) -> None:
+        """Ends what still runs: first asks, then kills."""
+        try:
+            for process in self._running():
+                process.terminate()
+            self._wait_for_ends(self.backend.grace_seconds)
+        finally:
+            for process in self._running():
+                process.kill()
+        self._wait_for_ends(_KILL_SECONDS)
+
+    def result(self) -> JobResult:
+        return JobResult(
+            job_name=self.job.name,
+            backend="local",
+            queue_seconds=self.queue_seconds,
+            schedule_seconds=0.0,
+            pull_seconds=0.0,
+            total_seconds=self.total_seconds,
+            contended=self.assignment.is_contended,
+            warnings=self.warnings,
+            replicas=[run.result() for run in self.replicas.values()],
+            started_at=self.submitted_at,
+            ended_at=self.submitted_at + self.total_seconds,
+        )
+
+    def _report_created(self) -> None:
+        names = ", ".join(self.replicas)
+        self.on_event(StatusChanged("Created", f"job {self.job.name} on this machine: {names}"))
+        for warning in self.warnings:
+            self.on_event(Warned(warning))
+
+    def _start(self, run: _ReplicaRun) -> None:
+        run.restart_at = None
+        run.process = ReplicaProcess(
+            run.replica.name,
+            run.replica.command,
+            env=run.env,
+            cores=run.cores,
+            log_path=run.log_path,
+            inbox=self.inbox,
+            guard=self.guard,
+        )
+        run.started_at = run.started_at or time.time()
+
+    def _restart_due(self) -> None:
+        now = self.clock()
+        for run in self.replicas.values():
+            if run.restart_at is not None and run.restart_at <= now:
+                self._start(run)
+
+    def _has_succeeded(self) -> bool:
+        is_done: dict[ReplicaType, list[bool]] = {}
+        for run in self.replicas.values():
+            is_done.setdefault(run.replica.type, []).append(run.is_done)
+        return has_succeeded(is_done, self.job.success_policy)
+
+    def _check_limits(self) -> None:
+        if self.clock() >= self._deadline:
+            running = {name: run.last_lines for name, run in self.replicas.items() if not run.is_done}
+            raise self.deadline_exceeded(running)
+        owner = self.backend.owner
+        if owner is not None and self.clock() >= self.next_owner_check:
+            self.next_owner_check = self.clock() + _OWNER_CHECK_SECONDS
+            if not owner.is_alive():
+                raise JobCancelled(f"Job {self.job.name} was cancelled: process {owner.pid}, its owner, has ended.")
+
+    @property
+    def _deadline(self) -> float:
+        return self.submitted + self.job.active_deadline_seconds
+
+    def _seconds_to_next_moment(self) -> float:
+        moments = [self._deadline, *(run.restart_at for run in self.replicas.values() if run.restart_at is not None)]
+        if self.backend.owner is not None:
+            moments.append(self.next_owner_check)
+        return max(0.0, min(moments) - self.clock())
+
+    def _handle(self, message: Message | Signalled | None) -> None:
+        match message:
+            case LogLine(replica, text):
+                self.replicas[replica].last_lines.append(text)
+                self.on_event(message)
+            case Exited(replica, exit_code):
+                self._note_end(replica, exit_code)
+                self._decide(self.replicas[replica], exit_code)
+            case Signalled():
+                message.raise_as_error(self.job.name)
+
+    def hear_while_stopping(self, message: Message | Signalled) -> None:
+        match message:
+            case LogLine():
+                self.on_event(message)
+            case Exited(replica, exit_code):
+                self._note_end(replica, None if exit_code in _STOPPED_BY_US else exit_code)
+            case _:
+                super().hear_while_stopping(message)
+
+    def _note_end(self, replica: str, exit_code: int | None) -> None:
+        run = self.replicas[replica]
+        if run.process is not None:
+            self.guard.release(run.process.group)
+        run.process = None
+        run.exit_code = exit_code
+        run.ended_at = time.time()
+
+    def _decide(self, run: _ReplicaRun, exit_code: int) -> None:
+        match outcome_of_exit(run.replica.restart_policy, exit_code):
+            case "succeeded":
+                run.is_done = True
+            case "failed":
+                raise self._failure(run, f"{_describe(exit_code)}, restart policy {run.replica.restart_policy}")
+            case "restart":
+                self._schedule_restart(run, exit_code)
+
+    def _schedule_restart(self, run: _ReplicaRun, exit_code: int) -> None:
+        delay = self.backend.restart_delay(run.replica.restart_policy, run.restarts)
+        # The operator sees the count after the restart and deletes the pods; here the limit comes before it.
+        restarts = [
+            (other.replica.restart_policy, other.restarts + (other is run))
+            for other in self.replicas.values()
+            if not other.is_done
+        ]
+        if exceeds_backoff_limit(self.job.backoff_limit, restarts):
+            limit = f"the job has reached its back-off limit of {self.job.backoff_limit}"
+            raise self._failure(run, f"{_describe(exit_code)}, and {limit}")
+        run.restarts += 1
+        run.restart_at = self.clock() + delay
+        ended = f"{run.replica.name} ended ({_describe(exit_code)})"
+        self.on_event(StatusChanged("Restarting", f"{ended}; restart {run.restarts} in {delay:g} s"))
+
+    def _failure(self, run: _ReplicaRun, reason: str) -> JobFailed:
+        return JobFailed(
+            self.job.name,
+            replica=run.replica.name,
+            exit_code=run.exit_code,
+            reason=reason,
+            last_lines=run.last_lines,
+        )
+
+    def _running(self) -> list[ReplicaProcess]:
+        return [run.process for run in self.replicas.values() if run.process is not None]
+
+    def _wait_for_ends(self, seconds: float) -> None:
+        limit = self.clock() + seconds
+        while self._running() and (left := limit - self.clock()) > 0:
+            message = self.receive(left)
+            if message is not None:
+                self.hear_while_stopping(message)
+
+
+def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:
+    """Returns each replica's cores, and what to warn of."""
+    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available_cores())
+    warnings = _listed(assignment.warning)
+    if CAN_BIND:
+        return assignment, warnings
+    unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)
+    return unbound, [*warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
+
+
+def _listed(warning: str | None) -> list[str]:
+    return [] if warning is None else [warning]
+
+
+def _prepare_replicas(
+    job: Job, manifest: Manifest, assignment: CoreAssignment, log_dir: Path
+) -> dict[str, _ReplicaRun]:
+    addresses = _addresses(job.replicas)
+    return {
+        replica.name: _ReplicaRun(
+            replica,
+            env=_environment(
+                replica, tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]), os.environ
+            ),
+            cores=assignment.cores[replica.name],
+            log_path=log_dir / f"{replica.name}.log",
+        )
+        for replica in job.replicas
+    }
+
+
+def _addresses(replicas: Sequence[Replica]) -> dict[tuple[ReplicaType, int], str]:
+    keys = [(replica.type, replica.index) for replica in replicas]
+    return dict(zip(keys, find_free_addresses(len(keys)), strict=True))
+
+
+def _environment(replica: Replica, config: dict[str, Any] | None, parent: Mapping[str, str]) -> dict[str, str]:
+    """Returns a replica's whole environment: this process's, the manifest's over it, the operator's over both.
+
+    `python` is the one that runs this, since the directory of its programs comes first.
+    """
+    programs = str(Path(sys.executable).parent)
+    inherited = {name: value for name, value in parent.items() if name != "TF_CONFIG"}
+    path = os.pathsep.join([programs, *_listed(parent.get("PATH"))])
+    given = {} if config is None else {"TF_CONFIG": json.dumps(config)}
+    return {**inherited, "PATH": path, **replica.env, **given}
+
+
+def _describe(exit_code: int) -> str:
+    """Returns what an exit code means."""
+    if exit_code == RETRYABLE_EXIT_CODE:
+        return f"exit code {exit_code}, asking to be restarted"
+    try:
+        return f"exit code {exit_code}, killed by {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        return f"exit code {exit_code}"

@@ -1,0 +1,149 @@
+"""One replica as a process of this machine, watched and guarded."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import IO, Self, cast
+
+from tfjob.backend import LogLine
+from tfjob.local import keeper
+from tfjob.local.keeper import kill_group
+from tfjob.signals import Signalled
+
+# The process waits at this gate until it is guarded and bound to its cores. A launcher that dies before that closes the
+# pipe, and the process ends without having run.
+_GATE = 'read -r _ && exec "$@" < /dev/null'
+
+# How long the end of the log may take after the process has ended.
+_LOG_END_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Exited:
+    """A replica's process has ended, and all of its log has come before this message."""
+
+    replica: str
+    exit_code: int
+
+
+Message = LogLine | Exited
+
+
+class Keeper:
+    """The launcher's side of `keeper.py`: guards process groups against this process's sudden end."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", keeper.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._pipe = cast("IO[bytes]", self._process.stdin)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pipe.close()
+        self._process.wait()
+
+    def guard(self, group: int) -> None:
+        """Kills the group when this process dies."""
+        self._tell(f"+{group}\n")
+
+    def release(self, group: int) -> None:
+        """Forgets a group that has ended."""
+        self._tell(f"-{group}\n")
+
+    def _tell(self, line: str) -> None:
+        os.write(self._pipe.fileno(), line.encode())
+
+
+class ReplicaProcess:
+    """A replica's process in a session of its own; its log goes to a file and, line by line, to the inbox.
+
+    Args:
+        replica: Its name.
+        command: Program and arguments.
+        env: Its whole environment.
+        cores: The cores it is bound to; none for all.
+        log_path: The file its log is appended to.
+        inbox: Gets its log lines and, after the last, its end.
+        guard: Kills it when this process dies.
+    """
+
+    def __init__(
+        self,
+        replica: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cores: Collection[int],
+        log_path: Path,
+        inbox: SimpleQueue[Message | Signalled],
+        guard: Keeper,
+    ) -> None:
+        self._replica = replica
+        self._log_path = log_path
+        self._inbox = inbox
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", _GATE, "sh", *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+        )
+        guard.guard(self.group)
+        if cores:
+            os.sched_setaffinity(self.group, cores)
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        threading.Thread(target=self._await_end, daemon=True).start()
+        self._open_gate()
+
+    @property
+    def group(self) -> int:
+        """The process group, which is the process's own number."""
+        return self._process.pid
+
+    def terminate(self) -> None:
+        """Asks the process and its children to end."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the process and its children."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, signal_number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            kill_group(self.group, signal_number)
+
+    def _open_gate(self) -> None:
+        with suppress(BrokenPipeError), cast("IO[bytes]", self._process.stdin) as gate:
+            gate.write(b"\n")
+
+    def _read_log(self) -> None:
+        with cast("IO[bytes]", self._process.stdout) as lines, self._log_path.open("ab") as log:
+            for line in lines:
+                log.write(line)
+                log.flush()
+                self._inbox.put(LogLine(self._replica, line.decode(errors="replace").rstrip("\r\n")))
+
+    def _await_end(self) -> None:
+        returncode = self._process.wait()
+        kill_group(self.group, signal.SIGKILL)  # children end with their parent, as in a container
+        self._reader.join(_LOG_END_SECONDS)
+        self._inbox.put(Exited(self._replica, returncode if returncode >= 0 else 128 - returncode))
