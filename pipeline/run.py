@@ -16,14 +16,24 @@ from typing import Any
 from components.errors import TOLD_PLAINLY
 from components.run_plan import plan_run
 from pipeline.compile import WorkspaceOptions, add_workspace_options
-from pipeline.follow import DEFAULT_PACE, Pace
+from pipeline.local import ResumeError, run_here, take_up
+from pipeline.remote import (
+    DEFAULT_PACE,
+    ENDPOINT_VARIABLE,
+    INTERRUPTED_EXIT_CODE,
+    Access,
+    Pace,
+    Server,
+    ServerError,
+    Submission,
+    add_server_options,
+    read_parameters,
+    start_run,
+    terminate,
+    watch,
+)
 from pipeline.results import create_run_dir
-from pipeline.resume import ResumeError, take_up
-from pipeline.run_locally import run_here
-from pipeline.server import ENDPOINT_VARIABLE, Access, Server, ServerError
 from pipeline.speedup import speedup_pipeline
-from pipeline.submit import INTERRUPTED_EXIT_CODE, Submission, read_parameters, submit, terminate, watch
-from pipeline.upload import add_server_options
 
 USER_ERROR_EXIT_CODE = 2
 _TYPES = {"String": str, "Integer": int, "Float": float}
@@ -87,7 +97,7 @@ def run_there(parameters: dict[str, Any], options: dict[str, Any], pace: Pace) -
     if options["resume"]:
         return watch(server, options["resume"], read_parameters(server, options["resume"]), runs_dir, pace)
     try:
-        run_id = submit(server, parameters, submission)
+        run_id = start_run(server, parameters, submission)
     except KeyboardInterrupt:
         print(
             f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr

@@ -17,14 +17,14 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 
 from pipeline.compile import WorkspaceOptions
-from pipeline.fetch import Fetched, fetch_results
-from pipeline.follow import DEFAULT_PACE, SUCCEEDED, Pace, Progress, follow
 from pipeline.live_output import LiveOutput
+from pipeline.remote.fetch import Fetched, fetch_results
+from pipeline.remote.follow import DEFAULT_PACE, SUCCEEDED, Pace, Progress, follow
+from pipeline.remote.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server, ServerError
+from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
-from pipeline.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server, ServerError
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
-from pipeline.upload import describe_version, filter_by_name, upload_compiled
 
 FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE = 1, 130
 _NUM_LOG_LINES = 15
@@ -53,7 +53,7 @@ class Submission:
     workspace: WorkspaceOptions
 
 
-def submit(server: Server, parameters: Mapping[str, Any], submission: Submission) -> str:
+def start_run(server: Server, parameters: Mapping[str, Any], submission: Submission) -> str:
     """Starts a run and returns its identifier.
 
     Args:

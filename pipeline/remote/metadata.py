@@ -19,7 +19,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     message_factory,
 )
 
-from pipeline.server import NotFoundError, Server, ServerError
+from pipeline.remote.server import NotFoundError, Server, ServerError
 
 _SERVICE = "/ml_metadata.MetadataStoreService"
 _CONTENT_TYPE = "application/grpc-web+proto"

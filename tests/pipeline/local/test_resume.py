@@ -7,7 +7,7 @@ import pytest
 from components.plan_comparison import plan_comparison
 from components.run_plan import plan_run
 from model.host import describe_versions
-from pipeline.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
+from pipeline.local.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main
 from pipeline.speedup import speedup_pipeline
 from tests.components.trial_folders import write_trial

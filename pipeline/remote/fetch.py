@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from pipeline.metadata import StoredArtifact, list_artifacts
+from pipeline.remote.metadata import StoredArtifact, list_artifacts
+from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
 from pipeline.results import PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
-from pipeline.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
 
 LOG_OUTPUT = "executor-logs"
 ALWAYS_THERE = ("report.html", "comparison.csv", "comparison.md", "trials.jsonl", "run.json")

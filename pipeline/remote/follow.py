@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.server import ConnectionLostError, Server, UnauthorizedError
+from pipeline.remote.server import ConnectionLostError, Server, UnauthorizedError
 
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 ENDED = frozenset({SUCCEEDED, FAILED, "CANCELED", "SKIPPED"})

@@ -19,6 +19,7 @@ from kfp import local
 from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
 from components.trial import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
+from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
     PIPELINE_LOG,
     arrange_results,
@@ -27,7 +28,6 @@ from pipeline.results import (
     point_latest,
     shorten,
 )
-from pipeline.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
 from tfjob.owner import OWNER_VARIABLE

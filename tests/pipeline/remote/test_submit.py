@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.follow import Pace
+from pipeline.remote.follow import Pace
+from pipeline.remote.submit import find_error, read_own_lines
 from pipeline.run import main
-from pipeline.submit import find_error, read_own_lines
 from pipeline.upload import main as upload
 from tests.components.trial_folders import write_trial
-from tests.pipeline.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
+from tests.pipeline.remote.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
 
 TABLE = "configuration speedup\nsingle 1.00\nDistributing pays off here.\n"
 COMPARE_LOG = f"""\
