@@ -16,17 +16,16 @@ from typing import Any
 from components.errors import TOLD_PLAINLY
 from components.run_plan import plan_run
 from pipeline.compile import WorkspaceOptions, add_workspace_options
+from pipeline.exit_codes import INTERRUPTED, REFUSED
 from pipeline.local import ResumeError, run_here, take_up
 from pipeline.remote import (
     DEFAULT_PACE,
     ENDPOINT_VARIABLE,
-    INTERRUPTED_EXIT_CODE,
     Access,
     Pace,
     Server,
     ServerError,
     Submission,
-    add_server_options,
     read_parameters,
     start_run,
     terminate,
@@ -34,8 +33,8 @@ from pipeline.remote import (
 )
 from pipeline.results import create_run_dir
 from pipeline.speedup import speedup_pipeline
+from pipeline.upload import add_server_options
 
-USER_ERROR_EXIT_CODE = 2
 _TYPES = {"String": str, "Integer": int, "Float": float}
 _ONLY_ON_A_SERVER = (
     "terminate",
@@ -72,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> i
         run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR_EXIT_CODE
+        return REFUSED
     return run_here(parameters, run_dir)
 
 
@@ -102,7 +101,7 @@ def run_there(parameters: dict[str, Any], options: dict[str, Any], pace: Pace) -
         print(
             f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr
         )
-        return INTERRUPTED_EXIT_CODE
+        return INTERRUPTED
     return watch(server, run_id, parameters, runs_dir, pace)
 
 

@@ -18,6 +18,7 @@ from kfp import local
 
 from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
 from components.trial import FINISHED_FOLDER
+from pipeline.exit_codes import FAILED, INTERRUPTED
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
@@ -32,7 +33,6 @@ from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
 from tfjob.owner import OWNER_VARIABLE
 
-INTERRUPTED_EXIT_CODE = 130
 STEPS_PATIENCE_SECONDS = 15.0
 
 
@@ -64,7 +64,7 @@ def run_here(parameters: dict[str, Any], run_dir: Path, started_at: float | None
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
         print(describe_partial_results(run_dir), describe_resumption(run_dir), sep="", file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE if live.is_stopped else 1
+        return INTERRUPTED if live.is_stopped else FAILED
     shutil.rmtree(artifacts)
     point_latest(run_dir)
     print(f"\nReport: {shorten(run_dir / 'report.html')} (after {time.monotonic() - began:.0f} s)")

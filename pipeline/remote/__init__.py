@@ -3,14 +3,14 @@
 from pipeline.remote.follow import DEFAULT_PACE as DEFAULT_PACE
 from pipeline.remote.follow import Pace as Pace
 from pipeline.remote.server import ENDPOINT_VARIABLE as ENDPOINT_VARIABLE
+from pipeline.remote.server import NAMESPACE_VARIABLE as NAMESPACE_VARIABLE
 from pipeline.remote.server import Access as Access
 from pipeline.remote.server import Server as Server
 from pipeline.remote.server import ServerError as ServerError
-from pipeline.remote.submit import INTERRUPTED_EXIT_CODE as INTERRUPTED_EXIT_CODE
 from pipeline.remote.submit import Submission as Submission
 from pipeline.remote.submit import read_parameters as read_parameters
 from pipeline.remote.submit import start_run as start_run
 from pipeline.remote.submit import terminate as terminate
 from pipeline.remote.submit import watch as watch
-from pipeline.remote.upload import add_server_options as add_server_options
-from pipeline.remote.upload import main as upload_program
+from pipeline.remote.upload import describe_version as describe_version
+from pipeline.remote.upload import upload_compiled as upload_compiled

@@ -17,6 +17,7 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 
 from pipeline.compile import WorkspaceOptions
+from pipeline.exit_codes import FAILED, INTERRUPTED
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results
 from pipeline.remote.follow import DEFAULT_PACE, SUCCEEDED, Pace, Progress, follow
@@ -26,7 +27,6 @@ from pipeline.results import RESULT_FILES, describe_partial_results, point_lates
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
 
-FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE = 1, 130
 _NUM_LOG_LINES = 15
 # How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
 _NO_OPERATOR = re.compile(
@@ -138,16 +138,16 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
     except KeyboardInterrupt:
         state = f"the run has ended as {run.state}" if run else "the run goes on on the cluster"
         print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE
+        return INTERRUPTED
     except (ServerError, OSError) as error:
         state = f"ended as {run.state}, and is still there" if run else "goes on, as far as is known"
         print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
-        return FAILED_EXIT_CODE
+        return FAILED
     for place in fetched.left:
         _tell(f"Not fetched, so without its models and logs: {place}")
     if run.state != SUCCEEDED or fetched.missing:
         print(describe_failure(server, run, progress.failed, fetched), file=sys.stderr)
-        return FAILED_EXIT_CODE
+        return FAILED
     point_latest(fetched.run_dir)
     _tell(read_own_lines(_last_log(fetched, RESULT_FILES["report.html"][0])).rstrip("\n"))
     seconds = (run.finished_at - run.created_at).total_seconds()

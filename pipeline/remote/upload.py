@@ -1,26 +1,18 @@
-"""`python -m pipeline.upload` puts the pipeline on a Kubeflow Pipelines server, once for each version of it.
+"""The pipeline on a server: uploaded once for each version of it."""
 
-The server is named by KFP_ENDPOINT, or --endpoint.
-"""
-
-import argparse
 import hashlib
 import importlib.metadata
 import json
-import os
-import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from pipeline.compile import WorkspaceOptions, add_workspace_options, compile_pipeline
-from pipeline.remote.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Access, NotFoundError, Server, ServerError
+from pipeline.compile import WorkspaceOptions, compile_pipeline
+from pipeline.remote.server import Access, NotFoundError, Server
 from pipeline.speedup import speedup_pipeline
 
-REFUSED_EXIT_CODE = 2
 _EQUALS = "EQUALS"
 _DIGEST_LENGTH = 12
 
@@ -40,44 +32,6 @@ class UploadedVersion:
     version_id: str
     name: str
     is_new: bool
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program and returns its exit code: 0, or 2 where the server cannot be used or refused."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.upload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_server_options(parser)
-    add_workspace_options(parser)
-    options = vars(parser.parse_args(arguments))
-    if not options["endpoint"]:
-        parser.error(f"{ENDPOINT_VARIABLE} must name the server, such as https://kubeflow.example/pipeline")
-    try:
-        server = Server(Access.read(options["endpoint"], options["namespace"]))
-        server.check()
-        version = upload_compiled(server, WorkspaceOptions.take(options))
-    except ServerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return REFUSED_EXIT_CODE
-    print(describe_version(server.access, version))
-    return 0
-
-
-def add_server_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that name a server to a command line."""
-    group = parser.add_argument_group("a Kubeflow Pipelines server")
-    group.add_argument(
-        "--endpoint",
-        default=os.environ.get(ENDPOINT_VARIABLE, ""),
-        metavar="URL",
-        help=f"default: ${ENDPOINT_VARIABLE}",
-    )
-    group.add_argument(
-        "--namespace",
-        default=os.environ.get(NAMESPACE_VARIABLE, ""),
-        metavar="NAME",
-        help=f"where runs live in an installation for several users (default: ${NAMESPACE_VARIABLE})",
-    )
 
 
 def upload_compiled(server: Server, workspace: WorkspaceOptions) -> UploadedVersion:
