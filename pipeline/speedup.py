@@ -11,8 +11,7 @@ from components.image import DEFAULT_IMAGE
 from components.plan_comparison import plan_comparison
 from components.prepare_data import prepare_data
 from components.study_depth import study_depth as study_depth_step
-from components.train_distributed import train_distributed
-from components.train_single_node import train_single_node
+from components.train import train_distributed, train_single_node
 
 WORKSPACE = dsl.WorkspaceConfig(
     size="2Gi",
