@@ -11,24 +11,17 @@ from components.trial import FINISHED_FOLDER, LAUNCH_FILE, MODEL_FILE, TRAINING_
 from model.host import describe_versions
 
 
-def read_resumable_plan(path: Path, names: Iterable[str]) -> RunPlan:
+def read_resumable_plan(path: Path) -> RunPlan:
     """Returns the plan of a run, if this version of the project would plan the same.
 
     Args:
         path: The run's `run.json`.
-        names: The parameters that a plan has.
 
     Raises:
         ValueError: It would not, or there is no plan.
     """
     plan = RunPlan.read(path)
-    parameters = plan.info.parameters
-    if unlike := sorted(parameters.keys() ^ set(names)):
-        raise RecordError(
-            f"{path} must have this version's parameters. It was written by another one, with which the run can be "
-            f"resumed. Only there or only here: {', '.join(unlike)}."
-        )
-    if plan_run(plan.info.run_id, parameters).info.configurations != plan.info.configurations:
+    if plan_run(plan.run_id, plan.parameters).configurations != plan.configurations:
         raise RecordError(
             f"{path} must hold what this version plans from its parameters. It was written by another one, with which "
             "the run can be resumed."

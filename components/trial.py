@@ -58,12 +58,10 @@ def run_trials(
     """
     job_fields = read_task_config(task_config)
     check_workspace(workspace, job_fields)
-    parameters = plan.info.parameters
-    backend = choose_backend(
-        pending_seconds=parameters["pending_minutes"] * 60, keep_failed=parameters["keep_failed_jobs"]
-    )
+    parameters = plan.parameters
+    backend = choose_backend(pending_seconds=parameters.pending_minutes * 60, keep_failed=parameters.keep_failed_jobs)
     metadata = {}
-    for configuration in order_of_round(configurations, parameters["seed"], trial):
+    for configuration in order_of_round(configurations, parameters.seed, trial):
         folder = output_dir / configuration.name
         run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, job_fields)
         metadata[configuration.name] = describe_model(folder)
@@ -113,7 +111,7 @@ def run_trial(
     Raises:
         TFJobError: The training did not succeed.
     """
-    print_line(f"== {configuration.name}, trial {trial} of {plan.trials}")
+    print_line(f"== {configuration.name}, trial {trial} of {plan.parameters.trials}")
     name = name_trial(configuration.name, trial)
     finished = workspace / FINISHED_FOLDER / name
     if finished.exists():
@@ -138,8 +136,8 @@ def run_trial(
         "cpus_per_replica": spec.replicas["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
-        "run_id": plan.info.run_id,
-        "image": plan.info.parameters["image"] if is_in_pod() else None,
+        "run_id": plan.run_id,
+        "image": plan.parameters.image if is_in_pod() else None,
         "resumed": (workspace / RESUMED_FILE).exists(),
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
@@ -206,7 +204,7 @@ def build_spec(
     job_fields: Mapping[str, Any] = MappingProxyType({}),
 ) -> TFJobSpec:
     """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
-    digest = hashlib.sha256(plan.info.run_id.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(plan.run_id.encode()).hexdigest()[:8]
     config = configuration.for_trial(trial)
     files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
@@ -215,17 +213,17 @@ def build_spec(
     fields = {
         "name": f"{configuration.name}-t{trial}-{digest}",
         "namespace": current_namespace(),
-        "image": plan.info.parameters["image"],
+        "image": plan.parameters.image,
         "command": ("python", "-m", "model.train", *options, *config.to_arguments()),
         "replicas": count_replicas(plan, configuration),
         # The program ends with 128 or more where another try can help, and below where it cannot.
         "restart_policy": "ExitCode",
-        "active_deadline_seconds": plan.info.parameters["deadline_minutes"] * 60,
+        "active_deadline_seconds": plan.parameters.deadline_minutes * 60,
         "success_policy": "AllWorkers" if config.strategy == "all_reduce" else "",
         "env": {"TF_CPP_MIN_LOG_LEVEL": "2"},
-        "labels": {RUN_LABEL: label_value(plan.info.run_id)},
+        "labels": {RUN_LABEL: label_value(plan.run_id)},
     }
-    return TFJobSpec(**merge_fields(fields, parse_job_settings(plan.info.parameters["job_settings"]), job_fields))
+    return TFJobSpec(**merge_fields(fields, parse_job_settings(plan.parameters.job_settings), job_fields))
 
 
 def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:

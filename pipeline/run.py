@@ -10,13 +10,16 @@ runs/latest points at the newest.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
+from components.parameters import Parameters
 from components.run_plan import plan_run
 from pipeline.compile import WorkspaceOptions, add_workspace_options
 from pipeline.exit_codes import INTERRUPTED, REFUSED
+from pipeline.form import add_parameter_options, name_option
 from pipeline.local import ResumeError, run_here, take_up
 from pipeline.remote import (
     DEFAULT_PACE,
@@ -35,7 +38,6 @@ from pipeline.results import create_run_dir
 from pipeline.speedup import speedup_pipeline
 from pipeline.upload import add_server_options
 
-_TYPES = {"String": str, "Integer": int, "Float": float}
 _ONLY_ON_A_SERVER = (
     "terminate",
     "run_name",
@@ -54,11 +56,11 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> i
     """
     parser = build_parser()
     options = vars(parser.parse_args(arguments))
-    parameters = {name: options.pop(name) for name in speedup_pipeline.component_spec.inputs}
-    unset = argparse.Namespace(**dict.fromkeys(parameters))  # an attribute that is there gets no default
+    parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
+    unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
     said = vars(parser.parse_args(arguments, unset))
     if not options["endpoint"] and (given := [name for name in _ONLY_ON_A_SERVER if options[name]]):
-        named = ", ".join("--" + name.replace("_", "-") for name in given)
+        named = ", ".join(map(name_option, given))
         parser.error(f"{named}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
     try:
         if not (options["resume"] or options["terminate"]):
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> i
             return run_there(parameters, options, pace)
         if options["resume"]:
             run = take_up(options["runs_dir"].resolve() / options["resume"], said)
-            return run_here({**parameters, **run.parameters}, run.run_dir, run.started_at)
+            return run_here(run.parameters, run.run_dir, run.started_at)
         run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> i
     return run_here(parameters, run_dir)
 
 
-def run_there(parameters: dict[str, Any], options: dict[str, Any], pace: Pace) -> int:
+def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
 
     Args:
@@ -96,13 +98,13 @@ def run_there(parameters: dict[str, Any], options: dict[str, Any], pace: Pace) -
     if options["resume"]:
         return watch(server, options["resume"], read_parameters(server, options["resume"]), runs_dir, pace)
     try:
-        run_id = start_run(server, parameters, submission)
+        run_id = start_run(server, vars(parameters), submission)
     except KeyboardInterrupt:
         print(
             f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr
         )
         return INTERRUPTED
-    return watch(server, run_id, parameters, runs_dir, pace)
+    return watch(server, run_id, vars(parameters), runs_dir, pace)
 
 
 def _read_name(text: str) -> str:
@@ -132,20 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="start no run, but take up this one, with its own parameters: of an interrupted one in the runs' folder, "
         "train what is not finished; on a server, follow it and fetch its results",
     )
-    for name, parameter in speedup_pipeline.component_spec.inputs.items():
-        option = "--" + name.replace("_", "-")
-        default, description = parameter.default, (parameter.description or "").replace("%", "%%")
-        if isinstance(default, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=description)
-        elif isinstance(default, list):
-            shown = " ".join(map(str, default))
-            parser.add_argument(
-                option, type=type(default[0]), nargs="+", default=default, help=f"{description} (default: {shown})"
-            )
-        else:
-            parser.add_argument(
-                option, type=_TYPES[parameter.type], default=default, help=f"{description} (default: %(default)s)"
-            )
+    add_parameter_options(parser)
     add_server_options(parser)
     group = parser.add_argument_group("a run on that server")
     group.add_argument(

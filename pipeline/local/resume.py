@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from components.finished_trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
-from components.plan_comparison import plan_comparison
+from components.parameters import Parameters
 from components.trial import FINISHED_FOLDER
+from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
 
 # What a run on this machine works with; both are gone when it has succeeded.
 ARTIFACTS_FOLDER, WORKSPACE_FOLDER = "artifacts", "workspace"
 _PLAN_FILE, _REPORT_FILE = "run.json", "report.html"
-# The pipeline's parameters but for those of other steps than the planning one.
-_PLANNED = frozenset(plan_comparison.component_spec.inputs) - {"pipeline_job_id"}
 
 
 class ResumeError(ValueError):
@@ -34,7 +33,7 @@ class InterruptedRun:
     """
 
     run_dir: Path
-    parameters: Mapping[str, Any]
+    parameters: Parameters
     started_at: float | None
 
 
@@ -60,10 +59,10 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
     rescue_results(run_dir)
     if not (run_dir / _PLAN_FILE).exists():
         raise ResumeError(f"Run {name} ended before it was planned: there is nothing to resume. Start a new run.")
-    plan = read_resumable_plan(run_dir / _PLAN_FILE, _PLANNED)
-    if plan.info.run_id != name:
-        raise ResumeError(f"The folder of run {plan.info.run_id} must have its name. Received: {name}. Rename it.")
-    check_parameters(plan.info.parameters, said)
+    plan = read_resumable_plan(run_dir / _PLAN_FILE)
+    if plan.run_id != name:
+        raise ResumeError(f"The folder of run {plan.run_id} must have its name. Received: {name}. Rename it.")
+    check_parameters(plan.parameters, said)
     remove_torn_trials(run_dir.glob("models/*/trial-*"))
     trials = {
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
@@ -72,10 +71,10 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
     lay_ready([*trials.items()], workspace)
-    return InterruptedRun(run_dir, plan.info.parameters, plan.info.started_at if trials else None)
+    return InterruptedRun(run_dir, plan.parameters, plan.started_at if trials else None)
 
 
-def check_parameters(planned: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+def check_parameters(planned: Parameters, said: Mapping[str, Any]) -> None:
     """Makes sure that the command line asks for nothing else than what was planned.
 
     Args:
@@ -85,10 +84,11 @@ def check_parameters(planned: Mapping[str, Any], said: Mapping[str, Any]) -> Non
     Raises:
         ResumeError: It asks for something else.
     """
-    for name, value in planned.items():
+    for name, value in vars(planned).items():
         if said[name] not in (None, value):
-            option = "--" + name.replace("_", "-")
-            raise ResumeError(f"{option} must be left out, or be that of the run, {value!r}. Received: {said[name]!r}.")
+            raise ResumeError(
+                f"{name_option(name)} must be left out, or be that of the run, {value!r}. Received: {said[name]!r}."
+            )
 
 
 def rescue_results(run_dir: Path) -> None:

@@ -11,11 +11,11 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psutil
 from kfp import local
 
+from components.parameters import Parameters
 from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
 from components.trial import FINISHED_FOLDER
 from pipeline.exit_codes import FAILED, INTERRUPTED
@@ -36,7 +36,7 @@ from tfjob.owner import OWNER_VARIABLE
 STEPS_PATIENCE_SECONDS = 15.0
 
 
-def run_here(parameters: dict[str, Any], run_dir: Path, started_at: float | None = None) -> int:
+def run_here(parameters: Parameters, run_dir: Path, started_at: float | None = None) -> int:
     """Runs the pipeline on this machine and returns the exit code.
 
     Args:
@@ -52,7 +52,7 @@ def run_here(parameters: dict[str, Any], run_dir: Path, started_at: float | None
     if started_at is not None:
         os.environ[STARTED_AT_VARIABLE] = str(started_at)
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
-    num_steps = count_steps(read_spec(), parameters)
+    num_steps = count_steps(read_spec(), vars(parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
     with (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log:
         lock(log)
@@ -71,7 +71,7 @@ def run_here(parameters: dict[str, Any], run_dir: Path, started_at: float | None
     return 0
 
 
-def run_pipeline(parameters: dict[str, Any], live: LiveOutput) -> bool:
+def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     """Runs the pipeline in the local runner and returns whether it succeeded.
 
     Args:
@@ -81,7 +81,7 @@ def run_pipeline(parameters: dict[str, Any], live: LiveOutput) -> bool:
     try:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-            speedup_pipeline(**parameters)
+            speedup_pipeline(**vars(parameters))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
     return True

@@ -16,6 +16,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
+from components.parameters import Parameters
 from pipeline.compile import WorkspaceOptions
 from pipeline.exit_codes import FAILED, INTERRUPTED
 from pipeline.live_output import LiveOutput
@@ -112,7 +113,7 @@ def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
     run = server.runs.run_service_get_run(run_id)
     if run.run_id != run_id:  # a part of a path leads elsewhere
         raise ServerError(f"There is no run {run_id!r}: a run's identifier is the last part of its link.")
-    return _default_parameters() | ((run.runtime_config and run.runtime_config.parameters) or {})
+    return vars(Parameters()) | ((run.runtime_config and run.runtime_config.parameters) or {})
 
 
 def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, pace: Pace = DEFAULT_PACE) -> int:
@@ -233,10 +234,6 @@ def find_error(lines: list[str]) -> list[str]:
 
 def _last_log(fetched: Fetched, step: str) -> str:
     return next((text for name, text in reversed(fetched.logs) if name == step), "")
-
-
-def _default_parameters() -> dict[str, Any]:
-    return {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
 
 
 def _tell(line: str) -> None:

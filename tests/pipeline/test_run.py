@@ -1,23 +1,24 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from components.parameters import Parameters
 from pipeline.run import build_parser, main
-from pipeline.speedup import speedup_pipeline
 
 
 def test_the_help_describes_every_parameter_of_the_pipeline() -> None:
     parser = build_parser()
     described = {action.dest: action.help or "" for action in parser._actions}
-    for name, parameter in speedup_pipeline.component_spec.inputs.items():
-        assert described[name].startswith(parameter.description)
+    for parameter in fields(Parameters):
+        name = parameter.name
+        assert described[name].startswith(parameter.metadata["help"])
         assert f"--{name.replace('_', '-')} " in parser.format_help()
 
 
 def test_without_options_the_run_has_the_pipelines_defaults() -> None:
     options = vars(build_parser().parse_args([]))
-    defaults = {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
-    assert options | defaults == options
+    assert options | vars(Parameters()) == options
     assert options["runs_dir"] == Path("runs")
 
 

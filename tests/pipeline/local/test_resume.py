@@ -4,19 +4,15 @@ from typing import Any
 
 import pytest
 
-from components.plan_comparison import plan_comparison
+from components.parameters import Parameters
 from components.run_plan import plan_run
 from model.host import describe_versions
 from pipeline.local.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main
-from pipeline.speedup import speedup_pipeline
 from tests.components.trial_folders import write_trial
 
-INPUTS = speedup_pipeline.component_spec.inputs
-SILENT = dict.fromkeys(INPUTS)
-PARAMETERS: dict[str, Any] = {
-    name: INPUTS[name].default for name in plan_comparison.component_spec.inputs if name != "pipeline_job_id"
-}
+PARAMETERS = Parameters()
+SILENT: dict[str, Any] = dict.fromkeys(vars(PARAMETERS))
 
 
 @pytest.fixture
