@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from comparison.records import SCHEMA_VERSION
 from components.run_plan import RunPlan
 from model.plan import Configuration, order_of_round
 from tfjob.backend import Backend, JobResult
@@ -21,7 +22,6 @@ from tfjob.launch import RUN_LABEL, choose_backend, label_value, print_line, run
 from tfjob.settings import merge_fields, parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
 
-SCHEMA_VERSION = 1
 TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
 HEARTBEAT_FILE = "heartbeat"
 # In the workspace: a folder for each finished trial, and what says that the run goes on after an interruption.
@@ -130,19 +130,32 @@ def run_trial(
     for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
-        "schema_version": SCHEMA_VERSION,
-        **result.to_json(),
-        "queue_seconds": count_queue_seconds(result, read_json(training_dir / TRAINING_FILE)),
+        **describe_launch(plan, result, read_json(training_dir / TRAINING_FILE)),
         "cpus_per_replica": spec.replicas["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
-        "run_id": plan.run_id,
-        "image": plan.parameters.image if is_in_pod() else None,
         "resumed": (workspace / RESUMED_FILE).exists(),
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
     keep_trial(output_dir, finished)
     (workspace / RESUMED_FILE).unlink(missing_ok=True)
+
+
+def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what launch.json says of the job.
+
+    Args:
+        plan: The run's plan.
+        result: How the job went.
+        training: Its training.json.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **result.to_json(),
+        "queue_seconds": count_queue_seconds(result, training),
+        "run_id": plan.run_id,
+        "image": plan.parameters.image if is_in_pod() else None,
+    }
 
 
 def count_queue_seconds(result: JobResult, training: Mapping[str, Any]) -> float:
