@@ -103,9 +103,9 @@ def change_workspace(platform: Mapping[str, Any], workspace: WorkspaceOptions) -
     return changed
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.compile") -> int:
     """Runs the program and returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.compile", description=__doc__)
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--output", type=Path, default=PIPELINE_FILE, help="file to write (default: %(default)s)")
     add_workspace_options(parser)
     options = vars(parser.parse_args(arguments))

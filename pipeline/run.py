@@ -47,14 +47,17 @@ _ONLY_ON_A_SERVER = (
 )
 
 
-def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> int:
+def main(
+    arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, prog: str = "python -m pipeline.run"
+) -> int:
     """Runs the program and returns its exit code: 0; 1 a step failed, 2 something was refused, 130 interrupted.
 
     Args:
         arguments: The command line; None takes the program's.
         pace: How often a run on a server is looked at.
+        prog: What the program was called by.
     """
-    parser = build_parser()
+    parser = build_parser(prog)
     options = vars(parser.parse_args(arguments))
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
     unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
@@ -119,10 +122,14 @@ def _read_folder(text: str) -> Path:
     return Path(_read_name(text))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Returns the command line: one option for each of the pipeline's parameters, and those of where it runs."""
+def build_parser(prog: str) -> argparse.ArgumentParser:
+    """Returns the command line: one option for each of the pipeline's parameters, and those of where it runs.
+
+    Args:
+        prog: What the program was called by.
+    """
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--runs-dir", type=_read_folder, default=Path("runs"), help="folder of all runs' results (default: %(default)s)"

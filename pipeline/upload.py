@@ -21,10 +21,10 @@ from pipeline.remote import (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.upload") -> int:
     """Runs the program and returns its exit code: 0, or 2 where the server cannot be used or refused."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.upload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_server_options(parser)
     add_workspace_options(parser)

@@ -27,7 +27,15 @@ ONLY_IN = {
 # The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
-    "pipeline": ("exit_codes form live_output results", "speedup", "steps compile", "remote/ local/", "upload", "run"),
+    "pipeline": (
+        "exit_codes form live_output results",
+        "speedup",
+        "steps compile",
+        "remote/ local/",
+        "upload",
+        "run",
+        "command",
+    ),
 }
 
 

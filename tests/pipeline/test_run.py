@@ -8,7 +8,7 @@ from pipeline.run import build_parser, main
 
 
 def test_the_help_describes_every_parameter_of_the_pipeline() -> None:
-    parser = build_parser()
+    parser = build_parser("run")
     described = {action.dest: action.help or "" for action in parser._actions}
     for parameter in fields(Parameters):
         name = parameter.name
@@ -17,13 +17,13 @@ def test_the_help_describes_every_parameter_of_the_pipeline() -> None:
 
 
 def test_without_options_the_run_has_the_pipelines_defaults() -> None:
-    options = vars(build_parser().parse_args([]))
+    options = vars(build_parser("run").parse_args([]))
     assert options | vars(Parameters()) == options
     assert options["runs_dir"] == Path("runs")
 
 
 def test_options_have_the_types_of_their_parameters() -> None:
-    options = build_parser().parse_args(
+    options = build_parser("run").parse_args(
         ["--workers", "1", "2", "--strategies", "all_reduce", "--epochs", "1", "--cpus-per-replica", "2"]
     )
     assert (options.workers, options.strategies) == ([1, 2], ["all_reduce"])
