@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {importlib.metadata.version(NAME)}")
-    parser.add_argument("command", metavar="COMMAND", choices=PROGRAMS, help="one of those below")
+    parser.add_argument("command", choices=PROGRAMS, help="one of those below")
     parser.add_argument("rest", metavar="…", nargs=argparse.REMAINDER, help="options of that command")
     return parser
 
