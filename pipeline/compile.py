@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipel
     options = vars(parser.parse_args(arguments))
     path = options.pop("output")
     compile_pipeline(path, WorkspaceOptions.take(options))
-    print(f"{path}: upload it in the dashboard under Pipelines, or with `make upload`")
+    print(f"{path}: upload it in the dashboard under Pipelines")
     return 0
 
 

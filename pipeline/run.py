@@ -18,7 +18,6 @@ from components.errors import TOLD_PLAINLY
 from components.parameters import Parameters
 from components.run_plan import plan_run
 from pipeline.compile import WorkspaceOptions, add_workspace_options
-from pipeline.exit_codes import INTERRUPTED, REFUSED
 from pipeline.form import add_parameter_options, name_option
 from pipeline.local import ResumeError, run_here, take_up
 from pipeline.remote import (
@@ -35,6 +34,7 @@ from pipeline.remote import (
     watch,
 )
 from pipeline.results import create_run_dir
+from pipeline.shell import INTERRUPTED, REFUSED, RUN
 from pipeline.speedup import speedup_pipeline
 from pipeline.upload import add_server_options
 
@@ -47,9 +47,7 @@ _ONLY_ON_A_SERVER = (
 )
 
 
-def main(
-    arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, prog: str = "python -m pipeline.run"
-) -> int:
+def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, prog: str = RUN) -> int:
     """Runs the program and returns its exit code: 0; 1 a step failed, 2 something was refused, 130 interrupted.
 
     Args:
@@ -69,24 +67,25 @@ def main(
         if not (options["resume"] or options["terminate"]):
             plan_run("check", parameters)
         if options["endpoint"]:
-            return run_there(parameters, options, pace)
+            return run_there(parameters, options, pace, prog)
         if options["resume"]:
             run = take_up(options["runs_dir"].resolve() / options["resume"], said)
-            return run_here(run.parameters, run.run_dir, run.started_at)
+            return run_here(run.parameters, run.run_dir, prog, run.started_at)
         run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
-    return run_here(parameters, run_dir)
+    return run_here(parameters, run_dir, prog)
 
 
-def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace) -> int:
+def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog: str) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
 
     Args:
         parameters: The pipeline's parameters.
         options: The other options.
         pace: How often a run is looked at.
+        prog: What this program was called by.
 
     Raises:
         ServerError: The server cannot be used, or refuses.
@@ -99,7 +98,9 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace) -> in
     runs_dir.mkdir(parents=True, exist_ok=True)
     submission = Submission(options["experiment"], options["run_name"], WorkspaceOptions.take(options))
     if options["resume"]:
-        return watch(server, options["resume"], read_parameters(server, options["resume"]), runs_dir, pace)
+        return watch(
+            server, options["resume"], read_parameters(server, options["resume"]), runs_dir, prog=prog, pace=pace
+        )
     try:
         run_id = start_run(server, vars(parameters), submission)
     except KeyboardInterrupt:
@@ -107,7 +108,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace) -> in
             f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr
         )
         return INTERRUPTED
-    return watch(server, run_id, vars(parameters), runs_dir, pace)
+    return watch(server, run_id, vars(parameters), runs_dir, prog=prog, pace=pace)
 
 
 def _read_name(text: str) -> str:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 
 from pipeline.compile import WorkspaceOptions, add_workspace_options
-from pipeline.exit_codes import REFUSED
 from pipeline.remote import (
     ENDPOINT_VARIABLE,
     NAMESPACE_VARIABLE,
@@ -19,6 +18,7 @@ from pipeline.remote import (
     describe_version,
     upload_compiled,
 )
+from pipeline.shell import REFUSED
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.upload") -> int:

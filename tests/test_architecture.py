@@ -28,7 +28,7 @@ ONLY_IN = {
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
     "pipeline": (
-        "exit_codes form live_output results",
+        "form live_output results shell",
         "speedup",
         "steps compile",
         "remote/ local/",

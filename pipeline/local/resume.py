@@ -12,6 +12,7 @@ from components.parameters import Parameters
 from components.trial import FINISHED_FOLDER
 from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
+from pipeline.shell import write_run
 
 # What a run on this machine works with; both are gone when it has succeeded.
 ARTIFACTS_FOLDER, WORKSPACE_FOLDER = "artifacts", "workspace"
@@ -132,14 +133,15 @@ def check_nobody_runs(run_dir: Path) -> None:
             raise ResumeError(f"Run {run_dir.name} is running: interrupt it first, or let it end.") from None
 
 
-def describe_resumption(run_dir: Path) -> str:
+def describe_resumption(run_dir: Path, prog: str) -> str:
     """Returns a line on how an interrupted run is resumed; nothing where it cannot be.
 
     Args:
         run_dir: The run's folder.
+        prog: What this program was called by.
     """
     if not (run_dir / _PLAN_FILE).exists():
         return ""
     runs_dir = shorten(run_dir.parent)
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
-    return f'\nTrain what is left: make run ARGS="{place}--resume {run_dir.name}"'
+    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}')}"

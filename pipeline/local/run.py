@@ -18,7 +18,6 @@ from kfp import local
 from components.parameters import Parameters
 from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
 from components.trial import FINISHED_FOLDER
-from pipeline.exit_codes import FAILED, INTERRUPTED
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
@@ -29,6 +28,7 @@ from pipeline.results import (
     point_latest,
     shorten,
 )
+from pipeline.shell import FAILED, INTERRUPTED
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
 from tfjob.owner import OWNER_VARIABLE
@@ -36,12 +36,13 @@ from tfjob.owner import OWNER_VARIABLE
 STEPS_PATIENCE_SECONDS = 15.0
 
 
-def run_here(parameters: Parameters, run_dir: Path, started_at: float | None = None) -> int:
+def run_here(parameters: Parameters, run_dir: Path, prog: str, started_at: float | None = None) -> int:
     """Runs the pipeline on this machine and returns the exit code.
 
     Args:
         parameters: The pipeline's parameters.
         run_dir: The run's folder, which is empty or as `take_up` left it.
+        prog: What this program was called by.
         started_at: When the run was started first, in Unix time; None: now.
     """
     began = time.monotonic()
@@ -63,7 +64,7 @@ def run_here(parameters: Parameters, run_dir: Path, started_at: float | None = N
             arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
-        print(describe_partial_results(run_dir), describe_resumption(run_dir), sep="", file=sys.stderr)
+        print(describe_partial_results(run_dir), describe_resumption(run_dir, prog), sep="", file=sys.stderr)
         return INTERRUPTED if live.is_stopped else FAILED
     shutil.rmtree(artifacts)
     point_latest(run_dir)

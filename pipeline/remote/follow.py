@@ -78,7 +78,7 @@ class Progress:
             self.write(f"✗ {name} {task.state.lower()}")
 
 
-def follow(server: Server, run_id: str, progress: Progress, pace: Pace = DEFAULT_PACE) -> Any:
+def follow(server: Server, run_id: str, progress: Progress, pace: Pace) -> Any:
     """Returns the server's last answer about a run, when the run has ended.
 
     Args:

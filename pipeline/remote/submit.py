@@ -18,13 +18,13 @@ import kfp_server_api  # type: ignore[import-untyped]
 
 from components.parameters import Parameters
 from pipeline.compile import WorkspaceOptions
-from pipeline.exit_codes import FAILED, INTERRUPTED
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results
-from pipeline.remote.follow import DEFAULT_PACE, SUCCEEDED, Pace, Progress, follow
+from pipeline.remote.follow import SUCCEEDED, Pace, Progress, follow
 from pipeline.remote.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server, ServerError
 from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
+from pipeline.shell import FAILED, INTERRUPTED, write_run
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
 
@@ -116,7 +116,7 @@ def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
     return vars(Parameters()) | ((run.runtime_config and run.runtime_config.parameters) or {})
 
 
-def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, pace: Pace = DEFAULT_PACE) -> int:
+def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, *, prog: str, pace: Pace) -> int:
     """Follows a run to its end, fetches its results and returns the exit code: 0, 1 or, interrupted, 130.
 
     Args:
@@ -124,6 +124,7 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         run_id: The run.
         parameters: Its parameters.
         runs_dir: Folder of all runs' results.
+        prog: What this program was called by.
         pace: How often the run is looked at.
     """
     _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
@@ -138,11 +139,11 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
             fetched = fetch_results(server, run_id, runs_dir.resolve())
     except KeyboardInterrupt:
         state = f"the run has ended as {run.state}" if run else "the run goes on on the cluster"
-        print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
+        print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id, prog)}", file=sys.stderr)
         return INTERRUPTED
     except (ServerError, OSError) as error:
         state = f"ended as {run.state}, and is still there" if run else "goes on, as far as is known"
-        print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
+        print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id, prog)}", file=sys.stderr)
         return FAILED
     for place in fetched.left:
         _tell(f"Not fetched, so without its models and logs: {place}")
@@ -171,7 +172,7 @@ def terminate(server: Server, run_id: str) -> int:
     return 0
 
 
-def describe_next_steps(server: Server, run_id: str) -> str:
+def describe_next_steps(server: Server, run_id: str, prog: str) -> str:
     """Returns what a person can do about a run that goes on."""
     access = server.access
     where = f"{ENDPOINT_VARIABLE}={access.endpoint}"
@@ -179,8 +180,8 @@ def describe_next_steps(server: Server, run_id: str) -> str:
         where += f" {NAMESPACE_VARIABLE}={access.namespace}"
     return (
         f"  look at it:           {access.link_run(run_id)}\n"
-        f'  follow and fetch it:  make run {where} ARGS="--resume {run_id}"\n'
-        f'  end it:               make run {where} ARGS="--terminate {run_id}"'
+        f"  follow and fetch it:  {write_run(prog, f'--resume {run_id}', where)}\n"
+        f"  end it:               {write_run(prog, f'--terminate {run_id}', where)}"
     )
 
 

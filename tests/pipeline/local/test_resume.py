@@ -9,6 +9,7 @@ from components.run_plan import plan_run
 from model.host import describe_versions
 from pipeline.local.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main
+from pipeline.shell import RUN
 from tests.components.trial_folders import write_trial
 
 PARAMETERS = Parameters()
@@ -149,8 +150,9 @@ def test_a_refusal_to_resume_is_one_line(
 
 def test_a_person_is_told_how_to_resume_where_it_is_possible(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run_dir.parent.parent)
-    assert describe_resumption(run_dir) == '\nTrain what is left: make run ARGS="--resume 1"'
+    assert describe_resumption(run_dir, RUN) == '\nTrain what is left: make run ARGS="--resume 1"'
     monkeypatch.chdir(run_dir.parent)
-    assert describe_resumption(run_dir) == '\nTrain what is left: make run ARGS="--runs-dir . --resume 1"'
+    assert describe_resumption(run_dir, RUN) == '\nTrain what is left: make run ARGS="--runs-dir . --resume 1"'
+    assert describe_resumption(run_dir, "speedup run") == "\nTrain what is left: speedup run --runs-dir . --resume 1"
     lose_plan(run_dir)
-    assert describe_resumption(run_dir) == ""
+    assert describe_resumption(run_dir, RUN) == ""

@@ -364,6 +364,14 @@ def test_an_interrupted_wait_leaves_the_run_alone_and_says_how_to_go_on(
 
 
 @pytest.mark.usefixtures("interruptible")
+def test_who_called_the_one_command_is_told_to_call_it_again(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--trials=1"], interrupt_with(signal.SIGINT), prog="tfjob-speedup run") == 130
+    assert f"KFP_ENDPOINT={endpoint} tfjob-speedup run --resume run-1" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_can_be_taken_up_again_without_starting_another(
     kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
