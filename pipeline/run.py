@@ -17,7 +17,7 @@ from typing import Any
 from components.errors import TOLD_PLAINLY
 from components.parameters import Parameters
 from components.run_plan import plan_run
-from pipeline.compile import WorkspaceOptions, add_workspace_options
+from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, name_option
 from pipeline.local import ResumeError, run_here, take_up
 from pipeline.remote import (
@@ -38,13 +38,7 @@ from pipeline.shell import INTERRUPTED, REFUSED, RUN
 from pipeline.speedup import speedup_pipeline
 from pipeline.upload import add_server_options
 
-_ONLY_ON_A_SERVER = (
-    "terminate",
-    "run_name",
-    "workspace_access_mode",
-    "workspace_storage_class",
-    "workspace_size",
-)
+_ONLY_ON_A_SERVER = ("terminate", "run_name", "workspace_access_mode", "workspace_storage_class", "workspace_size")
 
 
 def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, prog: str = RUN) -> int:
@@ -60,17 +54,18 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
     unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
     said = vars(parser.parse_args(arguments, unset))
-    if not options["endpoint"] and (given := [name for name in _ONLY_ON_A_SERVER if options[name]]):
-        named = ", ".join(map(name_option, given))
-        parser.error(f"{named}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
+    given = [name_option(name) for name in _ONLY_ON_A_SERVER if options[name] != parser.get_default(name)]
+    if given and not options["endpoint"]:
+        parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
     try:
         if not (options["resume"] or options["terminate"]):
             plan_run("check", parameters)
         if options["endpoint"]:
             return run_there(parameters, options, pace, prog)
         if options["resume"]:
-            run = take_up(options["runs_dir"].resolve() / options["resume"], said)
-            return run_here(run.parameters, run.run_dir, prog, run.started_at)
+            run_dir = options["runs_dir"].resolve() / options["resume"]
+            plan = take_up(run_dir, said)
+            return run_here(plan.parameters, run_dir, prog, plan.started_at)
         run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -96,7 +91,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog:
         return terminate(server, options["terminate"])
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
-    submission = Submission(options["experiment"], options["run_name"], WorkspaceOptions.take(options))
+    submission = Submission(options["experiment"], options["run_name"], take_workspace(options))
     if options["resume"]:
         return watch(
             server, options["resume"], read_parameters(server, options["resume"]), runs_dir, prog=prog, pace=pace

@@ -1,6 +1,11 @@
 """The pipeline: what runs, in what order, with which parameters."""
 
+import functools
+from dataclasses import dataclass
+from typing import Any
+
 from kfp import dsl
+from kfp.dsl.graph_component import GraphComponent
 
 from components.clean_up import clean_up
 from components.compare import compare
@@ -12,19 +17,41 @@ from components.study_depth import study_depth as study_depth_step
 from components.train import train_distributed, train_single_node
 from pipeline.form import with_form
 
-WORKSPACE = dsl.WorkspaceConfig(
-    size="2Gi",
-    kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={"accessModes": ["ReadWriteMany"]}),
-)
+
+@dataclass(frozen=True)
+class Workspace:
+    """The run's shared volume. It is compiled into the pipeline, because KFP takes no parameters there.
+
+    Attributes:
+        access_mode: ReadWriteMany, or ReadWriteOnce where all pods run on one node.
+        storage_class: The cluster's storage class; empty for its default.
+        size: Kubernetes quantity.
+    """
+
+    access_mode: str = "ReadWriteMany"
+    storage_class: str = ""
+    size: str = "2Gi"
+
+    def to_kfp(self) -> dsl.WorkspaceConfig:
+        """Returns the workspace as KFP compiles it."""
+        claim: dict[str, Any] = {"accessModes": [self.access_mode]}
+        if self.storage_class:
+            claim["storageClassName"] = self.storage_class
+        return dsl.WorkspaceConfig(size=self.size, kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch=claim))
 
 
-@dsl.pipeline(
-    name="tfjob-speedup",
-    description="Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?",
-    pipeline_config=dsl.PipelineConfig(workspace=WORKSPACE),
-)
-@with_form
-def speedup_pipeline(parameters: Parameters) -> None:
+@functools.cache
+def build_pipeline(workspace: Workspace) -> GraphComponent:
+    """Returns the pipeline with a workspace."""
+    return dsl.pipeline(
+        with_form(train_and_compare),
+        name="tfjob-speedup",
+        description="Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?",
+        pipeline_config=dsl.PipelineConfig(workspace=workspace.to_kfp()),
+    )
+
+
+def train_and_compare(parameters: Parameters) -> None:
     """Trains the same model on the same data on a single node and as TFJobs, and compares time and accuracy.
 
     Args:
@@ -61,3 +88,7 @@ def speedup_pipeline(parameters: Parameters) -> None:
     for task in (plan, data, single, distributed, evaluated, compared, studied, last):
         task.set_container_image(parameters.image)
         task.set_caching_options(enable_caching=task is data)  # a timed step is never answered from a cache
+
+
+DEFAULT_WORKSPACE = Workspace()
+speedup_pipeline = build_pipeline(DEFAULT_WORKSPACE)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipeline.compile import WorkspaceOptions, add_workspace_options
+from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.remote import (
     ENDPOINT_VARIABLE,
     NAMESPACE_VARIABLE,
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipel
     try:
         server = Server(Access.read(options["endpoint"], options["namespace"]))
         server.check()
-        version = upload_compiled(server, WorkspaceOptions.take(options))
+        version = upload_compiled(server, take_workspace(options))
     except ServerError as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED

@@ -2,13 +2,15 @@
 
 import fcntl
 import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from components.finished_trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
 from components.parameters import Parameters
+from components.run_plan import RunPlan
 from components.trial import FINISHED_FOLDER
 from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
@@ -23,23 +25,8 @@ class ResumeError(ValueError):
     """The run cannot be resumed; the message says why."""
 
 
-@dataclass(frozen=True)
-class InterruptedRun:
-    """A run that can be resumed.
-
-    Attributes:
-        run_dir: Its folder, with all that it has finished laid ready for the steps.
-        parameters: Those that it was planned with.
-        started_at: When it was started first, in Unix time; None where nothing is left of that start.
-    """
-
-    run_dir: Path
-    parameters: Parameters
-    started_at: float | None
-
-
-def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
-    """Returns an interrupted run, made ready to be run again.
+def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
+    """Returns the plan of an interrupted run, of which all that is finished has been laid ready for the steps.
 
     Args:
         run_dir: The run's folder.
@@ -72,7 +59,7 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
     lay_ready([*trials.items()], workspace)
-    return InterruptedRun(run_dir, plan.parameters, plan.started_at if trials else None)
+    return plan if trials else replace(plan, started_at=time.time())  # nothing is left of its first start
 
 
 def check_parameters(planned: Parameters, said: Mapping[str, Any]) -> None:

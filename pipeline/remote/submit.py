@@ -17,7 +17,6 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 
 from components.parameters import Parameters
-from pipeline.compile import WorkspaceOptions
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results
 from pipeline.remote.follow import SUCCEEDED, Pace, Progress, follow
@@ -25,7 +24,7 @@ from pipeline.remote.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server
 from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
 from pipeline.shell import FAILED, INTERRUPTED, write_run
-from pipeline.speedup import speedup_pipeline
+from pipeline.speedup import Workspace, speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
 
 _NUM_LOG_LINES = 15
@@ -46,12 +45,12 @@ class Submission:
     Attributes:
         experiment: Name of the experiment, KFP's folder of runs; made if it is not there.
         run_name: Name of the run in the dashboard; empty for one with the time.
-        workspace: What differs from the pipeline's own workspace.
+        workspace: The run's shared volume.
     """
 
     experiment: str
     run_name: str
-    workspace: WorkspaceOptions
+    workspace: Workspace
 
 
 def start_run(server: Server, parameters: Mapping[str, Any], submission: Submission) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from pipeline.compile import WorkspaceOptions, compile_pipeline
+from pipeline.compile import compile_pipeline
 from pipeline.remote.server import Access, NotFoundError, Server
-from pipeline.speedup import speedup_pipeline
+from pipeline.speedup import Workspace, speedup_pipeline
 
 _EQUALS = "EQUALS"
 _DIGEST_LENGTH = 12
@@ -34,12 +34,12 @@ class UploadedVersion:
     is_new: bool
 
 
-def upload_compiled(server: Server, workspace: WorkspaceOptions) -> UploadedVersion:
+def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
     """Returns the pipeline's version on the server, uploaded if it is not there.
 
     Args:
         server: The server.
-        workspace: What differs from the pipeline's own workspace.
+        workspace: The run's shared volume.
 
     Raises:
         ServerError: The server cannot be used, or refuses.
@@ -47,24 +47,11 @@ def upload_compiled(server: Server, workspace: WorkspaceOptions) -> UploadedVers
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
         compile_pipeline(package, workspace)
-        return upload_package(server, package)
-
-
-def upload_package(server: Server, package: Path) -> UploadedVersion:
-    """Returns the version of a compiled pipeline on the server, uploaded if it is not there.
-
-    Args:
-        server: The server.
-        package: The compiled pipeline.
-
-    Raises:
-        ServerError: The server cannot be used, or refuses.
-    """
-    name = name_version(package.read_bytes())
-    pipeline_id = find_pipeline(server) or create_pipeline(server)
-    if version_id := find_version(server, pipeline_id, name):
-        return UploadedVersion(pipeline_id, version_id, name, is_new=False)
-    version = server.uploads.upload_pipeline_version(str(package), name=name, pipelineid=pipeline_id)
+        name = name_version(package.read_bytes())
+        pipeline_id = find_pipeline(server) or create_pipeline(server)
+        if version_id := find_version(server, pipeline_id, name):
+            return UploadedVersion(pipeline_id, version_id, name, is_new=False)
+        version = server.uploads.upload_pipeline_version(str(package), name=name, pipelineid=pipeline_id)
     return UploadedVersion(pipeline_id, version.pipeline_version_id, name, is_new=True)
 
 

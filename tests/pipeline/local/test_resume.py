@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from components.parameters import Parameters
 from components.run_plan import plan_run
 from model.host import describe_versions
-from pipeline.local.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
+from pipeline.local.resume import ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main
 from pipeline.shell import RUN
 from tests.components.trial_folders import write_trial
@@ -37,7 +38,7 @@ def test_an_interrupted_run_is_taken_up_with_its_own_parameters_and_trials(run_d
 
     run = take_up(run_dir, SILENT | {"epochs": 2, "workers": [2]})
 
-    assert run == InterruptedRun(run_dir, PARAMETERS, plan["started_at"])
+    assert (run.run_id, run.parameters, run.started_at) == ("1", PARAMETERS, plan["started_at"])
     assert list_finished(run_dir) == ["single-t1"]
     assert not (run_dir / "artifacts").exists()
     assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
@@ -72,7 +73,8 @@ def test_a_run_that_is_killed_again_loses_nothing(run_dir: Path) -> None:
 def test_a_run_without_a_finished_trial_starts_anew(run_dir: Path) -> None:
     (run_dir / "models" / "single" / "trial-1" / "model.keras").unlink()
 
-    assert take_up(run_dir, SILENT).started_at is None
+    before = time.time()
+    assert take_up(run_dir, SILENT).started_at >= before
     assert not (run_dir / "workspace").exists()
 
 
@@ -128,7 +130,7 @@ def test_a_run_that_is_running_is_left_alone(run_dir: Path) -> None:
         lock(log)
         with pytest.raises(ResumeError, match="Run 1 is running: interrupt it first, or let it end"):
             take_up(run_dir, SILENT)
-    assert take_up(run_dir, SILENT).run_dir == run_dir
+    assert take_up(run_dir, SILENT).run_id == "1"
 
 
 @pytest.mark.parametrize(
