@@ -14,9 +14,6 @@ from model.host import describe_versions
 def read_resumable_plan(path: Path) -> RunPlan:
     """Returns the plan of a run, if this version of the project would plan the same.
 
-    Args:
-        path: The run's `run.json`.
-
     Raises:
         ValueError: It would not, or there is no plan.
     """
@@ -30,11 +27,7 @@ def read_resumable_plan(path: Path) -> RunPlan:
 
 
 def remove_torn_trials(trials: Iterable[Path]) -> None:
-    """Removes the folders of trials of which not all is there.
-
-    Args:
-        trials: Folders of trials, finished or not.
-    """
+    """Removes the folders of trials of which not all is there."""
     for folder in trials:
         if not all((folder / name).exists() for name in (TRAINING_FILE, LAUNCH_FILE, MODEL_FILE)):
             shutil.rmtree(folder)
@@ -42,9 +35,6 @@ def remove_torn_trials(trials: Iterable[Path]) -> None:
 
 def check_software(trials: Iterable[Path]) -> None:
     """Makes sure that what is left to train will be trained by the same software.
-
-    Args:
-        trials: Folders of finished trials.
 
     Raises:
         RecordError: It would not.

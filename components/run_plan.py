@@ -92,10 +92,6 @@ class RunPlan:
 def plan_run(run_id: str, parameters: Parameters) -> RunPlan:
     """Returns the plan that the pipeline's parameters ask for.
 
-    Args:
-        run_id: The run's name.
-        parameters: The pipeline's parameters.
-
     Raises:
         ValueError: A parameter cannot be; the message says what came and what was expected.
     """

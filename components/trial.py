@@ -142,13 +142,7 @@ def run_trial(
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what launch.json says of the job.
-
-    Args:
-        plan: The run's plan.
-        result: How the job went.
-        training: Its training.json.
-    """
+    """Returns what launch.json says of the job."""
     return {
         "schema_version": SCHEMA_VERSION,
         **result.to_json(),

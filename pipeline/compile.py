@@ -18,12 +18,7 @@ _QUANTITY = re.compile(r"\d+(\.\d+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
 
 
 def compile_pipeline(path: Path, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
-    """Writes the compiled pipeline: a document for the pipeline, one for the platform.
-
-    Args:
-        path: File to write.
-        workspace: The run's shared volume.
-    """
+    """Writes the compiled pipeline: a document for the pipeline, one for the platform."""
     path.parent.mkdir(parents=True, exist_ok=True)
     compiler.Compiler().compile(build_pipeline(workspace), str(path))
 

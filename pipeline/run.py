@@ -27,7 +27,6 @@ from pipeline.remote import (
     Pace,
     Server,
     ServerError,
-    Submission,
     read_parameters,
     start_run,
     terminate,
@@ -76,12 +75,6 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
 def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog: str) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
 
-    Args:
-        parameters: The pipeline's parameters.
-        options: The other options.
-        pace: How often a run is looked at.
-        prog: What this program was called by.
-
     Raises:
         ServerError: The server cannot be used, or refuses.
         OSError: The folder for results cannot be made.
@@ -91,13 +84,16 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog:
         return terminate(server, options["terminate"])
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
-    submission = Submission(options["experiment"], options["run_name"], take_workspace(options))
-    if options["resume"]:
-        return watch(
-            server, options["resume"], read_parameters(server, options["resume"]), runs_dir, prog=prog, pace=pace
-        )
+    if run_id := options["resume"]:
+        return watch(server, run_id, read_parameters(server, run_id), runs_dir, prog=prog, pace=pace)
     try:
-        run_id = start_run(server, vars(parameters), submission)
+        run_id = start_run(
+            server,
+            vars(parameters),
+            take_workspace(options),
+            experiment=options["experiment"],
+            run_name=options["run_name"],
+        )
     except KeyboardInterrupt:
         print(
             f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr
@@ -119,11 +115,7 @@ def _read_folder(text: str) -> Path:
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
-    """Returns the command line: one option for each of the pipeline's parameters, and those of where it runs.
-
-    Args:
-        prog: What the program was called by.
-    """
+    """Returns the command line: one option for each of the pipeline's parameters, and those of where it runs."""
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

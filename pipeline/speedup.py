@@ -52,11 +52,7 @@ def build_pipeline(workspace: Workspace) -> GraphComponent:
 
 
 def train_and_compare(parameters: Parameters) -> None:
-    """Trains the same model on the same data on a single node and as TFJobs, and compares time and accuracy.
-
-    Args:
-        parameters: The form's fields.
-    """
+    """Trains the same model on the same data on a single node and as TFJobs, and compares time and accuracy."""
     last = clean_up(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, keep_failed_jobs=parameters.keep_failed_jobs)
     with dsl.ExitHandler(last, name="comparison"):
         plan = plan_comparison(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **vars(parameters))

@@ -80,11 +80,7 @@ def check_parameters(planned: Parameters, said: Mapping[str, Any]) -> None:
 
 
 def rescue_results(run_dir: Path) -> None:
-    """Moves to their places the plan and the finished trials of a run that had no time to do so: it was killed.
-
-    Args:
-        run_dir: The run's folder.
-    """
+    """Moves to their places the plan and the finished trials of a run that had no time to do so: it was killed."""
     files, _ = find_local_results(run_dir / ARTIFACTS_FOLDER)
     plan = {name: path for name, path in files.items() if name == _PLAN_FILE and not (run_dir / name).exists()}
     arrange_results(run_dir, plan, [run_dir / WORKSPACE_FOLDER / FINISHED_FOLDER])
@@ -92,9 +88,6 @@ def rescue_results(run_dir: Path) -> None:
 
 def lock(log: TextIO) -> None:
     """Lets other programs know that a run goes on, for as long as its log is open.
-
-    Args:
-        log: The run's log.
 
     Raises:
         BlockingIOError: Another program runs it.
@@ -104,9 +97,6 @@ def lock(log: TextIO) -> None:
 
 def check_nobody_runs(run_dir: Path) -> None:
     """Makes sure that no other program runs this run.
-
-    Args:
-        run_dir: The run's folder.
 
     Raises:
         ResumeError: One does.
@@ -121,12 +111,7 @@ def check_nobody_runs(run_dir: Path) -> None:
 
 
 def describe_resumption(run_dir: Path, prog: str) -> str:
-    """Returns a line on how an interrupted run is resumed; nothing where it cannot be.
-
-    Args:
-        run_dir: The run's folder.
-        prog: What this program was called by.
-    """
+    """Returns a line on how an interrupted run is resumed; nothing where it cannot be."""
     if not (run_dir / _PLAN_FILE).exists():
         return ""
     runs_dir = shorten(run_dir.parent)

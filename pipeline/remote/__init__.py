@@ -7,7 +7,6 @@ from pipeline.remote.server import NAMESPACE_VARIABLE as NAMESPACE_VARIABLE
 from pipeline.remote.server import Access as Access
 from pipeline.remote.server import Server as Server
 from pipeline.remote.server import ServerError as ServerError
-from pipeline.remote.submit import Submission as Submission
 from pipeline.remote.submit import read_parameters as read_parameters
 from pipeline.remote.submit import start_run as start_run
 from pipeline.remote.submit import terminate as terminate

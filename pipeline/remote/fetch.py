@@ -51,11 +51,6 @@ class Fetched:
 def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
     """Fetches what a run has stored so far; what was fetched of it before is replaced.
 
-    Args:
-        server: The server.
-        run_id: The run.
-        runs_dir: Folder of all runs' results.
-
     Raises:
         ServerError: The server does not give it.
         OSError: It cannot be written here.
@@ -83,13 +78,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
 
 
 def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads: Path) -> tuple[list[Path], list[str]]:
-    """Fetches folders and returns where they are, and what had to be left with the reason.
-
-    Args:
-        server: The server.
-        artifacts: The folders.
-        downloads: Folder for them.
-    """
+    """Fetches folders and returns where they are, and what had to be left with the reason."""
     folders, left = [], []
     for artifact in artifacts:
         archive, folder = downloads / f"{artifact.number}.tar.gz", downloads / str(artifact.number)
@@ -123,10 +112,6 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[tuple[str, str]]:
     """Returns the name and the log of each step that has stored one.
-
-    Args:
-        server: The server.
-        artifacts: The run's artifacts.
 
     Raises:
         ServerError: The server does not give them.

@@ -55,11 +55,7 @@ class Progress:
     _states: dict[str, str] = field(default_factory=dict)
 
     def tell(self, run: Any) -> None:
-        """Tells which steps began or ended.
-
-        Args:
-            run: The server's answer about the run.
-        """
+        """Tells which steps began or ended."""
         details = run.run_details
         tasks = [task for task in (details and details.task_details) or [] if task.state not in _NOT_RUN]
         for task in sorted(tasks, key=lambda task: task.start_time):
@@ -80,12 +76,6 @@ class Progress:
 
 def follow(server: Server, run_id: str, progress: Progress, pace: Pace) -> Any:
     """Returns the server's last answer about a run, when the run has ended.
-
-    Args:
-        server: The server.
-        run_id: The run.
-        progress: Tells of the steps.
-        pace: How often the run is looked at.
 
     Raises:
         ServerError: The server refuses, or has not answered for too long.

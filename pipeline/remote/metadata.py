@@ -64,10 +64,6 @@ class StoredArtifact:
 def list_artifacts(server: Server, run_id: str) -> list[StoredArtifact]:
     """Returns the outputs that a run has stored so far, the oldest first.
 
-    Args:
-        server: The server.
-        run_id: The run.
-
     Raises:
         ServerError: The metadata cannot be reached.
     """

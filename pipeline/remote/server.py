@@ -287,9 +287,6 @@ def normalize_endpoint(text: str) -> str:
 def read_health(text: str) -> Health:
     """Returns what the answer of the API server, or of the dashboard before it, says.
 
-    Args:
-        text: The answer.
-
     Raises:
         ServerError: It is neither's.
     """
@@ -309,11 +306,6 @@ def read_health(text: str) -> Health:
 
 def check_answer(method: str, url: str, response: urllib3.BaseHTTPResponse) -> None:
     """Checks that an answer is neither an error nor a login page.
-
-    Args:
-        method: The request's method.
-        url: The request's URL.
-        response: The answer.
 
     Raises:
         ServerError: It is.
@@ -340,12 +332,7 @@ def check_answer(method: str, url: str, response: urllib3.BaseHTTPResponse) -> N
 
 
 def describe_lost_connection(url: str, error: urllib3.exceptions.HTTPError) -> ServerError:
-    """Returns the error that tells why no answer came.
-
-    Args:
-        url: The request's URL.
-        error: What urllib3 says.
-    """
+    """Returns the error that tells why no answer came."""
     reason = getattr(error, "reason", None) or error
     place = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     why = str(reason).partition("): ")[2] or str(reason)

@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,28 +37,10 @@ _OPERATOR_ADVICE = (
 )
 
 
-@dataclass(frozen=True)
-class Submission:
-    """What is submitted beside the parameters.
-
-    Attributes:
-        experiment: Name of the experiment, KFP's folder of runs; made if it is not there.
-        run_name: Name of the run in the dashboard; empty for one with the time.
-        workspace: The run's shared volume.
-    """
-
-    experiment: str
-    run_name: str
-    workspace: Workspace
-
-
-def start_run(server: Server, parameters: Mapping[str, Any], submission: Submission) -> str:
+def start_run(
+    server: Server, parameters: Mapping[str, Any], workspace: Workspace, *, experiment: str, run_name: str
+) -> str:
     """Starts a run and returns its identifier.
-
-    Args:
-        server: The server.
-        parameters: The pipeline's parameters.
-        submission: What else is submitted.
 
     Raises:
         ServerError: The server cannot be used, or refuses.
@@ -67,13 +48,12 @@ def start_run(server: Server, parameters: Mapping[str, Any], submission: Submiss
     health = server.check()
     version = health.version or "of a version that it does not tell (2.15 or later is needed)"
     _tell(f"Server {server.access.endpoint}: KFP {version}")
-    uploaded = upload_compiled(server, submission.workspace)
+    uploaded = upload_compiled(server, workspace)
     _tell(describe_version(server.access, uploaded))
     run = server.runs.run_service_create_run(
         kfp_server_api.V2beta1Run(
-            display_name=submission.run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
-            experiment_id=find_experiment(server, submission.experiment)
-            or create_experiment(server, submission.experiment),
+            display_name=run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
+            experiment_id=find_experiment(server, experiment) or create_experiment(server, experiment),
             pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
                 pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
             ),
@@ -100,10 +80,6 @@ def create_experiment(server: Server, name: str) -> str:
 
 def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
     """Returns the parameters that a run was started with.
-
-    Args:
-        server: The server.
-        run_id: The run.
 
     Raises:
         ServerError: The server has no such run, or cannot be used.
@@ -159,10 +135,6 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
 def terminate(server: Server, run_id: str) -> int:
     """Ends a run and returns the exit code.
 
-    Args:
-        server: The server.
-        run_id: The run.
-
     Raises:
         ServerError: The server does not do it.
     """
@@ -215,11 +187,7 @@ def describe_failure(server: Server, run: Any, failed: Iterable[str], fetched: F
 
 
 def read_own_lines(log: str) -> str:
-    """Returns what a step's program said itself, without what KFP says around it.
-
-    Args:
-        log: The step's log.
-    """
+    """Returns what a step's program said itself, without what KFP says around it."""
     shown = io.StringIO()
     live = LiveOutput(shown, io.StringIO(), num_steps=0)
     live.write("".join(f"    {line}\n" for line in log.splitlines()))  # indented, as the local runner hands it over

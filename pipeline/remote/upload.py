@@ -37,10 +37,6 @@ class UploadedVersion:
 def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
     """Returns the pipeline's version on the server, uploaded if it is not there.
 
-    Args:
-        server: The server.
-        workspace: The run's shared volume.
-
     Raises:
         ServerError: The server cannot be used, or refuses.
     """
