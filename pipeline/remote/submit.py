@@ -19,7 +19,7 @@ from components.parameters import Parameters
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results
 from pipeline.remote.follow import SUCCEEDED, Pace, Progress, follow
-from pipeline.remote.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server, ServerError
+from pipeline.remote.server import ENDPOINT_VARIABLE, LEAST_VERSION, NAMESPACE_VARIABLE, Server, ServerError
 from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
 from pipeline.shell import FAILED, INTERRUPTED, write_run
@@ -46,7 +46,7 @@ def start_run(
         ServerError: The server cannot be used, or refuses.
     """
     health = server.check()
-    version = health.version or "of a version that it does not tell (2.15 or later is needed)"
+    version = health.version or f"of a version that it does not tell ({LEAST_VERSION} or later is needed)"
     _tell(f"Server {server.access.endpoint}: KFP {version}")
     uploaded = upload_compiled(server, workspace)
     _tell(describe_version(server.access, uploaded))
