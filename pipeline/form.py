@@ -41,8 +41,8 @@ def with_form(pipeline: Callable[[Parameters], None]) -> Callable[..., None]:
 def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     """Adds an option for each parameter of a comparison to a command line."""
     for parameter in fields(Parameters):
-        option, kind, description = name_option(parameter.name), parameter.type, parameter.metadata["help"]
-        default, description = getattr(DEFAULTS, parameter.name), description.replace("%", "%%")
+        option, kind, default = name_option(parameter.name), parameter.type, getattr(DEFAULTS, parameter.name)
+        description = parameter.metadata["help"].replace("%", "%%")
         if kind is bool:
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=description)
         elif get_origin(kind) is list:

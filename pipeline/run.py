@@ -38,6 +38,7 @@ from pipeline.speedup import speedup_pipeline
 from pipeline.upload import add_server_options
 
 _ONLY_ON_A_SERVER = ("terminate", "run_name", "workspace_access_mode", "workspace_storage_class", "workspace_size")
+_NOT_YET_NAMED = "run"
 
 
 def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, prog: str = RUN) -> int:
@@ -57,31 +58,33 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     if given and not options["endpoint"]:
         parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
     try:
-        if not (options["resume"] or options["terminate"]):
-            plan_run("check", parameters)
         if options["endpoint"]:
             return run_there(parameters, options, pace, prog)
         if options["resume"]:
             run_dir = options["runs_dir"].resolve() / options["resume"]
             plan = take_up(run_dir, said)
-            return run_here(plan.parameters, run_dir, prog, plan.started_at)
-        run_dir = create_run_dir(options["runs_dir"]).resolve()
+        else:
+            plan = plan_run(_NOT_YET_NAMED, parameters)  # before there is a folder, after which the run is named
+            run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED
-    return run_here(parameters, run_dir, prog)
+    return run_here(plan, run_dir, prog)
 
 
 def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog: str) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
 
     Raises:
+        ValueError: A parameter cannot be.
         ServerError: The server cannot be used, or refuses.
         OSError: The folder for results cannot be made.
     """
     server = Server(Access.read(options["endpoint"], options["namespace"]))
     if options["terminate"]:
         return terminate(server, options["terminate"])
+    if not options["resume"]:
+        plan_run(_NOT_YET_NAMED, parameters)  # raises on what the server's first step would refuse
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
     if run_id := options["resume"]:

@@ -16,7 +16,7 @@ import psutil
 from kfp import local
 
 from components.parameters import Parameters
-from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
+from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan
 from components.trial import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
@@ -36,30 +36,31 @@ from tfjob.owner import OWNER_VARIABLE
 STEPS_PATIENCE_SECONDS = 15.0
 
 
-def run_here(parameters: Parameters, run_dir: Path, prog: str, started_at: float | None = None) -> int:
+def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     """Runs the pipeline on this machine and returns the exit code.
 
     Args:
-        parameters: The pipeline's parameters.
+        plan: What will be trained. The first step plans the same, for a run that was started when this one was.
         run_dir: The run's folder, which is empty or as `take_up` left it.
         prog: What this program was called by.
-        started_at: When the run was started first, in Unix time; None: now.
     """
     began = time.monotonic()
     artifacts, workspace = run_dir / ARTIFACTS_FOLDER, run_dir / WORKSPACE_FOLDER
     for folder in (artifacts, workspace, run_dir / "logs"):
         folder.mkdir(exist_ok=True)
-    os.environ |= {RUN_ID_VARIABLE: run_dir.name, OWNER_VARIABLE: str(os.getpid())}
-    if started_at is not None:
-        os.environ[STARTED_AT_VARIABLE] = str(started_at)
+    os.environ |= {
+        RUN_ID_VARIABLE: run_dir.name,
+        STARTED_AT_VARIABLE: str(plan.started_at),
+        OWNER_VARIABLE: str(os.getpid()),
+    }
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
-    num_steps = count_steps(read_spec(), vars(parameters))
+    num_steps = count_steps(read_spec(), vars(plan.parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
     with (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log:
         lock(log)
         live = LiveOutput(sys.stdout, log, num_steps)
         with _signals_stop(live):
-            has_succeeded = run_pipeline(parameters, live)
+            has_succeeded = run_pipeline(plan.parameters, live)
             files, trained = find_local_results(artifacts)
             arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
