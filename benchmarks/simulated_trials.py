@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from comparison.records import CurvePoint, Replica, RunInfo, TrialRecord
+from comparison.records import SCHEMA_VERSION, CurvePoint, Replica, RunInfo, TrialRecord
 from comparison.scaling_model import CostModel, Job, predict_step_seconds
+from components.parameters import Parameters
 
 NUM_PARAMETERS = 77_754
 MESSAGE_BYTES = 4.0 * NUM_PARAMETERS
 STEPS = 858
-BATCH = 128
+_DEFAULTS = Parameters()
+BATCH = _DEFAULTS.global_batch_size
 RUN_ID = "simulated"
-_EPOCHS = 2
+_EPOCHS = _DEFAULTS.epochs
 _CLASSES = 10
 _IMAGES_OF_A_CLASS = 1000
 _P90_OF_NORMAL = 1.2815515655446004
@@ -98,7 +100,7 @@ def simulate_trial(
     weights = f"{trial:064x}"
     matrix = _draw_confusion_matrix(generator)
     return TrialRecord(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         run_id=RUN_ID,
         configuration=name_configuration(truth, num_workers),
         trial=trial,
@@ -111,14 +113,14 @@ def simulate_trial(
         global_batch_size=batch,
         per_replica_batch_size=BATCH if is_weak else BATCH // num_workers,
         batch_norm_group_size=16,
-        learning_rate=0.2 * num_workers if is_weak else 0.2,
+        learning_rate=_DEFAULTS.learning_rate * (num_workers if is_weak else 1),
         epochs=_EPOCHS,
         steps=steps,
         images_seen=batch * steps,
-        model="resnet8",
-        model_arguments="{}",
+        model=_DEFAULTS.model,
+        model_arguments=_DEFAULTS.model_arguments,
         num_parameters=NUM_PARAMETERS,
-        dataset="mnist",
+        dataset=_DEFAULTS.dataset,
         dataset_sha256="d" * 64,
         initial_weights_sha256=f"{trial:064x}",
         weights_sha256=weights,
@@ -142,7 +144,7 @@ def simulate_trial(
         confusion_matrix=matrix.tolist(),
         evaluate_seconds=0.7,
         evaluated_at=started_at + total_seconds + 1,
-        target_accuracy=0.98,
+        target_accuracy=_DEFAULTS.target_accuracy,
         seconds_to_target=train_seconds / 2,
         replicas=_list_replicas(truth, num_workers, weights, clocks),
         restarts=0,
@@ -181,9 +183,9 @@ def simulate_run(num_trials: int, *, noise: float = 0.02, seed: int = 0) -> Iter
 
 def describe_simulated_run() -> RunInfo:
     """Returns what was planned for `simulate_run`."""
-    parameters: dict[str, Any] = {"dataset": "mnist", "workers": [2, 4, 8], "scaling": "both"}
+    parameters: dict[str, Any] = {"dataset": _DEFAULTS.dataset, "workers": [2, 4, 8], "scaling": "both"}
     return RunInfo(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         run_id=RUN_ID,
         started_at=_STARTED_AT - 1,
         parameters=parameters,

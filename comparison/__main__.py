@@ -11,10 +11,10 @@ from comparison.run_comparison import read_run, render_html, render_markdown
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m comparison") -> int:
     """Returns the exit status: 0, or 2 where a directory holds no run's records or two runs cannot be compared."""
     parser = argparse.ArgumentParser(
-        prog="python -m comparison",
+        prog=prog,
         description=f"Rebuild report.html, comparison.csv and comparison.md from {TRIALS_FILE} and {RUN_FILE}. "
         "With two runs: print what changed from the first to the second.",
     )

@@ -20,11 +20,9 @@ SETTLED_RATIO = 2.0
 _UNSETTLED = ", too close for one seed to settle"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m comparison.depth_study") -> int:
     """Returns the exit status: 0, or 2 where the file is no depth study."""
-    parser = argparse.ArgumentParser(
-        prog="python -m comparison.depth_study", description="Make the page of a depth study, beside its file."
-    )
+    parser = argparse.ArgumentParser(prog=prog, description="Make the page of a depth study, beside its file.")
     parser.add_argument("file", type=Path, metavar="FILE", help="such as runs/latest/depth_study.json")
     path: Path = parser.parse_args(arguments).file
     try:

@@ -1,5 +1,6 @@
 """`python -m comparison.power` prints how often a comparison errs: the tables of docs/statistics.md, by simulation."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from itertools import product
@@ -103,8 +104,15 @@ def find_highest_noise(
     return noise
 
 
-def main(simulations: int = SIMULATIONS) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m comparison.power") -> int:
     """Prints the tables and returns the exit status, 0."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Print how often a comparison errs: the tables of docs/statistics.md, by simulation."
+    )
+    parser.add_argument(
+        "--simulations", type=int, default=SIMULATIONS, help="comparisons of each figure (default: %(default)s)"
+    )
+    simulations: int = parser.parse_args(arguments).simulations
     _print_false_positives(simulations)
     for drift in _DRIFTS[:2]:
         _print_power(drift, simulations)

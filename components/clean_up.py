@@ -11,7 +11,6 @@ def clean_up(pipeline_job_id: str, keep_failed_jobs: bool) -> None:
 
     Args:
         pipeline_job_id: Identifier of this run.
-        keep_failed_jobs: Leave those that failed, for inspection.
     """
     from components.errors import told_plainly
     from components.run_plan import name_run

@@ -42,7 +42,7 @@ def compare(
     """
     from pathlib import Path
 
-    from components.comparison_files import compare_trials, log_confusion
+    from components.comparison_files import compare_trials
     from components.errors import told_plainly
 
     folders = [Path(model.path) for model in [*baselines, *distributed]]
@@ -57,5 +57,6 @@ def compare(
         "all_reduce": all_reduce_confusion,
         "parameter_server": parameter_server_confusion,
     }
-    log_confusion(comparison, logs)
+    for strategy, matrix in comparison.confusion_matrices.items():
+        logs[strategy].log_confusion_matrix([str(label) for label in range(len(matrix))], matrix)
     print(f"\n{comparison.terminal_table()}\n\n{comparison.answer()}")

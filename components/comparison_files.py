@@ -5,18 +5,10 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from comparison.compare import Comparison, compare
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
-
-
-class ConfusionMatrixLog(Protocol):
-    """What KFP's ClassificationMetrics offers for a confusion matrix."""
-
-    def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
-        """Shows the matrix; rows are true classes."""
 
 
 def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRecord]:
@@ -59,14 +51,3 @@ def compare_trials(
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(Path(folder) / name, path)
     return comparison
-
-
-def log_confusion(comparison: Comparison, logs: Mapping[str, ConfusionMatrixLog]) -> None:
-    """Shows each strategy's confusion matrix.
-
-    Args:
-        comparison: The comparison.
-        logs: KFP's metrics, by strategy.
-    """
-    for strategy, matrix in comparison.confusion_matrices.items():
-        logs[strategy].log_confusion_matrix([str(label) for label in range(len(matrix))], matrix)

@@ -11,24 +11,14 @@ from components.trial import FINISHED_FOLDER, LAUNCH_FILE, MODEL_FILE, TRAINING_
 from model.host import describe_versions
 
 
-def read_resumable_plan(path: Path, names: Iterable[str]) -> RunPlan:
+def read_resumable_plan(path: Path) -> RunPlan:
     """Returns the plan of a run, if this version of the project would plan the same.
-
-    Args:
-        path: The run's `run.json`.
-        names: The parameters that a plan has.
 
     Raises:
         ValueError: It would not, or there is no plan.
     """
     plan = RunPlan.read(path)
-    parameters = plan.info.parameters
-    if unlike := sorted(parameters.keys() ^ set(names)):
-        raise RecordError(
-            f"{path} must have this version's parameters. It was written by another one, with which the run can be "
-            f"resumed. Only there or only here: {', '.join(unlike)}."
-        )
-    if plan_run(plan.info.run_id, parameters).info.configurations != plan.info.configurations:
+    if plan_run(plan.run_id, plan.parameters).configurations != plan.configurations:
         raise RecordError(
             f"{path} must hold what this version plans from its parameters. It was written by another one, with which "
             "the run can be resumed."
@@ -37,11 +27,7 @@ def read_resumable_plan(path: Path, names: Iterable[str]) -> RunPlan:
 
 
 def remove_torn_trials(trials: Iterable[Path]) -> None:
-    """Removes the folders of trials of which not all is there.
-
-    Args:
-        trials: Folders of trials, finished or not.
-    """
+    """Removes the folders of trials of which not all is there."""
     for folder in trials:
         if not all((folder / name).exists() for name in (TRAINING_FILE, LAUNCH_FILE, MODEL_FILE)):
             shutil.rmtree(folder)
@@ -49,9 +35,6 @@ def remove_torn_trials(trials: Iterable[Path]) -> None:
 
 def check_software(trials: Iterable[Path]) -> None:
     """Makes sure that what is left to train will be trained by the same software.
-
-    Args:
-        trials: Folders of finished trials.
 
     Raises:
         RecordError: It would not.

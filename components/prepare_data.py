@@ -9,10 +9,6 @@ from components.image import DEFAULT_IMAGE
 def prepare_data(dataset: str, max_train_images: int, prepared: dsl.Output[dsl.Dataset]) -> None:
     """Fetches and checks the data set, splits it into training, validation and test, and writes plain arrays.
 
-    Args:
-        dataset: mnist, fashion_mnist, or the path or URL of an .npz.
-        max_train_images: Take no more than so many training images; 0 takes all.
-
     Returns:
         prepared: The prepared data set, a folder.
     """

@@ -4,13 +4,13 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from comparison.records import SCHEMA_VERSION, RunInfo, read_run_info
-from model.config import TrainingConfig, setting_names
+from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
+from components.parameters import Parameters
 from model.errors import ConfigError
 from model.plan import Configuration, plan_configurations
 from model.sources import check_dataset_name
@@ -31,11 +31,15 @@ class RunPlan:
     """What a run will train, and with which resources.
 
     Attributes:
-        info: The content of `run.json`.
+        run_id: The run's name.
+        started_at: When it was started first, in Unix time.
+        parameters: What a person asked for.
         configurations: What is compared, the baseline first.
     """
 
-    info: RunInfo
+    run_id: str
+    started_at: float
+    parameters: Parameters
     configurations: Sequence[Configuration]
 
     @property
@@ -48,79 +52,84 @@ class RunPlan:
         """The configurations of the TFJobs."""
         return [c for c in self.configurations if c.training.strategy != "single"]
 
-    @property
-    def trials(self) -> int:
-        """Repeats of each configuration."""
-        return int(self.info.parameters["trials"])
-
     def replica(self, count: int, cpus_factor: int = 1) -> ReplicaSpec:
         """Returns `count` replicas with the resources of this run's replicas, the CPUs times a factor."""
-        parameters = self.info.parameters
         return ReplicaSpec(
             count=count,
-            cpus=parameters["cpus_per_replica"] * cpus_factor,
-            memory=parameters["memory_per_replica"],
-            gpus=parameters["gpus_per_replica"],
+            cpus=self.parameters.cpus_per_replica * cpus_factor,
+            memory=self.parameters.memory_per_replica,
+            gpus=self.parameters.gpus_per_replica,
         )
 
     def write(self, path: Path) -> None:
         """Writes `run.json`."""
-        path.write_text(json.dumps(asdict(self.info), indent=1), encoding="utf-8")
+        info = RunInfo(
+            schema_version=SCHEMA_VERSION,
+            run_id=self.run_id,
+            started_at=self.started_at,
+            parameters=asdict(self.parameters),
+            configurations=[configuration.to_json() for configuration in self.configurations],
+        )
+        path.write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Returns the plan that `write` wrote.
 
         Raises:
-            RecordError: The file is not a plan of this schema version.
+            RecordError: The file is not a plan of this version of the project.
         """
         info = read_run_info(path)
-        return cls(info, [Configuration.from_json(entry) for entry in info.configurations])
+        if unlike := sorted(info.parameters.keys() ^ {parameter.name for parameter in fields(Parameters)}):
+            raise RecordError(
+                f"{path} must have this version's parameters. It was written by another one, with which the run can be "
+                f"resumed. Only there or only here: {', '.join(unlike)}."
+            )
+        configurations = [Configuration.from_json(entry) for entry in info.configurations]
+        return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations)
 
 
-def plan_run(run_id: str, parameters: Mapping[str, Any]) -> RunPlan:
+def plan_run(run_id: str, parameters: Parameters) -> RunPlan:
     """Returns the plan that the pipeline's parameters ask for.
-
-    Args:
-        run_id: The run's name.
-        parameters: The pipeline's parameters, all of them.
 
     Raises:
         ValueError: A parameter cannot be; the message says what came and what was expected.
     """
-    for name in ("trials", "deadline_minutes", "pending_minutes"):
-        if parameters[name] < 1:
-            raise ConfigError(f"{name} must be at least 1. Received: {parameters[name]}.")
-    if parameters["trials"] > MAX_TRIALS:
-        raise ConfigError(f"trials must be at most {MAX_TRIALS:,}. Received: {parameters['trials']}.")
-    if parameters["max_train_images"] < 0:
-        raise ConfigError(f"max_train_images must be at least 0. Received: {parameters['max_train_images']}.")
-    check_dataset_name(parameters["dataset"])
-    parse_job_settings(parameters["job_settings"])
-    parameters = {**parameters, "workers": [read_count("workers", count) for count in parameters["workers"]]}
-    for name, count in [("workers", max(parameters["workers"], default=0)), ("num_ps", parameters["num_ps"])]:
-        if count > MAX_REPLICAS:
-            raise ConfigError(f"{name} must be at most {MAX_REPLICAS:,}. Received: {count}.")
-    settings = {name: parameters[name] for name in setting_names() if name in parameters and name != "scaling"}
-    base = TrainingConfig(**settings)
+    parameters = replace(parameters, workers=[read_count("workers", count) for count in parameters.workers])
+    check_ranges(parameters)
+    check_dataset_name(parameters.dataset)
+    parse_job_settings(parameters.job_settings)
     configurations = plan_configurations(
-        base,
-        strategies=parameters["strategies"],
-        workers=parameters["workers"],
-        num_ps=parameters["num_ps"],
-        scaling=parameters["scaling"],
-        bigger_nodes=parameters["bigger_nodes"],
+        parameters.to_training(),
+        strategies=parameters.strategies,
+        workers=parameters.workers,
+        num_ps=parameters.num_ps,
+        scaling=parameters.scaling,
+        bigger_nodes=parameters.bigger_nodes,
     )
-    info = RunInfo(
-        schema_version=SCHEMA_VERSION,
-        run_id=run_id,
-        started_at=float(os.environ.get(STARTED_AT_VARIABLE) or time.time()),
-        parameters=dict(parameters),
-        configurations=[configuration.to_json() for configuration in configurations],
-    )
-    plan = RunPlan(info, configurations)
+    started_at = float(os.environ.get(STARTED_AT_VARIABLE) or time.time())
+    plan = RunPlan(run_id, started_at, parameters, configurations)
     plan.replica(1)  # raises on resources that cannot be
     return plan
+
+
+def check_ranges(parameters: Parameters) -> None:
+    """Makes sure that the numbers that no other part of the plan checks can be.
+
+    Raises:
+        ConfigError: One cannot.
+    """
+    for name, least in (("trials", 1), ("deadline_minutes", 1), ("pending_minutes", 1), ("max_train_images", 0)):
+        if getattr(parameters, name) < least:
+            raise ConfigError(f"{name} must be at least {least}. Received: {getattr(parameters, name)}.")
+    most_workers = max(parameters.workers, default=0)
+    for name, count, most in (
+        ("trials", parameters.trials, MAX_TRIALS),
+        ("workers", most_workers, MAX_REPLICAS),
+        ("num_ps", parameters.num_ps, MAX_REPLICAS),
+    ):
+        if count > most:
+            raise ConfigError(f"{name} must be at most {most:,}. Received: {count}.")
 
 
 def read_count(name: str, value: float) -> int:

@@ -13,7 +13,6 @@ def study_depth(
 
     Args:
         prepared: The prepared data set.
-        seed: Seed of initial weights, of the choice of images and of their order.
 
     Returns:
         page: The study, one self-contained page.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from comparison.records import SCHEMA_VERSION
 from components.run_plan import RunPlan
 from model.plan import Configuration, order_of_round
 from tfjob.backend import Backend, JobResult
@@ -22,7 +23,6 @@ from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
-SCHEMA_VERSION = 1
 TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
 HEARTBEAT_FILE = "heartbeat"
 # In the workspace: a folder for each finished trial, and what says that the run goes on after an interruption.
@@ -59,12 +59,10 @@ def run_trials(
     """
     overlay = read_task_config(task_config)
     check_workspace(workspace, task_config)
-    parameters = plan.info.parameters
-    backend = choose_backend(
-        pending_seconds=parameters["pending_minutes"] * 60, keep_failed=parameters["keep_failed_jobs"]
-    )
+    parameters = plan.parameters
+    backend = choose_backend(pending_seconds=parameters.pending_minutes * 60, keep_failed=parameters.keep_failed_jobs)
     metadata = {}
-    for configuration in order_of_round(configurations, parameters["seed"], trial):
+    for configuration in order_of_round(configurations, parameters.seed, trial):
         folder = output_dir / configuration.name
         run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, [overlay])
         metadata[configuration.name] = describe_model(folder)
@@ -114,7 +112,7 @@ def run_trial(
     Raises:
         TFJobError: The training did not succeed.
     """
-    print_line(f"== {configuration.name}, trial {trial} of {plan.trials}")
+    print_line(f"== {configuration.name}, trial {trial} of {plan.parameters.trials}")
     name = name_trial(configuration.name, trial)
     finished = workspace / FINISHED_FOLDER / name
     if finished.exists():
@@ -134,19 +132,26 @@ def run_trial(
     for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
-        "schema_version": SCHEMA_VERSION,
-        **result.to_json(),
-        "queue_seconds": count_queue_seconds(result, read_json(training_dir / TRAINING_FILE)),
+        **describe_launch(plan, result, read_json(training_dir / TRAINING_FILE)),
         "cpus_per_replica": count_replicas(plan, configuration)["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
-        "run_id": plan.info.run_id,
-        "image": plan.info.parameters["image"] if is_in_pod() else None,
         "resumed": (workspace / RESUMED_FILE).exists(),
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
     keep_trial(output_dir, finished)
     (workspace / RESUMED_FILE).unlink(missing_ok=True)
+
+
+def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what launch.json says of the job."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **result.to_json(),
+        "queue_seconds": count_queue_seconds(result, training),
+        "run_id": plan.run_id,
+        "image": plan.parameters.image if is_in_pod() else None,
+    }
 
 
 def count_queue_seconds(result: JobResult, training: Mapping[str, Any]) -> float:
@@ -210,25 +215,25 @@ def build_job(
     """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
     from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
 
-    parameters = plan.info.parameters
-    digest = hashlib.sha256(plan.info.run_id.encode()).hexdigest()[:8]
+    parameters = plan.parameters
+    digest = hashlib.sha256(plan.run_id.encode()).hexdigest()[:8]
     config = configuration.for_trial(trial)
     files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
         files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
     options = [part for option, path in files.items() for part in (option, str(path))]
-    own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.info.run_id)}))
+    own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.run_id)}))
     return build_manifest(
         f"{configuration.name}-t{trial}-{digest}",
         namespace=current_namespace(),
-        image=parameters["image"],
+        image=parameters.image,
         command=("python", "-m", "model.train", *options, *config.to_arguments()),
         replicas=count_replicas(plan, configuration),
         # The program ends with 128 or more where another try can help, and below where it cannot.
         restart_policy="ExitCode",
         success_policy="AllWorkers" if config.strategy == "all_reduce" else "",
-        active_deadline_seconds=parameters["deadline_minutes"] * 60,
-        overlays=[*own, *parse_job_settings(parameters["job_settings"]), *overlays],
+        active_deadline_seconds=parameters.deadline_minutes * 60,
+        overlays=[*own, *parse_job_settings(parameters.job_settings), *overlays],
     )
 
 

@@ -94,9 +94,9 @@ class StudyConfig:
         )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.depth_study") -> int:
     """Runs the study and returns the exit code: 0, or 2 where a setting or the data cannot be."""
-    options = vars(build_parser().parse_args(arguments))
+    options = vars(build_parser(prog).parse_args(arguments))
     data_dir, output_file = options.pop("data_dir"), options.pop("output_file")
     config = StudyConfig(**{**options, "depths": tuple(options["depths"])})
     try:
@@ -109,11 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str) -> argparse.ArgumentParser:
     """Returns the program's command line."""
     default = StudyConfig()
     parser = argparse.ArgumentParser(
-        prog="python -m model.depth_study",
+        prog=prog,
         description=__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -59,9 +59,9 @@ def _summarize(prepared: PreparedDataset) -> str:
     return f"{prepared.name}: {counts} images of {shape}, {prepared.num_classes} classes, in {prepared.directory}"
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str) -> argparse.ArgumentParser:
     """Returns the program's command line."""
-    parser = argparse.ArgumentParser(prog="python -m model.prepare", description=__doc__)
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument(
         "--dataset", default="mnist", help=f"{', '.join(NAMED_DATASETS)}; or {NPZ_FORM} (default: mnist)"
     )
@@ -78,9 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.prepare") -> int:
     """Runs the program and returns its exit code: 0, or 2 where something the user gave does not work."""
-    options = build_parser().parse_args(arguments)
+    options = build_parser(prog).parse_args(arguments)
     try:
         prepare(
             options.dataset,

@@ -41,10 +41,10 @@ RETRYABLE_EXIT_CODE = 138
 PROGRESS_SECONDS = 2.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.train") -> int:
     """Runs this replica and returns its exit code: 0, or one that tells the operator whether to try again."""
     clock = Clock({"process_start_seconds": seconds_since_process_start()})
-    options = build_parser().parse_args(arguments)
+    options = build_parser(prog).parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     try:
         if options.heartbeat_file:
@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, USER_ERROR_EXIT_CODE)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str) -> argparse.ArgumentParser:
     """Returns the program's command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m model.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data-dir", type=Path, required=True, help="the prepared data set")
     parser.add_argument(

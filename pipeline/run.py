@@ -10,90 +10,99 @@ runs/latest points at the newest.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
+from components.parameters import Parameters
 from components.run_plan import plan_run
-from pipeline.compile import WorkspaceOptions, add_workspace_options
-from pipeline.follow import DEFAULT_PACE, Pace
+from pipeline.compile import add_workspace_options, take_workspace
+from pipeline.form import add_parameter_options, name_option
+from pipeline.local import ResumeError, run_here, take_up
+from pipeline.remote import (
+    DEFAULT_PACE,
+    ENDPOINT_VARIABLE,
+    Access,
+    Pace,
+    Server,
+    ServerError,
+    read_parameters,
+    start_run,
+    terminate,
+    watch,
+)
 from pipeline.results import create_run_dir
-from pipeline.resume import ResumeError, take_up
-from pipeline.run_locally import run_here
-from pipeline.server import ENDPOINT_VARIABLE, Access, Server, ServerError
+from pipeline.shell import INTERRUPTED, REFUSED, RUN
 from pipeline.speedup import speedup_pipeline
-from pipeline.submit import INTERRUPTED_EXIT_CODE, Submission, read_parameters, submit, terminate, watch
 from pipeline.upload import add_server_options
 
-USER_ERROR_EXIT_CODE = 2
-_TYPES = {"String": str, "Integer": int, "Float": float}
-_ONLY_ON_A_SERVER = (
-    "terminate",
-    "run_name",
-    "workspace_access_mode",
-    "workspace_storage_class",
-    "workspace_size",
-)
+_ONLY_ON_A_SERVER = ("terminate", "run_name", "workspace_access_mode", "workspace_storage_class", "workspace_size")
+_NOT_YET_NAMED = "run"
 
 
-def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE) -> int:
+def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, prog: str = RUN) -> int:
     """Runs the program and returns its exit code: 0; 1 a step failed, 2 something was refused, 130 interrupted.
 
     Args:
         arguments: The command line; None takes the program's.
         pace: How often a run on a server is looked at.
+        prog: What the program was called by.
     """
-    parser = build_parser()
+    parser = build_parser(prog)
     options = vars(parser.parse_args(arguments))
-    parameters = {name: options.pop(name) for name in speedup_pipeline.component_spec.inputs}
-    unset = argparse.Namespace(**dict.fromkeys(parameters))  # an attribute that is there gets no default
+    parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
+    unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
     said = vars(parser.parse_args(arguments, unset))
-    if not options["endpoint"] and (given := [name for name in _ONLY_ON_A_SERVER if options[name]]):
-        named = ", ".join("--" + name.replace("_", "-") for name in given)
-        parser.error(f"{named}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
+    given = [name_option(name) for name in _ONLY_ON_A_SERVER if options[name] != parser.get_default(name)]
+    if given and not options["endpoint"]:
+        parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
     try:
-        if not (options["resume"] or options["terminate"]):
-            plan_run("check", parameters)
         if options["endpoint"]:
-            return run_there(parameters, options, pace)
+            return run_there(parameters, options, pace, prog)
         if options["resume"]:
-            run = take_up(options["runs_dir"].resolve() / options["resume"], said)
-            return run_here({**parameters, **run.parameters}, run.run_dir, run.started_at)
-        run_dir = create_run_dir(options["runs_dir"]).resolve()
+            run_dir = options["runs_dir"].resolve() / options["resume"]
+            plan = take_up(run_dir, said)
+        else:
+            plan = plan_run(_NOT_YET_NAMED, parameters)  # before there is a folder, after which the run is named
+            run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR_EXIT_CODE
-    return run_here(parameters, run_dir)
+        return REFUSED
+    return run_here(plan, run_dir, prog)
 
 
-def run_there(parameters: dict[str, Any], options: dict[str, Any], pace: Pace) -> int:
+def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog: str) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
 
-    Args:
-        parameters: The pipeline's parameters.
-        options: The other options.
-        pace: How often a run is looked at.
-
     Raises:
+        ValueError: A parameter cannot be.
         ServerError: The server cannot be used, or refuses.
         OSError: The folder for results cannot be made.
     """
     server = Server(Access.read(options["endpoint"], options["namespace"]))
     if options["terminate"]:
         return terminate(server, options["terminate"])
+    if not options["resume"]:
+        plan_run(_NOT_YET_NAMED, parameters)  # raises on what the server's first step would refuse
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
-    submission = Submission(options["experiment"], options["run_name"], WorkspaceOptions.take(options))
-    if options["resume"]:
-        return watch(server, options["resume"], read_parameters(server, options["resume"]), runs_dir, pace)
+    if run_id := options["resume"]:
+        return watch(server, run_id, read_parameters(server, run_id), runs_dir, prog=prog, pace=pace)
     try:
-        run_id = submit(server, parameters, submission)
+        run_id = start_run(
+            server,
+            vars(parameters),
+            take_workspace(options),
+            experiment=options["experiment"],
+            run_name=options["run_name"],
+        )
     except KeyboardInterrupt:
         print(
             f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr
         )
-        return INTERRUPTED_EXIT_CODE
-    return watch(server, run_id, parameters, runs_dir, pace)
+        return INTERRUPTED
+    return watch(server, run_id, vars(parameters), runs_dir, prog=prog, pace=pace)
 
 
 def _read_name(text: str) -> str:
@@ -108,10 +117,10 @@ def _read_folder(text: str) -> Path:
     return Path(_read_name(text))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(prog: str) -> argparse.ArgumentParser:
     """Returns the command line: one option for each of the pipeline's parameters, and those of where it runs."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--runs-dir", type=_read_folder, default=Path("runs"), help="folder of all runs' results (default: %(default)s)"
@@ -123,20 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="start no run, but take up this one, with its own parameters: of an interrupted one in the runs' folder, "
         "train what is not finished; on a server, follow it and fetch its results",
     )
-    for name, parameter in speedup_pipeline.component_spec.inputs.items():
-        option = "--" + name.replace("_", "-")
-        default, description = parameter.default, (parameter.description or "").replace("%", "%%")
-        if isinstance(default, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=description)
-        elif isinstance(default, list):
-            shown = " ".join(map(str, default))
-            parser.add_argument(
-                option, type=type(default[0]), nargs="+", default=default, help=f"{description} (default: {shown})"
-            )
-        else:
-            parser.add_argument(
-                option, type=_TYPES[parameter.type], default=default, help=f"{description} (default: %(default)s)"
-            )
+    add_parameter_options(parser)
     add_server_options(parser)
     group = parser.add_argument_group("a run on that server")
     group.add_argument(

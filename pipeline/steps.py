@@ -26,12 +26,7 @@ def name_steps(spec: Mapping[str, Any]) -> frozenset[str]:
 
 
 def count_steps(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> int:
-    """Returns how many steps a run executes.
-
-    Args:
-        spec: The compiled pipeline.
-        parameters: The run's parameters.
-    """
+    """Returns how many steps a run executes."""
 
     def count(graph: Mapping[str, Any]) -> int:
         total = 0

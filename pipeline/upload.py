@@ -4,48 +4,27 @@ The server is named by KFP_ENDPOINT, or --endpoint.
 """
 
 import argparse
-import hashlib
-import importlib.metadata
-import json
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import kfp_server_api  # type: ignore[import-untyped]
-
-from pipeline.compile import WorkspaceOptions, add_workspace_options, compile_pipeline
-from pipeline.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Access, NotFoundError, Server, ServerError
-from pipeline.speedup import speedup_pipeline
-
-REFUSED_EXIT_CODE = 2
-_EQUALS = "EQUALS"
-_DIGEST_LENGTH = 12
-
-
-@dataclass(frozen=True)
-class UploadedVersion:
-    """A version of the pipeline on a server.
-
-    Attributes:
-        pipeline_id: The pipeline's identifier.
-        version_id: The version's.
-        name: The version's name.
-        is_new: Whether it has been uploaded now.
-    """
-
-    pipeline_id: str
-    version_id: str
-    name: str
-    is_new: bool
+from pipeline.compile import add_workspace_options, take_workspace
+from pipeline.remote import (
+    ENDPOINT_VARIABLE,
+    NAMESPACE_VARIABLE,
+    Access,
+    Server,
+    ServerError,
+    describe_version,
+    upload_compiled,
+)
+from pipeline.shell import REFUSED
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.upload") -> int:
     """Runs the program and returns its exit code: 0, or 2 where the server cannot be used or refused."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.upload", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_server_options(parser)
     add_workspace_options(parser)
@@ -55,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         server = Server(Access.read(options["endpoint"], options["namespace"]))
         server.check()
-        version = upload_compiled(server, WorkspaceOptions.take(options))
+        version = upload_compiled(server, take_workspace(options))
     except ServerError as error:
         print(f"error: {error}", file=sys.stderr)
-        return REFUSED_EXIT_CODE
+        return REFUSED
     print(describe_version(server.access, version))
     return 0
 
@@ -78,92 +57,6 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"where runs live in an installation for several users (default: ${NAMESPACE_VARIABLE})",
     )
-
-
-def upload_compiled(server: Server, workspace: WorkspaceOptions) -> UploadedVersion:
-    """Returns the pipeline's version on the server, uploaded if it is not there.
-
-    Args:
-        server: The server.
-        workspace: What differs from the pipeline's own workspace.
-
-    Raises:
-        ServerError: The server cannot be used, or refuses.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "pipeline.yaml"
-        compile_pipeline(package, workspace)
-        return upload_package(server, package)
-
-
-def upload_package(server: Server, package: Path) -> UploadedVersion:
-    """Returns the version of a compiled pipeline on the server, uploaded if it is not there.
-
-    Args:
-        server: The server.
-        package: The compiled pipeline.
-
-    Raises:
-        ServerError: The server cannot be used, or refuses.
-    """
-    name = name_version(package.read_bytes())
-    pipeline_id = find_pipeline(server) or create_pipeline(server)
-    if version_id := find_version(server, pipeline_id, name):
-        return UploadedVersion(pipeline_id, version_id, name, is_new=False)
-    version = server.uploads.upload_pipeline_version(str(package), name=name, pipelineid=pipeline_id)
-    return UploadedVersion(pipeline_id, version.pipeline_version_id, name, is_new=True)
-
-
-def name_version(compiled: bytes) -> str:
-    """Returns the name of a pipeline's version: it follows from its content, so that the same is not uploaded twice."""
-    digest = hashlib.sha256(compiled).hexdigest()[:_DIGEST_LENGTH]
-    return f"{importlib.metadata.version('tfjob-speedup')}-{digest}"
-
-
-def find_pipeline(server: Server) -> str | None:
-    """Returns the identifier of the pipeline on the server; None if it is not there."""
-    try:
-        pipeline = server.pipelines.pipeline_service_get_pipeline_by_name(
-            speedup_pipeline.name, namespace=server.access.namespace
-        )
-    except NotFoundError:
-        return None
-    return str(pipeline.pipeline_id)
-
-
-def create_pipeline(server: Server) -> str:
-    """Returns the identifier of the pipeline, made on the server without a version.
-
-    An upload makes both at once, but then names the version after the pipeline.
-    """
-    pipeline = server.pipelines.pipeline_service_create_pipeline(
-        kfp_server_api.V2beta1Pipeline(
-            display_name=speedup_pipeline.name,
-            name=speedup_pipeline.name,
-            description=speedup_pipeline.component_spec.description,
-            namespace=server.access.namespace or None,
-        )
-    )
-    return str(pipeline.pipeline_id)
-
-
-def find_version(server: Server, pipeline_id: str, name: str) -> str | None:
-    """Returns the identifier of a pipeline's version of that name; None if it is not there."""
-    answer = server.pipelines.pipeline_service_list_pipeline_versions(pipeline_id, filter=filter_by_name(name))
-    versions = answer.pipeline_versions or []
-    return next((str(version.pipeline_version_id) for version in versions if version.display_name == name), None)
-
-
-def filter_by_name(name: str) -> str:
-    """Returns the API's filter for what is shown under a name."""
-    return json.dumps({"predicates": [{"operation": _EQUALS, "key": "display_name", "string_value": name}]})
-
-
-def describe_version(access: Access, version: UploadedVersion) -> str:
-    """Returns what a person is told of the version."""
-    did = "uploaded" if version.is_new else "was there already"
-    link = access.link_version(version.pipeline_id, version.version_id)
-    return f"Pipeline {speedup_pipeline.name}, version {version.name}, {did}: {link}"
 
 
 if __name__ == "__main__":

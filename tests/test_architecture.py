@@ -27,6 +27,23 @@ ONLY_IN = {
 # The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
+    "components": (
+        "errors image",
+        "parameters",
+        "run_plan",
+        "trial",
+        "comparison_files finished_trials",
+        "clean_up compare evaluate plan_comparison prepare_data study_depth train",
+    ),
+    "pipeline": (
+        "form live_output results shell",
+        "speedup",
+        "compile steps",
+        "local/ remote/",
+        "upload",
+        "run",
+        "command",
+    ),
     "tfjob": (
         "environment errors heartbeat owner",
         "signals spec",

@@ -10,7 +10,8 @@ import pytest
 from components.image import DEFAULT_IMAGE
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+FOUND = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+PACKAGES = [name for name in FOUND if not name.endswith(".*")]
 SECRET = "https://me:secret@packages.example.org/simple"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.parameters import Parameters
 from components.run_plan import plan_run
 from components.trial import run_trial
 from model.prepare import prepare
@@ -41,7 +42,7 @@ def read_curve(folder: Path) -> list[float]:
 
 def train_here(steps: Steps, tmp_path: Path) -> Path:
     """Trains the same all-reduce as processes here, and returns its folder."""
-    plan = plan_run(steps.run_id, steps.parameters)
+    plan = plan_run(steps.run_id, Parameters(**steps.parameters))
     prepare("mnist", tmp_path / "prepared", max_train_images=steps.parameters["max_train_images"])
     (tmp_path / "workspace").mkdir()
     configuration = next(c for c in plan.configurations if c.name == "all-reduce-2w")

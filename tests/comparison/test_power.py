@@ -86,7 +86,7 @@ def test_the_highest_noise_is_looked_for_no_further_than_asked() -> None:
 
 
 def test_the_program_prints_the_tables_of_the_documentation(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(50) == 0
+    assert main(["--simulations=50"]) == 0
     paragraphs = capsys.readouterr().out.strip().split("\n\n")
     titles, tables = paragraphs[::2], [paragraph.splitlines() for paragraph in paragraphs[1::2]]
     assert [title.partition(":")[0] for title in titles] == [

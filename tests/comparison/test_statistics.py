@@ -523,7 +523,7 @@ def test_the_highest_noise_is_the_last_that_is_found_often_enough() -> None:
 
 
 def test_the_tables_of_the_documentation_are_printed_by_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(simulations=50) == 0
+    assert main(["--simulations=50"]) == 0
 
     output = capsys.readouterr().out
     assert output.count("\n|---:|") == 6

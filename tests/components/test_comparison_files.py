@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from comparison.compare import compare
 from comparison.records import RecordError
-from components.comparison_files import compare_trials, log_confusion, read_trials
-from tests.comparison.record_factory import make_parts, make_record, make_run, make_run_info
+from components.comparison_files import compare_trials, read_trials
+from tests.comparison.record_factory import make_parts, make_record
 from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
 
@@ -19,14 +18,6 @@ def write_run(folder: Path) -> list[Path]:
     write_evaluations(folder / "evaluations", TRIALS)
     make_plan(strategies=["all_reduce"]).write(folder / "run.json")
     return [folder / "round-1", folder / "round-2"]
-
-
-class MatrixLog:
-    def __init__(self) -> None:
-        self.logged: list[tuple[list[str], list[list[int]]]] = []
-
-    def log_confusion_matrix(self, categories: list[str], matrix: list[list[int]]) -> None:
-        self.logged.append((categories, matrix))
 
 
 def test_a_trials_three_files_become_one_record(tmp_path: Path) -> None:
@@ -63,18 +54,3 @@ def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path)
     assert (tmp_path / "deep" / "report").read_text().startswith("<!DOCTYPE html>")
     assert (tmp_path / "table").read_text().startswith("configuration,strategy,")
     assert len((tmp_path / "trials").read_text().splitlines()) == len(TRIALS)
-
-
-def test_each_strategy_gets_the_sum_of_its_confusion_matrices(tmp_path: Path) -> None:
-    comparison = compare(make_run(), make_run_info(), tmp_path)
-    logs = {"single": MatrixLog(), "all_reduce": MatrixLog(), "parameter_server": MatrixLog()}
-    log_confusion(comparison, logs)
-    assert logs["single"].logged == [(["0", "1", "2"], [[2000 - 56, 56, 0], [0, 2000, 0], [0, 0, 2000]])]
-    assert [len(log.logged) for log in logs.values()] == [1, 1, 1]
-
-
-def test_a_strategy_that_was_not_trained_logs_no_matrix(tmp_path: Path) -> None:
-    comparison = compare([make_record()], make_run_info(), tmp_path)
-    logs = {"single": MatrixLog(), "parameter_server": MatrixLog()}
-    log_confusion(comparison, logs)
-    assert [len(log.logged) for log in logs.values()] == [1, 0]

@@ -9,14 +9,14 @@ from components.finished_trials import check_software, lay_ready, read_resumable
 from components.trial import run_trial
 from model.host import describe_versions
 from tests.components.fake_backend import FakeBackend
-from tests.components.plan_factory import PARAMETERS, make_plan
+from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_trial
 
 
 def test_a_plan_of_this_version_is_read(tmp_path: Path) -> None:
     make_plan(scaling="both").write(tmp_path / "run.json")
 
-    assert read_resumable_plan(tmp_path / "run.json", PARAMETERS) == make_plan_of(tmp_path)
+    assert read_resumable_plan(tmp_path / "run.json") == make_plan_of(tmp_path)
 
 
 def make_plan_of(folder: Path) -> Any:
@@ -45,7 +45,7 @@ def test_a_plan_of_another_version_is_refused(tmp_path: Path, change: Any, messa
     (tmp_path / "run.json").write_text(json.dumps(plan))
 
     with pytest.raises(RecordError, match=message):
-        read_resumable_plan(tmp_path / "run.json", PARAMETERS)
+        read_resumable_plan(tmp_path / "run.json")
 
 
 def test_a_trial_of_other_software_is_refused_with_what_differs(tmp_path: Path) -> None:

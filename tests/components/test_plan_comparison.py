@@ -18,7 +18,7 @@ def test_the_step_writes_the_plan_and_returns_the_trials_numbers(tmp_path: Path)
     numbers = plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | {"trials": 3})
     plan = RunPlan.read(tmp_path / "run_info")
     assert numbers == [1, 2, 3]
-    assert (plan.info.run_id, plan.info.parameters) == ("job-1", PARAMETERS | {"trials": 3})
+    assert (plan.run_id, vars(plan.parameters)) == ("job-1", PARAMETERS | {"trials": 3})
 
 
 def test_a_refused_parameter_ends_the_step_with_one_message_and_no_plan(tmp_path: Path) -> None:

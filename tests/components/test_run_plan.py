@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from comparison.records import RecordError
-from components.run_plan import RUN_ID_VARIABLE, RunPlan, name_run, plan_run
+from components.run_plan import RUN_ID_VARIABLE, RunPlan, name_run
 from components.trial import count_replicas
-from tests.components.plan_factory import PARAMETERS, make_plan
+from tests.components.plan_factory import make_plan
 
 
 def test_the_baseline_comes_first_then_each_strategy_with_each_number_of_workers() -> None:
@@ -29,7 +29,7 @@ def test_all_configurations_share_the_settings_that_are_not_about_distribution()
 
 def test_integers_that_kfp_turned_into_floats_are_integers_again() -> None:
     plan = make_plan(workers=[2.0, 4.0])
-    assert [type(count) for count in plan.info.parameters["workers"]] == [int, int]
+    assert [type(count) for count in plan.parameters.workers] == [int, int]
     assert plan.distributed[1].name == "all-reduce-4w"
 
 
@@ -42,7 +42,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     plan = make_plan(scaling="weak", workers=[2, 4])
     plan.write(tmp_path / "run.json")
     assert RunPlan.read(tmp_path / "run.json") == plan
-    assert plan.trials == 2
+    assert plan.parameters.trials == 2
 
 
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
 )
 def test_a_parameter_that_cannot_be_is_refused_with_what_came(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        plan_run("run-1", PARAMETERS | changes)
+        make_plan(**changes)
 
 
 def test_the_run_is_named_by_the_environment_or_else_by_its_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_the_users_mistakes_are_told_before_tensorflow_is_imported() -> None:
 
 
 def test_the_program_describes_every_option(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = build_parser()
+    parser = build_parser("train")
     with pytest.raises(SystemExit, match="0"):
         parser.parse_args(["--help"])
     told = capsys.readouterr().out
@@ -100,7 +100,7 @@ def test_of_a_lost_contact_the_cause_is_told_and_not_the_graph(message: str, cau
 
 
 def test_what_follows_from_the_role_is_no_option() -> None:
-    parser: Any = build_parser()
+    parser: Any = build_parser("train")
     names = {action.dest for action in parser._actions}
     assert {"data_dir", "output_dir"} <= names
     assert not {"num_workers", "num_ps"} & names

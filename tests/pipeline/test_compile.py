@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from components.image import DEFAULT_IMAGE
+from components.parameters import Parameters
 from components.run_plan import plan_run
-from model.config import TrainingConfig, setting_names
 from pipeline.compile import compile_pipeline, main
-from pipeline.speedup import speedup_pipeline
 
 # Renew it with: python -m pipeline.compile --output tests/pipeline/golden/pipeline.yaml
 GOLDEN = Path(__file__).parent / "golden" / "pipeline.yaml"
@@ -143,8 +142,7 @@ def test_every_parameter_and_every_step_is_described(spec: dict[str, Any]) -> No
 
 
 def test_every_parameters_default_works() -> None:
-    defaults = {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
-    assert [configuration.name for configuration in plan_run("run-1", defaults).configurations] == [
+    assert [configuration.name for configuration in plan_run("run-1", Parameters()).configurations] == [
         "single",
         "all-reduce-2w",
         "parameter-server-2w-1ps",
@@ -154,11 +152,3 @@ def test_every_parameters_default_works() -> None:
 def test_compiling_needs_neither_tensorflow_nor_a_clusters_libraries() -> None:
     code = "import sys, pipeline.compile; print(sorted({'tensorflow', 'keras', 'kubeflow'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
-
-
-def test_the_pipelines_defaults_are_those_of_the_training_program() -> None:
-    defaults = {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
-    shared = set(setting_names()) & set(defaults)
-
-    assert {name: defaults[name] for name in shared} == {name: getattr(TrainingConfig(), name) for name in shared}
-    assert {"epochs", "learning_rate", "model", "seed"} <= shared

@@ -1,28 +1,29 @@
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from components.parameters import Parameters
 from pipeline.run import build_parser, main
-from pipeline.speedup import speedup_pipeline
 
 
 def test_the_help_describes_every_parameter_of_the_pipeline() -> None:
-    parser = build_parser()
+    parser = build_parser("run")
     described = {action.dest: action.help or "" for action in parser._actions}
-    for name, parameter in speedup_pipeline.component_spec.inputs.items():
-        assert described[name].startswith(parameter.description)
+    for parameter in fields(Parameters):
+        name = parameter.name
+        assert described[name].startswith(parameter.metadata["help"])
         assert f"--{name.replace('_', '-')} " in parser.format_help()
 
 
 def test_without_options_the_run_has_the_pipelines_defaults() -> None:
-    options = vars(build_parser().parse_args([]))
-    defaults = {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
-    assert options | defaults == options
+    options = vars(build_parser("run").parse_args([]))
+    assert options | vars(Parameters()) == options
     assert options["runs_dir"] == Path("runs")
 
 
 def test_options_have_the_types_of_their_parameters() -> None:
-    options = build_parser().parse_args(
+    options = build_parser("run").parse_args(
         ["--workers", "1", "2", "--strategies", "all_reduce", "--epochs", "1", "--cpus-per-replica", "2"]
     )
     assert (options.workers, options.strategies) == ([1, 2], ["all_reduce"])

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.speedup import speedup_pipeline
+from components.parameters import Parameters
 from pipeline.steps import count_steps, name_steps, read_spec
 
-DEFAULTS = {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
+DEFAULTS = vars(Parameters())
 
 
 def make_spec() -> dict[str, Any]:

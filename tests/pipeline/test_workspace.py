@@ -3,37 +3,41 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.compile import WorkspaceOptions, change_workspace, compile_text, main
-
-PLATFORM = {
-    "platforms": {
-        "kubernetes": {
-            "pipelineConfig": {
-                "workspace": {"size": "2Gi", "kubernetes": {"pvcSpecPatch": {"accessModes": ["ReadWriteMany"]}}}
-            }
-        }
-    }
-}
+from pipeline.compile import compile_pipeline, main
+from pipeline.speedup import Workspace
 
 
-def test_each_option_changes_its_own_part_of_the_workspace_and_the_original_stays() -> None:
-    changed = change_workspace(PLATFORM, WorkspaceOptions(access_mode="ReadWriteOnce", storage_class="fast"))
-    assert changed["platforms"]["kubernetes"]["pipelineConfig"]["workspace"] == {
-        "size": "2Gi",
-        "kubernetes": {"pvcSpecPatch": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}},
-    }
-    assert change_workspace(PLATFORM, WorkspaceOptions()) == PLATFORM
-    assert change_workspace(PLATFORM, WorkspaceOptions(size="10Gi")) != PLATFORM
+def read_workspace(path: Path) -> object:
+    _, platform = yaml.safe_load_all(path.read_text())
+    return platform["platforms"]["kubernetes"]["pipelineConfig"]["workspace"]
+
+
+@pytest.mark.parametrize(
+    ("workspace", "size", "claim"),
+    [
+        (Workspace(), "2Gi", {"accessModes": ["ReadWriteMany"]}),
+        (Workspace(size="10Gi"), "10Gi", {"accessModes": ["ReadWriteMany"]}),
+        (Workspace("ReadWriteOnce", "fast"), "2Gi", {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}),
+    ],
+)
+def test_each_option_changes_its_own_part_of_the_workspace(
+    tmp_path: Path, workspace: Workspace, size: str, claim: object
+) -> None:
+    compile_pipeline(tmp_path / "pipeline.yaml", workspace)
+    expected = {"size": size, "kubernetes": {"pvcSpecPatch": claim}}
+    assert read_workspace(tmp_path / "pipeline.yaml") == expected
 
 
 def test_the_compiled_pipeline_differs_in_its_platform_alone(tmp_path: Path) -> None:
-    path = tmp_path / "pipeline.yaml"
+    path, plain = tmp_path / "pipeline.yaml", tmp_path / "plain.yaml"
     options = ("--workspace-access-mode=ReadWriteOnce", "--workspace-storage-class=fast", "--workspace-size=10Gi")
     assert main([f"--output={path}", *options]) == 0
-    pipeline, platform = yaml.safe_load_all(path.read_text())
-    expected_pipeline, expected_platform = yaml.safe_load_all(compile_text(WorkspaceOptions()))
-    assert pipeline == expected_pipeline
-    assert platform == change_workspace(expected_platform, WorkspaceOptions("ReadWriteOnce", "fast", "10Gi"))
+    assert main([f"--output={plain}"]) == 0
+    assert path.read_text().split("\n---\n")[0] == plain.read_text().split("\n---\n")[0]
+    assert read_workspace(path) == {
+        "size": "10Gi",
+        "kubernetes": {"pvcSpecPatch": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"}},
+    }
 
 
 @pytest.mark.parametrize(

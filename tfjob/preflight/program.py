@@ -16,9 +16,14 @@ from tfjob.preflight.finding import Finding, Options, Status
 _INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    prog: str = "python -m tfjob.preflight",
+) -> int:
     """Returns 0 if no check failed, else 1."""
-    parser = _build_parser()
+    parser = _build_parser(prog)
     parsed = vars(parser.parse_args(arguments))
     is_json, options = parsed.pop("json"), Options(**parsed)
     if options.is_trying and options.image is None:
@@ -54,8 +59,8 @@ def render_finding(finding: Finding) -> str:
     return line if finding.fix is None else f"{line}\n         fix: {finding.fix}"
 
 
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tfjob.preflight", description=__doc__)
+def _build_parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     defaults = Options()
     parser.add_argument("--namespace", default=defaults.namespace, help="where runs are (default: %(default)s)")
     parser.add_argument("--service-account", help="whose rights count (default: those of who asks)")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.server import Access, ServerError, normalize_endpoint, read_health
-from tests.pipeline.kfp_server import check_schema
+from pipeline.remote.server import Access, ServerError, normalize_endpoint, read_health
+from tests.pipeline.remote.kfp_server import check_schema
 
 
 @pytest.mark.parametrize(

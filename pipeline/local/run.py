@@ -11,14 +11,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psutil
 from kfp import local
 
-from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE
+from components.parameters import Parameters
+from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan
 from components.trial import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
+from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
     PIPELINE_LOG,
     arrange_results,
@@ -27,51 +28,52 @@ from pipeline.results import (
     point_latest,
     shorten,
 )
-from pipeline.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
+from pipeline.shell import FAILED, INTERRUPTED
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
 from tfjob.owner import OWNER_VARIABLE
 
-INTERRUPTED_EXIT_CODE = 130
 STEPS_PATIENCE_SECONDS = 15.0
 
 
-def run_here(parameters: dict[str, Any], run_dir: Path, started_at: float | None = None) -> int:
+def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     """Runs the pipeline on this machine and returns the exit code.
 
     Args:
-        parameters: The pipeline's parameters.
+        plan: What will be trained. The first step plans the same, for a run that was started when this one was.
         run_dir: The run's folder, which is empty or as `take_up` left it.
-        started_at: When the run was started first, in Unix time; None: now.
+        prog: What this program was called by.
     """
     began = time.monotonic()
     artifacts, workspace = run_dir / ARTIFACTS_FOLDER, run_dir / WORKSPACE_FOLDER
     for folder in (artifacts, workspace, run_dir / "logs"):
         folder.mkdir(exist_ok=True)
-    os.environ |= {RUN_ID_VARIABLE: run_dir.name, OWNER_VARIABLE: str(os.getpid())}
-    if started_at is not None:
-        os.environ[STARTED_AT_VARIABLE] = str(started_at)
+    os.environ |= {
+        RUN_ID_VARIABLE: run_dir.name,
+        STARTED_AT_VARIABLE: str(plan.started_at),
+        OWNER_VARIABLE: str(os.getpid()),
+    }
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
-    num_steps = count_steps(read_spec(), parameters)
+    num_steps = count_steps(read_spec(), vars(plan.parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
     with (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log:
         lock(log)
         live = LiveOutput(sys.stdout, log, num_steps)
         with _signals_stop(live):
-            has_succeeded = run_pipeline(parameters, live)
+            has_succeeded = run_pipeline(plan.parameters, live)
             files, trained = find_local_results(artifacts)
             arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
-        print(describe_partial_results(run_dir), describe_resumption(run_dir), sep="", file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE if live.is_stopped else 1
+        print(describe_partial_results(run_dir), describe_resumption(run_dir, prog), sep="", file=sys.stderr)
+        return INTERRUPTED if live.is_stopped else FAILED
     shutil.rmtree(artifacts)
     point_latest(run_dir)
     print(f"\nReport: {shorten(run_dir / 'report.html')} (after {time.monotonic() - began:.0f} s)")
     return 0
 
 
-def run_pipeline(parameters: dict[str, Any], live: LiveOutput) -> bool:
+def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     """Runs the pipeline in the local runner and returns whether it succeeded.
 
     Args:
@@ -81,7 +83,7 @@ def run_pipeline(parameters: dict[str, Any], live: LiveOutput) -> bool:
     try:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-            speedup_pipeline(**parameters)
+            speedup_pipeline(**vars(parameters))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
     return True

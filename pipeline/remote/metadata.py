@@ -19,7 +19,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     message_factory,
 )
 
-from pipeline.server import NotFoundError, Server, ServerError
+from pipeline.remote.server import NotFoundError, Server, ServerError
 
 _SERVICE = "/ml_metadata.MetadataStoreService"
 _CONTENT_TYPE = "application/grpc-web+proto"
@@ -63,10 +63,6 @@ class StoredArtifact:
 
 def list_artifacts(server: Server, run_id: str) -> list[StoredArtifact]:
     """Returns the outputs that a run has stored so far, the oldest first.
-
-    Args:
-        server: The server.
-        run_id: The run.
 
     Raises:
         ServerError: The metadata cannot be reached.

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.fetch import download, locate
-from pipeline.metadata import StoredArtifact
-from pipeline.server import Access, ConnectionLostError, Server, ServerError
-from tests.pipeline.kfp_server import ROOT, SESSION, Kfp, Served
+from pipeline.remote.fetch import download, locate
+from pipeline.remote.metadata import StoredArtifact
+from pipeline.remote.server import Access, ConnectionLostError, Server, ServerError
+from tests.pipeline.remote.kfp_server import ROOT, SESSION, Kfp, Served
 
 URI = f"{ROOT}/run-1/compare/1/report"
 

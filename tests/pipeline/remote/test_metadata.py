@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.metadata import MESSAGES, frame, read_artifact, unframe
+from pipeline.remote.metadata import MESSAGES, frame, read_artifact, unframe
 
 # As ML Metadata's wire format has it: field 1 of the answer, an Artifact of id 7 (field 1), uri (field 3), and a custom
 # property (field 5: key 1, value 2, whose field 3 is the string); its type_id (field 2) is not used here.

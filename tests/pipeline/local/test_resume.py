@@ -1,22 +1,20 @@
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.plan_comparison import plan_comparison
+from components.parameters import Parameters
 from components.run_plan import plan_run
 from model.host import describe_versions
-from pipeline.resume import InterruptedRun, ResumeError, describe_resumption, lock, take_up
+from pipeline.local.resume import ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main
-from pipeline.speedup import speedup_pipeline
+from pipeline.shell import RUN
 from tests.components.trial_folders import write_trial
 
-INPUTS = speedup_pipeline.component_spec.inputs
-SILENT = dict.fromkeys(INPUTS)
-PARAMETERS: dict[str, Any] = {
-    name: INPUTS[name].default for name in plan_comparison.component_spec.inputs if name != "pipeline_job_id"
-}
+PARAMETERS = Parameters()
+SILENT: dict[str, Any] = dict.fromkeys(vars(PARAMETERS))
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def test_an_interrupted_run_is_taken_up_with_its_own_parameters_and_trials(run_d
 
     run = take_up(run_dir, SILENT | {"epochs": 2, "workers": [2]})
 
-    assert run == InterruptedRun(run_dir, PARAMETERS, plan["started_at"])
+    assert (run.run_id, run.parameters, run.started_at) == ("1", PARAMETERS, plan["started_at"])
     assert list_finished(run_dir) == ["single-t1"]
     assert not (run_dir / "artifacts").exists()
     assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
@@ -75,7 +73,8 @@ def test_a_run_that_is_killed_again_loses_nothing(run_dir: Path) -> None:
 def test_a_run_without_a_finished_trial_starts_anew(run_dir: Path) -> None:
     (run_dir / "models" / "single" / "trial-1" / "model.keras").unlink()
 
-    assert take_up(run_dir, SILENT).started_at is None
+    before = time.time()
+    assert take_up(run_dir, SILENT).started_at >= before
     assert not (run_dir / "workspace").exists()
 
 
@@ -131,7 +130,7 @@ def test_a_run_that_is_running_is_left_alone(run_dir: Path) -> None:
         lock(log)
         with pytest.raises(ResumeError, match="Run 1 is running: interrupt it first, or let it end"):
             take_up(run_dir, SILENT)
-    assert take_up(run_dir, SILENT).run_dir == run_dir
+    assert take_up(run_dir, SILENT).run_id == "1"
 
 
 @pytest.mark.parametrize(
@@ -153,8 +152,9 @@ def test_a_refusal_to_resume_is_one_line(
 
 def test_a_person_is_told_how_to_resume_where_it_is_possible(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(run_dir.parent.parent)
-    assert describe_resumption(run_dir) == '\nTrain what is left: make run ARGS="--resume 1"'
+    assert describe_resumption(run_dir, RUN) == '\nTrain what is left: make run ARGS="--resume 1"'
     monkeypatch.chdir(run_dir.parent)
-    assert describe_resumption(run_dir) == '\nTrain what is left: make run ARGS="--runs-dir . --resume 1"'
+    assert describe_resumption(run_dir, RUN) == '\nTrain what is left: make run ARGS="--runs-dir . --resume 1"'
+    assert describe_resumption(run_dir, "speedup run") == "\nTrain what is left: speedup run --runs-dir . --resume 1"
     lose_plan(run_dir)
-    assert describe_resumption(run_dir) == ""
+    assert describe_resumption(run_dir, RUN) == ""

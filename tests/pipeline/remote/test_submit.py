@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.follow import Pace
+from pipeline.remote.follow import Pace
+from pipeline.remote.submit import find_error, read_own_lines
 from pipeline.run import main
-from pipeline.submit import find_error, read_own_lines
 from pipeline.upload import main as upload
 from tests.components.trial_folders import write_trial
-from tests.pipeline.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
+from tests.pipeline.remote.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
 
 TABLE = "configuration speedup\nsingle 1.00\nDistributing pays off here.\n"
 COMPARE_LOG = f"""\
@@ -361,6 +361,14 @@ def test_an_interrupted_wait_leaves_the_run_alone_and_says_how_to_go_on(
         f'  end it:               make run KFP_ENDPOINT={endpoint} ARGS="--terminate run-1"',
     ]
     assert kfp.terminated == []
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_who_called_the_one_command_is_told_to_call_it_again(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--trials=1"], interrupt_with(signal.SIGINT), prog="tfjob-speedup run") == 130
+    assert f"KFP_ENDPOINT={endpoint} tfjob-speedup run --resume run-1" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -2,44 +2,31 @@
 
 import fcntl
 import shutil
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from components.finished_trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
-from components.plan_comparison import plan_comparison
+from components.parameters import Parameters
+from components.run_plan import RunPlan
 from components.trial import FINISHED_FOLDER
+from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
+from pipeline.shell import write_run
 
 # What a run on this machine works with; both are gone when it has succeeded.
 ARTIFACTS_FOLDER, WORKSPACE_FOLDER = "artifacts", "workspace"
 _PLAN_FILE, _REPORT_FILE = "run.json", "report.html"
-# The pipeline's parameters but for those of other steps than the planning one.
-_PLANNED = frozenset(plan_comparison.component_spec.inputs) - {"pipeline_job_id"}
 
 
 class ResumeError(ValueError):
     """The run cannot be resumed; the message says why."""
 
 
-@dataclass(frozen=True)
-class InterruptedRun:
-    """A run that can be resumed.
-
-    Attributes:
-        run_dir: Its folder, with all that it has finished laid ready for the steps.
-        parameters: Those that it was planned with.
-        started_at: When it was started first, in Unix time; None where nothing is left of that start.
-    """
-
-    run_dir: Path
-    parameters: Mapping[str, Any]
-    started_at: float | None
-
-
-def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
-    """Returns an interrupted run, made ready to be run again.
+def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
+    """Returns the plan of an interrupted run, of which all that is finished has been laid ready for the steps.
 
     Args:
         run_dir: The run's folder.
@@ -60,10 +47,10 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
     rescue_results(run_dir)
     if not (run_dir / _PLAN_FILE).exists():
         raise ResumeError(f"Run {name} ended before it was planned: there is nothing to resume. Start a new run.")
-    plan = read_resumable_plan(run_dir / _PLAN_FILE, _PLANNED)
-    if plan.info.run_id != name:
-        raise ResumeError(f"The folder of run {plan.info.run_id} must have its name. Received: {name}. Rename it.")
-    check_parameters(plan.info.parameters, said)
+    plan = read_resumable_plan(run_dir / _PLAN_FILE)
+    if plan.run_id != name:
+        raise ResumeError(f"The folder of run {plan.run_id} must have its name. Received: {name}. Rename it.")
+    check_parameters(plan.parameters, said)
     remove_torn_trials(run_dir.glob("models/*/trial-*"))
     trials = {
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
@@ -72,10 +59,10 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> InterruptedRun:
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
     lay_ready([*trials.items()], workspace)
-    return InterruptedRun(run_dir, plan.info.parameters, plan.info.started_at if trials else None)
+    return plan if trials else replace(plan, started_at=time.time())  # nothing is left of its first start
 
 
-def check_parameters(planned: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+def check_parameters(planned: Parameters, said: Mapping[str, Any]) -> None:
     """Makes sure that the command line asks for nothing else than what was planned.
 
     Args:
@@ -85,18 +72,15 @@ def check_parameters(planned: Mapping[str, Any], said: Mapping[str, Any]) -> Non
     Raises:
         ResumeError: It asks for something else.
     """
-    for name, value in planned.items():
+    for name, value in vars(planned).items():
         if said[name] not in (None, value):
-            option = "--" + name.replace("_", "-")
-            raise ResumeError(f"{option} must be left out, or be that of the run, {value!r}. Received: {said[name]!r}.")
+            raise ResumeError(
+                f"{name_option(name)} must be left out, or be that of the run, {value!r}. Received: {said[name]!r}."
+            )
 
 
 def rescue_results(run_dir: Path) -> None:
-    """Moves to their places the plan and the finished trials of a run that had no time to do so: it was killed.
-
-    Args:
-        run_dir: The run's folder.
-    """
+    """Moves to their places the plan and the finished trials of a run that had no time to do so: it was killed."""
     files, _ = find_local_results(run_dir / ARTIFACTS_FOLDER)
     plan = {name: path for name, path in files.items() if name == _PLAN_FILE and not (run_dir / name).exists()}
     arrange_results(run_dir, plan, [run_dir / WORKSPACE_FOLDER / FINISHED_FOLDER])
@@ -104,9 +88,6 @@ def rescue_results(run_dir: Path) -> None:
 
 def lock(log: TextIO) -> None:
     """Lets other programs know that a run goes on, for as long as its log is open.
-
-    Args:
-        log: The run's log.
 
     Raises:
         BlockingIOError: Another program runs it.
@@ -116,9 +97,6 @@ def lock(log: TextIO) -> None:
 
 def check_nobody_runs(run_dir: Path) -> None:
     """Makes sure that no other program runs this run.
-
-    Args:
-        run_dir: The run's folder.
 
     Raises:
         ResumeError: One does.
@@ -132,14 +110,10 @@ def check_nobody_runs(run_dir: Path) -> None:
             raise ResumeError(f"Run {run_dir.name} is running: interrupt it first, or let it end.") from None
 
 
-def describe_resumption(run_dir: Path) -> str:
-    """Returns a line on how an interrupted run is resumed; nothing where it cannot be.
-
-    Args:
-        run_dir: The run's folder.
-    """
+def describe_resumption(run_dir: Path, prog: str) -> str:
+    """Returns a line on how an interrupted run is resumed; nothing where it cannot be."""
     if not (run_dir / _PLAN_FILE).exists():
         return ""
     runs_dir = shorten(run_dir.parent)
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
-    return f'\nTrain what is left: make run ARGS="{place}--resume {run_dir.name}"'
+    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}')}"

@@ -10,23 +10,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from pipeline.compile import WorkspaceOptions
-from pipeline.fetch import Fetched, fetch_results
-from pipeline.follow import DEFAULT_PACE, SUCCEEDED, Pace, Progress, follow
+from components.parameters import Parameters
 from pipeline.live_output import LiveOutput
+from pipeline.remote.fetch import Fetched, fetch_results
+from pipeline.remote.follow import SUCCEEDED, Pace, Progress, follow
+from pipeline.remote.server import ENDPOINT_VARIABLE, LEAST_VERSION, NAMESPACE_VARIABLE, Server, ServerError
+from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
-from pipeline.server import ENDPOINT_VARIABLE, NAMESPACE_VARIABLE, Server, ServerError
-from pipeline.speedup import speedup_pipeline
+from pipeline.shell import FAILED, INTERRUPTED, write_run
+from pipeline.speedup import Workspace, speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
-from pipeline.upload import describe_version, filter_by_name, upload_compiled
 
-FAILED_EXIT_CODE, INTERRUPTED_EXIT_CODE = 1, 130
 _NUM_LOG_LINES = 15
 # How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
 _NO_OPERATOR = re.compile(
@@ -38,42 +37,23 @@ _OPERATOR_ADVICE = (
 )
 
 
-@dataclass(frozen=True)
-class Submission:
-    """What is submitted beside the parameters.
-
-    Attributes:
-        experiment: Name of the experiment, KFP's folder of runs; made if it is not there.
-        run_name: Name of the run in the dashboard; empty for one with the time.
-        workspace: What differs from the pipeline's own workspace.
-    """
-
-    experiment: str
-    run_name: str
-    workspace: WorkspaceOptions
-
-
-def submit(server: Server, parameters: Mapping[str, Any], submission: Submission) -> str:
+def start_run(
+    server: Server, parameters: Mapping[str, Any], workspace: Workspace, *, experiment: str, run_name: str
+) -> str:
     """Starts a run and returns its identifier.
-
-    Args:
-        server: The server.
-        parameters: The pipeline's parameters.
-        submission: What else is submitted.
 
     Raises:
         ServerError: The server cannot be used, or refuses.
     """
     health = server.check()
-    version = health.version or "of a version that it does not tell (2.15 or later is needed)"
+    version = health.version or f"of a version that it does not tell ({LEAST_VERSION} or later is needed)"
     _tell(f"Server {server.access.endpoint}: KFP {version}")
-    uploaded = upload_compiled(server, submission.workspace)
+    uploaded = upload_compiled(server, workspace)
     _tell(describe_version(server.access, uploaded))
     run = server.runs.run_service_create_run(
         kfp_server_api.V2beta1Run(
-            display_name=submission.run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
-            experiment_id=find_experiment(server, submission.experiment)
-            or create_experiment(server, submission.experiment),
+            display_name=run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
+            experiment_id=find_experiment(server, experiment) or create_experiment(server, experiment),
             pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
                 pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
             ),
@@ -101,10 +81,6 @@ def create_experiment(server: Server, name: str) -> str:
 def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
     """Returns the parameters that a run was started with.
 
-    Args:
-        server: The server.
-        run_id: The run.
-
     Raises:
         ServerError: The server has no such run, or cannot be used.
     """
@@ -112,10 +88,10 @@ def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
     run = server.runs.run_service_get_run(run_id)
     if run.run_id != run_id:  # a part of a path leads elsewhere
         raise ServerError(f"There is no run {run_id!r}: a run's identifier is the last part of its link.")
-    return _default_parameters() | ((run.runtime_config and run.runtime_config.parameters) or {})
+    return vars(Parameters()) | ((run.runtime_config and run.runtime_config.parameters) or {})
 
 
-def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, pace: Pace = DEFAULT_PACE) -> int:
+def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, *, prog: str, pace: Pace) -> int:
     """Follows a run to its end, fetches its results and returns the exit code: 0, 1 or, interrupted, 130.
 
     Args:
@@ -123,6 +99,7 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         run_id: The run.
         parameters: Its parameters.
         runs_dir: Folder of all runs' results.
+        prog: What this program was called by.
         pace: How often the run is looked at.
     """
     _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
@@ -137,17 +114,17 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
             fetched = fetch_results(server, run_id, runs_dir.resolve())
     except KeyboardInterrupt:
         state = f"the run has ended as {run.state}" if run else "the run goes on on the cluster"
-        print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE
+        print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id, prog)}", file=sys.stderr)
+        return INTERRUPTED
     except (ServerError, OSError) as error:
         state = f"ended as {run.state}, and is still there" if run else "goes on, as far as is known"
-        print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id)}", file=sys.stderr)
-        return FAILED_EXIT_CODE
+        print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id, prog)}", file=sys.stderr)
+        return FAILED
     for place in fetched.left:
         _tell(f"Not fetched, so without its models and logs: {place}")
     if run.state != SUCCEEDED or fetched.missing:
         print(describe_failure(server, run, progress.failed, fetched), file=sys.stderr)
-        return FAILED_EXIT_CODE
+        return FAILED
     point_latest(fetched.run_dir)
     _tell(read_own_lines(_last_log(fetched, RESULT_FILES["report.html"][0])).rstrip("\n"))
     seconds = (run.finished_at - run.created_at).total_seconds()
@@ -158,10 +135,6 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
 def terminate(server: Server, run_id: str) -> int:
     """Ends a run and returns the exit code.
 
-    Args:
-        server: The server.
-        run_id: The run.
-
     Raises:
         ServerError: The server does not do it.
     """
@@ -170,7 +143,7 @@ def terminate(server: Server, run_id: str) -> int:
     return 0
 
 
-def describe_next_steps(server: Server, run_id: str) -> str:
+def describe_next_steps(server: Server, run_id: str, prog: str) -> str:
     """Returns what a person can do about a run that goes on."""
     access = server.access
     where = f"{ENDPOINT_VARIABLE}={access.endpoint}"
@@ -178,8 +151,8 @@ def describe_next_steps(server: Server, run_id: str) -> str:
         where += f" {NAMESPACE_VARIABLE}={access.namespace}"
     return (
         f"  look at it:           {access.link_run(run_id)}\n"
-        f'  follow and fetch it:  make run {where} ARGS="--resume {run_id}"\n'
-        f'  end it:               make run {where} ARGS="--terminate {run_id}"'
+        f"  follow and fetch it:  {write_run(prog, f'--resume {run_id}', where)}\n"
+        f"  end it:               {write_run(prog, f'--terminate {run_id}', where)}"
     )
 
 
@@ -214,11 +187,7 @@ def describe_failure(server: Server, run: Any, failed: Iterable[str], fetched: F
 
 
 def read_own_lines(log: str) -> str:
-    """Returns what a step's program said itself, without what KFP says around it.
-
-    Args:
-        log: The step's log.
-    """
+    """Returns what a step's program said itself, without what KFP says around it."""
     shown = io.StringIO()
     live = LiveOutput(shown, io.StringIO(), num_steps=0)
     live.write("".join(f"    {line}\n" for line in log.splitlines()))  # indented, as the local runner hands it over
@@ -233,10 +202,6 @@ def find_error(lines: list[str]) -> list[str]:
 
 def _last_log(fetched: Fetched, step: str) -> str:
     return next((text for name, text in reversed(fetched.logs) if name == step), "")
-
-
-def _default_parameters() -> dict[str, Any]:
-    return {name: parameter.default for name, parameter in speedup_pipeline.component_spec.inputs.items()}
 
 
 def _tell(line: str) -> None:

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from pipeline.metadata import MESSAGES, frame, unframe
+from pipeline.remote.metadata import MESSAGES, frame, unframe
 
 PREFIX = "/pipeline"
 ROOT = "minio://mlpipeline/v2/artifacts/tfjob-speedup"

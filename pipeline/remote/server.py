@@ -23,7 +23,7 @@ COOKIES_VARIABLE, CA_CERT_VARIABLE = "KFP_COOKIES", "KFP_CA_CERT"
 # Where the SDK looks for the token that a pod of Kubeflow's is given.
 POD_TOKEN_VARIABLE, POD_TOKEN_FILE = "KF_PIPELINES_SA_TOKEN_PATH", "/var/run/secrets/kubeflow/pipelines/token"
 # The first version that hands a step's volumes and resources on (dsl.TaskConfig).
-MINIMUM_VERSION = (2, 15)
+LEAST_VERSION = "2.15"
 _HEALTH_PATH = "/apis/v2beta1/healthz"
 _VERSION_KEYS = ("tag_name", "apiServerTagName", "frontendTagName")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
@@ -230,10 +230,10 @@ class Server:
         health = read_health(text)
         if not health.is_ready:
             raise ConnectionLostError(f"{self.access.endpoint} answers, but KFP's API server behind it does not. Wait.")
-        if (version := _VERSION.match(health.version)) and tuple(map(int, version.groups())) < MINIMUM_VERSION:
+        if health.version and _read_version(health.version) < _read_version(LEAST_VERSION):
             raise ServerError(
-                f"KFP must be 2.15 or later: older versions do not hand a step's volumes to the TFJobs it starts "
-                f"(TaskConfig). Received: {health.version}."
+                f"KFP must be {LEAST_VERSION} or later: older versions do not hand a step's volumes to the TFJobs it "
+                f"starts (TaskConfig). Received: {health.version}."
             )
         if health.is_multi_user and not self.access.namespace:
             raise ServerError(
@@ -287,9 +287,6 @@ def normalize_endpoint(text: str) -> str:
 def read_health(text: str) -> Health:
     """Returns what the answer of the API server, or of the dashboard before it, says.
 
-    Args:
-        text: The answer.
-
     Raises:
         ServerError: It is neither's.
     """
@@ -309,11 +306,6 @@ def read_health(text: str) -> Health:
 
 def check_answer(method: str, url: str, response: urllib3.BaseHTTPResponse) -> None:
     """Checks that an answer is neither an error nor a login page.
-
-    Args:
-        method: The request's method.
-        url: The request's URL.
-        response: The answer.
 
     Raises:
         ServerError: It is.
@@ -340,12 +332,7 @@ def check_answer(method: str, url: str, response: urllib3.BaseHTTPResponse) -> N
 
 
 def describe_lost_connection(url: str, error: urllib3.exceptions.HTTPError) -> ServerError:
-    """Returns the error that tells why no answer came.
-
-    Args:
-        url: The request's URL.
-        error: What urllib3 says.
-    """
+    """Returns the error that tells why no answer came."""
     reason = getattr(error, "reason", None) or error
     place = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     why = str(reason).partition("): ")[2] or str(reason)
@@ -359,6 +346,10 @@ def describe_lost_connection(url: str, error: urllib3.exceptions.HTTPError) -> S
         f"{place} cannot be reached: {why}. Is {ENDPOINT_VARIABLE} right, and the network it needs there? "
         f"Without an address from outside: {_PORT_FORWARD}."
     )
+
+
+def _read_version(text: str) -> tuple[int, ...]:
+    return tuple(map(int, _VERSION.findall(text)[0]))
 
 
 def _read_message(response: urllib3.BaseHTTPResponse) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.server import ConnectionLostError, Server, UnauthorizedError
+from pipeline.remote.server import ConnectionLostError, Server, UnauthorizedError
 
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
 ENDED = frozenset({SUCCEEDED, FAILED, "CANCELED", "SKIPPED"})
@@ -55,11 +55,7 @@ class Progress:
     _states: dict[str, str] = field(default_factory=dict)
 
     def tell(self, run: Any) -> None:
-        """Tells which steps began or ended.
-
-        Args:
-            run: The server's answer about the run.
-        """
+        """Tells which steps began or ended."""
         details = run.run_details
         tasks = [task for task in (details and details.task_details) or [] if task.state not in _NOT_RUN]
         for task in sorted(tasks, key=lambda task: task.start_time):
@@ -78,14 +74,8 @@ class Progress:
             self.write(f"✗ {name} {task.state.lower()}")
 
 
-def follow(server: Server, run_id: str, progress: Progress, pace: Pace = DEFAULT_PACE) -> Any:
+def follow(server: Server, run_id: str, progress: Progress, pace: Pace) -> Any:
     """Returns the server's last answer about a run, when the run has ended.
-
-    Args:
-        server: The server.
-        run_id: The run.
-        progress: Tells of the steps.
-        pace: How often the run is looked at.
 
     Raises:
         ServerError: The server refuses, or has not answered for too long.

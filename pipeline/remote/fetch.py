@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from pipeline.metadata import StoredArtifact, list_artifacts
+from pipeline.remote.metadata import StoredArtifact, list_artifacts
+from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
 from pipeline.results import PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
-from pipeline.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
 
 LOG_OUTPUT = "executor-logs"
 ALWAYS_THERE = ("report.html", "comparison.csv", "comparison.md", "trials.jsonl", "run.json")
@@ -51,11 +51,6 @@ class Fetched:
 def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
     """Fetches what a run has stored so far; what was fetched of it before is replaced.
 
-    Args:
-        server: The server.
-        run_id: The run.
-        runs_dir: Folder of all runs' results.
-
     Raises:
         ServerError: The server does not give it.
         OSError: It cannot be written here.
@@ -83,13 +78,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
 
 
 def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads: Path) -> tuple[list[Path], list[str]]:
-    """Fetches folders and returns where they are, and what had to be left with the reason.
-
-    Args:
-        server: The server.
-        artifacts: The folders.
-        downloads: Folder for them.
-    """
+    """Fetches folders and returns where they are, and what had to be left with the reason."""
     folders, left = [], []
     for artifact in artifacts:
         archive, folder = downloads / f"{artifact.number}.tar.gz", downloads / str(artifact.number)
@@ -123,10 +112,6 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[tuple[str, str]]:
     """Returns the name and the log of each step that has stored one.
-
-    Args:
-        server: The server.
-        artifacts: The run's artifacts.
 
     Raises:
         ServerError: The server does not give them.

@@ -1,0 +1,82 @@
+"""The two training steps of a trial: the single node's trainings and the distributed ones, each as a TFJob."""
+
+from kfp import dsl
+
+from components.image import DEFAULT_IMAGE
+
+# What a person sets on a training step goes to the replicas that it launches, rather than to its own pod.
+JOB_PASSTHROUGHS = [
+    dsl.TaskConfigField.RESOURCES,
+    dsl.TaskConfigField.KUBERNETES_TOLERATIONS,
+    dsl.TaskConfigField.KUBERNETES_NODE_SELECTOR,
+    dsl.TaskConfigField.KUBERNETES_AFFINITY,
+    # The step itself needs these, too: the workspace is among the volumes.
+    dsl.TaskConfigPassthrough(field=dsl.TaskConfigField.ENV, apply_to_task=True),
+    dsl.TaskConfigPassthrough(field=dsl.TaskConfigField.KUBERNETES_VOLUMES, apply_to_task=True),
+]
+
+
+@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
+def train_single_node(
+    trial: int,
+    workspace_path: str,
+    run_info: dsl.Input[dsl.Artifact],
+    prepared: dsl.Input[dsl.Dataset],
+    trained: dsl.Output[dsl.Model],
+    task_config: dsl.TaskConfig,
+) -> None:
+    """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes if asked for.
+
+    Args:
+        trial: Number of the repeat, from 1.
+        workspace_path: The run's shared folder.
+        run_info: The plan.
+        prepared: The prepared data set.
+        task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
+
+    Returns:
+        trained: A folder for each configuration, with the model, its records and logs.
+    """
+    from pathlib import Path
+
+    from components.errors import told_plainly
+    from components.run_plan import RunPlan
+    from components.trial import run_trials
+
+    with told_plainly():
+        plan = RunPlan.read(Path(run_info.path))
+        folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
+        trained.metadata.update(run_trials(plan, plan.single_nodes, trial, *folders, task_config))
+
+
+@dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
+def train_distributed(
+    trial: int,
+    workspace_path: str,
+    run_info: dsl.Input[dsl.Artifact],
+    prepared: dsl.Input[dsl.Dataset],
+    trained: dsl.Output[dsl.Model],
+    task_config: dsl.TaskConfig,
+) -> None:
+    """Trains every distributed configuration as a TFJob, one after another.
+
+    Args:
+        trial: Number of the repeat, from 1.
+        workspace_path: The run's shared folder.
+        run_info: The plan.
+        prepared: The prepared data set.
+        task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
+
+    Returns:
+        trained: A folder for each configuration, with the model, its records and logs.
+    """
+    from pathlib import Path
+
+    from components.errors import told_plainly
+    from components.run_plan import RunPlan
+    from components.trial import run_trials
+
+    with told_plainly():
+        plan = RunPlan.read(Path(run_info.path))
+        folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
+        trained.metadata.update(run_trials(plan, plan.distributed, trial, *folders, task_config))
