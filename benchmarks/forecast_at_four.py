@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.simulated_trials import describe_truth, simulate_trial
-from comparison.forecast import Forecast, forecast_scaling
-from comparison.forecast_text import state_check
+from comparison.forecast.scaling import Forecast, forecast_scaling
+from comparison.forecast.text import state_check
 from comparison.records import TrialRecord
 from comparison.summary import compute_speedups, group_trials
 from comparison.table import format_ratio

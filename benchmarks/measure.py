@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.programs import run_program
-from comparison.breakdown import compute_overhead_share
 from comparison.records import RUN_FILE, TRIALS_FILE, read_records, read_run_info
+from comparison.report.breakdown import compute_overhead_share
 from comparison.summary import group_trials
 
 REPEATS = 5

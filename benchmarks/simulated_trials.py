@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from comparison.forecast.model import CostModel, Job, predict_step_seconds
 from comparison.records import CurvePoint, Replica, RunInfo, TrialRecord
-from comparison.scaling_model import CostModel, Job, predict_step_seconds
 
 NUM_PARAMETERS = 77_754
 MESSAGE_BYTES = 4.0 * NUM_PARAMETERS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from comparison.compare import compare
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
-from comparison.run_comparison import read_run, render_html, render_markdown
+from comparison.report.run_comparison import read_run, render_html, render_markdown
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from comparison.audit import audit_fairness, audit_plan
-from comparison.forecast import forecast_scaling
-from comparison.forecast_text import state_outlook
-from comparison.marks import explain_marks, mark_configurations
+from comparison.audit.marks import explain_marks, mark_configurations
+from comparison.audit.rules import audit_fairness, audit_plan
+from comparison.forecast.scaling import forecast_scaling
+from comparison.forecast.text import state_outlook
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
-from comparison.report import render_markdown, render_report, title_outlook, translate_headers
+from comparison.report.html import render_markdown, render_report, title_outlook, translate_headers
+from comparison.report.verdict import collect_warnings, state_verdict
 from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
 from comparison.table import format_table, to_text
 from comparison.texts import ENGLISH, add_language, say_count, speak
-from comparison.verdict import collect_warnings, state_verdict
 
 _TERMINAL_COLUMNS = 100
 

@@ -9,11 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from comparison.audit import audit_fairness
-from comparison.forecast import forecast_scaling
+from comparison.audit.rules import audit_fairness
+from comparison.forecast.scaling import forecast_scaling
 from comparison.records import Misclassified, TrialRecord
-from comparison.report import render_report
-from comparison.run_comparison import Run, render_html
+from comparison.report.html import render_report
+from comparison.report.run_comparison import Run, render_html
 from comparison.summary import group_trials, summarize
 from comparison.texts import LANGUAGES, speak
 from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
