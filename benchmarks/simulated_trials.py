@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from comparison.forecast.model import CostModel, Job, predict_step_seconds
+from comparison.forecast import CostModel, Job, predict_step_seconds
 from comparison.records import CurvePoint, Replica, RunInfo, TrialRecord
 
 NUM_PARAMETERS = 77_754

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from comparison.compare import compare
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
-from comparison.report.run_comparison import read_run, render_html, render_markdown
+from comparison.report import read_run, render_run_html, render_run_markdown
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-_RENDERERS = {".html": render_html, ".md": render_markdown}
+_RENDERERS = {".html": render_run_html, ".md": render_run_markdown}
 
 
 def _rebuild(run_dir: Path, language: str) -> None:
@@ -60,7 +60,7 @@ def _compare_runs(run_dirs: Sequence[Path], language: str, output: Path | None) 
     """Prints what changed from the first run to the second, and writes it where that is asked for."""
     before, after = map(read_run, run_dirs)
     with speak(language):
-        print(render_markdown(before, after), end="")
+        print(render_run_markdown(before, after), end="")
         if output:
             write_text(output, _RENDERERS[output.suffix](before, after))
             print(f"\n{output}")

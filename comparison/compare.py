@@ -5,20 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from comparison.audit.marks import explain_marks, mark_configurations
-from comparison.audit.rules import audit_fairness, audit_plan
-from comparison.forecast.scaling import forecast_scaling
-from comparison.forecast.text import state_outlook
+from comparison.audit import explain_marks
+from comparison.groups import add_confusion_matrices
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
-from comparison.report.html import render_markdown, render_report, title_outlook, translate_headers
-from comparison.report.verdict import collect_warnings, state_verdict
-from comparison.summary import add_confusion_matrices, group_trials, list_rows, read_speedup, summarize, to_csv
-from comparison.table import format_table, to_text
+from comparison.report import Analysis, analyze, render_markdown, render_report, title_outlook
+from comparison.summary import to_csv
+from comparison.table import TERMINAL_WIDTH, format_table, to_text
 from comparison.texts import ENGLISH, add_language, say_count, speak
-
-_TERMINAL_COLUMNS = 100
 
 
 @dataclass(frozen=True)
@@ -26,33 +19,44 @@ class Comparison:
     """The answer to whether distributing pays off, in the forms that a pipeline and a terminal show.
 
     Attributes:
-        verdict: The answer in one sentence.
-        outlook: From how many workers on it pays off, as forecast, in another; empty where nothing is.
-        caution: How many warnings the report has; empty where it has none.
-        table: What `summarize` returned, one row a configuration.
-        metrics: A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`.
-        confusion_matrices: Of each strategy, summed over its trials; rows are true classes.
-        markdown: Verdict, forecast, table and warnings.
+        analysis: What the report was made of.
         html: The self-contained report.
+        markdown: Verdict, forecast, table and warnings.
     """
 
-    verdict: str
-    outlook: str
-    caution: str
-    table: pd.DataFrame
-    metrics: dict[str, float]
-    confusion_matrices: dict[str, list[list[int]]]
-    markdown: str
+    analysis: Analysis
     html: str
+    markdown: str
     _text: str
+    _answer: str
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`."""
+        metrics: dict[str, float] = {}
+        for index, row in enumerate(self.analysis.rows):
+            name = row.configuration.replace("-", "_")
+            if row.speedup and index > 0:  # the first row is the baseline, 1 by definition
+                metrics[f"speedup_{name}"] = row.speedup
+            metrics[f"test_accuracy_{name}"] = row.test_accuracy
+        return metrics
+
+    @property
+    def confusion_matrices(self) -> dict[str, list[list[int]]]:
+        """Of each strategy, summed over its trials; rows are true classes."""
+        trials = self.analysis.trials
+        return {
+            strategy: add_confusion_matrices([trial for trial in trials if trial.strategy == strategy])
+            for strategy in dict.fromkeys(trial.strategy for trial in trials)
+        }
 
     def terminal_table(self) -> str:
         """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""
         return self._text
 
     def answer(self) -> str:
-        """Returns what a terminal says below the table: verdict, outlook and caution, a line each."""
-        return "\n".join(filter(None, [self.verdict, self.outlook, self.caution]))
+        """Returns what a terminal says below the table: verdict, outlook and how many warnings, a line each."""
+        return self._answer
 
 
 def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path, language: str = ENGLISH) -> Comparison:
@@ -65,40 +69,32 @@ def compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path,
         RecordError: The records do not make a comparison.
     """
     with speak(language):
-        return _compare(records, run_info, output_dir)
-
-
-def _compare(records: Iterable[TrialRecord], run_info: RunInfo, output_dir: Path) -> Comparison:
-    groups = group_trials(records)
-    trials = [trial for group in groups.values() for trial in group]
-    table = summarize(trials)
-    findings, forecasts = [*audit_fairness(groups), *audit_plan(groups, run_info)], forecast_scaling(groups)
-    marks = mark_configurations(groups, findings)
-    rows = to_text(translate_headers(format_table(table, marks.signs)), _TERMINAL_COLUMNS)
-    explanations = [textwrap.fill(mark, _TERMINAL_COLUMNS) for mark in explain_marks(marks)]
-    comparison = Comparison(
-        verdict=state_verdict(table, groups, findings),
-        outlook=title_outlook(state_outlook(table, forecasts, marks)),
-        caution=_count_warnings(collect_warnings(groups, findings)),
-        table=table,
-        metrics=_collect_metrics(table),
-        confusion_matrices={
-            strategy: add_confusion_matrices([trial for trial in trials if trial.strategy == strategy])
-            for strategy in dict.fromkeys(trial.strategy for trial in trials)
-        },
-        markdown=render_markdown(table, groups, findings, forecasts),
-        html=render_report(table, groups, run_info, findings, forecasts),
-        _text="\n".join([rows, *explanations]),
-    )
-    files = {
-        add_language("report.html"): comparison.html,
-        "comparison.csv": to_csv(table),
-        add_language("comparison.md"): comparison.markdown,
-        TRIALS_FILE: format_records(trials),
-    }
+        analysis = analyze(records, run_info)
+        comparison = Comparison(
+            analysis=analysis,
+            html=render_report(analysis),
+            markdown=render_markdown(analysis),
+            _text=_render_table(analysis),
+            _answer=_render_answer(analysis),
+        )
+        files = {
+            add_language("report.html"): comparison.html,
+            "comparison.csv": to_csv(analysis.rows),
+            add_language("comparison.md"): comparison.markdown,
+            TRIALS_FILE: format_records(analysis.trials),
+        }
     for name, text in files.items():
         write_text(output_dir / name, text)
     return comparison
+
+
+def _render_table(analysis: Analysis) -> str:
+    explanations = [textwrap.fill(mark, TERMINAL_WIDTH) for mark in explain_marks(analysis.marks)]
+    return "\n".join([to_text(format_table(analysis.rows, analysis.marks.signs)), *explanations])
+
+
+def _render_answer(analysis: Analysis) -> str:
+    return "\n".join(filter(None, [analysis.verdict, title_outlook(analysis), _count_warnings(analysis.warnings)]))
 
 
 def _count_warnings(warnings: Sequence[str]) -> str:
@@ -109,14 +105,3 @@ def _count_warnings(warnings: Sequence[str]) -> str:
         "Read with care: the report has {number} warning.",
         "Read with care: the report has {number} warnings.",
     )
-
-
-def _collect_metrics(table: pd.DataFrame) -> dict[str, float]:
-    metrics: dict[str, float] = {}
-    for index, row in enumerate(list_rows(table)):
-        name = row["configuration"].replace("-", "_")
-        speedup = read_speedup(row)
-        if speedup and index > 0:  # the first row is the baseline, 1 by definition
-            metrics[f"speedup_{name}"] = speedup.value
-        metrics[f"test_accuracy_{name}"] = row["test_accuracy"]
-    return metrics

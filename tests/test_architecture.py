@@ -26,7 +26,19 @@ ONLY_IN = {
 }
 # The floors of each package, from the ground up: its modules, and its wings with a slash. What stands on a floor may
 # import from the floors below it and, where it is a wing, within itself.
-FLOORS: dict[str, tuple[str, ...]] = {}
+FLOORS: dict[str, tuple[str, ...]] = {
+    "comparison": (
+        "records statistics texts",
+        "clocks groups page power svg",
+        "summary",
+        "table",
+        "audit/",
+        "depth_study/ forecast/",
+        "report/",
+        "compare",
+        "__main__",
+    ),
+}
 
 
 def find_modules() -> dict[str, Path]:

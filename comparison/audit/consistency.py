@@ -2,8 +2,8 @@
 
 import math
 
+from comparison.clocks import measure_chief
 from comparison.records import TrialRecord
-from comparison.report.breakdown import measure_chief
 from comparison.table import UNKNOWN
 from comparison.texts import count_servers, count_workers, say
 

@@ -3,19 +3,10 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
-from comparison.summary import (
-    Groups,
-    compare_accuracies,
-    find_baseline,
-    is_any_contended,
-    is_target_missed,
-    list_rows,
-    read_speedup,
-)
+from comparison.groups import Groups, find_baseline, is_any_contended, is_target_missed
+from comparison.summary import Row, compare_accuracies
 from comparison.table import CONTENDED_MARK, DISTURBED_MARK, UNFAIR_MARK, WORSE_MARK
 from comparison.texts import say
 
@@ -80,7 +71,7 @@ def is_worse(groups: Groups, configuration: str) -> bool:
     baseline, trials = find_baseline(groups, configuration), groups[configuration]
     if not baseline:
         return False
-    return compare_accuracies(baseline, trials) < 0 or is_target_missed(baseline, trials)
+    return compare_accuracies(baseline, trials).direction < 0 or is_target_missed(baseline, trials)
 
 
 def list_broken_rules(findings: Sequence[Finding], configurations: Collection[str]) -> list[str]:
@@ -95,26 +86,25 @@ def list_broken_rules(findings: Sequence[Finding], configurations: Collection[st
     ]
 
 
-def find_winner(table: pd.DataFrame, marks: Marks) -> str | None:
+def find_winner(rows: Sequence[Row], marks: Marks) -> str | None:
     """Returns the configuration that trains fastest, or None where the trials cannot tell it from the baseline.
 
     One whose models are worse, or whose trials prove nothing, does not win, nor does the baseline where only such a
     one was faster.
 
     Args:
-        table: What `summarize` returned.
+        rows: The table, or that of one kind of scaling.
         marks: What `mark_configurations` returned.
     """
-    baseline = str(table["configuration"].iloc[0])
-    speedups = {row["configuration"]: read_speedup(row) for row in list_rows(table)}
-    measured = {str(name): own for name, own in speedups.items() if own and own.low is not None}
+    baseline = rows[0].configuration
+    measured = {row.configuration: ratio for row in rows if (ratio := row.ratio) and ratio.low is not None}
     if baseline in marks.unproven or not measured:
         return None
     sound = [name for name in measured if name not in {*marks.worse, *marks.unproven}]
     fastest = max(sound, key=lambda name: measured[name].value, default=None)
     if fastest and measured[fastest].direction > 0:
         return fastest
-    is_baseline_fastest = len(measured) == len(table) - 1 and all(own.direction < 0 for own in measured.values())
+    is_baseline_fastest = len(measured) == len(rows) - 1 and all(own.direction < 0 for own in measured.values())
     return baseline if is_baseline_fastest else None
 
 

@@ -7,8 +7,8 @@ from comparison.audit.consistency import list_contradictions
 from comparison.audit.disturbances import CALIBRATION_TOLERANCE, Disturbance, list_holdups, list_slow_cores
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, list_some, name_trial, state_received
 from comparison.audit.rounds import check_interleaving, group_rounds
+from comparison.groups import SINGLE, Groups, split_by_scaling
 from comparison.records import RunInfo, TrialRecord
-from comparison.summary import SINGLE, Groups, split_by_scaling
 from comparison.texts import list_items, say, say_count
 
 _SHORT_SHA = 12

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from comparison.depth_study.record import Network, Study
-from comparison.report.plots import INK, PALETTE, group_thousands, render_svg
+from comparison.svg import PALETTE, draw_grid, group_thousands, render_svg
 
 # A step's loss is noisy: the line is the mean of this step and those before it, drawn over the steps themselves.
 SMOOTHED_STEPS = 10
@@ -87,4 +87,4 @@ def _scale_log(axes: Axes, values: Iterable[float]) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.grid(color=INK, alpha=0.15, linewidth=0.6)
+    draw_grid(axes)

@@ -9,8 +9,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from comparison.forecast.scaling import MAX_WORKERS, Forecast, list_worker_counts, tabulate_scales
 from comparison.forecast.text import describe_forecast
-from comparison.report.plots import DASHES, INK, MARKERS, PALETTE, pick_style, render_svg
 from comparison.statistics import Ratio
+from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, pick_style, render_svg
 from comparison.table import format_ratio
 from comparison.texts import list_items, say
 
@@ -57,7 +57,7 @@ def _plot(name: str, forecasts: Sequence[Forecast], max_workers: int) -> str:
         _scale_axes(axes, max_workers, max(_LOWEST_SPEEDUP, min(0.5, lowest / 1.2)), max(4.0, 2 * highest))
         axes.set_xlabel(say("workers"))
         axes.set_ylabel(say("speedup over a single node"))
-        axes.grid(color=INK, alpha=0.15, linewidth=0.6)
+        draw_grid(axes)
         figure.legend(loc="outside lower left", ncols=1)
 
     points = [

@@ -25,17 +25,10 @@ from comparison.forecast.model import (
     predict_job_seconds,
     predict_speedup,
 )
+from comparison.groups import SINGLE, Groups, Trials, find_baseline, is_any_contended, split_by_scaling
 from comparison.records import TrialRecord
 from comparison.statistics import CONFIDENCE, Ratio
-from comparison.summary import (
-    SINGLE,
-    Groups,
-    Trials,
-    compute_speedups,
-    find_baseline,
-    is_any_contended,
-    split_by_scaling,
-)
+from comparison.summary import compute_speedups
 
 MAX_WORKERS = 1024
 _DRAWS = 400

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-import pandas as pd
-
-from comparison.audit.marks import Marks, find_winner
+from comparison.audit import Marks, find_winner
 from comparison.forecast.model import NETWORKS, PARAMETER_SERVER, Network
 from comparison.forecast.scaling import (
     Check,
@@ -16,7 +14,7 @@ from comparison.forecast.scaling import (
     look_ahead,
     tabulate_scales,
 )
-from comparison.summary import list_rows, split_table
+from comparison.summary import Row, split_rows
 from comparison.table import EN_DASH, TIMES, format_number, format_range
 from comparison.texts import count_workers, say, say_count
 
@@ -51,18 +49,18 @@ def state_forecast(forecast: Forecast) -> str:
     )
 
 
-def state_outlook(table: pd.DataFrame, forecasts: Sequence[Forecast], marks: Marks) -> str:
+def state_outlook(rows: Sequence[Row], forecasts: Sequence[Forecast], marks: Marks) -> str:
     """Returns in brief with how many workers it pays off, and with how many it is fastest; nothing where unknown.
 
     It is about the winner's way of distributing. Where no way has won it is about two at most.
 
     Args:
-        table: What `summarize` returned.
+        rows: The table.
         forecasts: What `forecast_scaling` returned.
         marks: What `mark_configurations` returned: a way that trains worse models, or whose trials prove nothing, has
             no outlook.
     """
-    tables = split_table(table)
+    tables = split_rows(rows)
     chosen = [
         forecast
         for scaling, own in tables.items()
@@ -128,12 +126,12 @@ def format_workers(estimate: Estimate) -> str:
     return value if low == high else f"{value} ({low}{EN_DASH}{high})"
 
 
-def _choose_ways(table: pd.DataFrame, forecasts: Iterable[Forecast], scaling: str, marks: Marks) -> list[Forecast]:
+def _choose_ways(rows: Sequence[Row], forecasts: Iterable[Forecast], scaling: str, marks: Marks) -> list[Forecast]:
     """Returns the forecast of the winner's way of distributing, or where it has none those of all sound ways."""
     ways = {
-        row["configuration"]: (row["strategy"], row["num_ps"], row["cpus_per_replica"])
-        for row in list_rows(table)
-        if row["configuration"] not in {*marks.worse, *marks.unproven}
+        row.configuration: (row.strategy, row.num_ps, row.cpus_per_replica)
+        for row in rows
+        if row.configuration not in {*marks.worse, *marks.unproven}
     }
     sound = {
         key: own
@@ -141,7 +139,7 @@ def _choose_ways(table: pd.DataFrame, forecasts: Iterable[Forecast], scaling: st
         if own.job.scaling == scaling
         and (key := (own.job.strategy, own.job.num_ps, own.job.cpus_per_replica)) in ways.values()
     }
-    won = ways.get(find_winner(table, marks))
+    won = ways.get(find_winner(rows, marks) or "")
     return [sound[won]] if won in sound else [*sound.values()]
 
 

@@ -1,16 +1,17 @@
-"""The most frequent confusions of the trained models, with images of them."""
+"""What the trained models confuse: the matrix, and the most frequent confusions with images of them."""
 
 import base64
 import io
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.image import imsave
 
+from comparison.groups import Trials, add_confusion_matrices
 from comparison.records import Misclassified
-from comparison.summary import Trials, add_confusion_matrices
 
 MAX_CONFUSIONS = 6
 MAX_IMAGES = 3
@@ -36,6 +37,15 @@ class Confusion:
     images: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class HeatCell:
+    """A cell of a confusion matrix, with how deep it is coloured: from 0 to 1."""
+
+    count: int
+    is_correct: bool
+    depth: float
+
+
 def list_confusions(trials: Trials) -> list[Confusion]:
     """Returns the most frequent confusions of a configuration's models, the most frequent first."""
     matrix = add_confusion_matrices(trials)
@@ -47,6 +57,18 @@ def list_confusions(trials: Trials) -> list[Confusion]:
     }
     pairs = sorted(counts, key=lambda pair: (-counts[pair], pair))[:MAX_CONFUSIONS]
     return [Confusion(*pair, counts[pair], tuple(map(encode_png, _find_images(trials, *pair)))) for pair in pairs]
+
+
+def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCell]]:
+    """Returns the matrix with depths that show the rare errors beside the many hits: square roots of shares."""
+    most_errors = max((count for true, row in enumerate(matrix) for j, count in enumerate(row) if j != true), default=0)
+    return [
+        [
+            HeatCell(count, j == true, math.sqrt(count / max(sum(row) if j == true else most_errors, 1)))
+            for j, count in enumerate(row)
+        ]
+        for true, row in enumerate(matrix)
+    ]
 
 
 def encode_png(image: Misclassified) -> str:

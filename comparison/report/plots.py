@@ -1,63 +1,26 @@
-"""Plots as inline SVG that take their ink from the page, so that they follow its light or dark colours."""
+"""The plots of the report: curves, bars with intervals, and where the time went."""
 
-import io
 import math
-import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 
-import pandas as pd
-from markupsafe import escape
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-from matplotlib.typing import RcKeyType
+from matplotlib.ticker import MaxNLocator
 
+from comparison.clocks import PHASES, TOTAL
+from comparison.groups import SINGLE, Groups, Trials
 from comparison.records import CurvePoint
-from comparison.report.breakdown import PHASES
+from comparison.report.breakdown import break_down
 from comparison.statistics import Ratio, compute_mean
-from comparison.summary import SINGLE, Groups, Trials, list_rows, read_speedup
+from comparison.summary import Row
+from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
 from comparison.table import format_measurement, format_number, format_ratio
 from comparison.texts import list_items, say
 
-# At least 3:1 against white and against the report's dark background; distinguishable without colour vision, and
-# never alone: bars carry their names, lines their dashes and markers.
-PALETTE = (
-    *("#0072b2", "#d55e00", "#009e73", "#b565a7", "#8a6d00", "#7b6ee0", "#c2506b", "#4f8a8b"),
-    *("#2e8fb3", "#b8860b", "#4e9a48", "#7f7f7f"),
-)
-DASHES = ("-", "--", "-.", ":")
-MARKERS = "os^Dv<>Pp"
-
-# Matplotlib draws this; the page's text colour replaces it.
-INK = "#010203"
-_WIDTH_INCHES = 4.0
 _BAR_INCHES = 0.52
 _CURVES_INCHES = 3.0
 # Of a legend.
 _LINE_INCHES = 0.2
-_STYLE: dict[RcKeyType, object] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
-    "font.size": 10,
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "figure.facecolor": "none",
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 def plot_accuracy(groups: Groups) -> str:
@@ -154,7 +117,7 @@ def _group_epochs(trials: Trials) -> list[list[CurvePoint]]:
 
 
 def _add_grid_and_legend(figure: Figure, axes: Axes) -> None:
-    axes.grid(color=INK, alpha=0.15, linewidth=0.6)
+    draw_grid(axes)
     figure.legend(loc="outside lower left")
 
 
@@ -170,17 +133,16 @@ def _list_ends(groups: Groups) -> str:
     return list_items(ends)
 
 
-def plot_throughput(table: pd.DataFrame) -> str:
+def plot_throughput(rows: Sequence[Row]) -> str:
     """Returns the images per second of each configuration with 95 % intervals."""
-    rows = list_rows(table)
-    values = [row["images_per_second"] for row in rows]
-    half_widths = [row["images_per_second_ci95"] for row in rows]
+    values = [row.images_per_second for row in rows]
+    half_widths = [row.images_per_second_ci95 for row in rows]
     labels = [format_measurement(value, half) for value, half in zip(values, half_widths, strict=True)]
-    bounds = [(value - half, value + half) for value, half in zip(values, half_widths, strict=True)]
+    bounds = [(value - (half or 0), value + (half or 0)) for value, half in zip(values, half_widths, strict=True)]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
+        _draw_bars(axes, [row.configuration for row in rows], values, bounds, labels)
         axes.set_xlim(0, 1.25 * max(values))
         axes.set_xlabel(say("images per second"))
         group_thousands(axes.xaxis)
@@ -189,23 +151,23 @@ def plot_throughput(table: pd.DataFrame) -> str:
     return render_svg("throughput", description, _measure_height(len(rows)), draw)
 
 
-def plot_speedup(table: pd.DataFrame, name: str = "speedup") -> str:
+def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> str:
     """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker.
 
     Args:
-        table: What `summarize` returned.
+        rows: The table, or that of one kind of scaling.
         name: As `render_svg` takes it.
     """
-    rows = [row for row in list_rows(table) if read_speedup(row)]
-    ratios = [ratio for row in rows if (ratio := read_speedup(row))]
+    rows = [row for row in rows if row.ratio]
+    ratios = [row.ratio for row in rows if row.ratio]
     values = [ratio.value for ratio in ratios]
-    ideals = [math.nan if row["strategy"] == SINGLE else float(row["num_workers"]) for row in rows]
+    ideals = [math.nan if row.strategy == SINGLE else float(row.num_workers) for row in rows]
     bounds = [(ratio.low or ratio.value, ratio.high or ratio.value) for ratio in ratios]
     labels = [format_ratio(ratio) for ratio in ratios]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _draw_bars(axes, [row["configuration"] for row in rows], values, bounds, labels)
+        _draw_bars(axes, [row.configuration for row in rows], values, bounds, labels)
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.plot(
             ideals,
@@ -247,32 +209,28 @@ def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
     return render_svg("ratios", f"{axis}: {values}", _measure_height(len(ratios)), draw)
 
 
-def plot_breakdown(phases: pd.DataFrame) -> str:
-    """Returns where each configuration's time went, as stacked bars.
-
-    Args:
-        phases: What `break_down` returned.
-    """
+def plot_breakdown(groups: Groups) -> str:
+    """Returns where each configuration's time went, as stacked bars."""
+    phases = break_down(groups)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         positions = range(len(phases))
         ends = [0.0] * len(phases)
         for index, phase in enumerate(PHASES):
-            seconds = phases[phase.column].tolist()
+            seconds = [own[phase.column] for own in phases.values()]
             # What is below zero is drawn to the left of it, not hidden.
             starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
             colour, label = pick_style(PALETTE, index), say(phase.label)
             axes.barh(positions, seconds, left=starts, height=0.42, color=colour, label=label)
             ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
-        _label_bars(axes, [str(name) for name in phases.index])
+        _label_bars(axes, list(phases))
         axes.set_xlabel(say("seconds"))
         group_thousands(axes.xaxis)
         figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
 
     totals = [
-        say("{name} {seconds} s", name=name, seconds=format_number(total))
-        for name, total in phases["total_seconds"].items()
+        say("{name} {seconds} s", name=name, seconds=format_number(own[TOTAL.column])) for name, own in phases.items()
     ]
     description = say("Where the time went: {values}", values=list_items(totals))
     return render_svg("breakdown", description, _measure_height(len(phases)) + 0.65, draw)
@@ -320,48 +278,5 @@ def _measure_height(num_bars: int) -> float:
     return 0.6 + _BAR_INCHES * num_bars
 
 
-def _list_labels(rows: Sequence[Mapping[str, object]], labels: Sequence[str]) -> str:
-    return list_items([f"{row['configuration']} {label}" for row, label in zip(rows, labels, strict=True)])
-
-
-def pick_style(choices: Sequence[str], index: int) -> str:
-    """Returns the dash, marker or colour of a series, over again when there are more series than choices."""
-    return choices[index % len(choices)]
-
-
-def group_thousands(axis: Axis) -> None:
-    """Makes the numbers along an axis look like those of the tables."""
-    axis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
-
-
-def render_svg(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> str:
-    """Returns a figure as an SVG element that can stand in a page, the same for the same input.
-
-    Args:
-        name: Makes the ids inside unlike those of the page's other plots.
-        description: What a reader who cannot see the plot is told.
-        height_inches: The figure's height; its width is that of all plots.
-        draw: Draws the figure.
-    """
-    with rc_context(_STYLE), rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
-        figure = Figure(figsize=(_WIDTH_INCHES, height_inches), layout="constrained")
-        draw(figure)
-        file = io.StringIO()
-        # Matplotlib's own fonts have no Chinese; it only measures with them, the browser draws the text.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _embed(file.getvalue(), description)
-
-
-def _embed(document: str, description: str) -> str:
-    """Returns the SVG element of a document that Matplotlib wrote, without what has no place in a page."""
-    view_box = re.search(r'viewBox="([^"]+)"', document)
-    if view_box is None:
-        raise ValueError(f"An SVG document must have a viewBox. Received: {document[:200]!r}.")
-    body = document[document.index(">", document.index("<svg")) + 1 :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)
-    body = body.replace(INK, "currentColor")
-    title = escape(description)
-    return f'<svg viewBox="{view_box[1]}" role="img" aria-label="{title}"><title>{title}</title>{body.strip()}'
+def _list_labels(rows: Sequence[Row], labels: Sequence[str]) -> str:
+    return list_items([f"{row.configuration} {label}" for row, label in zip(rows, labels, strict=True)])

@@ -6,28 +6,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
-from comparison.audit.disturbances import CALIBRATION_TOLERANCE, measure_core
-from comparison.audit.findings import list_violations
-from comparison.audit.marks import TOLD_APART, mark_configurations
-from comparison.audit.rules import audit_fairness, audit_plan
+from comparison.audit import (
+    CALIBRATION_TOLERANCE,
+    TOLD_APART,
+    audit_fairness,
+    audit_plan,
+    list_violations,
+    mark_configurations,
+    measure_core,
+)
+from comparison.groups import Groups, Trials, find_work_differences, group_trials, is_any_contended
 from comparison.page import render_page
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
-from comparison.report.html import describe_environment, format_value
+from comparison.report.environment import describe_environment, format_value
 from comparison.report.plots import plot_ratios
 from comparison.statistics import (
     Ratio,
-    compute_difference_ci95,
     compute_mean,
-    compute_proportion_difference_ci95,
     compute_ratios,
 )
-from comparison.summary import Groups, Trials, find_work_differences, group_trials, is_any_contended
+from comparison.summary import Difference, compare_accuracies
 from comparison.table import (
     CONTENDED_MARK,
     UNKNOWN,
+    Cells,
     format_number,
     format_ratio,
     to_markdown,
@@ -65,17 +69,9 @@ class Change:
     images_per_second: Ratio | None
 
     @property
-    def accuracy_difference(self) -> float:
+    def accuracy(self) -> Difference:
         """Test accuracy after less that before."""
-        own, base = _read_accuracies(self.after), _read_accuracies(self.before)
-        return compute_mean(own) - compute_mean(base)
-
-    @property
-    def accuracy_ci95(self) -> float:
-        """Half-width of its interval: the wider one of the scatter between trials and of the test set's size."""
-        own, base = _read_accuracies(self.after), _read_accuracies(self.before)
-        sampling = compute_proportion_difference_ci95(compute_mean([*own, *base]), self.after[0].test_n_examples)
-        return max(sampling, compute_difference_ci95(own, base) or 0)
+        return compare_accuracies(self.before, self.after)
 
 
 def read_run(run_dir: Path) -> Run:
@@ -121,7 +117,7 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
     return {name: Change(*pair, differences[name], seconds.get(name), rates.get(name)) for name, pair in shared.items()}
 
 
-def list_run_differences(before: Run, after: Run) -> pd.DataFrame:
+def list_run_differences(before: Run, after: Run) -> Cells:
     """Returns what differs between two runs, a row each: parameters, versions, host, image, how fast the cores were."""
     facts = [
         {name: format_value(value) for name, value in run.info.parameters.items()}
@@ -131,7 +127,7 @@ def list_run_differences(before: Run, after: Run) -> pd.DataFrame:
     ]
     rows = {name: [own.get(name, UNKNOWN) for own in facts] for name in facts[0] | facts[1]}
     differing = [[name, *values] for name, values in rows.items() if values[0] != values[1]]
-    return pd.DataFrame(differing, columns=[say("what"), say("before"), say("after")])
+    return Cells([say("what"), say("before"), say("after")], differing)
 
 
 def state_changes(changes: Mapping[str, Change]) -> str:
@@ -169,7 +165,7 @@ def state_core_speeds(before: Run, after: Run) -> str:
     return say(longer, percent=percent) if change > 0 else say(shorter, percent=percent)
 
 
-def tabulate_changes(changes: Mapping[str, Change]) -> pd.DataFrame:
+def tabulate_changes(changes: Mapping[str, Change]) -> Cells:
     """Returns the cells that a reader sees, one row a configuration."""
     headers = [
         say("configuration"),
@@ -182,7 +178,7 @@ def tabulate_changes(changes: Mapping[str, Change]) -> pd.DataFrame:
         say("accuracy"),
         say("trials"),
     ]
-    return pd.DataFrame([_format_change(name, change) for name, change in changes.items()], columns=headers)
+    return Cells(headers, [_format_change(name, change) for name, change in changes.items()])
 
 
 def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> list[str]:
@@ -215,7 +211,7 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
     return cautions
 
 
-def render_markdown(before: Run, after: Run) -> str:
+def render_run_markdown(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as Markdown that reads well as raw text, too."""
     changes, differences = compare_runs(before, after), list_run_differences(before, after)
     paragraphs = [
@@ -225,12 +221,12 @@ def render_markdown(before: Run, after: Run) -> str:
         _explain_intervals(),
         *(f"- {caution}" for caution in list_cautions(before, after, changes)),
         f"## {say('What differs between the runs')}",
-        to_markdown(differences).rstrip() if len(differences) else say("Nothing that was recorded."),
+        to_markdown(differences).rstrip() if differences.rows else say("Nothing that was recorded."),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
 
-def render_html(before: Run, after: Run) -> str:
+def render_run_html(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as one self-contained HTML page."""
     changes = compare_runs(before, after)
     ratios = {name: change.train_seconds for name, change in changes.items() if change.train_seconds}
@@ -239,9 +235,9 @@ def render_html(before: Run, after: Run) -> str:
         title=_title(before, after),
         verdict=_state_verdict(before, after, changes),
         cautions=list_cautions(before, after, changes),
-        changes=tabulate_changes(changes).to_dict("split"),
+        changes=tabulate_changes(changes),
         intervals=_explain_intervals(),
-        differences=list_run_differences(before, after).to_dict("split"),
+        differences=list_run_differences(before, after),
         # The plot is the program's own markup; every text in it is escaped where it is drawn.
         plot=Markup(plot_ratios(ratios, say("training time, after ÷ before"))) if ratios else None,  # noqa: S704
     )
@@ -271,7 +267,7 @@ def _format_milliseconds(seconds: float) -> str:
 def _format_change(name: str, change: Change) -> list[str]:
     seconds = [compute_mean([trial.train_seconds for trial in trials]) for trials in (change.before, change.after)]
     mark = f" {CONTENDED_MARK}" if is_any_contended([*change.before, *change.after]) else ""
-    difference = f"{100 * change.accuracy_difference:+.2f} ± {100 * change.accuracy_ci95:.2f}"
+    difference = f"{100 * change.accuracy.value:+.2f} ± {100 * change.accuracy.half_width:.2f}"
     is_comparable = not change.work_differences
     return [
         name + mark,
@@ -281,7 +277,7 @@ def _format_change(name: str, change: Change) -> list[str]:
         _judge_time(change.train_seconds),
         format_ratio(change.images_per_second),
         difference if is_comparable else UNKNOWN,
-        _judge_accuracy(change) if is_comparable else UNKNOWN,
+        _judge_accuracy(change.accuracy) if is_comparable else UNKNOWN,
         list_items([f"{len(trials):,}" for trials in (change.before, change.after)]),
     ]
 
@@ -294,10 +290,8 @@ def _judge_time(ratio: Ratio | None) -> str:
     return {-1: say("faster"), 0: say("not distinguishable"), 1: say("slower")}[ratio.direction]
 
 
-def _judge_accuracy(change: Change) -> str:
-    if abs(change.accuracy_difference) <= change.accuracy_ci95:
-        return say("not distinguishable")
-    return say("higher") if change.accuracy_difference > 0 else say("lower")
+def _judge_accuracy(difference: Difference) -> str:
+    return {-1: say("lower"), 0: say("not distinguishable"), 1: say("higher")}[difference.direction]
 
 
 def _compute_ratios(
@@ -323,7 +317,3 @@ def _list_trials(run: Run) -> list[TrialRecord]:
 
 def _list_values(run: Run, field: str) -> list[str]:
     return sorted({str(getattr(trial, field)) for trial in _list_trials(run)})
-
-
-def _read_accuracies(trials: Trials) -> list[float]:
-    return [trial.test_accuracy for trial in trials]

@@ -1,13 +1,13 @@
 """How long each configuration trains until its model is as good as was asked for, trial by trial."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from comparison.groups import Groups, split_by_scaling
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_ci95, compute_mean
-from comparison.summary import Groups, compute_target_speedups, split_by_scaling
+from comparison.summary import compute_target_speedups
 from comparison.table import UNKNOWN, format_measurement, format_number, format_ratio
 from comparison.texts import list_items, say, say_count
 
@@ -90,8 +90,7 @@ def _describe(row: TargetRow) -> list[str]:
 def _format_mean(seconds: Sequence[float]) -> str:
     if not seconds:
         return UNKNOWN
-    half_width = compute_ci95(seconds)
-    return format_measurement(compute_mean(seconds), math.nan if half_width is None else half_width)
+    return format_measurement(compute_mean(seconds), compute_ci95(seconds))
 
 
 def _format_span(numbers: Sequence[int]) -> str:

@@ -13,8 +13,9 @@ from comparison.audit.marks import (
     mark_configurations,
 )
 from comparison.audit.rules import audit_fairness
+from comparison.groups import group_trials
 from comparison.records import TrialRecord
-from comparison.summary import group_trials, summarize
+from comparison.summary import summarize
 from tests.comparison.record_factory import make_record, make_run
 
 
@@ -40,31 +41,31 @@ FASTER = make_trials("all-reduce-2w", [37.0, 37.5])
     [([37.0, 37.5], "all-reduce-2w"), ([90.0, 91.0], "single"), ([50.0, 70.0], None), ([9.0], None)],
 )
 def test_the_winner_is_told_from_the_baseline_or_not_named(seconds: list[float], winner: str | None) -> None:
-    assert find_winner(summarize([*SINGLE, *make_trials("all-reduce-2w", seconds)]), Marks()) == winner
+    assert find_winner(summarize(group_trials([*SINGLE, *make_trials("all-reduce-2w", seconds)])), Marks()) == winner
 
 
 @pytest.mark.parametrize("marks", [Marks(worse=["all-reduce-2w"]), Marks(unproven=["all-reduce-2w"])])
 def test_a_faster_configuration_that_is_not_sound_does_not_win_nor_does_the_baseline(marks: Marks) -> None:
-    assert find_winner(summarize([*SINGLE, *FASTER]), marks) is None
+    assert find_winner(summarize(group_trials([*SINGLE, *FASTER])), marks) is None
 
 
 def test_the_fastest_sound_configuration_wins_over_a_faster_one_that_is_not() -> None:
-    table = summarize([*SINGLE, *FASTER, *make_trials("all-reduce-4w", [20.0, 20.2])])
+    table = summarize(group_trials([*SINGLE, *FASTER, *make_trials("all-reduce-4w", [20.0, 20.2])]))
 
     assert find_winner(table, Marks()) == "all-reduce-4w"
     assert find_winner(table, Marks(worse=["all-reduce-4w"])) == "all-reduce-2w"
 
 
 def test_nothing_wins_over_a_baseline_that_proves_nothing() -> None:
-    assert find_winner(summarize([*SINGLE, *FASTER]), Marks(unproven=["single"])) is None
+    assert find_winner(summarize(group_trials([*SINGLE, *FASTER])), Marks(unproven=["single"])) is None
 
 
 def test_the_baseline_wins_only_where_all_were_measured_to_be_slower() -> None:
     slower = make_trials("all-reduce-2w", [90.0, 91.0])
     once = make_trials("all-reduce-4w", [90.0])
 
-    assert find_winner(summarize([*SINGLE, *slower]), Marks()) == "single"
-    assert find_winner(summarize([*SINGLE, *slower, *once]), Marks()) is None
+    assert find_winner(summarize(group_trials([*SINGLE, *slower])), Marks()) == "single"
+    assert find_winner(summarize(group_trials([*SINGLE, *slower, *once])), Marks()) is None
 
 
 def test_contention_alone_has_a_mark_of_its_own() -> None:

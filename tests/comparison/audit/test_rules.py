@@ -16,8 +16,8 @@ from comparison.audit.rules import (
     audit_fairness,
     audit_plan,
 )
+from comparison.groups import group_trials
 from comparison.records import RunInfo, TrialRecord
-from comparison.summary import group_trials
 from comparison.texts import speak
 from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
 

@@ -17,8 +17,8 @@ from comparison.forecast.scaling import (
     measure_clocks,
     tabulate_scales,
 )
+from comparison.groups import group_trials
 from comparison.records import TrialRecord
-from comparison.summary import group_trials
 from tests.comparison.record_factory import make_record, make_run
 
 BYTES = 4 * 77754

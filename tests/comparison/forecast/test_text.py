@@ -20,9 +20,10 @@ from comparison.forecast.text import (
     tabulate_networks,
     tabulate_workers,
 )
+from comparison.groups import group_trials
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio
-from comparison.summary import group_trials, summarize
+from comparison.summary import summarize
 from comparison.texts import speak
 from tests.comparison.record_factory import make_record, make_run
 
@@ -157,7 +158,7 @@ def test_the_range_that_pays_off_is_said_in_chinese() -> None:
 
 
 def state_in_brief(records: list[TrialRecord], **marked: list[str]) -> str:
-    return state_outlook(summarize(records), forecast_scaling(group_trials(records), 50), Marks(**marked))
+    return state_outlook(summarize(group_trials(records)), forecast_scaling(group_trials(records), 50), Marks(**marked))
 
 
 def test_the_forecast_in_brief_is_about_the_winners_way_of_distributing() -> None:

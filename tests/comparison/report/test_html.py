@@ -4,33 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from comparison.audit.marks import Marks
 from comparison.audit.rules import audit_fairness
-from comparison.forecast.scaling import forecast_scaling
-from comparison.forecast.text import state_outlook
+from comparison.groups import group_trials
 from comparison.records import Misclassified, RunInfo, TrialRecord
-from comparison.report.html import (
-    MAX_EMBEDDED_TRIALS,
-    describe_environment,
-    render_markdown,
-    render_report,
-    shade_confusion_matrix,
-)
-from comparison.report.verdict import state_verdict
-from comparison.summary import group_trials, summarize
+from comparison.report.analysis import analyze
+from comparison.report.environment import describe_environment
+from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
+from comparison.report.markdown import render_markdown
+from comparison.report.misclassified import shade_confusion_matrix
 from tests.comparison.html_parser import list_unclosed
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 
 def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
-    groups = group_trials(records)
-    findings, forecasts = audit_fairness(groups), forecast_scaling(groups)
-    return render_report(summarize(records), groups, run_info or make_run_info(), findings, forecasts)
+    return render_report(analyze(records, run_info or make_run_info()))
 
 
 def render_text(records: list[TrialRecord]) -> str:
-    groups = group_trials(records)
-    return render_markdown(summarize(records), groups, audit_fairness(groups), forecast_scaling(groups))
+    return render_markdown(analyze(records, make_run_info()))
 
 
 IMAGE = Misclassified(7, 0, 1, 0.9, [2, 2, 1], base64.b64encode(bytes([0, 255, 0, 255])).decode())
@@ -53,17 +44,14 @@ def test_the_report_is_one_file_that_fetches_nothing(page: str) -> None:
 
 
 def test_the_report_states_the_verdict_and_every_configuration(page: str) -> None:
-    groups = group_trials(make_run())
-
-    assert state_verdict(summarize(make_run()), groups, audit_fairness(groups)) in page
+    assert analyze(make_run(), make_run_info()).verdict in page
     for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps"):
         assert f'<th scope="row">{name}' in page
         assert re.search(rf"<h3[^>]*>{name}</h3>", page)
 
 
 def test_the_forecast_in_brief_stands_below_the_verdict_and_leads_to_its_section(page: str) -> None:
-    groups = group_trials(make_run())
-    outlook = state_outlook(summarize(make_run()), forecast_scaling(groups), Marks())
+    outlook = analyze(make_run(), make_run_info()).outlook
 
     assert f'</p>\n<p class="outlook"><a href="#forecast">Forecast</a>: {outlook}</p>\n' in page
     assert page.count('<h2 id="forecast">') == 1

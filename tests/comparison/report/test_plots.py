@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from comparison.report.breakdown import PHASES, break_down
+from comparison.groups import group_trials
+from comparison.report.breakdown import PHASES
 from comparison.report.plots import (
     PALETTE,
     plot_accuracy,
@@ -14,19 +15,19 @@ from comparison.report.plots import (
     plot_throughput,
 )
 from comparison.statistics import Ratio
-from comparison.summary import group_trials, summarize
+from comparison.summary import summarize
 from tests.comparison.record_factory import make_record, make_run
 
 
 def draw_all() -> dict[str, str]:
     records = make_run()
-    groups, table = group_trials(records), summarize(records)
+    groups, table = group_trials(records), summarize(group_trials(records))
     return {
         "accuracy": plot_accuracy(groups),
         "loss": plot_loss(groups),
         "throughput": plot_throughput(table),
         "speedup": plot_speedup(table),
-        "breakdown": plot_breakdown(break_down(groups)),
+        "breakdown": plot_breakdown(groups),
     }
 
 
@@ -75,7 +76,7 @@ def test_text_is_never_smaller_than_nine_points(plots: dict[str, str]) -> None:
 def test_names_are_never_taken_for_markup() -> None:
     records = [make_record(configuration="single"), replace(make_record("all-reduce-2w"), configuration='"><script>')]
 
-    assert "<script" not in plot_throughput(summarize(records)) + plot_accuracy(group_trials(records))
+    assert "<script" not in plot_throughput(summarize(group_trials(records))) + plot_accuracy(group_trials(records))
 
 
 def test_the_accuracy_of_several_trials_is_one_line_with_a_band() -> None:
@@ -97,8 +98,8 @@ def test_single_trials_and_short_curves_can_be_drawn() -> None:
     records = [make_record(curve=[], target_accuracy=None)]
 
     assert plot_accuracy(group_trials(records)).endswith("</svg>")
-    assert plot_throughput(summarize(records)).endswith("</svg>")
-    assert plot_speedup(summarize([make_record("all-reduce-2w")])).endswith("</svg>")
+    assert plot_throughput(summarize(group_trials(records))).endswith("</svg>")
+    assert plot_speedup(summarize(group_trials([make_record("all-reduce-2w")]))).endswith("</svg>")
 
 
 @pytest.mark.parametrize("background", ["#ffffff", "#181c22"])

@@ -3,10 +3,11 @@ from dataclasses import replace
 
 import pytest
 
+from comparison.groups import group_trials
 from comparison.page import render_page
 from comparison.records import TrialRecord
 from comparison.report.time_to_accuracy import describe_targets, name_target, tabulate_targets
-from comparison.summary import compute_target_speedups, group_trials
+from comparison.summary import compute_target_speedups
 from tests.comparison.record_factory import make_record
 
 

@@ -5,15 +5,14 @@ from typing import Any
 import pytest
 
 from comparison.audit.findings import Finding, Status
+from comparison.audit.marks import mark_configurations
 from comparison.audit.rules import audit_fairness
+from comparison.groups import group_trials
 from comparison.records import TrialRecord
-from comparison.report.verdict import (
-    collect_warnings,
-    describe_configuration,
-    describe_statistics,
-    state_verdict,
-)
-from comparison.summary import group_trials, summarize
+from comparison.report.cautions import collect_warnings
+from comparison.report.intervals import describe_statistics
+from comparison.report.verdict import describe_configuration, state_verdict
+from comparison.summary import summarize
 from comparison.texts import speak
 from tests.comparison.record_factory import make_record, make_run
 from tfjob.cpus import CoreRequest, assign_cores
@@ -32,7 +31,8 @@ def make_trials(configuration: str, train_seconds: Sequence[float], **changes: A
 def judge(*trials: list[TrialRecord]) -> str:
     records = [record for group in trials for record in group]
     groups = group_trials(records)
-    return state_verdict(summarize(records), groups, audit_fairness(groups))
+    findings = audit_fairness(groups)
+    return state_verdict(summarize(groups), groups, findings, mark_configurations(groups, findings))
 
 
 def warn(records: list[TrialRecord]) -> list[str]:

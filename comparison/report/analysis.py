@@ -1,0 +1,78 @@
+"""What the trials of a run say, made once: table, page, Markdown and terminal show it, each in its way."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from comparison.audit import Finding, Marks, audit_fairness, audit_plan, mark_configurations
+from comparison.forecast import Forecast, forecast_scaling, state_outlook
+from comparison.groups import Groups, Trials, group_trials
+from comparison.records import RunInfo, TrialRecord
+from comparison.report.cautions import collect_warnings
+from comparison.report.intervals import describe_statistics
+from comparison.report.verdict import state_verdict
+from comparison.summary import Row, split_rows, summarize
+
+SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The analysis of a run, its sentences in the reader's language.
+
+    Attributes:
+        run_info: What was planned.
+        groups: The trials of each configuration.
+        rows: The table.
+        findings: What came of every rule of a fair comparison.
+        marks: The configurations of which a reader must be warned.
+        forecasts: What each way of distributing would do with other numbers of workers.
+        verdict: Whether distributing pays off.
+        outlook: From how many workers on, in brief; empty where nothing is forecast.
+        statistics: What the intervals of the speedups rest on.
+        warnings: What a reader must know before trusting the figures.
+    """
+
+    run_info: RunInfo
+    groups: Groups
+    rows: Sequence[Row]
+    findings: Sequence[Finding]
+    marks: Marks
+    forecasts: Sequence[Forecast]
+    verdict: str
+    outlook: str
+    statistics: str
+    warnings: Sequence[str]
+
+    @property
+    def tables(self) -> dict[str, list[Row]]:
+        """The table of each kind of scaling."""
+        return split_rows(self.rows)
+
+    @property
+    def trials(self) -> Trials:
+        """All trials, in the order of the table."""
+        return [trial for trials in self.groups.values() for trial in trials]
+
+
+def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
+    """Returns what the trials of a run say.
+
+    Raises:
+        RecordError: The records do not make a comparison.
+    """
+    groups = group_trials(records)
+    rows, forecasts = summarize(groups), forecast_scaling(groups)
+    findings = [*audit_fairness(groups), *audit_plan(groups, run_info)]
+    marks = mark_configurations(groups, findings)
+    return Analysis(
+        run_info=run_info,
+        groups=groups,
+        rows=rows,
+        findings=findings,
+        marks=marks,
+        forecasts=forecasts,
+        verdict=state_verdict(rows, groups, findings, marks),
+        outlook=state_outlook(rows, forecasts, marks),
+        statistics=describe_statistics(groups),
+        warnings=collect_warnings(groups, findings),
+    )
