@@ -2,9 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from comparison.groups import Trials
 from comparison.records import Replica, TrialRecord
 from comparison.texts import say
 
@@ -15,8 +16,6 @@ CALIBRATION_TOLERANCE = 0.05
 # The share of the training's clock by which all steps together exceed as many median steps differs between trials of a
 # configuration by up to 9 % on machines that nothing disturbed.
 HOLDUP_TOLERANCE = 0.10
-
-Trials = Sequence[TrialRecord]
 
 
 class Disturbance(NamedTuple):

@@ -1,32 +1,27 @@
 """Whether the trials took place in rounds: each with every configuration, one round after the other."""
 
-from collections.abc import Collection, Sequence
-from itertools import pairwise
-from typing import Any
+from collections.abc import Collection
+from itertools import groupby, pairwise
 
 from comparison.audit.findings import Breach, Evidence, name_trial
+from comparison.groups import Trials
 from comparison.records import TrialRecord
 from comparison.texts import list_items, say
 
 # By chance two rounds often agree in a place.
 _FEW_ROUNDS = 3
 
-Trials = Sequence[TrialRecord]
-
 
 def group_rounds(trials: Trials) -> dict[str, Trials]:
     """Returns the trials of each round: a label for a sentence, and those with the same run and index."""
-    rounds: dict[tuple[str, int], list[TrialRecord]] = {}
-    for trial in trials:
-        rounds.setdefault((trial.run_id, trial.trial), []).append(trial)
     return {
-        say(" in trial {trial} of {run}", trial=index, run=run_id): own
-        for (run_id, index), own in sorted(rounds.items(), key=_first)
+        say(" in trial {trial} of {run}", trial=index, run=run_id): list(own)
+        for (run_id, index), own in groupby(sorted(trials, key=_read_round), key=_read_round)
     }
 
 
-def _first(item: tuple[Any, object]) -> Any:
-    return item[0]
+def _read_round(trial: TrialRecord) -> tuple[str, int]:
+    return trial.run_id, trial.trial
 
 
 def check_interleaving(trials: Trials) -> Evidence:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from comparison.audit.consistency import list_contradictions
 from comparison.audit.disturbances import CALIBRATION_TOLERANCE, Disturbance, list_holdups, list_slow_cores
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, list_some, name_trial, state_received
-from comparison.audit.rounds import check_interleaving, group_rounds
-from comparison.groups import SINGLE, Groups, split_by_scaling
+from comparison.audit.rounds import check_interleaving
+from comparison.audit.sameness import compare_trials
+from comparison.groups import SINGLE, Groups, Trials
 from comparison.records import RunInfo, TrialRecord
-from comparison.texts import list_items, say, say_count
+from comparison.texts import list_items, say
 
-_SHORT_SHA = 12
 # Disturbed trials that a warning lists; of more it tells how many, and the worst.
 _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
@@ -28,19 +28,11 @@ DECISIVE_RULES = frozenset({PLAN_RULE, _DISTINCT_RULE, _OVERLAP_RULE, _SEEDS_RUL
 # What the machine did, not the experiment.
 DISTURBANCE_RULES = frozenset({CALIBRATION_RULE, HOLDUP_RULE})
 
-Trials = Sequence[TrialRecord]
-
 
 def audit_fairness(groups: Groups) -> list[Finding]:
     """Returns what came of every rule, in the order of the report: rules in English, sentences as `say` does."""
     trials = [trial for group in groups.values() for trial in group]
-    halves = _group_halves(groups)
-    return [
-        *(_check_equal(rule, read, _group_all(trials)) for rule, read in _SAME_IN_COMPARISON.items()),
-        *(_check_equal(rule, read, halves) for rule, read in _SAME_IN_HALF.items()),
-        *(_check_equal(rule, read, group_rounds(trials)) for rule, read in _SAME_IN_ROUND.items()),
-        *(conclude(rule, check(trials)) for rule, check in _CHECKS.items()),
-    ]
+    return [*compare_trials(groups), *(conclude(rule, check(trials)) for rule, check in _CHECKS.items())]
 
 
 def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
@@ -57,107 +49,6 @@ def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
     unknown = say("The plans of other runs are not there") if len(own) < len(trials) else None
     checks = {PLAN_RULE: _check_planned_trials, TARGET_RULE: _check_planned_target}
     return [conclude(rule, check(own, run_info, unknown)) for rule, check in checks.items()]
-
-
-def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: dict[str, Trials]) -> Finding:
-    """Returns whether a value is the same in all trials of each of the groups, the first one being the reference."""
-    breaches, received, missing = [], [], 0
-    for label, trials in groups.items():
-        known = [(trial.configuration, value) for trial in trials if (value := read(trial)) is not None]
-        missing += len(trials) - len(known)
-        others = [(name, value) for name, value in known if value != known[0][1]]
-        clash = "{value}{label}, where {reference} has {expected}"
-        breaches += [
-            Breach(name, say(clash, value=value, label=label, reference=known[0][0], expected=known[0][1]))
-            for name, value in others
-        ]
-        received += [value for _, value in known[:1]]
-    unknown = say_count(missing, "One trial does not say", "{number} trials do not say") if missing else None
-    return conclude(rule, Evidence(breaches, state_received(received), unknown))
-
-
-def _group_all(trials: Trials) -> dict[str, Trials]:
-    return {"": trials}
-
-
-def _group_halves(groups: Groups) -> dict[str, Trials]:
-    """Returns the trials of strong and of weak scaling, a comparison each: a label for a sentence, and the trials.
-
-    A training of one worker is the same in both, and counts in each of them.
-    """
-    halves = split_by_scaling(groups)
-    titles = {"strong": say(" with strong scaling"), "weak": say(" with weak scaling")}
-    labels = {scaling: titles[scaling] if len(halves) > 1 else "" for scaling in halves}
-    return {labels[scaling]: [trial for own in half.values() for trial in own] for scaling, half in halves.items()}
-
-
-def _describe_batch(trial: TrialRecord) -> str:
-    if trial.scaling == "weak":
-        return say("{number} images a worker", number=f"{trial.per_replica_batch_size:,}")
-    return say("{number} images in a global batch", number=f"{trial.global_batch_size:,}")
-
-
-def _describe_learning_rate(trial: TrialRecord) -> str:
-    """Returns the learning rate, with weak scaling that for an image of the global batch, which it grows with.
-
-    Source: Goyal et al. 2017, arXiv:1706.02677, section 2.1.
-    """
-    if trial.scaling == "weak":
-        rate = f"{trial.learning_rate / trial.global_batch_size:.6g}"
-        return say("{rate} an image of the global batch", rate=rate)
-    return f"{trial.learning_rate:.6g}"
-
-
-def _describe_versions(trial: TrialRecord) -> str | None:
-    if not trial.versions or None in trial.versions.values():
-        return None
-    return list_items([f"{name} {version}" for name, version in sorted(trial.versions.items())])
-
-
-def _describe_host(trial: TrialRecord) -> str | None:
-    """Returns the host's facts; the memory in GiB, because equal machines differ by what their kernels keep back."""
-    if not trial.host or None in trial.host.values():
-        return None
-    facts = {name: value for name, value in trial.host.items() if name != "memory_bytes"}
-    if "memory_bytes" in trial.host:
-        facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:,.0f} GiB"
-    return list_items([f"{say(name.replace('_', ' '))} {value}" for name, value in sorted(facts.items())])
-
-
-def _describe_image(trial: TrialRecord) -> str | None:
-    if trial.image is None and trial.backend == "local":
-        return say("none, processes on the host")
-    return trial.image
-
-
-def _describe_model(trial: TrialRecord) -> str:
-    arguments = "" if trial.model_arguments == "{}" else say(" with {arguments}", arguments=trial.model_arguments)
-    model = f"{trial.model}{arguments}"
-    return say("{model}, {number} parameters", model=model, number=f"{trial.num_parameters:,}")
-
-
-_SAME_IN_COMPARISON: dict[str, Callable[[TrialRecord], str | None]] = {
-    "same data": lambda trial: list_items([trial.dataset, f"SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}"]),
-    "same model": _describe_model,
-    "same number of epochs": lambda trial: f"{trial.epochs:,}",
-    "same target accuracy": lambda trial: f"{trial.target_accuracy}",
-    "same BatchNorm group size": lambda trial: f"{trial.batch_norm_group_size:,}",
-    "same software": _describe_versions,
-    "same kind of host": _describe_host,
-    "same image": _describe_image,
-    "same backend": lambda trial: say(trial.backend),
-}
-# Strong and weak scaling are two comparisons, which differ in these and in nothing else.
-_SAME_IN_HALF: dict[str, Callable[[TrialRecord], str | None]] = {
-    "same scaling": lambda trial: say(trial.scaling),
-    "same batch": _describe_batch,
-    "same learning rate": _describe_learning_rate,
-}
-# Of the seed only, and so of what follows from it, each round has its own.
-_SAME_IN_ROUND: dict[str, Callable[[TrialRecord], str | None]] = {
-    "same seed in a round": lambda trial: f"{trial.seed}",
-    "same initial weights in a round": lambda trial: f"SHA-256 {trial.initial_weights_sha256[:_SHORT_SHA]}",
-}
 
 
 def _check_images(trials: Trials) -> Evidence:

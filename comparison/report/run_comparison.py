@@ -22,20 +22,9 @@ from comparison.page import render_page
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.environment import describe_environment, format_value
 from comparison.report.plots import plot_ratios
-from comparison.statistics import (
-    Ratio,
-    compute_mean,
-    compute_ratios,
-)
+from comparison.statistics import Ratio, compute_mean, compute_ratios
 from comparison.summary import Difference, compare_accuracies
-from comparison.table import (
-    CONTENDED_MARK,
-    UNKNOWN,
-    Cells,
-    format_number,
-    format_ratio,
-    to_markdown,
-)
+from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, format_number, format_ratio, to_markdown
 from comparison.texts import list_items, say
 
 # What must be the same in all of both runs: else no configuration of them did the same work.

@@ -15,16 +15,8 @@ from comparison.groups import (
     split_by_scaling,
 )
 from comparison.records import TrialRecord
-from comparison.statistics import (
-    Ratio,
-    compute_mean,
-)
-from comparison.summary import (
-    Row,
-    compare_accuracies,
-    compute_whole_job_speedups,
-    split_rows,
-)
+from comparison.statistics import Ratio, compute_mean
+from comparison.summary import Row, compare_accuracies, compute_whole_job_speedups, split_rows
 from comparison.table import format_accuracy, format_number, format_range
 from comparison.texts import (
     count_servers,

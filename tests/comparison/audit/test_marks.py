@@ -4,14 +4,7 @@ from typing import Any
 import pytest
 
 from comparison.audit.findings import Finding, Status
-from comparison.audit.marks import (
-    Marks,
-    explain_marks,
-    find_winner,
-    is_worse,
-    list_broken_rules,
-    mark_configurations,
-)
+from comparison.audit.marks import Marks, explain_marks, find_winner, is_worse, list_broken_rules, mark_configurations
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
 from comparison.records import TrialRecord

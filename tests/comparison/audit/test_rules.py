@@ -9,13 +9,7 @@ import pytest
 from comparison.audit.consistency import list_contradictions
 from comparison.audit.disturbances import CALIBRATION_TOLERANCE, list_holdups, list_slow_cores
 from comparison.audit.findings import MAX_LISTED, Finding, Status, list_violations
-from comparison.audit.rules import (
-    HOLDUP_RULE,
-    PLAN_RULE,
-    TARGET_RULE,
-    audit_fairness,
-    audit_plan,
-)
+from comparison.audit.rules import HOLDUP_RULE, PLAN_RULE, TARGET_RULE, audit_fairness, audit_plan
 from comparison.groups import group_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import speak

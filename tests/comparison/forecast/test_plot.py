@@ -5,7 +5,7 @@ from comparison.forecast.plot import plot_forecast, plot_speedup_by_workers
 from comparison.forecast.scaling import forecast_scaling
 from comparison.groups import group_trials
 from comparison.records import TrialRecord
-from comparison.report.plots import PALETTE
+from comparison.svg import PALETTE
 from tests.comparison.record_factory import make_record, make_run
 
 

@@ -3,19 +3,12 @@ from dataclasses import replace
 
 import pytest
 
+from comparison.clocks import PHASES
 from comparison.groups import group_trials
-from comparison.report.breakdown import PHASES
-from comparison.report.plots import (
-    PALETTE,
-    plot_accuracy,
-    plot_breakdown,
-    plot_loss,
-    plot_ratios,
-    plot_speedup,
-    plot_throughput,
-)
+from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_ratios, plot_speedup, plot_throughput
 from comparison.statistics import Ratio
 from comparison.summary import summarize
+from comparison.svg import PALETTE
 from tests.comparison.record_factory import make_record, make_run
 
 
