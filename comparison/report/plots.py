@@ -1,7 +1,7 @@
 """The plots of the report: curves, bars with intervals, and where the time went."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,134 +21,78 @@ _BAR_INCHES = 0.52
 _CURVES_INCHES = 3.0
 # Of a legend.
 _LINE_INCHES = 0.2
+# Where a text stands above a bar.
+_ABOVE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+
+
+class Axis(NamedTuple):
+    """What is read of each point of a learning curve, and what it is called."""
+
+    label: str
+    read: Callable[[CurvePoint], float]
+
+
+class Bar(NamedTuple):
+    """A bar with the ends of its interval, and what is written above it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    label: str
 
 
 def plot_accuracy(groups: Groups) -> str:
     """Returns validation accuracy against training time, the mean of each configuration's trials and their range."""
+    x = Axis(say("training time, s"), lambda point: point.train_seconds)
+    y = Axis(say("validation accuracy, %"), lambda point: 100 * point.validation_accuracy)
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for index, (name, trials) in enumerate(groups.items()):
-            _draw_curve(axes, index, name, trials, read_x=_read_train_seconds, read_y=_read_accuracy)
-        targets = {trial.target_accuracy for trials in groups.values() for trial in trials} - {None}
+    def finish(axes: Axes) -> None:
+        targets = {trial.target_accuracy for trials in groups.values() for trial in trials}
         for target in sorted(filter(None, targets)):
             label = say("target {percent} %", percent=f"{100 * target:g}")
             axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=label)
-        axes.set_xlabel(say("training time, s"))
-        axes.set_ylabel(say("validation accuracy, %"))
         axes.set_xlim(left=0)
-        group_thousands(axes.xaxis)
         axes.set_ylim(*_find_accuracy_limits(groups))
-        _add_grid_and_legend(figure, axes)
 
-    description = say("Validation accuracy against training time of {names}", names=_list_ends(groups))
-    return render_svg("accuracy", description, _CURVES_INCHES + _LINE_INCHES * len(groups), draw)
+    ends = []
+    for name, trials in groups.items():
+        for last in _read_curves(trials, (x, y))[-1:]:
+            seconds, accuracy = map(compute_mean, last)
+            values = {"accuracy": f"{accuracy:.2f}", "seconds": format_number(seconds)}
+            ends.append(say("{name}: {accuracy} % after {seconds} s", name=name, **values))
+    description = say("Validation accuracy against training time of {names}", names=list_items(ends))
+    return _plot_curves("accuracy", description, groups, (x, y), finish)
 
 
 def plot_loss(groups: Groups) -> str:
     """Returns training loss against epochs, the mean of each configuration's trials and their range."""
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for index, (name, trials) in enumerate(groups.items()):
-            _draw_curve(axes, index, name, trials, read_x=_read_epoch, read_y=_read_loss)
-        axes.set_xlabel(say("epochs"))
-        axes.set_ylabel(say("training loss"))
+    def finish(axes: Axes) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        group_thousands(axes.xaxis)
         axes.set_ylim(bottom=0)
-        _add_grid_and_legend(figure, axes)
 
-    description = say("Training loss against epochs of {names}", names=list_items([*groups]))
-    return render_svg("loss", description, _CURVES_INCHES + _LINE_INCHES * len(groups), draw)
-
-
-def _read_train_seconds(point: CurvePoint) -> float:
-    return point.train_seconds
-
-
-def _read_accuracy(point: CurvePoint) -> float:
-    return 100 * point.validation_accuracy
-
-
-def _read_epoch(point: CurvePoint) -> float:
-    return point.epoch
-
-
-def _read_loss(point: CurvePoint) -> float:
-    return point.train_loss
-
-
-def _draw_curve(
-    axes: Axes,
-    index: int,
-    name: str,
-    trials: Trials,
-    *,
-    read_x: Callable[[CurvePoint], float],
-    read_y: Callable[[CurvePoint], float],
-) -> None:
-    """Draws the mean of the trials' curves, epoch by epoch, a band from lowest to highest, and whiskers likewise."""
-    epochs = _group_epochs(trials)
-    x = [[read_x(point) for point in points] for points in epochs]
-    y = [[read_y(point) for point in points] for points in epochs]
-    centres, colour = list(map(compute_mean, x)), pick_style(PALETTE, index)
-    axes.fill_between(centres, list(map(min, y)), list(map(max, y)), color=colour, alpha=0.18, linewidth=0)
-    for own, centre in zip(x, map(compute_mean, y), strict=True):
-        if min(own) < max(own):
-            axes.plot([min(own), max(own)], [centre, centre], color=colour, linewidth=0.8)
-    axes.plot(
-        centres,
-        list(map(compute_mean, y)),
-        color=colour,
-        linestyle=pick_style(DASHES, index),
-        marker=pick_style(MARKERS, index),
-        label=name,
-    )
-
-
-def _group_epochs(trials: Trials) -> list[list[CurvePoint]]:
-    """Returns what the trials' curves say after each epoch."""
-    epochs: dict[int, list[CurvePoint]] = {}
-    for trial in trials:
-        for point in trial.curve:
-            epochs.setdefault(point.epoch, []).append(point)
-    return [epochs[epoch] for epoch in sorted(epochs)]
-
-
-def _add_grid_and_legend(figure: Figure, axes: Axes) -> None:
-    draw_grid(axes)
-    figure.legend(loc="outside lower left")
-
-
-def _list_ends(groups: Groups) -> str:
-    """Returns where each configuration's mean curve ends, for a reader who cannot see it."""
-    ends = []
-    for name, trials in groups.items():
-        if epochs := _group_epochs(trials):
-            accuracy = compute_mean([_read_accuracy(point) for point in epochs[-1]])
-            seconds = compute_mean([_read_train_seconds(point) for point in epochs[-1]])
-            values = {"accuracy": f"{accuracy:.2f}", "seconds": format_number(seconds)}
-            ends.append(say("{name}: {accuracy} % after {seconds} s", name=name, **values))
-    return list_items(ends)
+    x, y = Axis(say("epochs"), lambda point: point.epoch), Axis(say("training loss"), lambda point: point.train_loss)
+    description = say("Training loss against epochs of {names}", names=list_items(groups))
+    return _plot_curves("loss", description, groups, (x, y), finish)
 
 
 def plot_throughput(rows: Sequence[Row]) -> str:
     """Returns the images per second of each configuration with 95 % intervals."""
-    values = [row.images_per_second for row in rows]
-    half_widths = [row.images_per_second_ci95 for row in rows]
-    labels = [format_measurement(value, half) for value, half in zip(values, half_widths, strict=True)]
-    bounds = [(value - (half or 0), value + (half or 0)) for value, half in zip(values, half_widths, strict=True)]
+    bars = []
+    for row in rows:
+        value, half = row.images_per_second, row.images_per_second_ci95
+        bars.append(
+            Bar(row.configuration, value, value - (half or 0), value + (half or 0), format_measurement(value, half))
+        )
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        _draw_bars(axes, [row.configuration for row in rows], values, bounds, labels)
-        axes.set_xlim(0, 1.25 * max(values))
+    def finish(axes: Axes) -> None:
+        axes.set_xlim(0, 1.25 * max(bar.value for bar in bars))
         axes.set_xlabel(say("images per second"))
         group_thousands(axes.xaxis)
 
-    description = say("Images per second: {values}", values=_list_labels(rows, labels))
-    return render_svg("throughput", description, _measure_height(len(rows)), draw)
+    description = say("Images per second: {values}", values=_list_bars(bars))
+    return _plot_bars("throughput", description, bars, finish)
 
 
 def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> str:
@@ -158,35 +102,26 @@ def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> str:
         rows: The table, or that of one kind of scaling.
         name: As `render_svg` takes it.
     """
-    rows = [row for row in rows if row.ratio]
-    ratios = [row.ratio for row in rows if row.ratio]
-    values = [ratio.value for ratio in ratios]
-    ideals = [math.nan if row.strategy == SINGLE else float(row.num_workers) for row in rows]
-    bounds = [(ratio.low or ratio.value, ratio.high or ratio.value) for ratio in ratios]
-    labels = [format_ratio(ratio) for ratio in ratios]
+    bars = [_make_bar(row.configuration, row.ratio) for row in rows if row.ratio]
+    measured = [row for row in rows if row.ratio]
+    ideals = {place: row.num_workers for place, row in enumerate(measured) if row.strategy != SINGLE}
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        _draw_bars(axes, [row.configuration for row in rows], values, bounds, labels)
+    def finish(axes: Axes) -> None:
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
-        axes.plot(
-            ideals,
-            range(len(rows)),
-            linestyle="none",
-            marker="|",
-            markersize=13,
-            markeredgewidth=2,
-            color=INK,
-            label=say("ideal: the number of workers"),
-        )
-        axes.set_xlim(0, 1.25 * max([1, *values, *(ideal for ideal in ideals if not math.isnan(ideal))]))
+        if ideals:
+            style: dict[str, Any] = {
+                "linestyle": "none",
+                "marker": "|",
+                "markersize": 13,
+                "markeredgewidth": 2,
+                "color": INK,
+            }
+            axes.plot([*ideals.values()], [*ideals], label=say("ideal: the number of workers"), **style)
+        axes.set_xlim(0, 1.25 * max([1, *ideals.values(), *(bar.value for bar in bars)]))
         axes.set_xlabel(say("speedup over a single node"))
-        if not all(map(math.isnan, ideals)):
-            figure.legend(loc="outside lower left")
 
-    height = _measure_height(len(rows)) + 0.25
-    description = say("Speedup over a single node: {values}", values=_list_labels(rows, labels))
-    return render_svg(name, description, height, draw)
+    description = say("Speedup over a single node: {values}", values=_list_bars(bars))
+    return _plot_bars(name, description, bars, finish, legend_inches=0.25)
 
 
 def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
@@ -196,17 +131,13 @@ def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
         ratios: At least one.
         axis: What they are ratios of.
     """
-    labels = [format_ratio(ratio) for ratio in ratios.values()]
-    bounds = [(ratio.low or ratio.value, ratio.high or ratio.value) for ratio in ratios.values()]
+    bars = [_make_bar(name, ratio) for name, ratio in ratios.items()]
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        _draw_bars(axes, list(ratios), [ratio.value for ratio in ratios.values()], bounds, labels)
+    def finish(axes: Axes) -> None:
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel(axis)
 
-    values = list_items([f"{name} {label}" for name, label in zip(ratios, labels, strict=True)])
-    return render_svg("ratios", f"{axis}: {values}", _measure_height(len(ratios)), draw)
+    return _plot_bars("ratios", f"{axis}: {_list_bars(bars)}", bars, finish)
 
 
 def plot_breakdown(groups: Groups) -> str:
@@ -236,30 +167,75 @@ def plot_breakdown(groups: Groups) -> str:
     return render_svg("breakdown", description, _measure_height(len(phases)) + 0.65, draw)
 
 
-def _draw_bars(
-    axes: Axes,
-    names: Sequence[str],
-    values: Sequence[float],
-    bounds: Sequence[tuple[float, float]],
-    labels: Sequence[str],
-) -> None:
-    """Draws horizontal bars with their names and values above them and their intervals upon them."""
-    for position, (value, (low, high), label) in enumerate(zip(values, bounds, labels, strict=True)):
-        axes.barh(position, value, height=0.42, color=pick_style(PALETTE, position))
-        if low < high:
-            axes.plot([max(low, 0), high], [position, position], color=INK, linewidth=1.2, marker="|", markersize=6)
-        axes.annotate(
-            label, (1, position), (0, 12), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right"
-        )
-    _label_bars(axes, names)
+def _plot_curves(
+    name: str, description: str, groups: Groups, plane: tuple[Axis, Axis], finish: Callable[[Axes], None]
+) -> str:
+    """Returns the mean of the trials' curves, epoch by epoch, a band from lowest to highest, and whiskers likewise."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for index, (configuration, trials) in enumerate(groups.items()):
+            colour, curves = pick_style(PALETTE, index), _read_curves(trials, plane)
+            centres, means = ([compute_mean(own[axis]) for own in curves] for axis in (0, 1))
+            lows, highs = ([choose(own[1]) for own in curves] for choose in (min, max))
+            axes.fill_between(centres, lows, highs, color=colour, alpha=0.18, linewidth=0)
+            for (own, _), mean in zip(curves, means, strict=True):
+                if min(own) < max(own):
+                    axes.plot([min(own), max(own)], [mean, mean], color=colour, linewidth=0.8)
+            line, marker = pick_style(DASHES, index), pick_style(MARKERS, index)
+            axes.plot(centres, means, color=colour, linestyle=line, marker=marker, label=configuration)
+        finish(axes)
+        axes.set_xlabel(plane[0].label)
+        axes.set_ylabel(plane[1].label)
+        group_thousands(axes.xaxis)
+        draw_grid(axes)
+        figure.legend(loc="outside lower left")
+
+    return render_svg(name, description, _CURVES_INCHES + _LINE_INCHES * len(groups), draw)
+
+
+def _read_curves(trials: Trials, plane: tuple[Axis, Axis]) -> list[tuple[list[float], list[float]]]:
+    """Returns what the trials' curves say after each epoch, along both axes."""
+    epochs: dict[int, tuple[list[float], list[float]]] = {}
+    for point in (point for trial in trials for point in trial.curve):
+        for own, axis in zip(epochs.setdefault(point.epoch, ([], [])), plane, strict=True):
+            own.append(axis.read(point))
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def _plot_bars(
+    name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None], *, legend_inches: float = 0
+) -> str:
+    """Returns horizontal bars with their names and values above them and their intervals upon them."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for position, bar in enumerate(bars):
+            axes.barh(position, bar.value, height=0.42, color=pick_style(PALETTE, position))
+            if bar.low < bar.high:
+                ends = [max(bar.low, 0), bar.high]
+                axes.plot(ends, [position, position], color=INK, linewidth=1.2, marker="|", markersize=6)
+            axes.annotate(bar.label, (1, position), (0, 12), ha="right", **_ABOVE)
+        _label_bars(axes, [bar.name for bar in bars])
+        finish(axes)
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside lower left")
+
+    return render_svg(name, description, _measure_height(len(bars)) + legend_inches, draw)
+
+
+def _make_bar(name: str, ratio: Ratio) -> Bar:
+    return Bar(name, ratio.value, ratio.low or ratio.value, ratio.high or ratio.value, format_ratio(ratio))
+
+
+def _list_bars(bars: Sequence[Bar]) -> str:
+    return list_items([f"{bar.name} {bar.label}" for bar in bars])
 
 
 def _label_bars(axes: Axes, names: Sequence[str]) -> None:
     """Writes the names above the bars, where they leave these the whole width, and puts the first bar on top."""
     for position, name in enumerate(names):
-        axes.annotate(
-            name, (0, position), (0, 12), xycoords=("axes fraction", "data"), textcoords="offset points", weight="bold"
-        )
+        axes.annotate(name, (0, position), (0, 12), weight="bold", **_ABOVE)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(names) - 0.65, -0.8)
@@ -276,7 +252,3 @@ def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
 
 def _measure_height(num_bars: int) -> float:
     return 0.6 + _BAR_INCHES * num_bars
-
-
-def _list_labels(rows: Sequence[Row], labels: Sequence[str]) -> str:
-    return list_items([f"{row.configuration} {label}" for row, label in zip(rows, labels, strict=True)])
