@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +106,11 @@ class Forecast:
         """Whether the trials tell all speedups that it was fitted to from 1."""
         speedups = [point.speedup for point in self.points if point.num_workers in self.fitted]
         return all(speedup.low is not None and speedup.direction != 0 for speedup in speedups)
+
+    @cached_property
+    def outlook(self) -> "Outlook":
+        """Its answers, on the network that was measured."""
+        return look_ahead(self)
 
     @property
     def job(self) -> Job:

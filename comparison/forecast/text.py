@@ -33,7 +33,7 @@ def describe_forecast(forecast: Forecast) -> str:
 
 def state_forecast(forecast: Forecast) -> str:
     """Returns with how many workers a forecast pays off, is fastest and is cheapest, in a sentence."""
-    outlook = look_ahead(forecast)
+    outlook = forecast.outlook
     values = _list_values(forecast, outlook)
     values["subject"] = _capitalize(values["subject"])
     if math.isinf(outlook.break_even.value):
@@ -94,7 +94,7 @@ def tabulate_networks(forecast: Forecast) -> list[list[str]]:
     """
     networks = [network for network in NETWORKS if forecast.is_local or network.replaces_measured]
     own = say("as in the trials (loopback)") if forecast.is_local else say("as in the trials")
-    rows = {own: look_ahead(forecast)}
+    rows = {own: forecast.outlook}
     rows |= {say(network.name): look_ahead(forecast, network) for network in networks}
     largest = _find_largest(forecast)
     return [[name, *_format_outlook(outlook, largest)] for name, outlook in rows.items()]
@@ -144,7 +144,7 @@ def _choose_ways(rows: Sequence[Row], forecasts: Iterable[Forecast], scaling: st
 
 
 def _state_briefly(forecast: Forecast) -> str:
-    outlook = look_ahead(forecast)
+    outlook = forecast.outlook
     values = _list_values(forecast, outlook)
     if math.isinf(outlook.break_even.value):
         never = (

@@ -38,10 +38,6 @@ class TimeRow:
         """The share of the job's wall time that a clock of this replica accounts for."""
         return 1 - abs(self.seconds["unexplained_seconds"]) / self.total_seconds
 
-    def share(self, column: str) -> float:
-        """Returns the share of a part of `PARTS` in the job's wall time."""
-        return self.seconds[column] / self.total_seconds
-
     def add_kinds(self) -> dict[str, float]:
         """Returns the seconds by kind, in the order of `KINDS`."""
         return {kind: math.fsum(self.seconds[part.column] for part in PARTS if part.kind == kind) for kind in KINDS}
@@ -74,12 +70,10 @@ def break_down(groups: Groups) -> dict[str, dict[str, float]]:
     return {row.configuration: _add_phases(row) for row in tabulate_configurations(groups)}
 
 
-def tabulate_phases(groups: Groups) -> Cells:
-    """Returns what `break_down` does, as a reader sees it."""
+def format_phases(phases: Mapping[str, Mapping[str, float]]) -> Cells:
+    """Returns what `break_down` returned, as a reader sees it."""
     columns = [say("configuration"), *(say("{phase}, s", phase=say(phase.label)) for phase in (*PHASES, TOTAL))]
-    return Cells(
-        columns, [[name, *map(format_seconds, phases.values())] for name, phases in break_down(groups).items()]
-    )
+    return Cells(columns, [[name, *map(format_seconds, own.values())] for name, own in phases.items()])
 
 
 def tabulate_configurations(groups: Groups) -> list[TimeRow]:

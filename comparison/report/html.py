@@ -24,7 +24,7 @@ from comparison.groups import Groups, Trials, add_confusion_matrices
 from comparison.page import render_page
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
-from comparison.report.breakdown import describe_times, tabulate_phases
+from comparison.report.breakdown import break_down, describe_times, format_phases
 from comparison.report.environment import describe_environment, format_value
 from comparison.report.misclassified import list_confusions, shade_confusion_matrix
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_speedup, plot_throughput
@@ -50,6 +50,7 @@ class Plot:
 def render_report(analysis: Analysis) -> str:
     """Returns the report as one self-contained HTML page, in the reader's language."""
     trials, groups = analysis.trials, analysis.groups
+    phases = break_down(groups)
     return render_page(
         "report/report.html.j2",
         run_id=analysis.run_info.run_id,
@@ -62,9 +63,9 @@ def render_report(analysis: Analysis) -> str:
         findings=analysis.findings,
         first_plots=[*_plot_by_workers(analysis.forecasts), _plot_accuracy(groups)],
         more_plots=_plot_more(analysis),
-        breakdown_plot=_trust(plot_breakdown(groups)),
+        breakdown_plot=_trust(plot_breakdown(phases)),
         clocks=[*PHASES, TRAINING, TOTAL],
-        phases=tabulate_phases(groups),
+        phases=format_phases(phases),
         times=describe_times(groups),
         overhead_share=compute_overhead_share(trials, analysis.run_info),
         targets=describe_targets(groups),

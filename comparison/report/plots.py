@@ -10,7 +10,6 @@ from matplotlib.ticker import MaxNLocator
 from comparison.clocks import PHASES, TOTAL
 from comparison.groups import SINGLE, Groups, Trials
 from comparison.records import CurvePoint
-from comparison.report.breakdown import break_down
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row
 from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
@@ -140,9 +139,12 @@ def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
     return _plot_bars("ratios", f"{axis}: {_list_bars(bars)}", bars, finish)
 
 
-def plot_breakdown(groups: Groups) -> str:
-    """Returns where each configuration's time went, as stacked bars."""
-    phases = break_down(groups)
+def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> str:
+    """Returns where each configuration's time went, as stacked bars.
+
+    Args:
+        phases: What `break_down` returned.
+    """
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -5,6 +5,7 @@ import pytest
 
 from comparison.clocks import PHASES
 from comparison.groups import group_trials
+from comparison.report.breakdown import break_down
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_ratios, plot_speedup, plot_throughput
 from comparison.statistics import Ratio
 from comparison.summary import summarize
@@ -20,7 +21,7 @@ def draw_all() -> dict[str, str]:
         "loss": plot_loss(groups),
         "throughput": plot_throughput(table),
         "speedup": plot_speedup(table),
-        "breakdown": plot_breakdown(groups),
+        "breakdown": plot_breakdown(break_down(groups)),
     }
 
 
