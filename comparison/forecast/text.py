@@ -33,10 +33,9 @@ def describe_forecast(forecast: Forecast) -> str:
 
 def state_forecast(forecast: Forecast) -> str:
     """Returns with how many workers a forecast pays off, is fastest and is cheapest, in a sentence."""
-    outlook = forecast.outlook
-    values = _list_values(forecast, outlook)
+    values = _list_values(forecast)
     values["subject"] = _capitalize(values["subject"])
-    if math.isinf(outlook.break_even.value):
+    if math.isinf(forecast.outlook.break_even.value):
         return say(
             "{subject} is predicted not to pay off with up to {largest} workers{could}: at best {best} as fast as a "
             "single node, and cheapest in core-seconds with {cheapest}.",
@@ -144,9 +143,8 @@ def _choose_ways(rows: Sequence[Row], forecasts: Iterable[Forecast], scaling: st
 
 
 def _state_briefly(forecast: Forecast) -> str:
-    outlook = forecast.outlook
-    values = _list_values(forecast, outlook)
-    if math.isinf(outlook.break_even.value):
+    values = _list_values(forecast)
+    if math.isinf(forecast.outlook.break_even.value):
         never = (
             "{subject} does not pay off with up to {largest} workers{could}: at best {best} as fast as a single node"
         )
@@ -155,7 +153,8 @@ def _state_briefly(forecast: Forecast) -> str:
     return say(brief, **values)
 
 
-def _list_values(forecast: Forecast, outlook: Outlook) -> dict[str, str]:
+def _list_values(forecast: Forecast) -> dict[str, str]:
+    outlook = forecast.outlook
     """Returns what sentences on a forecast name."""
     name, largest = describe_forecast(forecast), _find_largest(forecast)
     unsettled = "if the means hold, which the trials do not settle, {name}"

@@ -8,10 +8,8 @@ from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
 from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report.analysis import analyze
-from comparison.report.environment import describe_environment
 from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
 from comparison.report.markdown import render_markdown
-from comparison.report.misclassified import shade_confusion_matrix
 from tests.comparison.html_parser import list_unclosed
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
@@ -139,56 +137,12 @@ def test_the_overhead_of_the_run_is_told(page: str) -> None:
     assert f"{100 * share:.0f} % was spent outside training and evaluation" in page
 
 
-def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
-    records = [replace(record, warnings=["slow"]) for record in make_run()]
-    text = render_text(records)
-
-    assert text.startswith("# Distributing pays off here: ")
-    assert "\n| parameter-server-2w-1ps † |" in text
-    assert "\n† contended: " in text
-    assert "\n- Warning: single: slow (2 trials)\n" in text
-
-
 def test_confused_images_are_shown_with_what_they_were_taken_for(page: str) -> None:
     assert page.count('<img src="data:image/png;base64,') == 1
     assert 'alt="Test image, true 0, read as 1"' in page
     assert page.count("<span>true 0, read as 1</span>") == 3
     assert "56 times in 2 trials" in page
     assert IMAGE.pixels not in page
-
-
-def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:
-    weak = make_record("all-reduce-2w", images_per_second=3000.0, scaling="weak", per_replica_batch_size=128)
-    records = [make_record("single"), make_record("all-reduce-4w"), replace(weak, configuration="all-reduce-2w-weak")]
-
-    text = render_text(records)
-
-    assert re.match(r"# Strong scaling: .*\. Weak scaling: .*\.\n", text)
-    strong, _, rest = text.partition("## Weak scaling: one batch size a worker\n")
-    assert "## Strong scaling: one global batch for all\n" in strong
-    assert ("| all-reduce-4w" in strong, "| all-reduce-2w-weak" in strong) == (True, False)
-    assert ("| all-reduce-4w" in rest, "| all-reduce-2w-weak" in rest) == (False, True)
-
-
-def test_an_environment_that_differs_is_listed_in_full() -> None:
-    facts = describe_environment([make_record(backend="local"), make_record(backend="cluster", image="me/it:1")])
-
-    assert facts["backend"] == "local; cluster"
-    assert facts["image"] == "none: processes on the host; me/it:1"
-    assert facts["memory"] == "24.0 GiB"
-    assert facts["tensorflow"] == "2.21.0"
-
-
-def test_errors_are_shaded_by_the_most_frequent_one() -> None:
-    cells = shade_confusion_matrix([[96, 4], [1, 9]])
-
-    assert [[cell.is_correct for cell in row] for row in cells] == [[True, False], [False, True]]
-    assert [cells[0][1].depth, cells[1][0].depth] == [1.0, 0.5]
-    assert cells[0][0].depth == pytest.approx(0.96**0.5)
-
-
-def test_a_flawless_matrix_can_be_shaded() -> None:
-    assert [[cell.depth for cell in row] for row in shade_confusion_matrix([[3, 0], [0, 3]])] == [[1, 0], [0, 1]]
 
 
 def test_a_page_of_many_trials_names_the_file_of_their_records_instead_of_holding_them() -> None:

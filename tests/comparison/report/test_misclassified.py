@@ -2,10 +2,17 @@ import base64
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from comparison.records import Misclassified
-from comparison.report.misclassified import MAX_CONFUSIONS, MAX_IMAGES, encode_png, list_confusions
+from comparison.report.misclassified import (
+    MAX_CONFUSIONS,
+    MAX_IMAGES,
+    encode_png,
+    list_confusions,
+    shade_confusion_matrix,
+)
 from tests.comparison.record_factory import make_record
 
 
@@ -60,3 +67,15 @@ def test_an_image_that_misled_several_models_is_shown_once_and_few_are_shown() -
     [confusion] = list_confusions(trials)
 
     assert confusion.images == tuple(map(encode_png, images[:MAX_IMAGES]))
+
+
+def test_errors_are_shaded_by_the_most_frequent_one() -> None:
+    cells = shade_confusion_matrix([[96, 4], [1, 9]])
+
+    assert [[cell.is_correct for cell in row] for row in cells] == [[True, False], [False, True]]
+    assert [cells[0][1].depth, cells[1][0].depth] == [1.0, 0.5]
+    assert cells[0][0].depth == pytest.approx(0.96**0.5)
+
+
+def test_a_flawless_matrix_can_be_shaded() -> None:
+    assert [[cell.depth for cell in row] for row in shade_confusion_matrix([[3, 0], [0, 3]])] == [[1, 0], [0, 1]]

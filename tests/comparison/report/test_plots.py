@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import pytest
 
-from comparison.clocks import PHASES
 from comparison.groups import group_trials
 from comparison.report.breakdown import break_down
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_ratios, plot_speedup, plot_throughput
@@ -94,19 +93,3 @@ def test_single_trials_and_short_curves_can_be_drawn() -> None:
     assert plot_accuracy(group_trials(records)).endswith("</svg>")
     assert plot_throughput(summarize(group_trials(records))).endswith("</svg>")
     assert plot_speedup(summarize(group_trials([make_record("all-reduce-2w")]))).endswith("</svg>")
-
-
-@pytest.mark.parametrize("background", ["#ffffff", "#181c22"])
-def test_every_colour_stands_out_from_light_and_dark_pages(background: str) -> None:
-    def luminance(colour: str) -> float:
-        channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-    for colour in PALETTE:
-        darker, lighter = sorted((luminance(colour), luminance(background)))
-        assert (lighter + 0.05) / (darker + 0.05) >= 3, colour
-
-
-def test_every_phase_has_a_colour_of_its_own() -> None:
-    assert len(set(PALETTE)) == len(PALETTE) >= len(PHASES)
