@@ -48,12 +48,10 @@ _RENDERERS = {".html": render_run_html, ".md": render_run_markdown}
 
 def _rebuild(run_dir: Path, language: str) -> None:
     """Writes a run's report and tables, and prints its answer."""
-    comparison = compare(read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE), run_dir, language)
+    records, run_info = read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE)
     with speak(language):
-        report = run_dir / add_language("report.html")
-    print(comparison.terminal_table())
-    print(comparison.answer())
-    print(f"\n{report}")
+        analysis = compare(records, run_info, run_dir)
+        print(f"{analysis.terminal_table()}\n{analysis.answer()}\n\n{run_dir / add_language('report.html')}")
 
 
 def _compare_runs(run_dirs: Sequence[Path], language: str, output: Path | None) -> None:

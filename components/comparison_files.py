@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from comparison.compare import Comparison, compare
+from comparison.compare import compare
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
+from comparison.report import Analysis
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
 
 
@@ -43,7 +44,7 @@ def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRe
 
 def compare_trials(
     run_info_path: Path, trained: Sequence[Path], evaluations_path: Path, outputs: Mapping[str, str]
-) -> Comparison:
+) -> Analysis:
     """Returns the comparison of all trials, its files written.
 
     Args:
@@ -61,7 +62,7 @@ def compare_trials(
     return comparison
 
 
-def log_confusion(comparison: Comparison, logs: Mapping[str, ConfusionMatrixLog]) -> None:
+def log_confusion(comparison: Analysis, logs: Mapping[str, ConfusionMatrixLog]) -> None:
     """Shows each strategy's confusion matrix.
 
     Args:

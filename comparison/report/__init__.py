@@ -2,7 +2,7 @@
 
 from comparison.report.analysis import Analysis, analyze
 from comparison.report.html import render_report
-from comparison.report.markdown import render_markdown, title_outlook
+from comparison.report.markdown import render_markdown
 from comparison.report.run_comparison import read_run, render_run_html, render_run_markdown
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "render_report",
     "render_run_html",
     "render_run_markdown",
-    "title_outlook",
 ]

@@ -1,16 +1,19 @@
 """What the trials of a run say, made once: table, page, Markdown and terminal show it, each in its way."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from comparison.audit import Finding, Marks, audit_fairness, audit_plan, mark_configurations
+from comparison.audit import Finding, Marks, audit_fairness, audit_plan, explain_marks, mark_configurations
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
-from comparison.groups import Groups, Trials, group_trials
+from comparison.groups import Groups, Trials, add_confusion_matrices, group_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.report.cautions import collect_warnings
 from comparison.report.intervals import describe_statistics
 from comparison.report.verdict import state_verdict
 from comparison.summary import Row, split_rows, summarize
+from comparison.table import TERMINAL_WIDTH, format_table, to_text
+from comparison.texts import say, say_count
 
 SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
 
@@ -52,6 +55,42 @@ class Analysis:
     def trials(self) -> Trials:
         """All trials, in the order of the table."""
         return [trial for trials in self.groups.values() for trial in trials]
+
+    @property
+    def titled_outlook(self) -> str:
+        """The outlook, named for what it is; empty where there is none."""
+        return f"{say('Forecast')}{say(': ')}{self.outlook}" if self.outlook else ""
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`."""
+        metrics: dict[str, float] = {}
+        for index, row in enumerate(self.rows):
+            name = row.configuration.replace("-", "_")
+            if row.speedup and index > 0:  # the first row is the baseline, 1 by definition
+                metrics[f"speedup_{name}"] = row.speedup
+            metrics[f"test_accuracy_{name}"] = row.test_accuracy
+        return metrics
+
+    @property
+    def confusion_matrices(self) -> dict[str, list[list[int]]]:
+        """Of each strategy, summed over its trials; rows are true classes."""
+        return {
+            strategy: add_confusion_matrices([trial for trial in self.trials if trial.strategy == strategy])
+            for strategy in dict.fromkeys(trial.strategy for trial in self.trials)
+        }
+
+    def terminal_table(self) -> str:
+        """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""
+        explanations = [textwrap.fill(mark, TERMINAL_WIDTH) for mark in explain_marks(self.marks)]
+        return "\n".join([to_text(format_table(self.rows, self.marks.signs)), *explanations])
+
+    def answer(self) -> str:
+        """Returns what a terminal says below the table: verdict, outlook and how many warnings, a line each."""
+        one = "Read with care: the report has {number} warning."
+        many = "Read with care: the report has {number} warnings."
+        caution = say_count(len(self.warnings), one, many) if self.warnings else ""
+        return "\n".join(filter(None, [self.verdict, self.titled_outlook, caution]))
 
 
 def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:

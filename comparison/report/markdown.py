@@ -8,7 +8,7 @@ from comparison.texts import say
 
 def render_markdown(analysis: Analysis) -> str:
     """Returns verdict, forecast, tables and warnings as Markdown that reads well as raw text, too."""
-    paragraphs = [f"# {analysis.verdict}", *filter(None, [title_outlook(analysis)])]
+    paragraphs = [f"# {analysis.verdict}", *filter(None, [analysis.titled_outlook])]
     for scaling, rows in analysis.tables.items():
         paragraphs += [f"## {say(SCALINGS[scaling])}"] if len(analysis.tables) > 1 else []
         paragraphs.append(to_markdown(format_table(rows, analysis.marks.signs)).rstrip())
@@ -18,8 +18,3 @@ def render_markdown(analysis: Analysis) -> str:
         *(say("- Warning: {warning}", warning=warning) for warning in analysis.warnings),
     ]
     return "\n\n".join(paragraphs) + "\n"
-
-
-def title_outlook(analysis: Analysis) -> str:
-    """Returns the outlook, named for what it is; nothing where there is none."""
-    return f"{say('Forecast')}{say(': ')}{analysis.outlook}" if analysis.outlook else ""
