@@ -9,7 +9,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from comparison.forecast.scaling import MAX_WORKERS, Forecast, list_worker_counts, tabulate_scales
 from comparison.forecast.text import describe_forecast
-from comparison.statistics import Ratio
 from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, pick_style, render_svg
 from comparison.table import format_ratio
 from comparison.texts import list_items, say
@@ -111,13 +110,9 @@ def _draw_forecast(axes: Axes, forecast: Forecast, index: int, max_workers: int)
             markerfacecolor="none" if point.is_contended else colour,
             zorder=3,
         )
-    lows = [*(scale.speedup.low for scale in scales), *(low or value for value, low, _ in _list_speedups(forecast))]
-    highs = [*(scale.speedup.value for scale in scales), *(value for value, *_ in _list_speedups(forecast))]
-    return min(lows), max(highs)
-
-
-def _list_speedups(forecast: Forecast) -> list[Ratio]:
-    return [point.speedup for point in forecast.points]
+    measured = [point.speedup for point in forecast.points]
+    lows = [*(scale.speedup.low for scale in scales), *(own.low or own.value for own in measured)]
+    return min(lows), max(own.value for own in (*(scale.speedup for scale in scales), *measured))
 
 
 def _scale_axes(axes: Axes, max_workers: int, lowest: float, highest: float) -> None:

@@ -16,7 +16,7 @@ from comparison.forecast.scaling import (
 )
 from comparison.summary import Row, split_rows
 from comparison.table import EN_DASH, TIMES, format_number, format_range
-from comparison.texts import count_workers, say, say_count
+from comparison.texts import count_servers, count_workers, say
 
 MINUS = "\N{MINUS SIGN}"
 # Of distributing, that the answer in brief is about.
@@ -26,7 +26,7 @@ _MAX_WAYS = 2
 def describe_forecast(forecast: Forecast) -> str:
     """Returns a forecast's way of distributing in words."""
     name, servers = say(forecast.job.strategy.replace("_", "-")), forecast.job.num_ps
-    added = [say_count(servers, "{number} server", "{number} servers")] if servers else []
+    added = [count_servers(servers)] if servers else []
     added += [say("weak scaling")] if forecast.job.scaling == "weak" else []
     return say("{strategy} with {additions}", strategy=name, additions=say(" and ").join(added)) if added else name
 
