@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Callable, Sequence
 
-from markupsafe import escape
+from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -62,7 +62,7 @@ def draw_grid(axes: Axes) -> None:
     axes.grid(color=INK, alpha=0.15, linewidth=0.6)
 
 
-def render_svg(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> str:
+def render_svg(name: str, description: str, height_inches: float, draw: Callable[[Figure], None]) -> Markup:
     """Returns a figure as an SVG element that can stand in a page, the same for the same input.
 
     Args:
@@ -78,7 +78,8 @@ def render_svg(name: str, description: str, height_inches: float, draw: Callable
         # Matplotlib's own fonts have no Chinese; it only measures with them, the browser draws the text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return _embed(file.getvalue(), description)
+    # Markup of the program's own; every text in it is escaped where it is drawn.
+    return Markup(_embed(file.getvalue(), description))  # noqa: S704
 
 
 def _embed(document: str, description: str) -> str:

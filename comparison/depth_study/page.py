@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from comparison.depth_study.plot import SMOOTHED_STEPS, plot_gradients, plot_losses
 from comparison.depth_study.record import EXPLODING_RATIO, GROWING_RATIO, Initial, Network, Study, read_study
 from comparison.page import render_page
@@ -44,9 +42,9 @@ def render_study(study: Study) -> str:
         verdict=state_losses(study),
         findings=[*state_depths(study), state_gradients(study, has_batch_norm=True)],
         plots={
-            "Training loss": Markup(plot_losses(study)),  # noqa: S704
-            "Gradients with BatchNorm": Markup(plot_gradients(study, has_batch_norm=True)),  # noqa: S704
-            "Gradients without BatchNorm": Markup(plot_gradients(study, has_batch_norm=False)),  # noqa: S704
+            "Training loss": plot_losses(study),
+            "Gradients with BatchNorm": plot_gradients(study, has_batch_norm=True),
+            "Gradients without BatchNorm": plot_gradients(study, has_batch_norm=False),
         },
         trainings=[_format_training(network) for network in study.networks],
         initials=[_format_initial(network, initial) for network in study.networks for initial in network.initial],

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -18,7 +19,7 @@ _HEIGHT_INCHES = 3.6
 _FEW_DECADES = 2.5
 
 
-def plot_losses(study: Study) -> str:
+def plot_losses(study: Study) -> Markup:
     """Returns the training loss of each network by step, smoothed, over the steps' own losses in pale."""
 
     def draw(figure: Figure) -> None:
@@ -39,7 +40,7 @@ def plot_losses(study: Study) -> str:
     return render_svg("losses", f"Training loss by step; at the end {', '.join(ends)}", _HEIGHT_INCHES, draw)
 
 
-def plot_gradients(study: Study, *, has_batch_norm: bool) -> str:
+def plot_gradients(study: Study, *, has_batch_norm: bool) -> Markup:
     """Returns the norm of the gradient by each convolution's kernel before the training, from first to last."""
     initials = study.list_initials(has_batch_norm=has_batch_norm)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -20,7 +21,7 @@ _FEWEST_WORKERS = 16
 _SHIFT = 0.08
 
 
-def plot_speedup_by_workers(forecasts: Sequence[Forecast], name: str = "by_workers") -> str:
+def plot_speedup_by_workers(forecasts: Sequence[Forecast], name: str = "by_workers") -> Markup:
     """Returns the speedup against the number of workers, as far as what was measured reaches and four times on.
 
     Args:
@@ -31,7 +32,7 @@ def plot_speedup_by_workers(forecasts: Sequence[Forecast], name: str = "by_worke
     return _plot(name, forecasts, min(MAX_WORKERS, max(_FEWEST_WORKERS, 4 * measured)))
 
 
-def plot_forecast(forecasts: Sequence[Forecast], name: str = "forecast") -> str:
+def plot_forecast(forecasts: Sequence[Forecast], name: str = "forecast") -> Markup:
     """Returns the speedup against the number of workers, up to all that are looked at.
 
     Args:
@@ -41,7 +42,7 @@ def plot_forecast(forecasts: Sequence[Forecast], name: str = "forecast") -> str:
     return _plot(name, forecasts, MAX_WORKERS)
 
 
-def _plot(name: str, forecasts: Sequence[Forecast], max_workers: int) -> str:
+def _plot(name: str, forecasts: Sequence[Forecast], max_workers: int) -> Markup:
     """Returns the speedup against the number of workers, a colour for each way of distributing.
 
     Lines with bands are forecast, markers with bars measured, and hollow where replicas shared too few cores.
@@ -112,7 +113,8 @@ def _draw_forecast(axes: Axes, forecast: Forecast, index: int, max_workers: int)
         )
     measured = [point.speedup for point in forecast.points]
     lows = [*(scale.speedup.low for scale in scales), *(own.low or own.value for own in measured)]
-    return min(lows), max(own.value for own in (*(scale.speedup for scale in scales), *measured))
+    highs = [*(scale.speedup.value for scale in scales), *(own.value for own in measured)]
+    return min(lows), max(highs)
 
 
 def _scale_axes(axes: Axes, max_workers: int, lowest: float, highest: float) -> None:

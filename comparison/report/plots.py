@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -41,7 +42,7 @@ class Bar(NamedTuple):
     label: str
 
 
-def plot_accuracy(groups: Groups) -> str:
+def plot_accuracy(groups: Groups) -> Markup:
     """Returns validation accuracy against training time, the mean of each configuration's trials and their range."""
     x = Axis(say("training time, s"), lambda point: point.train_seconds)
     y = Axis(say("validation accuracy, %"), lambda point: 100 * point.validation_accuracy)
@@ -64,7 +65,7 @@ def plot_accuracy(groups: Groups) -> str:
     return _plot_curves("accuracy", description, groups, (x, y), finish)
 
 
-def plot_loss(groups: Groups) -> str:
+def plot_loss(groups: Groups) -> Markup:
     """Returns training loss against epochs, the mean of each configuration's trials and their range."""
 
     def finish(axes: Axes) -> None:
@@ -76,7 +77,7 @@ def plot_loss(groups: Groups) -> str:
     return _plot_curves("loss", description, groups, (x, y), finish)
 
 
-def plot_throughput(rows: Sequence[Row]) -> str:
+def plot_throughput(rows: Sequence[Row]) -> Markup:
     """Returns the images per second of each configuration with 95 % intervals."""
     bars = []
     for row in rows:
@@ -94,7 +95,7 @@ def plot_throughput(rows: Sequence[Row]) -> str:
     return _plot_bars("throughput", description, bars, finish)
 
 
-def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> str:
+def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> Markup:
     """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker.
 
     Args:
@@ -123,7 +124,7 @@ def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> str:
     return _plot_bars(name, description, bars, finish, legend_inches=0.25)
 
 
-def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
+def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> Markup:
     """Returns ratios by name with 95 % intervals, beside 1.
 
     Args:
@@ -139,7 +140,7 @@ def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> str:
     return _plot_bars("ratios", f"{axis}: {_list_bars(bars)}", bars, finish)
 
 
-def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> str:
+def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
     """Returns where each configuration's time went, as stacked bars.
 
     Args:
@@ -171,7 +172,7 @@ def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> str:
 
 def _plot_curves(
     name: str, description: str, groups: Groups, plane: tuple[Axis, Axis], finish: Callable[[Axes], None]
-) -> str:
+) -> Markup:
     """Returns the mean of the trials' curves, epoch by epoch, a band from lowest to highest, and whiskers likewise."""
 
     def draw(figure: Figure) -> None:
@@ -207,7 +208,7 @@ def _read_curves(trials: Trials, plane: tuple[Axis, Axis]) -> list[tuple[list[fl
 
 def _plot_bars(
     name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None], *, legend_inches: float = 0
-) -> str:
+) -> Markup:
     """Returns horizontal bars with their names and values above them and their intervals upon them."""
 
     def draw(figure: Figure) -> None:
