@@ -53,6 +53,17 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "cluster/ local/",
         "launch preflight/",
     ),
+    "comparison": (
+        "records statistics texts",
+        "clocks groups page power svg",
+        "summary",
+        "table",
+        "audit/",
+        "depth_study/ forecast/",
+        "report/",
+        "compare",
+        "__main__",
+    ),
 }
 
 
