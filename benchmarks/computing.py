@@ -34,13 +34,19 @@ def measure_steps(data_dir: Path, batch_size: int, group_size: int, steps: int) 
     import keras  # noqa: PLC0415 - the parser's errors are told before TensorFlow's seconds of import
     import tensorflow as tf  # noqa: PLC0415
 
-    from model.config import TrainingConfig  # noqa: PLC0415
-    from model.dataset import PreparedDataset  # noqa: PLC0415
-    from model.registry import build_model  # noqa: PLC0415
-    from model.role import parse_tf_config  # noqa: PLC0415
-    from model.step import FlatModel  # noqa: PLC0415
-    from model.synchronous import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
-    from model.trainer import StepTiming, Task  # noqa: PLC0415
+    from model.data import PreparedDataset  # noqa: PLC0415
+    from model.networks import build_model  # noqa: PLC0415
+    from model.strategies import (  # noqa: PLC0415
+        FlatModel,
+        SynchronousTrainer,
+        reduce_nothing,
+    )
+    from model.training import (  # noqa: PLC0415
+        StepTiming,
+        Task,
+        TrainingConfig,
+        parse_tf_config,
+    )
 
     keras.utils.set_random_seed(0)
     tf.config.experimental.enable_op_determinism()

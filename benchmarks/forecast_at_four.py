@@ -25,9 +25,9 @@ from comparison.forecast_text import state_check
 from comparison.records import TrialRecord
 from comparison.summary import compute_speedups, group_trials
 from comparison.table import format_ratio
-from model.config import TrainingConfig
 from model.plan import Configuration, plan_configurations
 from model.prepare import prepare
+from model.training import TrainingConfig
 from tfjob.launch import run_job
 from tfjob.local import LocalBackend
 from tfjob.spec import ReplicaSpec, TFJobSpec

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from comparison.records import SCHEMA_VERSION, RunInfo, read_run_info
-from model.config import TrainingConfig, setting_names
+from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import Configuration, plan_configurations
-from model.sources import check_dataset_name
+from model.training import TrainingConfig, setting_names
 from tfjob.settings import parse_job_settings
 from tfjob.spec import ReplicaSpec
 

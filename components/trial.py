@@ -271,7 +271,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
     Raises:
         EvaluationError: A model or the data are not those of its training.
     """
-    from model.dataset import PreparedDataset
+    from model.data import PreparedDataset
     from model.evaluate import Evaluator  # imports TensorFlow, which no other step needs
 
     evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))

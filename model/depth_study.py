@@ -19,18 +19,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.atomic import write_atomically
-from model.batches import BatchPlan
-from model.config import TrainingConfig
-from model.dataset import PARTS, PreparedDataset, pick_stratified
+from model.data import PARTS, BatchPlan, PreparedDataset, pick_stratified
+from model.files import write_atomically
 from model.host import describe_host, describe_versions
-from model.registry import build_model
-from model.role import parse_tf_config
+from model.networks import build_model
 from model.train import check_batches
-from model.trainer import Clock, Task, TrainingDiverged
+from model.training import Clock, Task, TrainingConfig, TrainingDiverged, parse_tf_config
 
 if TYPE_CHECKING:
-    from model.step import FlatModel
+    from model.strategies import FlatModel
 
 SCHEMA_VERSION = 1
 RESIDUAL = "resnet"
@@ -235,7 +232,7 @@ def measure_gradients(flat: "FlatModel", config: TrainingConfig, dataset: Prepar
     The two 1×1 projections of a residual network are left out: so both families list the same layers, in the order
     that the images pass them. A figure that is not finite is None.
     """
-    from model.step import make_group_function, split_contribution  # noqa: PLC0415
+    from model.strategies import make_group_function, split_contribution  # noqa: PLC0415
 
     train = dataset.split("train")
     indices = BatchPlan(train.count, config.global_batch_size, config.max_shift, config.seed).take(0).indices
@@ -266,7 +263,7 @@ def train_network(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDa
 
     A training whose loss is no longer finite ends there; the accuracy is that of the last weights all the same.
     """
-    from model.synchronous import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
+    from model.strategies import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
 
     task = Task(config, dataset, flat)
     trainer = SynchronousTrainer(task, parse_tf_config(None), reduce_nothing)
@@ -318,7 +315,7 @@ def _use_one_thread() -> None:
 def _build(config: TrainingConfig, dataset: PreparedDataset) -> "FlatModel":
     import keras  # noqa: PLC0415
 
-    from model.step import FlatModel  # noqa: PLC0415
+    from model.strategies import FlatModel  # noqa: PLC0415
 
     keras.utils.set_random_seed(config.seed)
     return FlatModel.wrap(build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments))

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.dataset import PreparedDataset
+from model.data import PreparedDataset
 from model.errors import EvaluationError
-from model.registry import build_model
-from model.state import hash_weights
-from model.step import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
+from model.networks import build_model
+from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
+from model.training import hash_weights
 
 SCHEMA_VERSION = 1
 SPLIT = "test"

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from model.trainer import Task
+from model.training import Task
 
 EventType = Literal["INTERVAL_START", "INTERVAL_END", "POINT_IN_TIME"]
 FILE = "mllog.txt"

@@ -5,10 +5,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.arrays import NPZ_FORM, list_doubts
-from model.dataset import DEFAULT_VALIDATION_FRACTION, SPLITS, PreparedDataset, check_options, write_dataset
+from model.data import (
+    DEFAULT_VALIDATION_FRACTION,
+    NAMED_DATASETS,
+    NPZ_FORM,
+    SPLITS,
+    PreparedDataset,
+    Report,
+    check_options,
+    list_doubts,
+    load_dataset,
+    write_dataset,
+)
 from model.errors import DatasetError
-from model.sources import NAMED_DATASETS, Report, load_dataset
 
 
 def prepare(

@@ -16,22 +16,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.atomic import write_atomically
-from model.config import TrainingConfig, add_arguments, from_arguments
-from model.dataset import PreparedDataset
+from model.data import PreparedDataset
 from model.errors import ConfigError, DatasetError
-from model.heartbeat import PATIENCE_SECONDS, supervise
+from model.files import write_atomically
 from model.host import calibrate, seconds_since_process_start
 from model.mllog import FILE as MLLOG_FILE
 from model.mllog import TrainingLog
-from model.record import FINISHED_FILE, StepParts, describe_training, finish, write_replica_record
-from model.registry import build_model, find_builder
-from model.role import Role, parse_tf_config
-from model.state import State, load_newest_checkpoint, save_checkpoint
-from model.trainer import Clock, StepTiming, Task, Trainer, TrainingDiverged
+from model.networks import build_model, find_builder
+from model.training import (
+    FINISHED_FILE,
+    PATIENCE_SECONDS,
+    Clock,
+    Role,
+    State,
+    StepParts,
+    StepTiming,
+    Task,
+    Trainer,
+    TrainingConfig,
+    TrainingDiverged,
+    add_arguments,
+    describe_training,
+    finish,
+    from_arguments,
+    load_newest_checkpoint,
+    parse_tf_config,
+    save_checkpoint,
+    supervise,
+    write_replica_record,
+)
 
 if TYPE_CHECKING:
-    from model.step import FlatModel
+    from model.strategies import FlatModel
 
 USER_ERROR_EXIT_CODE = 2
 DIVERGED_EXIT_CODE = 3
@@ -137,7 +153,7 @@ def run(config: TrainingConfig, role: Role, dataset: PreparedDataset, output_dir
 
 def _serve(role: Role, output_dir: Path, clock: Clock) -> int:
     with clock.measure("import_seconds"):
-        from model.parameter_server import serve  # noqa: PLC0415
+        from model.strategies import serve  # noqa: PLC0415
 
     _say("serving")
     with clock.measure("serve_seconds"):
@@ -201,9 +217,14 @@ def _connect(config: TrainingConfig, role: Role, dataset: PreparedDataset, clock
     The collectives must be set up before anything else runs, hence before the model is built.
     """
     with clock.measure("import_seconds"):
-        from model.parameter_server import ParameterServerTrainer, connect_servers  # noqa: PLC0415
-        from model.step import FlatModel  # noqa: PLC0415
-        from model.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing  # noqa: PLC0415
+        from model.strategies import (  # noqa: PLC0415  # noqa: PLC0415
+            FlatModel,
+            ParameterServerTrainer,
+            SynchronousTrainer,
+            connect_all_reduce,
+            connect_servers,
+            reduce_nothing,
+        )
 
     with clock.measure("rendezvous_seconds"):
         reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.arrays import check_arrays
-from model.dataset import PreparedDataset, write_dataset
+from model.data.arrays import check_arrays
+from model.data.dataset import PreparedDataset, write_dataset
 from model.prepare import prepare
 from tests.model.replicas import Job, make_cluster
 

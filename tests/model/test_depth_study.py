@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 from model.depth_study import (
     StudyConfig,
     main,
@@ -17,9 +17,9 @@ from model.depth_study import (
     take_subset,
     train_network,
 )
-from model.registry import build_model
-from model.resnet import build_resnet
-from model.step import FlatModel
+from model.networks.registry import build_model
+from model.networks.resnet import build_resnet
+from model.strategies.step import FlatModel
 from tests.model.replicas import read_schema
 
 pytestmark = pytest.mark.slow

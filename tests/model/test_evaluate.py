@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 from model.errors import EvaluationError
 from model.evaluate import MAX_MISCLASSIFIED, Evaluator, confusion_matrix, make_thumbnail, select_misclassified
 from tests.model.replicas import Job, read_schema

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 from model.mllog import TrainingLog, format_event
-from model.trainer import Task
+from model.training.config import TrainingConfig
+from model.training.task import Task
 
 CONFIG = TrainingConfig(global_batch_size=16, epochs=3, target_accuracy=0.9, seed=7)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.dataset import PreparedDataset
-from model.fetch import encode_idx
+from model.data.dataset import PreparedDataset
+from model.data.fetch import encode_idx
+from model.data.sources import load_dataset
 from model.prepare import main, prepare
-from model.sources import load_dataset
 
 CANONICAL_MD5 = {
     "x_train": "6bbc9ace898e44ae57da46a324031adb",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from model import train
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 from model.train import build_parser, find_checkpoints, main
+from model.training.config import TrainingConfig
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
 REDUCTION_FAILED = """Graph execution error:
@@ -29,7 +29,10 @@ The error could be from a previous operation. Restart your program to reset.
         (["--global-batch-size=65"], "must not exceed the number of training images. Received: 65 and 64.\n"),
         (["--learning-rate=-1"], "learning_rate must be a finite number above 0. Received: -1.0.\n"),
         (["--model=resnet9"], "Received: 'resnet9'.\n"),
-        (["--model=model.schedule:none", "--global-batch-size=16"], "has no function 'none'. Received: model "),
+        (
+            ["--model=model.plan:none", "--global-batch-size=16"],
+            "has no function 'none'. Received: model ",
+        ),
         (["--data-dir=none"], "`python -m model.prepare` writes a prepared data set.\n"),
     ],
 )

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
-from model.record import CLOCKS
+from model.data.dataset import PreparedDataset
 from model.train import (
     DIVERGED_EXIT_CODE,
     LAUNCHER_GONE_EXIT_CODE,
     RETRYABLE_EXIT_CODE,
     USER_ERROR_EXIT_CODE,
 )
+from model.training.config import TrainingConfig
+from model.training.record import CLOCKS
 from tests.model.replicas import SETTINGS, Job, make_cluster, read_schema
 
 pytestmark = pytest.mark.slow

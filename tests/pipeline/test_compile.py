@@ -8,7 +8,7 @@ import yaml
 
 from components.image import DEFAULT_IMAGE
 from components.run_plan import plan_run
-from model.config import TrainingConfig, setting_names
+from model.training.config import TrainingConfig, setting_names
 from pipeline.compile import compile_pipeline, main
 from pipeline.speedup import speedup_pipeline
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.arrays import NPZ_KEYS, check_arrays, list_doubts, read_npz
+from model.data.arrays import NPZ_KEYS, check_arrays, list_doubts, read_npz
 from model.errors import DatasetError
 
 

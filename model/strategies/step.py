@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset, Split
+from model.data import PreparedDataset, Split
 from model.errors import ConfigError
-from model.state import Vector
+from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
 

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.role import Role
-from model.state import State
-from model.step import (
+from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     apply_momentum,
     count_correct,
@@ -19,7 +17,7 @@ from model.step import (
     split_contribution,
     sum_over_groups,
 )
-from model.trainer import OnStep, StepTiming, Task, check_loss
+from model.training import OnStep, Role, State, StepTiming, Task, check_loss
 
 Reduce = Callable[[tf.Tensor], tf.Tensor]
 

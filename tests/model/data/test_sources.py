@@ -12,10 +12,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from model.arrays import NPZ_KEYS
-from model.errors import DatasetError
-from model.fetch import Files, SourceError, encode_idx
-from model.sources import (
+from model.data.arrays import NPZ_KEYS
+from model.data.fetch import Files, SourceError, encode_idx
+from model.data.sources import (
     CACHE_VARIABLE,
     NAMED_DATASETS,
     NamedDataset,
@@ -25,6 +24,7 @@ from model.sources import (
     load_named,
     load_npz_url,
 )
+from model.errors import DatasetError
 
 IMAGES = np.arange(12 * 4, dtype=np.uint8).reshape(12, 2, 2)
 LABELS = np.arange(12, dtype=np.uint8) % 3

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from model.config import TrainingConfig, add_arguments, from_arguments, setting_names
 from model.errors import ConfigError
-from model.role import Role
+from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
+from model.training.role import Role
 
 ALL_REDUCE = {"strategy": "all_reduce", "num_workers": 2}
 PARAMETER_SERVER = {"strategy": "parameter_server", "num_workers": 2, "num_ps": 2}

@@ -56,7 +56,7 @@ def find_builder(model: str) -> Builder:
     """
     check_model_name(model)
     if model in MODEL_NAMES:
-        from model.resnet import build_resnet  # noqa: PLC0415 - TensorFlow is imported only when a model is built
+        from model.networks.resnet import build_resnet  # noqa: PLC0415 - TensorFlow is imported only when a model is built
 
         family = model.rstrip("0123456789")
         depth = int(model.removeprefix(family))

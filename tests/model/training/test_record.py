@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model import record
-from model.record import (
+from model.training import record
+from model.training.record import (
     CLOCKS,
     StepParts,
     add_worker_clocks,
@@ -19,9 +19,9 @@ from model.record import (
     seconds_to_target,
     write_replica_record,
 )
-from model.role import Role
-from model.state import State
-from model.trainer import StepTiming
+from model.training.role import Role
+from model.training.state import State
+from model.training.task import StepTiming
 
 CURVE = [
     {"epoch": epoch, "train_seconds": 10.0 * epoch, "validation_accuracy": accuracy}

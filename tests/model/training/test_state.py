@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.state import CHECKPOINTS_KEPT, State, hash_weights, load_newest_checkpoint, save_checkpoint
+from model.training.state import CHECKPOINTS_KEPT, State, hash_weights, load_newest_checkpoint, save_checkpoint
 
 POINT = {"epoch": 1, "step": 5, "train_seconds": 0.1 + 0.2, "train_loss": 2.25, "validation_accuracy": 1 / 3}
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
-from model.registry import build_model
-from model.role import Role
-from model.state import State
-from model.step import FlatModel
-from model.synchronous import SynchronousTrainer, reduce_nothing
-from model.trainer import StepTiming, Task, TrainingDiverged
+from model.data.dataset import PreparedDataset
+from model.networks.registry import build_model
+from model.strategies.step import FlatModel
+from model.strategies.synchronous import SynchronousTrainer, reduce_nothing
+from model.training.config import TrainingConfig
+from model.training.role import Role
+from model.training.state import State
+from model.training.task import StepTiming, Task, TrainingDiverged
 
 pytestmark = pytest.mark.slow
 

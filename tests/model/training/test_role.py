@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from model.errors import ConfigError
-from model.role import Role, parse_tf_config
+from model.training.role import Role, parse_tf_config
 
 
 def make_tf_config(task_type: str = "worker", index: Any = 0, **sizes: int) -> str:

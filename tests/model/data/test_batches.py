@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.batches import BatchPlan, Slice
+from model.data.batches import BatchPlan, Slice
 
 
 def make_plan(seed: int = 0, max_shift: int = 2) -> BatchPlan:

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from model.batches import BatchPlan
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
-from model.schedule import learning_rate_at
-from model.state import State
+from model.data import BatchPlan, PreparedDataset
+from model.training.config import TrainingConfig
+from model.training.schedule import learning_rate_at
+from model.training.state import State
 
 if TYPE_CHECKING:  # the training program tells a user's mistakes before TensorFlow's seconds of import
-    from model.step import FlatModel
+    from model.strategies import FlatModel
 
 
 class TrainingDiverged(Exception):  # noqa: N818 - the field's word

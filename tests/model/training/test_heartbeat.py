@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from model.errors import ConfigError
-from model.heartbeat import Beat, is_silent, supervise, take_look
 from model.train import LAUNCHER_GONE_EXIT_CODE
+from model.training.heartbeat import Beat, is_silent, supervise, take_look
 
 
 def test_other_content_is_a_sign_of_life_and_the_same_or_none_is_not() -> None:
@@ -52,7 +52,7 @@ def start_stuck_replica(tmp_path: Path, patience_seconds: float, stderr: int) ->
     folders = (f"--data-dir={data}", f"--output-dir={tmp_path}")
     watch = (f"--heartbeat-file={tmp_path / 'heartbeat'}", f"--heartbeat-patience-seconds={patience_seconds}")
     command = [sys.executable, "-m", "model.train", *folders, *watch]
-    return subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=stderr, text=True)
+    return subprocess.Popen(command, cwd=Path(__file__).parents[3], stderr=stderr, text=True)
 
 
 @pytest.mark.slow
@@ -113,5 +113,11 @@ def test_who_asks_the_supervisor_to_end_asks_the_replica(tmp_path: Path) -> None
 
 def run_supervised(tmp_path: Path, program: str, before: str = "") -> "subprocess.Popen[bytes]":
     watch = f"supervise(Path({str(tmp_path / 'heartbeat')!r}), 20.0, 4)"
-    lines = ("import os, time", "from pathlib import Path", "from model.heartbeat import supervise", before, watch)
-    return subprocess.Popen([sys.executable, "-c", "\n".join((*lines, program))], cwd=Path(__file__).parents[2])
+    lines = (
+        "import os, time",
+        "from pathlib import Path",
+        "from model.training import supervise",
+        before,
+        watch,
+    )
+    return subprocess.Popen([sys.executable, "-c", "\n".join((*lines, program))], cwd=Path(__file__).parents[3])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model.schedule import learning_rate_at
+from model.training.schedule import learning_rate_at
 
 
 def draw(warmup_steps: int, total_steps: int = 100) -> list[float]:

@@ -12,9 +12,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model.arrays import Arrays
-from model.atomic import name_sibling, write_atomically
+from model.data.arrays import Arrays
 from model.errors import DatasetError
+from model.files import name_sibling, write_atomically
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")

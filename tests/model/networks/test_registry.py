@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from model.config import TrainingConfig
 from model.errors import ConfigError
-from model.registry import MODEL_NAMES, build_model, check_model_name, find_builder
+from model.networks.registry import MODEL_NAMES, build_model, check_model_name, find_builder
+from model.training.config import TrainingConfig
 
 SHAPE = (8, 8, 1)
 
 
-@pytest.mark.parametrize("model", [*MODEL_NAMES, "model.schedule:learning_rate_at"])
+@pytest.mark.parametrize("model", [*MODEL_NAMES, "model.training.schedule:learning_rate_at"])
 def test_registered_names_and_import_paths_can_be_models(model: str) -> None:
     check_model_name(model)
 
 
-@pytest.mark.parametrize("model", ["", "resnet9", "ResNet8", "resnet", "vgg16", "model.schedule", ":build", "model:"])
+@pytest.mark.parametrize("model", ["", "resnet9", "ResNet8", "resnet", "vgg16", "model.networks", ":build", "model:"])
 def test_an_unknown_name_is_refused_with_those_that_are_known(model: str) -> None:
     with pytest.raises(ValueError, match=r"Unknown model\. Expected one of resnet8, .* import path") as raised:
         check_model_name(model)
@@ -24,7 +24,8 @@ def test_an_unknown_name_is_refused_with_those_that_are_known(model: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "model", ["no_such_package:build", "model.no_such_module:build", "model.schedule.deeper:build", ".model:build"]
+    "model",
+    ["no_such_package:build", "model.no_such_module:build", "model.errors.deeper:build", ".model:build"],
 )
 def test_a_module_that_does_not_exist_is_refused(model: str) -> None:
     with pytest.raises(ValueError, match=f"There is no module '{model.partition(':')[0]}' on the Python path"):
@@ -33,14 +34,14 @@ def test_a_module_that_does_not_exist_is_refused(model: str) -> None:
 
 @pytest.mark.parametrize("function", ["no_such_function", "__doc__"])
 def test_a_function_that_does_not_exist_is_refused(function: str) -> None:
-    with pytest.raises(ValueError, match=rf"'model\.schedule' has no function '{function}'"):
-        find_builder(f"model.schedule:{function}")
+    with pytest.raises(ValueError, match=rf"'model\.training\.schedule' has no function '{function}'"):
+        find_builder(f"model.training.schedule:{function}")
 
 
 def test_names_are_checked_without_tensorflow() -> None:
     program = """
-import sys, model.config, model.plan
-model.config.TrainingConfig(model="plain20")
+import sys, model.training.config, model.plan
+model.training.config.TrainingConfig(model="plain20")
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from keras import layers
 
-from model.registry import RESNET_ARGUMENTS
-from model.resnet import build_resnet
+from model.networks.registry import RESNET_ARGUMENTS
+from model.networks.resnet import build_resnet
 
 pytestmark = pytest.mark.slow
 

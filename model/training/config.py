@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model.errors import ConfigError
-from model.registry import check_model_arguments, check_model_name
-from model.role import STRATEGIES, Role, Strategy
+from model.networks import check_model_arguments, check_model_name
+from model.training.role import STRATEGIES, Role, Strategy
 
 
 def _setting(default: Any, description: str) -> Any:

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
-from model.trainer import Clock, Task, TrainingDiverged, check_loss
+from model.data.dataset import PreparedDataset
+from model.training.config import TrainingConfig
+from model.training.task import Clock, Task, TrainingDiverged, check_loss
 
 
 def make_task(dataset: PreparedDataset, **settings: Any) -> Task:

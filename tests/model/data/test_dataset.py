@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.arrays import Arrays, check_arrays
-from model.dataset import (
+from model.data.arrays import Arrays, check_arrays
+from model.data.dataset import (
     PARTS,
     SPLITS,
     PreparedDataset,
