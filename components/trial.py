@@ -22,7 +22,7 @@ from tfjob.settings import merge_fields, parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType, TFJobSpec
 
 SCHEMA_VERSION = 1
-TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
+TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
 HEARTBEAT_FILE = "heartbeat"
 # In the workspace: a folder for each finished trial, and what says that the run goes on after an interruption.
 FINISHED_FOLDER, RESUMED_FILE = "finished", "resumed"
@@ -129,7 +129,7 @@ def run_trial(
         result = run_job(
             spec, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
         )
-    for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
+    for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
         "schema_version": SCHEMA_VERSION,

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +15,8 @@ from numpy.typing import NDArray
 
 from model.data.arrays import Arrays
 from model.errors import DatasetError
-from model.files import name_sibling, write_atomically
+from model.files import SCHEMA_VERSION, name_sibling, write_json
 
-SCHEMA_VERSION = 1
 SPLITS = ("train", "validation", "test")
 PARTS = ("images", "labels")
 # 5,000 of MNIST's 60,000 training images.
@@ -24,7 +24,6 @@ DEFAULT_VALIDATION_FRACTION = 1 / 12
 _MANIFEST = "manifest.json"
 _MANIFEST_KEYS = ("name", "sha256", "image_shape", "num_classes", "splits")
 _IMAGES_PER_WRITE = 4096
-_HASH_BYTES = 1 << 20
 
 Mapped = np.memmap[tuple[int, ...], np.dtype[Any]]
 
@@ -130,7 +129,6 @@ def write_dataset(
     validation_fraction: float = DEFAULT_VALIDATION_FRACTION,
     seed: int = 0,
     max_train_images: int | None = None,
-    max_test_images: int | None = None,
 ) -> PreparedDataset:
     """Writes a prepared data set and returns it; the directory appears when it is whole.
 
@@ -146,26 +144,18 @@ def write_dataset(
         seed: Decides which images.
         max_train_images: Take no more than so many training images, of each class its share, before the validation
             split is made.
-        max_test_images: Likewise of the test images.
 
     Raises:
         DatasetError: An option is out of range, there are too few images to split, or the directory holds something
             else.
     """
-    check_options(validation_fraction, seed, max_train_images, max_test_images)
+    check_options(validation_fraction, seed, max_train_images)
     _check_target(directory)
     kept = pick_stratified(arrays.y_train, max_train_images, seed)
     train, validation = split_validation(arrays.y_train[kept], validation_fraction, seed)
-    test = pick_stratified(arrays.y_test, max_test_images, seed)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = name_sibling(directory)
-    temporary.mkdir()
-    try:
-        splits = {
-            "train": _write_split(temporary, "train", arrays, kept[train]),
-            "validation": _write_split(temporary, "validation", arrays, kept[validation]),
-            "test": _write_split(temporary, "test", arrays, test),
-        }
+    chosen = {"train": kept[train], "validation": kept[validation], "test": np.arange(len(arrays.y_test))}
+    with _replacing(directory) as temporary:
+        splits = {split: _write_split(temporary, split, arrays, indices) for split, indices in chosen.items()}
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "name": name,
@@ -176,19 +166,13 @@ def write_dataset(
             "validation_fraction": validation_fraction,
             "seed": seed,
             "max_train_images": max_train_images,
-            "max_test_images": max_test_images,
             "splits": splits,
         }
-        write_atomically(temporary / _MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
-        _put_in_place(temporary, directory)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        write_json(temporary / _MANIFEST, manifest)
     return PreparedDataset(directory, manifest)
 
 
-def check_options(
-    validation_fraction: float, seed: int, max_train_images: int | None, max_test_images: int | None
-) -> None:
+def check_options(validation_fraction: float, seed: int, max_train_images: int | None) -> None:
     """Checks what a person chooses about the splits.
 
     Raises:
@@ -198,9 +182,8 @@ def check_options(
         raise DatasetError(f"validation_fraction must be above 0 and below 1. Received: {validation_fraction}.")
     if seed < 0:
         raise DatasetError(f"seed must be 0 or more. Received: {seed}.")
-    for option, limit in (("max_train_images", max_train_images), ("max_test_images", max_test_images)):
-        if limit is not None and limit < 1:
-            raise DatasetError(f"{option} must be 1 or more. Received: {limit}.")
+    if max_train_images is not None and max_train_images < 1:
+        raise DatasetError(f"max_train_images must be 1 or more. Received: {max_train_images}.")
 
 
 def pick_stratified(labels: NDArray[np.int32], count: int | None, seed: int) -> NDArray[np.int64]:
@@ -282,14 +265,20 @@ def _check_target(directory: Path) -> None:
         raise DatasetError(f"{directory} must not exist, be empty, or hold a prepared data set. It holds other things.")
 
 
-def _put_in_place(temporary: Path, directory: Path) -> None:
-    if directory.exists():
-        former = name_sibling(directory)
-        directory.rename(former)
+@contextmanager
+def _replacing(directory: Path) -> Iterator[Path]:
+    """Gives a folder to fill that takes the place of `directory` at the end; nothing is left of it after an error."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary, former = name_sibling(directory), name_sibling(directory)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if directory.exists():
+            directory.rename(former)
         temporary.rename(directory)
-        shutil.rmtree(former)
-    else:
-        temporary.rename(directory)
+        shutil.rmtree(former, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -316,8 +305,5 @@ def _stored_dtype(entry: Mapping[str, Any]) -> np.dtype[Any]:
 
 
 def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_HASH_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """The ways to distribute a training. Importing this imports TensorFlow, so it is done inside functions."""
 
-from model.strategies.parameter_server import ParameterServerTrainer, connect_servers, serve
+from model.strategies.parameter_server import serve
+from model.strategies.rendezvous import PEER_LOST_ERRORS, build_flat, connect
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
@@ -12,11 +13,12 @@ from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce,
 
 __all__ = [
     "EVALUATION_BATCH_SIZE",
+    "PEER_LOST_ERRORS",
     "FlatModel",
-    "ParameterServerTrainer",
     "SynchronousTrainer",
+    "build_flat",
+    "connect",
     "connect_all_reduce",
-    "connect_servers",
     "make_group_function",
     "map_into_memory",
     "reduce_nothing",

@@ -1,25 +1,24 @@
 """Asynchronous training: workers push gradients to parameter servers whenever they have one."""
 
 import collections
-import itertools
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
-    apply_momentum,
-    count_correct,
+    FlatModel,
+    make_count_function,
     make_group_function,
-    map_into_memory,
     read_batch,
     split_contribution,
     sum_over_groups,
 )
-from model.training import OnStep, Role, State, StepTiming, Task, check_loss
+from model.strategies.variables import Variables
+from model.training import OnStep, Role, StepTiming, Task, Values, check_loss
 
 # Worker functions wait for the server's own threads: with one inter-op thread, as a replica that sees one CPU gets,
 # a job hangs without a word.
@@ -63,43 +62,33 @@ class ParameterServerTrainer:
     Source: Li et al. 2014, OSDI, for the architecture; Goyal et al. 2017, arXiv:1706.02677, section 2.1, for the rule.
     """
 
-    def __init__(self, task: Task, role: Role, strategy: tf.distribute.ParameterServerStrategy) -> None:
-        self._task, self._role = task, role
+    def __init__(
+        self, task: Task, flat: FlatModel, role: Role, strategy: tf.distribute.ParameterServerStrategy
+    ) -> None:
+        self._task, self._flat, self._role = task, flat, role
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
-        bounds = np.linspace(0, task.flat.num_parameters, role.num_ps + 1, dtype=int)
-        self._slices = [slice(int(a), int(b)) for a, b in itertools.pairwise(bounds)]
-        initial = task.flat.initial_weights()
-        with strategy.scope():  # one slice a server, in turn
-            self._weights = [tf.Variable(initial[part]) for part in self._slices]
         with strategy.scope():
-            self._velocities = [tf.Variable(np.zeros_like(initial[part])) for part in self._slices]
-        with strategy.scope():
-            self._statistics = tf.Variable(task.flat.initial_statistics())
+            self._variables = Variables(flat, role.num_ps)
         self._compute_and_push = self._make_compute_and_push()
-        self._count = self._make_count()
+        self._count = make_count_function(flat, self._variables.pull, task.dataset.split("validation"))
 
-    def load(self, state: State) -> int:
-        """Takes over a state and returns its step."""
-        for part, weights, velocity in zip(self._slices, self._weights, self._velocities, strict=True):
-            weights.assign(state.weights[part])
-            velocity.assign(state.velocity[part])
-        self._statistics.assign(state.statistics)
-        return state.step
+    def load(self, values: Values, step: int) -> int:
+        """Writes the values to the parameter servers and returns the step."""
+        self._variables.assign(values)
+        return step
 
     def compile(self) -> None:
-        """Lets every worker make an update and an evaluation, then restores the state."""
-        before = self.read_state()
-        self._make_idle_steps()
-        for _ in range(2 * self._role.num_workers):
-            self._coordinator.schedule(self._count, args=(0, 1))
-        self._coordinator.join()
-        self.load(before)
+        """Lets every worker make an update and an evaluation, then restores the values."""
+        with self._variables.kept():
+            self._make_idle_steps()
+            for _ in range(2 * self._role.num_workers):
+                self._coordinator.schedule(self._count, args=(0, 1))
+            self._coordinator.join()
 
     def warm_up(self) -> None:
-        """Lets every worker make an update, then restores the state."""
-        before = self.read_state()
-        self._make_idle_steps()
-        self.load(before)
+        """Lets every worker make an update, then restores the values."""
+        with self._variables.kept():
+            self._make_idle_steps()
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         """Makes the updates of the global batches from `start` up to `stop`, one by each worker for each."""
@@ -128,12 +117,13 @@ class ParameterServerTrainer:
         self._coordinator.join()
         return int(sum(float(result.fetch()) for result in results))
 
-    def read_state(self) -> State:
-        """Returns weights, velocity and statistics as the parameter servers hold them."""
-        weights, velocity = (
-            np.concatenate([part.numpy() for part in parts]) for parts in (self._weights, self._velocities)
-        )
-        return State(0, weights, velocity, self._statistics.numpy())
+    def read_values(self) -> Values:
+        """Returns the values as the parameter servers hold them."""
+        return self._variables.read()
+
+    def save_model(self, values: Values, path: Path) -> None:
+        """Writes the Keras model with these values, whole or not at all."""
+        self._flat.save(values, path)
 
     def _make_idle_steps(self) -> None:
         """Hands out two for each worker: an idle one takes the next, and is busy if it compiles."""
@@ -149,60 +139,43 @@ class ParameterServerTrainer:
         on_step(StepTiming(step, loss, seconds, parts, _find_worker(result)))
 
     def _make_compute_and_push(self) -> Any:
-        task = self._task
-        group_function = make_group_function(task.flat, task.config)
+        config, dataset, flat, variables = self._task.config, self._task.dataset, self._flat, self._variables
+        group_function = make_group_function(flat, config)
 
         def compute_and_push(
             indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor
         ) -> tf.Tensor:
             began = tf.timestamp()
             with tf.control_dependencies([began]):
-                weights = tf.concat([part.read_value() for part in self._weights], axis=0)
-                statistics = self._statistics.read_value()
-            with tf.control_dependencies([weights, statistics]):
-                pulled = tf.timestamp()
+                weights, statistics = variables.pull()
+            pulled = _read_time_after(weights, statistics)
             with tf.control_dependencies([pulled]):
-                batch = read_batch(task.dataset, indices, shifts, task.config.max_shift)
-            with tf.control_dependencies(batch):
-                read = tf.timestamp()
+                batch = read_batch(dataset, indices, shifts, config.max_shift)
+            read = _read_time_after(*batch)
             with tf.control_dependencies([read]):
                 batch = tuple(tf.identity(part) for part in batch)
-            total = sum_over_groups(group_function, task.config, (weights, statistics), batch, first_group)
-            gradient, updated, loss = split_contribution(
-                total / task.config.groups_per_replica, task.flat.num_parameters
-            )
-            with tf.control_dependencies([gradient, updated]):
-                computed = tf.timestamp()
+            total = sum_over_groups(group_function, config, (weights, statistics), batch, first_group)
+            gradient, updated, loss = split_contribution(total / config.groups_per_replica, flat.num_parameters)
+            computed = _read_time_after(gradient, updated)
             with tf.control_dependencies([computed]):
-                pushes = [
-                    apply_momentum(w, v, gradient[part], learning_rate, task.config.momentum)
-                    for part, w, v in zip(self._slices, self._weights, self._velocities, strict=True)
-                ]
-                pushes.append(self._statistics.assign_add((updated - statistics) / task.config.num_workers))
-            with tf.control_dependencies(pushes):
-                ended = tf.timestamp()
+                pushes = variables.push(gradient, learning_rate, config.momentum)
+                pushes.append(variables.statistics.assign_add((updated - statistics) / config.num_workers))
+            ended = _read_time_after(*pushes)
             communication = (pulled - began) + (ended - computed)
             return tf.stack([tf.cast(loss, tf.float64), ended - began, read - pulled, communication])
 
-        share_size = task.config.per_replica_batch_size
         signature = [
-            tf.TensorSpec([share_size], tf.int64),
-            tf.TensorSpec([share_size, 2], tf.int32),
+            tf.TensorSpec([config.per_replica_batch_size], tf.int64),
+            tf.TensorSpec([config.per_replica_batch_size, 2], tf.int32),
             tf.TensorSpec([], tf.int32),
             tf.TensorSpec([], tf.float32),
         ]
         return tf.function(compute_and_push, input_signature=signature, autograph=False)
 
-    def _make_count(self) -> Any:
-        task = self._task
 
-        def count(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-            images, labels = map_into_memory(task.dataset.split("validation"))
-            weights = tf.concat([part.read_value() for part in self._weights], axis=0)
-            statistics = self._statistics.read_value()
-            return count_correct(task.flat, weights, statistics, images[start:stop], labels[start:stop])
-
-        return tf.function(count, input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False)
+def _read_time_after(*results: Any) -> tf.Tensor:
+    with tf.control_dependencies(results):
+        return tf.timestamp()
 
 
 def _find_worker(result: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,15 @@ import tensorflow as tf
 
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
-    apply_momentum,
-    count_correct,
+    FlatModel,
+    make_count_function,
     make_group_function,
-    map_into_memory,
     read_batch,
     split_contribution,
     sum_over_groups,
 )
-from model.training import OnStep, Role, State, StepTiming, Task, check_loss
+from model.strategies.variables import Variables
+from model.training import OnStep, Role, StepTiming, Task, Values, check_loss
 
 Reduce = Callable[[tf.Tensor], tf.Tensor]
 
@@ -47,39 +48,34 @@ def connect_all_reduce() -> Reduce:
 class SynchronousTrainer:
     """The trainer of every worker of a synchronous training; a single process is one worker that reduces nothing."""
 
-    def __init__(self, task: Task, role: Role, reduce: Reduce) -> None:
-        self._task, self._role, self._reduce = task, role, reduce
-        self._weights = tf.Variable(task.flat.initial_weights())
-        self._velocity = tf.Variable(tf.zeros_like(self._weights))
-        self._statistics = tf.Variable(task.flat.initial_statistics())
+    def __init__(self, task: Task, flat: FlatModel, role: Role, reduce: Reduce) -> None:
+        self._task, self._flat, self._role, self._reduce = task, flat, role, reduce
+        self._variables = Variables(flat)
         self._read = self._make_read()
         self._contribute = self._make_contribute()
         self._update = self._make_update()
-        self._count = self._make_count()
+        self._count = make_count_function(flat, self._variables.pull, task.dataset.split("validation"))
 
-    def load(self, state: State) -> int:
-        """Takes over the chief's state: the others contribute zeros to a sum."""
+    def load(self, values: Values, step: int) -> int:
+        """Takes over the chief's values and step: the others contribute zeros to a sum."""
         # Two float32 hold a step exactly where one would round it above 2**24.
-        steps = np.array(divmod(state.step, 2**12), np.float32)
-        vector = np.concatenate([state.weights, state.velocity, state.statistics, steps])
+        steps = np.array(divmod(step, 2**12), np.float32)
+        vector = np.concatenate([*values, steps])
         vector = self._reduce(tf.constant(vector if self._role.is_chief else np.zeros_like(vector))).numpy()
-        ends = np.cumsum([len(state.weights), len(state.velocity), len(state.statistics)])
-        weights, velocity, moving, steps = np.split(vector, ends)
-        self._assign(State(0, weights, velocity, moving))
+        *parts, steps = np.split(vector, np.cumsum([len(part) for part in values]))
+        self._variables.assign(Values(*parts))
         return int(steps[0]) * 2**12 + int(steps[1])
 
     def compile(self) -> None:
-        """Makes an update and an evaluation, then restores the state."""
-        before = self.read_state()
-        self._make_idle_step()
-        self._reduce(self._count(0, 1)).numpy()
-        self._assign(before)
+        """Makes an update and an evaluation, then restores the values."""
+        with self._variables.kept():
+            self._make_idle_step()
+            self._reduce(self._count(0, 1)[tf.newaxis]).numpy()
 
     def warm_up(self) -> None:
-        """Makes an update, then restores the state."""
-        before = self.read_state()
-        self._make_idle_step()
-        self._assign(before)
+        """Makes an update, then restores the values."""
+        with self._variables.kept():
+            self._make_idle_step()
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         """Makes the updates from step `start` up to `stop`."""
@@ -113,19 +109,18 @@ class SynchronousTrainer:
             correct += self._count(start, min(start + EVALUATION_BATCH_SIZE, last))
         return int(self._reduce(correct).numpy()[0])
 
-    def read_state(self) -> State:
-        """Returns weights, velocity and statistics as they are now."""
-        return State(0, self._weights.numpy(), self._velocity.numpy(), self._statistics.numpy())
+    def read_values(self) -> Values:
+        """Returns the values as they are now."""
+        return self._variables.read()
+
+    def save_model(self, values: Values, path: Path) -> None:
+        """Writes the Keras model with these values, whole or not at all."""
+        self._flat.save(values, path)
 
     def _make_idle_step(self) -> None:
         share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
         images, labels = self._read(share.indices, share.shifts)
         self._update(self._reduce(self._contribute(images, labels, 0)), 0.0).numpy()
-
-    def _assign(self, state: State) -> None:
-        self._weights.assign(state.weights)
-        self._velocity.assign(state.velocity)
-        self._statistics.assign(state.statistics)
 
     def _make_read(self) -> Any:
         task, share_size = self._task, self._task.config.per_replica_batch_size
@@ -138,11 +133,10 @@ class SynchronousTrainer:
 
     def _make_contribute(self) -> Any:
         task, share_size = self._task, self._task.config.per_replica_batch_size
-        group_function = make_group_function(task.flat, task.config)
+        group_function = make_group_function(self._flat, task.config)
 
         def contribute(images: tf.Tensor, labels: tf.Tensor, first_group: tf.Tensor) -> tf.Tensor:
-            values = (self._weights.value(), self._statistics.value())
-            return sum_over_groups(group_function, task.config, values, (images, labels), first_group)
+            return sum_over_groups(group_function, task.config, self._variables.pull(), (images, labels), first_group)
 
         pixels = tf.as_dtype(task.dataset.split("train").images.dtype)
         signature = [
@@ -153,25 +147,15 @@ class SynchronousTrainer:
         return tf.function(contribute, input_signature=signature, autograph=False)
 
     def _make_update(self) -> Any:
-        task = self._task
+        config, flat = self._task.config, self._flat
 
         def update(total: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
-            mean = total / task.config.groups_per_step
-            gradient, statistics, loss = split_contribution(mean, task.flat.num_parameters)
-            apply_momentum(self._weights, self._velocity, gradient, learning_rate, task.config.momentum)
-            self._statistics.assign(statistics)
+            mean = total / config.groups_per_step
+            gradient, statistics, loss = split_contribution(mean, flat.num_parameters)
+            self._variables.push(gradient, learning_rate, config.momentum)
+            self._variables.statistics.assign(statistics)
             return loss
 
-        length = task.flat.num_parameters + len(task.flat.initial_statistics()) + 1
+        length = flat.num_parameters + len(flat.initial_statistics()) + 1
         signature = [tf.TensorSpec([length], tf.float32), tf.TensorSpec([], tf.float32)]
         return tf.function(update, input_signature=signature, autograph=False)
-
-    def _make_count(self) -> Any:
-        task = self._task
-
-        def count(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-            images, labels = map_into_memory(task.dataset.split("validation"))
-            values = (self._weights.value(), self._statistics.value())
-            return count_correct(task.flat, *values, images[start:stop], labels[start:stop])[tf.newaxis]
-
-        return tf.function(count, input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False)

@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.errors import ConfigError
-
 LOOK_SECONDS = 3.0
 PATIENCE_SECONDS = 60.0
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT)
@@ -52,12 +50,7 @@ def supervise(path: Path, patience_seconds: float, exit_code: int) -> None:
         path: What the launcher renews, with other content each time; it need not be there yet.
         patience_seconds: How long the content may stay the same.
         exit_code: What this process ends with when the launcher is gone.
-
-    Raises:
-        ConfigError: The patience is not above 0.
     """
-    if not patience_seconds > 0:
-        raise ConfigError(f"heartbeat_patience_seconds must be above 0. Received: {patience_seconds:g}.")
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)  # none is lost before the supervisor can pass it on
     child = os.fork()
     if child:

@@ -2,36 +2,25 @@
 
 import json
 import math
+import shutil
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.files import write_atomically
+import numpy as np
+
+from model.files import SCHEMA_VERSION, write_atomically, write_json
 from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
+from model.training.clocks import read_clocks
 from model.training.role import Role
-from model.training.state import State
+from model.training.state import CurvePoint, State, Values
 from model.training.task import StepTiming, Task
 
-SCHEMA_VERSION = 1
-STARTUP_CLOCKS = ("process_start_seconds", "import_seconds", "build_seconds")
-CLOCKS = (
-    "startup_seconds",
-    *STARTUP_CLOCKS,
-    "rendezvous_seconds",
-    "compile_seconds",
-    "warmup_seconds",
-    "train_seconds",
-    "input_seconds",
-    "communication_seconds",
-    "update_seconds",
-    "calibrate_seconds",
-    "eval_seconds",
-    "save_seconds",
-)
-COMPARED_CLOCKS = ("transfer_seconds", "slowest_compute_seconds", "mean_compute_seconds")
 FINISHED_FILE = "finished"
+REPLICAS_FOLDER = "replicas"
+COMPARED = ("transfer_seconds", "slowest_compute_seconds", "mean_compute_seconds")
 RECORDS_PATIENCE_SECONDS = 30.0
 _MICROSECOND_DIGITS = 6
 
@@ -62,17 +51,19 @@ class StepParts:
         return {name: [round(second, _MICROSECOND_DIGITS) for second in seconds] for name, seconds in lists.items()}
 
 
-def read_clocks(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Returns the seconds on every clock of the record, 0 where nothing was spent."""
-    startup = math.fsum(seconds.get(name, 0.0) for name in STARTUP_CLOCKS)
-    return {name: seconds.get(name, 0.0) for name in CLOCKS} | {"startup_seconds": startup}
+def begin(output_dir: Path, role: Role) -> None:
+    """Makes the training's folder, and removes from it what an earlier start left of its end. The chief's to do."""
+    if role.is_chief:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        (output_dir / FINISHED_FILE).unlink(missing_ok=True)
+        shutil.rmtree(output_dir / REPLICAS_FOLDER, ignore_errors=True)
 
 
 def write_replica_record(
     output_dir: Path,
     role: Role,
     clocks: Mapping[str, float],
-    state: State | None = None,
+    values: Values | None = None,
     *,
     restored_step: int | None = None,
     calibration_seconds: Sequence[float] | None = None,
@@ -84,27 +75,27 @@ def write_replica_record(
         output_dir: The training's folder.
         role: This replica's.
         clocks: Its seconds by section.
-        state: What it ended with; None for the servers, which hold no state of their own.
+        values: What it ended with; None for those that only serve, which hold none of their own.
         restored_step: The step at which it took up a checkpoint.
         calibration_seconds: What `calibrate` measured before and after the training.
-        steps: What its steps took; None for the servers.
+        steps: What its steps took; None for those that only serve.
     """
     record = {
         "type": role.task_type,
         "index": role.task_index,
         "cpu_seconds": cpu_seconds(),
         "peak_rss_bytes": peak_rss_bytes(),
-        "weights_sha256": state and state.sha256,
+        "weights_sha256": values and values.sha256,
         "restored_step": restored_step,
         "calibration_seconds": calibration_seconds,
-        "clocks": read_clocks(clocks) | {name: clocks[name] for name in clocks if name == "serve_seconds"},
+        "clocks": read_clocks(clocks),
         "age_seconds": seconds_since_process_start(),
         "recorded_at": time.time(),
         "steps": steps and steps.to_json(),
     }
-    directory = output_dir / "replicas"
+    directory = output_dir / REPLICAS_FOLDER
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(directory / f"{role.name}.json", json.dumps(record).encode())
+    write_json(directory / f"{role.name}.json", record)
 
 
 def finish(output_dir: Path, role: Role) -> None:
@@ -117,7 +108,7 @@ def finish(output_dir: Path, role: Role) -> None:
         write_atomically(output_dir / FINISHED_FILE, b"")  # what the workers and parameter servers wait for
         expected += role.num_ps + 1
     deadline = time.monotonic() + RECORDS_PATIENCE_SECONDS
-    while (found := len(list((output_dir / "replicas").glob("*.json")))) < expected:
+    while (found := len(list((output_dir / REPLICAS_FOLDER).glob("*.json")))) < expected:
         if time.monotonic() > deadline:
             patience = f"{RECORDS_PATIENCE_SECONDS:.0f} s"
             print(f"only {found} of {expected} replicas wrote their record in {patience}", flush=True)
@@ -152,7 +143,7 @@ def describe_training(
         "seed": config.seed,
         "model": config.model,
         "model_arguments": config.model_arguments,
-        "num_parameters": task.flat.num_parameters,
+        "num_parameters": len(state.values.weights),
         "dataset": task.dataset.name,
         "dataset_sha256": task.dataset.sha256,
         "global_batch_size": config.global_batch_size,
@@ -163,12 +154,12 @@ def describe_training(
         "steps": state.step,
         "images_seen": images_seen,
         "initial_weights_sha256": initial_weights_sha256,
-        "weights_sha256": state.sha256,
+        "weights_sha256": state.values.sha256,
         **clocks,
         **compare_steps([replica.pop("steps") for replica in replicas], role),
         "images_per_second": images_seen / clocks["train_seconds"],
         "step_seconds": describe_steps(state.step_seconds),
-        "curve": state.curve,
+        "curve": [point._asdict() for point in state.curve],
         "target_accuracy": config.target_accuracy or None,
         "seconds_to_target": seconds_to_target(state.curve, config.target_accuracy),
         "versions": describe_versions(),
@@ -179,7 +170,7 @@ def describe_training(
 
 def read_replica_records(output_dir: Path) -> list[dict[str, Any]]:
     """Returns what the replicas have written, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted((output_dir / "replicas").glob("*.json"))]
+    return [json.loads(path.read_text()) for path in sorted((output_dir / REPLICAS_FOLDER).glob("*.json"))]
 
 
 def compare_steps(steps: Sequence[Mapping[str, Sequence[float]] | None], role: Role) -> dict[str, float | None]:
@@ -200,11 +191,11 @@ def compare_steps(steps: Sequence[Mapping[str, Sequence[float]] | None], role: R
     known = [own for own in steps if own is not None]
     lengths = {len(seconds) for own in known for seconds in own.values()}
     if role.strategy == "parameter_server" or len(known) < role.num_workers or len(lengths) > 1:
-        return dict.fromkeys(COMPARED_CLOCKS)
+        return dict.fromkeys(COMPARED)
     communication = zip(*(own["communication_seconds"] for own in known), strict=True)
     compute = list(zip(*(own["compute_seconds"] for own in known), strict=True))
     sums = (map(min, communication), map(max, compute), map(statistics.fmean, compute))
-    return dict(zip(COMPARED_CLOCKS, map(math.fsum, sums), strict=True))
+    return dict(zip(COMPARED, map(math.fsum, sums), strict=True))
 
 
 def add_worker_clocks(replicas: Sequence[dict[str, Any]], steps: StepParts) -> None:
@@ -218,16 +209,14 @@ def add_worker_clocks(replicas: Sequence[dict[str, Any]], steps: StepParts) -> N
 
 def describe_steps(seconds: Sequence[float]) -> dict[str, float]:
     """Returns the duration of the first step and the percentiles of all."""
-    import numpy as np  # noqa: PLC0415
-
     names = ("p50", "p90", "p99")
     known = seconds or [0.0]
     return {"first": known[0], **dict(zip(names, np.percentile(known, [50, 90, 99]).tolist(), strict=True))}
 
 
-def seconds_to_target(curve: Sequence[dict[str, Any]], target_accuracy: float) -> float | None:
+def seconds_to_target(curve: Sequence[CurvePoint], target_accuracy: float) -> float | None:
     """Returns the training seconds at the first epoch whose validation accuracy reaches the target, or None."""
     if not target_accuracy:
         return None
-    reached = (p["train_seconds"] for p in curve if p["validation_accuracy"] >= target_accuracy)
+    reached = (point.train_seconds for point in curve if point.validation_accuracy >= target_accuracy)
     return next(reached, None)

@@ -39,6 +39,11 @@ class Role:
         return self.task_type == "worker" and self.task_index == 0
 
     @property
+    def is_server(self) -> bool:
+        """Whether this replica does as the chief of a parameter-server training says, and nothing else."""
+        return self.strategy == "parameter_server" and not self.is_chief
+
+    @property
     def rank(self) -> int:
         """This worker's position among all workers; a chief of an all-reduce job is the first of them."""
         has_leading_chief = self.strategy == "all_reduce" and self.task_type == "worker" and self.has_chief

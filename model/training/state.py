@@ -2,19 +2,57 @@
 
 import contextlib
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from model.files import open_atomically
+
 Vector = npt.NDArray[np.float32]
 
 CHECKPOINTS_KEPT = 2
+
+
+class Values(NamedTuple):
+    """What a step changes.
+
+    Attributes:
+        weights: All trainable parameters, shape [P].
+        velocity: The optimizer's momentum, shape [P].
+        statistics: BatchNorm's moving means and variances and other float state of the model, shape [Q].
+    """
+
+    weights: Vector
+    velocity: Vector
+    statistics: Vector
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the weights and the statistics."""
+        return hash_weights(self.weights, self.statistics)
+
+
+class CurvePoint(NamedTuple):
+    """The learning curve at an epoch's end.
+
+    Attributes:
+        epoch: From 1.
+        step: Updates made so far.
+        train_seconds: The training clock until then.
+        train_loss: Mean over the epoch's steps.
+        validation_accuracy: After the epoch.
+    """
+
+    epoch: int
+    step: int
+    train_seconds: float
+    train_loss: float
+    validation_accuracy: float
 
 
 @dataclass
@@ -23,28 +61,19 @@ class State:
 
     Attributes:
         step: Updates made so far.
-        weights: All trainable parameters, shape [P].
-        velocity: The optimizer's momentum, shape [P].
-        statistics: BatchNorm's moving means and variances and other float state of the model, shape [Q].
-        clocks: Seconds spent so far, by the names of the trial record.
-        curve: The learning curve's points so far.
+        values: What they led to.
+        clocks: Seconds spent so far, by clock.
+        curve: The learning curve so far.
         step_seconds: Duration of each step so far.
         epoch_losses: Losses of the epoch's steps so far.
     """
 
     step: int
-    weights: Vector
-    velocity: Vector
-    statistics: Vector
+    values: Values
     clocks: dict[str, float] = field(default_factory=dict)
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[CurvePoint] = field(default_factory=list)
     step_seconds: list[float] = field(default_factory=list)
     epoch_losses: list[float] = field(default_factory=list)
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the weights and the statistics."""
-        return hash_weights(self.weights, self.statistics)
 
 
 def hash_weights(weights: Vector, statistics: Vector) -> str:
@@ -61,24 +90,17 @@ def save_checkpoint(directory: Path, state: State) -> Path:
     """
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"step-{state.step:09d}.npz"
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     arrays: dict[str, Any] = {
         "step": np.int64(state.step),
-        "weights": state.weights,
-        "velocity": state.velocity,
-        "statistics": state.statistics,
+        **state.values._asdict(),
         "clock_names": np.array(list(state.clocks), dtype=np.str_),
         "clock_seconds": np.array(list(state.clocks.values()), dtype=np.float64),
-        "curve_names": np.array(list(state.curve[0]) if state.curve else [], dtype=np.str_),
-        "curve": np.array([list(point.values()) for point in state.curve], dtype=np.float64),
+        "curve": np.array(state.curve, dtype=np.float64),
         "step_seconds": np.array(state.step_seconds, dtype=np.float64),
         "epoch_losses": np.array(state.epoch_losses, dtype=np.float64),
     }
-    with partial.open("wb") as file:
+    with open_atomically(path) as file:
         np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
     for old in _list_checkpoints(directory)[CHECKPOINTS_KEPT:]:
         with contextlib.suppress(FileNotFoundError):
             old.unlink()
@@ -97,14 +119,11 @@ def load_newest_checkpoint(directory: Path, report: Callable[[str], None]) -> St
     for path in _list_checkpoints(directory):
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                curve_names = [str(name) for name in arrays["curve_names"]]
                 return State(
                     step=int(arrays["step"]),
-                    weights=arrays["weights"],
-                    velocity=arrays["velocity"],
-                    statistics=arrays["statistics"],
+                    values=Values(*(arrays[name] for name in Values._fields)),
                     clocks=dict(zip(map(str, arrays["clock_names"]), arrays["clock_seconds"].tolist(), strict=True)),
-                    curve=[_curve_point(curve_names, values) for values in arrays["curve"].tolist()],
+                    curve=[CurvePoint(int(epoch), int(step), *rest) for epoch, step, *rest in arrays["curve"].tolist()],
                     step_seconds=arrays["step_seconds"].tolist(),
                     epoch_losses=arrays["epoch_losses"].tolist(),
                 )
@@ -115,10 +134,3 @@ def load_newest_checkpoint(directory: Path, report: Callable[[str], None]) -> St
 
 def _list_checkpoints(directory: Path) -> list[Path]:
     return sorted(directory.glob("step-*.npz"), reverse=True)
-
-
-def _curve_point(names: list[str], values: list[float]) -> dict[str, Any]:
-    point: dict[str, Any] = dict(zip(names, values, strict=True))
-    for name in ("epoch", "step"):
-        point[name] = int(point[name])
-    return point

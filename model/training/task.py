@@ -2,22 +2,16 @@
 
 import functools
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from model.data import BatchPlan, PreparedDataset
+from model.errors import ConfigError, TrainingDiverged
 from model.training.config import TrainingConfig
 from model.training.schedule import learning_rate_at
-from model.training.state import State
-
-if TYPE_CHECKING:  # the training program tells a user's mistakes before TensorFlow's seconds of import
-    from model.strategies import FlatModel
-
-
-class TrainingDiverged(Exception):  # noqa: N818 - the field's word
-    """The loss is no longer a finite number."""
+from model.training.state import Values
 
 
 @dataclass(frozen=True)
@@ -27,12 +21,21 @@ class Task:
     Attributes:
         config: The training's settings.
         dataset: The prepared data.
-        flat: The model as a function of flat vectors.
+
+    Raises:
+        ConfigError: The training split does not fill a batch.
     """
 
     config: TrainingConfig
     dataset: PreparedDataset
-    flat: "FlatModel"
+
+    def __post_init__(self) -> None:
+        count = self.dataset.split("train").count
+        if self.config.global_batch_size > count:
+            raise ConfigError(
+                "global_batch_size must not exceed the number of training images. "
+                f"Received: {self.config.global_batch_size} and {count}."
+            )
 
     @functools.cached_property
     def plan(self) -> BatchPlan:
@@ -56,32 +59,6 @@ class Task:
         return step * self.config.groups_per_step + rank * self.config.groups_per_replica
 
 
-class Trainer(Protocol):
-    """One way of distributing a training, as the chief and the all-reduce workers drive it."""
-
-    def load(self, state: State) -> int:
-        """Takes over a state, the chief's on all workers, and returns its step."""
-
-    def compile(self) -> None:
-        """Traces and compiles everything that is timed later, and leaves the state as it was."""
-
-    def warm_up(self) -> None:
-        """Makes a step with what `compile` left, for the cost of first use, and leaves the state as it was."""
-
-    def train(self, start: int, stop: int, on_step: "OnStep") -> None:
-        """Makes the updates from step `start` up to `stop`.
-
-        Raises:
-            TrainingDiverged: The loss of a step is not finite.
-        """
-
-    def count_correct(self) -> int:
-        """Returns how many images of the validation split are classified correctly."""
-
-    def read_state(self) -> State:
-        """Returns weights, velocity and statistics as they are now, at step 0 and without clocks."""
-
-
 @dataclass(frozen=True)
 class StepTiming:
     """One step as it was measured on this replica.
@@ -90,9 +67,8 @@ class StepTiming:
         step: The step, from 0.
         loss: Mean loss over the global batch (all-reduce, single) or over one worker's share (parameter server).
         seconds: Duration of the step.
-        parts: The seconds of its parts, by clock: `input_seconds` (choosing, reading and shifting images),
-            `communication_seconds` (exchanging values with other replicas, waiting included) and `update_seconds`
-            (the optimizer). What is left is the forward and backward computation.
+        parts: The seconds of its parts, by those clocks that are parts of `train_seconds`. What is left is the forward
+            and backward computation.
         worker: Which replica's step it was where the chief only hands them out, as in `worker-0`; else None.
     """
 
@@ -111,6 +87,35 @@ class StepTiming:
 OnStep = Callable[[StepTiming], None]
 
 
+class Trainer(Protocol):
+    """One way of distributing a training, as the chief and the all-reduce workers drive it."""
+
+    def load(self, values: Values, step: int) -> int:
+        """Takes over values and the step that they are of, the chief's on all workers, and returns that step."""
+
+    def compile(self) -> None:
+        """Traces and compiles everything that is timed later, and leaves the values as they were."""
+
+    def warm_up(self) -> None:
+        """Makes a step with what `compile` left, for the cost of first use, and leaves the values as they were."""
+
+    def train(self, start: int, stop: int, on_step: OnStep) -> None:
+        """Makes the updates from step `start` up to `stop`.
+
+        Raises:
+            TrainingDiverged: The loss of a step is not finite.
+        """
+
+    def count_correct(self) -> int:
+        """Returns how many images of the validation split are classified correctly."""
+
+    def read_values(self) -> Values:
+        """Returns the values as they are now."""
+
+    def save_model(self, values: Values, path: Path) -> None:
+        """Writes the Keras model with these values, whole or not at all."""
+
+
 def check_loss(step: int, loss: float) -> None:
     """Checks that a step's loss is finite.
 
@@ -119,29 +124,3 @@ def check_loss(step: int, loss: float) -> None:
     """
     if not math.isfinite(loss):
         raise TrainingDiverged(f"The loss became {loss} at step {step}. Try a lower learning_rate.")
-
-
-class Clock:
-    """Seconds spent by section, on a monotonic clock."""
-
-    def __init__(self, seconds: dict[str, float] | None = None) -> None:
-        self.seconds: dict[str, float] = dict(seconds or {})
-
-    def add(self, name: str, seconds: float) -> None:
-        """Adds to a section."""
-        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
-
-    def measure(self, name: str) -> "_Section":
-        """Returns a context whose duration is added to a section."""
-        return _Section(self, name)
-
-
-class _Section:
-    def __init__(self, clock: Clock, name: str) -> None:
-        self._clock, self._name = clock, name
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._clock.add(self._name, time.perf_counter() - self._start)

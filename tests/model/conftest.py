@@ -27,7 +27,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
 
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return prepare("mnist", tmp_path_factory.mktemp("mnist") / "data", max_train_images=2200, max_test_images=600)
+    return prepare("mnist", tmp_path_factory.mktemp("mnist") / "data", max_train_images=2200)
 
 
 @pytest.fixture(scope="session")

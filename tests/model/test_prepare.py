@@ -41,9 +41,9 @@ def test_what_is_often_a_slip_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_program_takes_every_option(npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--validation-fraction=0.5", "--seed=3", "--max-train-images=60", "--max-test-images=9"]
+    options = ["--validation-fraction=0.5", "--seed=3", "--max-train-images=60"]
     assert main([f"--dataset={npz}", f"--output-dir={tmp_path / 'out'}", *options]) == 0
-    assert "30 train, 30 validation, 9 test images" in capsys.readouterr().out
+    assert "30 train, 30 validation, 30 test images" in capsys.readouterr().out
     assert PreparedDataset.open(tmp_path / "out").manifest["seed"] == 3
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from model.training import record
+from model.training.clocks import read_clocks
 from model.training.record import (
-    CLOCKS,
     StepParts,
     add_worker_clocks,
     compare_steps,
@@ -20,11 +20,11 @@ from model.training.record import (
     write_replica_record,
 )
 from model.training.role import Role
-from model.training.state import State
+from model.training.state import CurvePoint, Values
 from model.training.task import StepTiming
 
 CURVE = [
-    {"epoch": epoch, "train_seconds": 10.0 * epoch, "validation_accuracy": accuracy}
+    CurvePoint(epoch, epoch * 5, 10.0 * epoch, train_loss=1.0, validation_accuracy=accuracy)
     for epoch, accuracy in ((1, 0.9), (2, 0.98), (3, 0.97), (4, 0.99))
 ]
 
@@ -46,12 +46,12 @@ def step(compute: float, communication: float, worker: str | None = None) -> Ste
 
 def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     role = Role("all_reduce", "worker", 1, num_workers=2, num_ps=0)
-    state = State(8, np.ones(2, np.float32), np.ones(2, np.float32), np.ones(1, np.float32))
+    values = Values(np.ones(2, np.float32), np.ones(2, np.float32), np.ones(1, np.float32))
     clocks = {"import_seconds": 1.0, "build_seconds": 0.5, "train_seconds": 2.0}
     steps = StepParts()
     steps.add(step(1.0, 0.5))
     before = time.time()
-    write_replica_record(tmp_path, role, clocks, state, restored_step=4, calibration_seconds=[0.1, 0.2], steps=steps)
+    write_replica_record(tmp_path, role, clocks, values, restored_step=4, calibration_seconds=[0.1, 0.2], steps=steps)
     left = json.loads((tmp_path / "replicas" / "worker-1.json").read_text())
     assert left.pop("cpu_seconds") > 0
     assert left.pop("peak_rss_bytes") > 2**20
@@ -60,10 +60,10 @@ def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     assert left == {
         "type": "worker",
         "index": 1,
-        "weights_sha256": state.sha256,
+        "weights_sha256": values.sha256,
         "restored_step": 4,
         "calibration_seconds": [0.1, 0.2],
-        "clocks": dict.fromkeys(CLOCKS, 0.0) | clocks | {"startup_seconds": 1.5},
+        "clocks": read_clocks({}) | clocks | {"startup_seconds": 1.5},
         "steps": {"compute_seconds": [1.0], "communication_seconds": [0.5]},
     }
 
@@ -72,7 +72,7 @@ def test_one_that_only_serves_says_for_how_long(tmp_path: Path) -> None:
     role = Role("parameter_server", "ps", 0, num_workers=1, num_ps=1, has_chief=True)
     write_replica_record(tmp_path, role, {"serve_seconds": 7.0, "import_seconds": 1.0})
     (left,) = read_replica_records(tmp_path)
-    assert left["clocks"] == dict.fromkeys(CLOCKS, 0.0) | {
+    assert left["clocks"] == read_clocks({}) | {
         "serve_seconds": 7.0,
         "import_seconds": 1.0,
         "startup_seconds": 1.0,

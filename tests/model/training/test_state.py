@@ -4,20 +4,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.training.state import CHECKPOINTS_KEPT, State, hash_weights, load_newest_checkpoint, save_checkpoint
+from model.training.state import (
+    CHECKPOINTS_KEPT,
+    CurvePoint,
+    State,
+    Values,
+    hash_weights,
+    load_newest_checkpoint,
+    save_checkpoint,
+)
 
-POINT = {"epoch": 1, "step": 5, "train_seconds": 0.1 + 0.2, "train_loss": 2.25, "validation_accuracy": 1 / 3}
+POINT = CurvePoint(1, 5, train_seconds=0.1 + 0.2, train_loss=2.25, validation_accuracy=1 / 3)
 
 
 def make_state(step: int = 7, **changes: Any) -> State:
     generator = np.random.default_rng(step)
-    weights, velocity, statistics = (generator.normal(size=size).astype(np.float32) for size in (6, 6, 3))
+    values = Values(*(generator.normal(size=size).astype(np.float32) for size in (6, 6, 3)))
     fields: dict[str, Any] = {
-        "weights": weights,
-        "velocity": velocity,
-        "statistics": statistics,
+        "values": values._replace(**{name: changes.pop(name) for name in Values._fields if name in changes}),
         "clocks": {"train_seconds": 0.1 + 0.2, "save_seconds": 1e-9},
-        "curve": [POINT, {**POINT, "epoch": 2, "step": 10}],
+        "curve": [POINT, POINT._replace(epoch=2, step=10)],
         "step_seconds": [0.1, 1 / 3],
         "epoch_losses": [2.0, 1.7],
     }
@@ -33,8 +39,7 @@ def load(directory: Path) -> State:
 
 
 def assert_same(first: State, second: State) -> None:
-    for name in ("weights", "velocity", "statistics"):
-        former, latter = getattr(first, name), getattr(second, name)
+    for former, latter in zip(first.values, second.values, strict=True):
         assert former.dtype == latter.dtype == np.float32
         assert former.tobytes() == latter.tobytes()
     for name in ("step", "clocks", "curve", "step_seconds", "epoch_losses"):
@@ -55,8 +60,8 @@ def test_a_checkpoint_comes_back_to_the_bit(tmp_path: Path, state: State) -> Non
     save_checkpoint(tmp_path / "new" / "checkpoints", state)
     loaded = load(tmp_path / "new" / "checkpoints")
     assert_same(loaded, state)
-    assert loaded.sha256 == state.sha256
-    assert all(type(point["step"]) is int for point in loaded.curve)
+    assert loaded.values.sha256 == state.values.sha256
+    assert all(type(point.step) is int for point in loaded.curve)
 
 
 def test_without_a_folder_or_a_file_there_is_no_checkpoint(tmp_path: Path) -> None:
@@ -144,10 +149,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Pa
 
 
 def test_the_digest_names_weights_and_statistics_and_nothing_else() -> None:
-    state = make_state()
-    assert state.sha256 == hash_weights(state.weights, state.statistics)
-    assert make_state(velocity=np.zeros(6, np.float32), clocks={}).sha256 == state.sha256
+    values = make_state().values
+    assert values.sha256 == hash_weights(values.weights, values.statistics)
+    assert values._replace(velocity=np.zeros(6, np.float32)).sha256 == values.sha256
     for name in ("weights", "statistics"):
-        changed = getattr(state, name).copy()
+        changed = getattr(values, name).copy()
         changed[0] = np.nextafter(changed[0], np.float32(9))
-        assert make_state(**{name: changed}).sha256 != state.sha256
+        assert values._replace(**{name: changed}).sha256 != values.sha256

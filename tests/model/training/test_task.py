@@ -4,13 +4,13 @@ from typing import Any
 import pytest
 
 from model.data.dataset import PreparedDataset
+from model.errors import ConfigError, TrainingDiverged
 from model.training.config import TrainingConfig
-from model.training.task import Clock, Task, TrainingDiverged, check_loss
+from model.training.task import Task, check_loss
 
 
 def make_task(dataset: PreparedDataset, **settings: Any) -> Task:
-    flat: Any = None  # what is tested here does not look at the model
-    return Task(TrainingConfig(global_batch_size=16, max_shift=1, **settings), dataset, flat)
+    return Task(TrainingConfig(**{"global_batch_size": 16, "max_shift": 1, **settings}), dataset)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
@@ -46,21 +46,6 @@ def test_groups_have_the_same_numbers_however_many_workers_share_them(noise: Pre
             assert numbers == list(range(4 * step, 4 * step + 4))
 
 
-def test_a_clock_adds_up_sections_on_what_it_started_with() -> None:
-    given = {"train_seconds": 2.0}
-    clock = Clock(given)
-    clock.add("train_seconds", 0.5)
-    clock.add("eval_seconds", 1.0)
-    with clock.measure("save_seconds"):
-        pass
-    assert given == {"train_seconds": 2.0}
-    assert clock.seconds["train_seconds"] == 2.5
-    assert clock.seconds["eval_seconds"] == 1.0
-    assert 0 <= clock.seconds["save_seconds"] < 1
-
-
-def test_a_section_that_raises_is_measured_too() -> None:
-    clock = Clock()
-    with pytest.raises(ValueError, match="cut short"), clock.measure("train_seconds"):
-        raise ValueError("cut short")
-    assert "train_seconds" in clock.seconds
+def test_a_training_split_that_does_not_fill_a_batch_is_refused(noise: PreparedDataset) -> None:
+    with pytest.raises(ConfigError, match=r"must not exceed the number of training images. Received: 65 and 64\."):
+        make_task(noise, global_batch_size=65)
