@@ -13,11 +13,11 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,18 +33,8 @@ class SourceError(Exception):
     """One source of a data set failed for this reason; the next is tried."""
 
 
-class Response(Protocol):
-    """What is needed of an answer to an HTTP request."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The answer's headers."""
-
-    def read(self, size: int, /) -> bytes:
-        """Returns up to `size` bytes, none at the end."""
-
-
-OpenUrl = Callable[[str], AbstractContextManager[Response]]
+# Gives an answer to an HTTP request: `headers`, and `read(size)` as a file has it.
+OpenUrl = Callable[[str], AbstractContextManager[Any]]
 
 
 def decode_idx(content: bytes, name: str) -> NDArray[np.uint8]:
@@ -64,7 +54,7 @@ def encode_idx(array: NDArray[np.uint8]) -> bytes:
 # --- Mirrors
 
 
-def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContextManager[Response]:
+def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContextManager[Any]:
     """Returns the answer to a request, or gives up after `answer_seconds`.
 
     The limit that sockets know is one for each address of a host, of which some have many, and none for looking
@@ -73,7 +63,7 @@ def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContex
     Raises:
         OSError: No answer, or one that is an error.
     """
-    answer: Future[AbstractContextManager[Response]] = Future()
+    answer: Future[AbstractContextManager[Any]] = Future()
 
     def request() -> None:
         try:

@@ -3,7 +3,6 @@
 import collections
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -11,13 +10,12 @@ import tensorflow as tf
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
-    make_count_function,
     make_group_function,
     read_batch,
     split_contribution,
     sum_over_groups,
 )
-from model.strategies.variables import Variables
+from model.strategies.trainer import VariableTrainer
 from model.training import OnStep, Role, StepTiming, Task, Values, check_loss
 
 # Worker functions wait for the server's own threads: with one inter-op thread, as a replica that sees one CPU gets,
@@ -53,7 +51,7 @@ def connect_servers() -> tf.distribute.ParameterServerStrategy:
     return tf.distribute.ParameterServerStrategy(tf.distribute.cluster_resolver.TFConfigClusterResolver())
 
 
-class ParameterServerTrainer:
+class ParameterServerTrainer(VariableTrainer):
     """The chief's trainer: it hands out work, the workers compute, the parameter servers update.
 
     A worker's update uses its share of the global batch, so the learning rate is that of the global batch divided by
@@ -65,30 +63,15 @@ class ParameterServerTrainer:
     def __init__(
         self, task: Task, flat: FlatModel, role: Role, strategy: tf.distribute.ParameterServerStrategy
     ) -> None:
-        self._task, self._flat, self._role = task, flat, role
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         with strategy.scope():
-            self._variables = Variables(flat, role.num_ps)
+            super().__init__(task, flat, role, role.num_ps)
         self._compute_and_push = self._make_compute_and_push()
-        self._count = make_count_function(flat, self._variables.pull, task.dataset.split("validation"))
 
     def load(self, values: Values, step: int) -> int:
         """Writes the values to the parameter servers and returns the step."""
-        self._variables.assign(values)
+        self._assign(values)
         return step
-
-    def compile(self) -> None:
-        """Lets every worker make an update and an evaluation, then restores the values."""
-        with self._variables.kept():
-            self._make_idle_steps()
-            for _ in range(2 * self._role.num_workers):
-                self._coordinator.schedule(self._count, args=(0, 1))
-            self._coordinator.join()
-
-    def warm_up(self) -> None:
-        """Lets every worker make an update, then restores the values."""
-        with self._variables.kept():
-            self._make_idle_steps()
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         """Makes the updates of the global batches from `start` up to `stop`, one by each worker for each."""
@@ -117,19 +100,16 @@ class ParameterServerTrainer:
         self._coordinator.join()
         return int(sum(float(result.fetch()) for result in results))
 
-    def read_values(self) -> Values:
-        """Returns the values as the parameter servers hold them."""
-        return self._variables.read()
-
-    def save_model(self, values: Values, path: Path) -> None:
-        """Writes the Keras model with these values, whole or not at all."""
-        self._flat.save(values, path)
-
     def _make_idle_steps(self) -> None:
         """Hands out two for each worker: an idle one takes the next, and is busy if it compiles."""
         share = self._task.plan.take(0, 0, self._role.num_workers)
         for _ in range(2 * self._role.num_workers):
             self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
+        self._coordinator.join()
+
+    def _make_idle_counts(self) -> None:
+        for _ in range(2 * self._role.num_workers):
+            self._coordinator.schedule(self._count, args=(0, 1))
         self._coordinator.join()
 
     def _report(self, step: int, result: Any, on_step: OnStep) -> None:
@@ -139,7 +119,7 @@ class ParameterServerTrainer:
         on_step(StepTiming(step, loss, seconds, parts, _find_worker(result)))
 
     def _make_compute_and_push(self) -> Any:
-        config, dataset, flat, variables = self._task.config, self._task.dataset, self._flat, self._variables
+        config, dataset, flat = self._task.config, self._task.dataset, self._flat
         group_function = make_group_function(flat, config)
 
         def compute_and_push(
@@ -147,7 +127,7 @@ class ParameterServerTrainer:
         ) -> tf.Tensor:
             began = tf.timestamp()
             with tf.control_dependencies([began]):
-                weights, statistics = variables.pull()
+                weights, statistics = self._pull()
             pulled = _read_time_after(weights, statistics)
             with tf.control_dependencies([pulled]):
                 batch = read_batch(dataset, indices, shifts, config.max_shift)
@@ -158,8 +138,8 @@ class ParameterServerTrainer:
             gradient, updated, loss = split_contribution(total / config.groups_per_replica, flat.num_parameters)
             computed = _read_time_after(gradient, updated)
             with tf.control_dependencies([computed]):
-                pushes = variables.push(gradient, learning_rate, config.momentum)
-                pushes.append(variables.statistics.assign_add((updated - statistics) / config.num_workers))
+                pushes = self._push(gradient, learning_rate)
+                pushes.append(self._statistics.assign_add((updated - statistics) / config.num_workers))
             ended = _read_time_after(*pushes)
             communication = (pulled - began) + (ended - computed)
             return tf.stack([tf.cast(loss, tf.float64), ended - began, read - pulled, communication])

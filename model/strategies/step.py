@@ -1,8 +1,7 @@
 """The heart of the training: values in, gradients out. No variable and no collective inside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import keras
@@ -11,7 +10,7 @@ import tensorflow as tf
 
 from model.data import PreparedDataset, Split
 from model.errors import ConfigError
-from model.training import TrainingConfig, Values, Vector
+from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
 
@@ -82,16 +81,9 @@ class FlatModel:
         return logits, _concat(kept)
 
     def assign(self, weights: Vector, statistics: Vector) -> None:
-        """Writes the vectors into the Keras model's variables."""
+        """Writes the vectors into the Keras model's variables, to save it."""
         _assign(self.model.trainable_variables, weights)
         _assign([v for v in self.model.non_trainable_variables if _is_statistic(v)], statistics)
-
-    def save(self, values: Values, path: Path) -> None:
-        """Writes the Keras model with these values, whole or not at all."""
-        self.assign(values.weights, values.statistics)
-        partial = path.with_name(f"partial-{path.name}")  # Keras asks for the suffix
-        self.model.save(partial)
-        partial.replace(path)
 
 
 def make_group_function(flat: FlatModel, config: TrainingConfig) -> Any:
@@ -208,22 +200,6 @@ def count_correct(
     logits, _ = flat.call(weights, statistics, images, group=None)
     is_correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
     return tf.reduce_sum(tf.cast(is_correct, tf.float32))
-
-
-def make_count_function(flat: FlatModel, pull: Callable[[], tuple[tf.Tensor, tf.Tensor]], split: Split) -> Any:
-    """Returns the function of `(start, stop)` that counts the correct answers on these images of a split.
-
-    Args:
-        flat: The model.
-        pull: Returns weights and statistics in the graph that calls it.
-        split: The images and labels.
-    """
-
-    def count(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-        images, labels = map_into_memory(split)
-        return count_correct(flat, *pull(), images[start:stop], labels[start:stop])
-
-    return tf.function(count, input_signature=[tf.TensorSpec([], tf.int32)] * 2, autograph=False)
 
 
 def split_contribution(contribution: tf.Tensor, num_parameters: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import tensorflow as tf
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
-    make_count_function,
     make_group_function,
     read_batch,
     split_contribution,
     sum_over_groups,
 )
-from model.strategies.variables import Variables
+from model.strategies.trainer import VariableTrainer
 from model.training import OnStep, Role, StepTiming, Task, Values, check_loss
 
 Reduce = Callable[[tf.Tensor], tf.Tensor]
@@ -45,16 +43,15 @@ def connect_all_reduce() -> Reduce:
     return tf.function(reduce_sum, autograph=False)  # type: ignore[no-any-return]
 
 
-class SynchronousTrainer:
+class SynchronousTrainer(VariableTrainer):
     """The trainer of every worker of a synchronous training; a single process is one worker that reduces nothing."""
 
     def __init__(self, task: Task, flat: FlatModel, role: Role, reduce: Reduce) -> None:
-        self._task, self._flat, self._role, self._reduce = task, flat, role, reduce
-        self._variables = Variables(flat)
+        super().__init__(task, flat, role)
+        self._reduce = reduce
         self._read = self._make_read()
         self._contribute = self._make_contribute()
         self._update = self._make_update()
-        self._count = make_count_function(flat, self._variables.pull, task.dataset.split("validation"))
 
     def load(self, values: Values, step: int) -> int:
         """Takes over the chief's values and step: the others contribute zeros to a sum."""
@@ -63,19 +60,8 @@ class SynchronousTrainer:
         vector = np.concatenate([*values, steps])
         vector = self._reduce(tf.constant(vector if self._role.is_chief else np.zeros_like(vector))).numpy()
         *parts, steps = np.split(vector, np.cumsum([len(part) for part in values]))
-        self._variables.assign(Values(*parts))
+        self._assign(Values(*parts))
         return int(steps[0]) * 2**12 + int(steps[1])
-
-    def compile(self) -> None:
-        """Makes an update and an evaluation, then restores the values."""
-        with self._variables.kept():
-            self._make_idle_step()
-            self._reduce(self._count(0, 1)[tf.newaxis]).numpy()
-
-    def warm_up(self) -> None:
-        """Makes an update, then restores the values."""
-        with self._variables.kept():
-            self._make_idle_step()
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         """Makes the updates from step `start` up to `stop`."""
@@ -109,18 +95,13 @@ class SynchronousTrainer:
             correct += self._count(start, min(start + EVALUATION_BATCH_SIZE, last))
         return int(self._reduce(correct).numpy()[0])
 
-    def read_values(self) -> Values:
-        """Returns the values as they are now."""
-        return self._variables.read()
-
-    def save_model(self, values: Values, path: Path) -> None:
-        """Writes the Keras model with these values, whole or not at all."""
-        self._flat.save(values, path)
-
-    def _make_idle_step(self) -> None:
+    def _make_idle_steps(self) -> None:
         share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
         images, labels = self._read(share.indices, share.shifts)
         self._update(self._reduce(self._contribute(images, labels, 0)), 0.0).numpy()
+
+    def _make_idle_counts(self) -> None:
+        self._reduce(self._count(0, 1)[tf.newaxis]).numpy()
 
     def _make_read(self) -> Any:
         task, share_size = self._task, self._task.config.per_replica_batch_size
@@ -136,7 +117,7 @@ class SynchronousTrainer:
         group_function = make_group_function(self._flat, task.config)
 
         def contribute(images: tf.Tensor, labels: tf.Tensor, first_group: tf.Tensor) -> tf.Tensor:
-            return sum_over_groups(group_function, task.config, self._variables.pull(), (images, labels), first_group)
+            return sum_over_groups(group_function, task.config, self._pull(), (images, labels), first_group)
 
         pixels = tf.as_dtype(task.dataset.split("train").images.dtype)
         signature = [
@@ -152,8 +133,8 @@ class SynchronousTrainer:
         def update(total: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
             mean = total / config.groups_per_step
             gradient, statistics, loss = split_contribution(mean, flat.num_parameters)
-            self._variables.push(gradient, learning_rate, config.momentum)
-            self._variables.statistics.assign(statistics)
+            self._push(gradient, learning_rate)
+            self._statistics.assign(statistics)
             return loss
 
         length = flat.num_parameters + len(flat.initial_statistics()) + 1
