@@ -32,12 +32,13 @@ Mapped = np.memmap[tuple[int, ...], np.dtype[Any]]
 class Split:
     """The images [count, h, w, c] and labels [count] of one split, read-only and mapped, not loaded."""
 
-    count: int
-    class_histogram: tuple[int, ...]
     images: Mapped
     labels: Mapped
-    images_path: Path
-    labels_path: Path
+
+    @property
+    def count(self) -> int:
+        """Number of images."""
+        return len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,7 @@ class PreparedDataset:
         if name not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}. Received: {name!r}.")
         entry = self.manifest["splits"][name]
-        return Split(
-            count=entry["count"],
-            class_histogram=tuple(entry["class_histogram"]),
-            images=self._map(entry["images"]),
-            labels=self._map(entry["labels"]),
-            images_path=self.directory / entry["images"]["file"],
-            labels_path=self.directory / entry["labels"]["file"],
-        )
+        return Split(self._map(entry["images"]), self._map(entry["labels"]))
 
     def _map(self, entry: Mapping[str, Any]) -> Mapped:
         return np.memmap(self.directory / entry["file"], _stored_dtype(entry), mode="r", shape=tuple(entry["shape"]))

@@ -132,9 +132,9 @@ def map_into_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
     """
     images, labels = (
         tf.raw_ops.ImmutableConst(
-            dtype=tf.as_dtype(array.dtype), shape=array.shape, memory_region_name=str(path.resolve())
+            dtype=tf.as_dtype(array.dtype), shape=array.shape, memory_region_name=str(array.filename)
         )
-        for array, path in ((split.images, split.images_path), (split.labels, split.labels_path))
+        for array in (split.images, split.labels)
     )
     return images, labels
 

@@ -89,5 +89,6 @@ def test_mnist_is_the_canonical_one(tmp_path: Path) -> None:
     prepare("mnist", tmp_path / "mnist")
     prepared = PreparedDataset.open(tmp_path / "mnist", verify=True)
     assert [prepared.split(split).count for split in ("train", "validation", "test")] == [55_000, 5_000, 10_000]
-    assert prepared.split("test").class_histogram == (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+    histogram = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert prepared.manifest["splits"]["test"]["class_histogram"] == histogram
     assert prepared.sha256 == "808fc9eb1bf02c4e57edf834ce7c69ce9b1698c2296b469aa14643b9e93f854a"

@@ -60,9 +60,9 @@ def test_every_class_gives_its_share_to_the_validation_split(tmp_path: Path) -> 
     arrays = make_arrays()
     dataset = write(tmp_path / "data", arrays)
     whole = np.bincount(arrays.y_train)
-    validation = np.array(dataset.split("validation").class_histogram)
+    validation = np.bincount(dataset.split("validation").labels)
     assert np.all(np.abs(validation - whole * 0.2) < 1)
-    np.testing.assert_array_equal(whole - validation, dataset.split("train").class_histogram)
+    np.testing.assert_array_equal(whole - validation, np.bincount(dataset.split("train").labels))
 
 
 def test_a_seed_repeats_the_split_and_another_changes_it(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_manifest_describes_what_is_there(tmp_path: Path) -> None:
     files = {f"{split}_{part}.bin" for split in SPLITS for part in PARTS}
     assert set(read_files(tmp_path / "data")) == files | {"manifest.json"}
     validation = manifest["splits"]["validation"]
-    labels = dataset.split("validation").labels_path.read_bytes()
+    labels = dataset.split("validation").labels.tobytes()
     assert validation["labels"] == {
         "file": "validation_labels.bin",
         "dtype": "int32",
@@ -109,7 +109,7 @@ def test_an_opened_data_set_tells_its_facts(tmp_path: Path) -> None:
     write(tmp_path / "data")
     dataset = PreparedDataset.open(tmp_path / "data")
     assert (dataset.name, dataset.image_shape, dataset.num_classes) == ("tiny", (4, 3, 1), 5)
-    assert dataset.split("train").images_path == tmp_path / "data" / "train_images.bin"
+    assert dataset.split("train").images.filename == tmp_path / "data" / "train_images.bin"
     with pytest.raises(ValueError, match=r"split must be one of train, validation, test. Received: 'dev'"):
         dataset.split("dev")
 
@@ -126,7 +126,7 @@ def test_a_limit_takes_images_of_each_class(tmp_path: Path) -> None:
     dataset = write(tmp_path / "data", max_train_images=100)
     train, validation, test = (dataset.split(name) for name in SPLITS)
     assert (train.count, validation.count, test.count) == (80, 20, 40)
-    taken = np.add(train.class_histogram, validation.class_histogram)
+    taken = np.add(*(np.bincount(split.labels, minlength=5) for split in (train, validation)))
     assert np.all(np.abs(taken - np.bincount(make_arrays().y_train) / 3) < 1)
 
 
@@ -219,7 +219,7 @@ def test_a_directory_without_manifest_is_no_data_set(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_or_cut_off_is_noticed_at_once(tmp_path: Path) -> None:
-    path = write(tmp_path / "data").split("test").images_path
+    path = write(tmp_path / "data").directory / "test_images.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DatasetError, match=r"test_images.bin must be of 480 bytes. Received: 479"):
         PreparedDataset.open(tmp_path / "data")
@@ -229,7 +229,7 @@ def test_a_file_that_is_missing_or_cut_off_is_noticed_at_once(tmp_path: Path) ->
 
 
 def test_a_changed_byte_is_noticed_when_asked_to_verify(tmp_path: Path) -> None:
-    path = write(tmp_path / "data").split("train").labels_path
+    path = write(tmp_path / "data").directory / "train_labels.bin"
     content = bytearray(path.read_bytes())
     content[0] ^= 1
     path.write_bytes(content)
