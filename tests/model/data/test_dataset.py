@@ -109,7 +109,7 @@ def test_an_opened_data_set_tells_its_facts(tmp_path: Path) -> None:
     write(tmp_path / "data")
     dataset = PreparedDataset.open(tmp_path / "data")
     assert (dataset.name, dataset.image_shape, dataset.num_classes) == ("tiny", (4, 3, 1), 5)
-    assert dataset.split("train").images.filename == tmp_path / "data" / "train_images.bin"
+    assert str(dataset.split("train").images.filename) == str(tmp_path / "data" / "train_images.bin")
     with pytest.raises(ValueError, match=r"split must be one of train, validation, test. Received: 'dev'"):
         dataset.split("dev")
 
