@@ -25,9 +25,9 @@ from comparison.groups import group_trials
 from comparison.records import TrialRecord
 from comparison.summary import compute_speedups
 from comparison.table import format_ratio
-from model.config import TrainingConfig
 from model.plan import Configuration, plan_configurations
 from model.prepare import prepare
+from model.training import TrainingConfig
 from tfjob.launch import run_job
 from tfjob.local import LocalBackend
 from tfjob.manifest import build_manifest

@@ -23,7 +23,7 @@ from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
-TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
+TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
 HEARTBEAT_FILE = "heartbeat"
 # In the workspace: a folder for each finished trial, and what says that the run goes on after an interruption.
 FINISHED_FOLDER, RESUMED_FILE = "finished", "resumed"
@@ -129,7 +129,7 @@ def run_trial(
         result = run_job(
             manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
         )
-    for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
+    for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
         **describe_launch(plan, result, read_json(training_dir / TRAINING_FILE)),
@@ -280,7 +280,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
     Raises:
         EvaluationError: A model or the data are not those of its training.
     """
-    from model.dataset import PreparedDataset
+    from model.data import PreparedDataset
     from model.evaluate import Evaluator  # imports TensorFlow, which no other step needs
 
     evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))

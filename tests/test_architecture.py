@@ -64,6 +64,14 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "compare",
         "__main__",
     ),
+    "model": (
+        "errors files host",
+        "data/ networks/",
+        "training/",  # no TensorFlow up to here
+        "plan strategies/",
+        "evaluate",
+        "depth_study prepare train",
+    ),
 }
 
 
