@@ -239,7 +239,12 @@ def _state_range(begin: Estimate, end: Estimate, largest: int) -> str:
         return say("from {begin} workers on", begin=values["begin"])
     if begin.value == end.value:
         return say("with {end} workers only", end=values["end"])
-    return say("with {begin} to {end} workers", **values)
+    stated = say("with {begin} to {end} workers", begin=values["begin"], end=f"{end.value:,.0f}")
+    if end.low == end.high:
+        return stated
+    # In words: "2 to 16 (8–128)" would leave open which of the two numbers has the band.
+    bounds = {"low": f"{end.low:,.0f}", "high": f"{end.high:,.0f}"}
+    return say("{range} (the end lies between {low} and {high})", range=stated, **bounds)
 
 
 def _state_chance(outlook: Outlook, largest: int) -> str:

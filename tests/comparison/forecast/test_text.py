@@ -116,7 +116,8 @@ def test_the_end_of_what_pays_off_has_a_band() -> None:
     end = look_ahead(own).pay_off_end
 
     assert end.low < end.value == 16 < end.high
-    assert f" pay off with 2 to 16 ({end.low:.0f}–{end.high:.0f}) workers" in state_forecast(own)
+    said = f" pay off with 2 to 16 workers (the end lies between {end.low:.0f} and {end.high:.0f})"
+    assert said in state_forecast(own)
     assert tabulate_networks(own)[0][1] == f"2 to 16 ({end.low:.0f}–{end.high:.0f})"
 
 
