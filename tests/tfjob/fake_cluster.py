@@ -152,7 +152,9 @@ class FakeCluster(Cluster):
         pod = self._find_pod(pod_name)
         if uid is not None and (pod is None or pod["metadata"]["uid"] != uid):
             return True
-        has_ended = pod is not None and pod["status"]["phase"] in ("Succeeded", "Failed")
+        statuses = pod["status"].get("containerStatuses", ()) if pod is not None else ()
+        is_terminated = any((status["state"] or {}).get("terminated") for status in statuses)
+        has_ended = pod is not None and (is_terminated or pod["status"]["phase"] in ("Succeeded", "Failed"))
         return has_ended and all(stream != pod_name for stream, _ in self._script)
 
     def _hand_over(self, stream: str, is_over: Callable[[], bool] = lambda: False) -> Iterator[Any]:

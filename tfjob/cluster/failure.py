@@ -4,18 +4,19 @@ from collections.abc import Iterable
 
 from tfjob.cluster.pods import OUT_OF_MEMORY, Pod
 from tfjob.cluster.replica import ReplicaRun
+from tfjob.cluster.sidecar import describe_hold
 from tfjob.errors import JobFailed, JobNotStarted
 
 
 def find_culprit(runs: Iterable[ReplicaRun]) -> ReplicaRun | None:
     """Returns the replica that failed the job; None when no pod that failed was seen."""
-    failed = [run for run in runs if run.pod is not None and run.pod.phase == "Failed"]
+    failed = [run for run in runs if run.pod is not None and run.pod.has_failed]
     # One that would have been restarted, having lost its peer say, did not fail the job. Times are whole seconds.
     return min(failed, key=lambda run: (run.is_restarted, (run.pod and run.pod.ended_at) or float("inf")), default=None)
 
 
 def failed_job(job_name: str, runs: Iterable[ReplicaRun], condition: str) -> JobFailed:
-    """Returns the error of a job that the operator has failed.
+    """Returns the error of a job that the operator has failed, or would have but for a container that keeps a pod.
 
     Args:
         job_name: The job.
@@ -26,6 +27,8 @@ def failed_job(job_name: str, runs: Iterable[ReplicaRun], condition: str) -> Job
     if culprit is None or culprit.pod is None:
         return JobFailed(job_name, replica="the job", exit_code=None, reason=condition)
     reason = f"{describe_end(culprit.pod)}, restart policy {culprit.replica.restart_policy}"
+    if culprit.pod.held_by:
+        reason += f"; {describe_hold(culprit.pod.held_by)}"
     return _failure_of(job_name, culprit, culprit.pod.exit_code, reason)
 
 

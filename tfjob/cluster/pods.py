@@ -53,6 +53,7 @@ class Pod:
         restarts: How often the kubelet restarted the container in place.
         exit_code_before: The exit code of the container's run before this one; None without one.
         reason_before: Why that run ended; or empty.
+        held_by: The other containers that still run though its own has ended.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Pod:
     restarts: int
     exit_code_before: int | None
     reason_before: str
+    held_by: tuple[str, ...]
 
     @property
     def has_started(self) -> bool:
@@ -82,6 +84,16 @@ class Pod:
     def has_ended(self) -> bool:
         """Whether its container will not run again."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether its container has, even where others keep the pod running."""
+        return self.phase == "Succeeded" or (bool(self.held_by) and self.exit_code == 0)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its container has, even where others keep the pod running."""
+        return self.phase == "Failed" or (bool(self.held_by) and self.exit_code not in (None, 0))
 
     @property
     def is_out_of_memory(self) -> bool:
@@ -100,6 +112,7 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
     state = container.get("state", {})
     waiting, running, terminated = (state.get(key, {}) for key in ("waiting", "running", "terminated"))
     before = container.get("lastState", {}).get("terminated", {})
+    held_by = _list_running(status) if terminated and status.get("phase") == "Running" else ()
     # Restarted in place, it waits again; its earlier run tells that it did start.
     terminated = terminated or before
     is_unschedulable = scheduled.get("status") == "False"
@@ -121,6 +134,7 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
         restarts=container.get("restartCount", 0),
         exit_code_before=before.get("exitCode"),
         reason_before=before.get("reason", ""),
+        held_by=held_by,
     )
 
 
@@ -150,6 +164,12 @@ def parse_pull_seconds(message: str) -> float | None:
 def _find_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = status.get("containerStatuses", ())
     return next((container for container in containers if container["name"] == CONTAINER_NAME), {})
+
+
+def _list_running(status: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the containers that run, but for those that the kubelet ends itself once the others have ended."""
+    containers = status.get("containerStatuses", ())
+    return tuple(container["name"] for container in containers if container.get("state", {}).get("running"))
 
 
 def _unix_time(timestamp: str | None) -> float | None:

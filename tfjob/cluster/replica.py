@@ -12,6 +12,8 @@ from tfjob.job_run import QUOTED_LINES
 from tfjob.policy import outcome_of_exit
 
 _DOUBT_PATIENCE_SECONDS = 60.0
+# Of the containers of a pod some may end a little later than the others.
+HOLD_PATIENCE_SECONDS = 30.0
 
 
 @dataclass
@@ -25,6 +27,7 @@ class ReplicaRun:
         pod: Its newest pod as it was last seen; None before the first.
         has_ended: Set when that pod has ended.
         doubt_since: Since when it waits for what may never come; None when it does not.
+        held_since: Since when its pod runs on though its container has ended; None when it does not.
         trouble: What an event said last of what holds it up.
         restarts: How often it was restarted.
         started_at: Unix time of its first start; None before.
@@ -39,6 +42,7 @@ class ReplicaRun:
     pod: Pod | None = None
     has_ended: threading.Event = field(default_factory=threading.Event)
     doubt_since: float | None = None
+    held_since: float | None = None
     trouble: str = ""
     restarts: int = 0
     started_at: float | None = None
@@ -69,8 +73,13 @@ class ReplicaRun:
         return self.replica.restart_policy == "ExitCode" and is_killed
 
     def note_waiting(self, pod: Pod, now: float) -> None:
-        """Takes down since when there is doubt whether a pod will ever start."""
+        """Takes down since when there is doubt whether a pod will ever start, or ever end."""
         self.doubt_since = (self.doubt_since or now) if pod.waiting_reason in DOUBTFUL_REASONS else None
+        self.held_since = (self.held_since or now) if pod.held_by else None
+
+    def is_held(self, now: float) -> bool:
+        """Returns whether its pod runs on after its container ended, and not just for a moment."""
+        return self.held_since is not None and now >= self.held_since + HOLD_PATIENCE_SECONDS
 
     def waits_until(self, pending_seconds: float) -> float:
         """Returns when waiting for its start ends: sooner where what it waits for may never come."""

@@ -20,7 +20,7 @@ from typing import Any
 from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica
-from tfjob.job_run import QUOTED_LINES, JobRun
+from tfjob.job_run import QUOTED_LINES, JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
@@ -29,7 +29,6 @@ from tfjob.owner import Owner
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,
-    has_succeeded,
     outcome_of_exit,
     restart_delay_seconds,
 )
@@ -174,10 +173,7 @@ class _JobRun(JobRun[Message]):
                 self._start(run)
 
     def _has_succeeded(self) -> bool:
-        is_done: dict[ReplicaType, list[bool]] = {}
-        for run in self.replicas.values():
-            is_done.setdefault(run.replica.type, []).append(run.is_done)
-        return has_succeeded(is_done, self.job.success_policy)
+        return is_success(self.job, [name for name, run in self.replicas.items() if run.is_done])
 
     def _check_limits(self) -> None:
         if self.clock() >= self._deadline:
