@@ -29,7 +29,7 @@ ONLY_IN = {
 FLOORS: dict[str, tuple[str, ...]] = {
     "tfjob": (
         "environment errors heartbeat owner",
-        "signals spec",
+        "fit signals spec",
         "job policy",
         "backend overlay",
         "job_run manifest settings",
