@@ -291,6 +291,16 @@ def evicted(replica: str) -> Json:
     return pod_json(replica, "Failed", reason="Evicted", message=message)
 
 
+def taken(pod: Json, *, at: int, grace: int = 5, reason: str = "", message: str = "") -> Json:
+    """Returns a pod whose deletion somebody has asked for; the cluster itself gives a reason."""
+    pod = deepcopy(pod)
+    pod["metadata"] |= {"deletionTimestamp": _EPOCH.format(at + grace), "deletionGracePeriodSeconds": grace}
+    if reason:
+        disruption = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+        pod["status"]["conditions"] = [*pod["status"].get("conditions", ()), disruption]
+    return pod
+
+
 def end_json(exit_code: int, *, at: int = 10, reason: str = "") -> Json:
     """Returns the end of a container."""
     return {

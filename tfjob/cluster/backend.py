@@ -16,6 +16,7 @@ from tfjob.cluster.api import Cluster, Json
 from tfjob.cluster.failure import (
     describe_end,
     describe_end_before,
+    describe_loss,
     failed_job,
     find_culprit,
     out_of_memory,
@@ -252,9 +253,9 @@ class _JobRun(JobRun[Message]):
             if pod.created_at < before.created_at:
                 return  # an old acquaintance, from a list
             run.has_ended.set()
-            run.has_ended = threading.Event()
             self.watching.leave_log(before.uid)
-            self._note_restart(run, describe_end(before))
+            self._note_restart(run, describe_loss(before) if run.is_lost else describe_end(before))
+            run.has_ended, run.is_gone = threading.Event(), False
         elif before is not None and pod.restarts > before.restarts:
             self._note_restart(run, describe_end_before(run, pod))
         self._take_pod(run, pod)
@@ -289,6 +290,8 @@ class _JobRun(JobRun[Message]):
         for run in self.replicas.values():
             if run.pod is not None and run.pod.uid == uid:
                 run.has_ended.set()
+                # The operator gives pods time to end: whose deletion was not seen to begin was taken by force.
+                run.is_gone = not run.pod.has_ended and run.pod.deleted_at is None
 
     def _note_event(self, event: Json) -> None:
         about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
@@ -343,7 +346,7 @@ class _JobRun(JobRun[Message]):
     def _has_heard_a_failure(self) -> bool:
         """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
         culprit = find_culprit(self.replicas.values())
-        if culprit is None or culprit.pod is None or culprit.is_restarted:
+        if culprit is None or culprit.pod is None or (culprit.is_survivor and not culprit.is_lost):
             return False
         return culprit.pod.uid not in self.open_logs
 
