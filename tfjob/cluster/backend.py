@@ -24,7 +24,7 @@ from tfjob.cluster.failure import (
 from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
-from tfjob.cluster.waiting import Waiting
+from tfjob.cluster.waiting import FIRST_REMINDER_SECONDS, Waiting
 from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
@@ -99,7 +99,12 @@ class _JobRun(JobRun[Message]):
             for replica in self.job.replicas
         }
         self.waiting = Waiting(
-            job=self.job, replicas=self.replicas, pending_seconds=backend.pending_seconds, warn=self.on_event
+            job=self.job,
+            replicas=self.replicas,
+            pending_seconds=backend.pending_seconds,
+            warn=self.on_event,
+            namespace=self.submission.namespace,
+            remind_at=self.submitted + FIRST_REMINDER_SECONDS,
         )
         self.watching = Watching(
             backend.cluster,
@@ -187,6 +192,7 @@ class _JobRun(JobRun[Message]):
             raise self.deadline_exceeded(running)
         if not self.is_suspended:
             self.waiting.check_start(now, self.job_trouble)
+        self.waiting.remind(now, self.job_trouble, is_suspended=self.is_suspended)
 
     def _is_over(self) -> bool:
         self.waiting.note_holds(self.clock())
@@ -240,6 +246,7 @@ class _JobRun(JobRun[Message]):
             self._tell("Queued", f"job {self.job.name} is suspended until its queue admits it")
         elif self.is_suspended:
             self.active_since = self.clock()
+            self.waiting.begin(self.active_since)
             for run in self.replicas.values():
                 run.waiting_since = self.active_since
         self.is_suspended = is_suspended
@@ -281,6 +288,7 @@ class _JobRun(JobRun[Message]):
     def _note_restart(self, run: ReplicaRun, end: str) -> None:
         run.restarts += 1
         run.waiting_since = self.clock()
+        self.waiting.begin(run.waiting_since)
         run.doubt_since = None
         # Told anew each time: the launcher counts them.
         self.told = None

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tfjob.cluster.pods import OUT_OF_MEMORY, Pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.sidecar import describe_hold
-from tfjob.errors import JobFailed, JobNotStarted, ReplicaLost
+from tfjob.errors import JobFailed, ReplicaLost
 
 _NODE_IS_SHORT = "its node ran short of memory, disk or processes, or shuts down"
 # What Kubernetes names as the reason of a pod's disruption, or of its end, in plain words.
@@ -76,20 +76,6 @@ def out_of_memory(job_name: str, run: ReplicaRun, pod: Pod) -> JobFailed:
     """Returns the error of a job one of whose replicas was killed for its memory, and maybe started again since."""
     code = pod.exit_code_before if pod.exit_code is None else pod.exit_code
     return _failure_of(job_name, run, code, _describe_out_of_memory(run))
-
-
-def not_started(job_name: str, runs: Iterable[ReplicaRun], job_trouble: str, seconds: float) -> JobNotStarted:
-    """Returns the error of a job whose replicas do not start.
-
-    Args:
-        job_name: The job.
-        runs: Its replicas.
-        job_trouble: What the operator says of pods that it could not make, or empty.
-        seconds: How long the job was waited for.
-    """
-    reasons = dict.fromkeys(run.describe_waiting() for run in runs if run.is_waiting)
-    trouble = [job_trouble] if job_trouble else []
-    return JobNotStarted(job_name, seconds, [*trouble, *reasons])
 
 
 def describe_loss(pod: Pod) -> str:
