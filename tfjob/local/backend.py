@@ -22,6 +22,7 @@ from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES, JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
+from tfjob.local.cpus import read_cores
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.tf_config import tf_config
@@ -270,12 +271,13 @@ class _JobRun(JobRun[Message]):
 
 def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:
     """Returns each replica's cores, and what to warn of."""
-    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available_cores())
-    warnings = _listed(assignment.warning)
+    available = available_cores()
+    core_of = read_cores(available) if CAN_BIND else None
+    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available, core_of)
     if CAN_BIND:
-        return assignment, warnings
+        return assignment, assignment.warnings
     unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)
-    return unbound, [*warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
+    return unbound, [*unbound.warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
 
 
 def _listed(warning: str | None) -> list[str]:
