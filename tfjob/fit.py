@@ -14,6 +14,7 @@ from tfjob.errors import SpecError
 _NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = re.compile(f"({_NAME})?")
 _KEY = re.compile(rf"([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_NAME}")
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?([KMGTPE]i|[numkMGTPE])?")
 _LIST, _DICT = re.compile(r"list\[(.+)\]"), re.compile(r"dict\(str, (.+)\)")
 _MAX_INTEGER = 2**31 - 1
@@ -68,6 +69,15 @@ def fit_label(path: str, value: str) -> str:
     if not _LABEL_VALUE.fullmatch(value):
         refuse(
             path, "must have at most 63 letters, digits, '-', '_' and '.', the first and last a letter or digit", value
+        )
+    return value
+
+
+def fit_name(path: str, value: str) -> str:
+    """Returns the name of an object of the cluster."""
+    if not _DNS_NAME.fullmatch(value):
+        refuse(
+            path, "must be a name of lower-case letters, digits, '-' and '.', the first and last no '-' or '.'", value
         )
     return value
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfjob.errors import SpecError
-from tfjob.fit import fit_annotations, fit_label, fit_labels, fit_model, fit_quantity, fit_text, refuse
+from tfjob.fit import fit_annotations, fit_label, fit_labels, fit_model, fit_name, fit_quantity, fit_text, refuse
 from tfjob.overlay import Overlay, of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import CONTAINER_NAME, GPU_RESOURCE, check_variable
 
@@ -29,6 +29,7 @@ _TEXT, _OBJECT, _ARRAY = (str, "string"), (dict, "object"), (list, "array")
 _SETTINGS: Mapping[str, tuple[tuple[type[Any], str], Callable[[str, Any], Overlay]]] = {
     "queue_name": (_TEXT, lambda path, name: queue_in(fit_label(path, name))),
     "priority_class_name": (_TEXT, lambda _, name: of_pods(priorityClassName=name)),
+    "service_account": (_TEXT, lambda path, name: of_pods(serviceAccountName=fit_name(path, name))),
     "scheduling_policy": (
         _OBJECT,
         lambda path, policy: of_run_policy(schedulingPolicy=fit_model(path, "KubeflowOrgV1SchedulingPolicy", policy)),

@@ -51,6 +51,7 @@ SETTINGS = st.fixed_dictionaries(
     optional={
         "queue_name": ANY,
         "priority_class_name": ANY,
+        "service_account": ANY | st.sampled_from(["team", "team.trainer"]),
         "scheduling_policy": typed_object("KubeflowOrgV1SchedulingPolicy") | ANY,
         "node_selector": st.dictionaries(NAMES, SCALARS) | ANY,
         "tolerations": st.lists(WORDS | typed_object("V1Toleration")) | ANY,
@@ -117,6 +118,7 @@ def test_every_value_that_is_accepted_fits_the_operators_schema(name: str) -> No
             ["affinity"],
             {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "z"}]}},
         ),
+        ({"service_account": "trainer"}, ["serviceAccountName"], "trainer"),
         ({"extended_resources": {"rdma/hca": 1}}, ["containers", 0, "resources", "limits", "rdma/hca"], "1"),
     ],
 )
@@ -150,6 +152,8 @@ def test_what_yaml_makes_of_what_was_typed_is_what_was_meant(settings: Json, pat
         ({"affinity": {"nodeAffinity": []}}, "job_settings.affinity.nodeAffinity must be an object"),
         ({"scheduling_policy": {"minAvailable": "all"}}, "scheduling_policy.minAvailable must be a whole number"),
         ({"scheduling_policy": {"minAvailable": 2**40}}, "scheduling_policy.minAvailable must be at most"),
+        ({"service_account": "Team A"}, "job_settings.service_account must be a name of lower-case letters"),
+        ({"service_account": 7}, "job_settings.service_account must be a JSON string. Received: 7"),
         ({"extended_resources": {"rdma/hca": "one"}}, "extended_resources.rdma/hca must be an amount such as 2"),
         ({"extended_resources": {"nvidia.com/gpu": 1}}, "must be left out: it is the parameter gpus_per_replica"),
         ({"extended_resources": {"hca": 1}}, "extended_resources must have names such as rdma/hca"),

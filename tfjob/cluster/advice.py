@@ -16,6 +16,7 @@ _OPERATOR = (
 _ADVICE = (
     ("violates PodSecurity", "run in a namespace that admits the pods, or see what in the cluster changes them"),
     ("quota", "ask for less, or for a larger quota: kubectl --namespace {namespace} describe resourcequotas"),
+    ("service account", "kubectl --namespace {namespace} get serviceaccounts shows those that there are"),
     ("runAsNonRoot", "set USER 1000 in the image's Dockerfile"),
     ("Image", _IMAGE),
     ("RegistryUnavailable", _IMAGE),
