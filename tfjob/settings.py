@@ -151,7 +151,7 @@ def _fit_amounts(path: str, amounts: Mapping[str, Any]) -> dict[str, str]:
             refuse(f"{path}.{name}", "must be left out: it is the parameter gpus_per_replica", amounts[name])
         if name not in _OWN_RESOURCES and not ("/" in name or name.startswith("hugepages-")):
             refuse(path, "must have names such as rdma/hca or hugepages-2Mi", name)
-    return {name: fit_quantity(f"{path}.{name}", amount) for name, amount in fit_annotations(path, amounts).items()}
+    return {name: fit_quantity(f"{path}.{name}", amounts[name]) for name in fit_annotations(path, amounts)}
 
 
 def read_task_config(task_config: Any) -> Overlay:

@@ -119,6 +119,7 @@ def test_every_value_that_is_accepted_fits_the_operators_schema(name: str) -> No
             {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "z"}]}},
         ),
         ({"service_account": "trainer"}, ["serviceAccountName"], "trainer"),
+        ({"extended_resources": {"rdma/hca": 1.0}}, ["containers", 0, "resources", "requests", "rdma/hca"], "1"),
         ({"extended_resources": {"rdma/hca": 1}}, ["containers", 0, "resources", "limits", "rdma/hca"], "1"),
     ],
 )
