@@ -51,7 +51,10 @@ def plan_comparison(
     from components.errors import told_plainly
     from components.parameters import Parameters
     from components.run_plan import name_run, plan_run
+    from components.trial import check_machine
 
     with told_plainly():
-        plan_run(name_run(pipeline_job_id), Parameters(**parameters)).write(Path(run_info.path))
+        plan = plan_run(name_run(pipeline_job_id), Parameters(**parameters))
+        check_machine(plan)
+        plan.write(Path(run_info.path))
     return [*range(1, trials + 1)]

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from tfjob.errors import SpecError
 from tfjob.heartbeat import Heartbeat
 from tfjob.job import Manifest, read_job
 from tfjob.launch import RUN_LABEL, choose_backend, label_value, print_line, run_job
+from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_env, of_metadata
-from tfjob.settings import parse_job_settings, read_task_config
+from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
 TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
@@ -244,6 +245,25 @@ def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaT
     if training.strategy == "parameter_server":
         replicas |= {"Chief": plan.replica(1), "PS": plan.replica(training.num_ps)}
     return replicas
+
+
+def check_machine(plan: RunPlan, report: Callable[[str], None] = print_line) -> None:
+    """Checks that this machine has what a plan asks for, and tells what has no effect on it. A cluster needs no look.
+
+    Args:
+        plan: What is to be trained.
+        report: Gets a line about settings that have no effect here.
+
+    Raises:
+        SpecError: It has too few GPUs.
+    """
+    if is_in_pod():
+        return
+    for configuration in plan.configurations:
+        replicas = count_replicas(plan, configuration).items()
+        find_gpus({f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)})
+    if told := describe_settings_here(plan.parameters.job_settings):
+        report(f"Warning: {told}")
 
 
 def stage_dataset(dataset_dir: Path, workspace: Path) -> Path:

@@ -46,7 +46,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "tfjob": (
         "environment errors heartbeat owner",
-        "signals spec",
+        "fit signals spec",
         "job policy",
         "backend overlay",
         "job_run manifest settings",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tfjob.spec import REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy, read_container
+from tfjob.spec import GPU_RESOURCE, REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy, read_container
 
 Manifest = Mapping[str, Any]
 
@@ -20,6 +20,7 @@ class Replica:
         env: Environment variables that the manifest gives as values.
         cpus: Its CPU limit.
         memory: Its memory limit as a Kubernetes quantity; None for no limit.
+        gpus: The NVIDIA GPUs that it gets.
         restart_policy: What happens when it ends.
     """
 
@@ -29,6 +30,7 @@ class Replica:
     env: Mapping[str, str]
     cpus: float
     memory: str | None
+    gpus: int
     restart_policy: RestartPolicy
 
     @property
@@ -104,5 +106,6 @@ def _read_replica(replica_type: ReplicaType, index: int, replica_spec: Mapping[s
         env={variable["name"]: variable["value"] for variable in container["env"] if "value" in variable},
         cpus=parse_cpus(limits["cpu"]),
         memory=limits.get("memory"),
+        gpus=int(limits.get(GPU_RESOURCE, 0)),
         restart_policy=cast("RestartPolicy", replica_spec["restartPolicy"]),
     )

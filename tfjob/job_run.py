@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -10,13 +10,28 @@ from typing import Generic, TypeVar
 
 from tfjob.backend import Event, JobResult, StatusChanged
 from tfjob.errors import JobDeadlineExceeded, TFJobError, quote_lines
-from tfjob.job import Manifest, read_job
+from tfjob.job import Job, Manifest, read_job
+from tfjob.policy import has_succeeded
 from tfjob.signals import Signalled, signals_to
 
 # How much of a replica's log an error quotes.
 QUOTED_LINES = 20
 
 MessageT = TypeVar("MessageT")
+
+
+def is_success(job: Job, done: Collection[str]) -> bool:
+    """Returns whether a job has succeeded, as its success policy has it.
+
+    Args:
+        job: The job.
+        done: The names of its replicas that have succeeded.
+    """
+    is_done = {
+        kind: [replica.name in done for replica in job.replicas if replica.type == kind]
+        for kind in dict.fromkeys(replica.type for replica in job.replicas)
+    }
+    return has_succeeded(is_done, job.success_policy)
 
 
 @dataclass(kw_only=True)

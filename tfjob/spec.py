@@ -104,11 +104,17 @@ def _check_replica(path: str, replica: Mapping[str, Any]) -> None:
     command = container["command"]
     _require(bool(command and command[0]), f"{path}: command must name a program", command)
     for variable in container["env"]:
-        _require(
-            _VARIABLE.fullmatch(variable["name"]) is not None,
-            f"{path}: env must have letters, digits and '_' in its names, no digit first",
-            variable["name"],
-        )
+        check_variable(f"{path}: env", variable["name"])
+
+
+def check_variable(path: str, name: str) -> None:
+    """Checks that an environment variable has a name that every shell hands on.
+
+    Raises:
+        SpecError: It has not.
+    """
+    is_name = _VARIABLE.fullmatch(name) is not None
+    _require(is_name, f"{path} must have letters, digits and '_' in its names, no digit first", name)
 
 
 def read_container(replica: Mapping[str, Any]) -> Mapping[str, Any]:

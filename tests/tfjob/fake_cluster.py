@@ -152,7 +152,9 @@ class FakeCluster(Cluster):
         pod = self._find_pod(pod_name)
         if uid is not None and (pod is None or pod["metadata"]["uid"] != uid):
             return True
-        has_ended = pod is not None and pod["status"]["phase"] in ("Succeeded", "Failed")
+        statuses = pod["status"].get("containerStatuses", ()) if pod is not None else ()
+        is_terminated = any((status["state"] or {}).get("terminated") for status in statuses)
+        has_ended = pod is not None and (is_terminated or pod["status"]["phase"] in ("Succeeded", "Failed"))
         return has_ended and all(stream != pod_name for stream, _ in self._script)
 
     def _hand_over(self, stream: str, is_over: Callable[[], bool] = lambda: False) -> Iterator[Any]:
@@ -287,6 +289,16 @@ def evicted(replica: str) -> Json:
     """Returns a pod that the kubelet ended before it could say anything of its container."""
     message = "The node was low on resource: memory."
     return pod_json(replica, "Failed", reason="Evicted", message=message)
+
+
+def taken(pod: Json, *, at: int, grace: int = 5, reason: str = "", message: str = "") -> Json:
+    """Returns a pod whose deletion somebody has asked for; the cluster itself gives a reason."""
+    pod = deepcopy(pod)
+    pod["metadata"] |= {"deletionTimestamp": _EPOCH.format(at + grace), "deletionGracePeriodSeconds": grace}
+    if reason:
+        disruption = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+        pod["status"]["conditions"] = [*pod["status"].get("conditions", ()), disruption]
+    return pod
 
 
 def end_json(exit_code: int, *, at: int = 10, reason: str = "") -> Json:

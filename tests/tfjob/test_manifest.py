@@ -1,18 +1,14 @@
 import json
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
+from tests.tfjob.operator_schema import GOLDEN, make_validator, read_crd
 from tfjob.manifest import build_manifest, thread_env
 from tfjob.overlay import of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
-
-GOLDEN = Path(__file__).parent / "golden"
-OPERATOR_VERSION = "v1.9.3"
 
 OVERLAYS = [
     of_env({"OMP_NUM_THREADS": "7", "RUN_ID": "r1", "NODE": {"fieldRef": {"fieldPath": "spec.nodeName"}}}),
@@ -76,29 +72,12 @@ MANIFESTS = {
 
 @pytest.fixture(scope="module")
 def crd() -> dict[str, Any]:
-    text = (GOLDEN / f"kubeflow.org_tfjobs-{OPERATOR_VERSION}.yaml").read_text()
-    definition: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
-    return definition
+    return read_crd()
 
 
 @pytest.fixture(scope="module")
 def operator_schema(crd: dict[str, Any]) -> Draft202012Validator:
-    schema = refuse_what_is_pruned(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
-    # The CRD leaves the job's own metadata to the API server; a pod template's is the same type, written out.
-    replica = schema["properties"]["spec"]["properties"]["tfReplicaSpecs"]["additionalProperties"]
-    schema["properties"]["metadata"] = replica["properties"]["template"]["properties"]["metadata"]
-    return Draft202012Validator(schema)
-
-
-def refuse_what_is_pruned(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [refuse_what_is_pruned(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    strict = {key: refuse_what_is_pruned(value) for key, value in schema.items()}
-    if schema.get("type") == "object":
-        strict.setdefault("additionalProperties", False)
-    return strict
+    return make_validator(crd)
 
 
 def pods(manifest: dict[str, Any]) -> list[dict[str, Any]]:

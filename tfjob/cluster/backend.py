@@ -16,14 +16,15 @@ from tfjob.cluster.api import Cluster, Json
 from tfjob.cluster.failure import (
     describe_end,
     describe_end_before,
+    describe_loss,
     failed_job,
     find_culprit,
-    not_started,
     out_of_memory,
 )
 from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
+from tfjob.cluster.waiting import FIRST_REMINDER_SECONDS, Waiting
 from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
@@ -31,8 +32,6 @@ from tfjob.job_run import JobRun
 from tfjob.signals import Signalled
 
 _LAST_WORDS_SECONDS = 5.0
-# What Pod Security refuses is refused for what it is: waiting does not help.
-_HOPELESS_CREATION = "violates PodSecurity"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +98,14 @@ class _JobRun(JobRun[Message]):
             replica.name: ReplicaRun(replica, self.log_dir / f"{replica.name}.log", self.submitted)
             for replica in self.job.replicas
         }
+        self.waiting = Waiting(
+            job=self.job,
+            replicas=self.replicas,
+            pending_seconds=backend.pending_seconds,
+            warn=self.on_event,
+            namespace=self.submission.namespace,
+            remind_at=self.submitted + FIRST_REMINDER_SECONDS,
+        )
         self.watching = Watching(
             backend.cluster,
             self.job.name,
@@ -111,10 +118,10 @@ class _JobRun(JobRun[Message]):
             run.log_path.unlink(missing_ok=True)
         self._submit()
         self.watching.start()
-        while not self._is_true("Succeeded"):
+        while not self._is_over():
             self._check_limits()
             self._handle(self.receive(self._seconds_to_next_moment()))
-        self.total_seconds = self.clock() - self.submitted
+        self.total_seconds = self._count_total_seconds()
         self._hear_last_words(self._has_heard_all)
         self.has_succeeded = True
         self._tell("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s")
@@ -173,6 +180,9 @@ class _JobRun(JobRun[Message]):
             condition = self.conditions["Failed"].get("message", "").strip()
             raise failed_job(self.job.name, self.replicas.values(), condition)
         now = self.clock()
+        if self.waiting.is_failed_but_held(now):
+            self._hear_last_words(self._has_heard_a_failure)
+            raise failed_job(self.job.name, self.replicas.values(), "")
         if now >= self._deadline:
             running = {
                 name: run.last_lines
@@ -181,25 +191,25 @@ class _JobRun(JobRun[Message]):
             }
             raise self.deadline_exceeded(running)
         if not self.is_suspended:
-            for run in self.replicas.values():
-                self._check_start(run, now)
+            self.waiting.check_start(now, self.job_trouble)
+        self.waiting.remind(now, self.job_trouble, is_suspended=self.is_suspended)
 
-    def _check_start(self, run: ReplicaRun, now: float) -> None:
-        if not run.is_waiting:
-            return
-        is_hopeless = run.is_hopeless or _HOPELESS_CREATION in self.job_trouble
-        if is_hopeless or now >= run.waits_until(self.backend.pending_seconds):
-            raise not_started(self.job.name, self.replicas.values(), self.job_trouble, now - run.waiting_since)
+    def _is_over(self) -> bool:
+        self.waiting.note_holds(self.clock())
+        return self._is_true("Succeeded") or self.waiting.is_done_but_held(self.clock())
+
+    def _count_total_seconds(self) -> float:
+        """Returns how long the job took, without the patience with a pod that runs on after its training."""
+        if self._is_true("Succeeded") or self.waiting.done_at is None:
+            return self.clock() - self.submitted
+        return self.waiting.done_at - self.submitted
 
     @property
     def _deadline(self) -> float:
         return float("inf") if self.is_suspended else self.active_since + self.job.active_deadline_seconds
 
     def _seconds_to_next_moment(self) -> float:
-        moments = [self._deadline]
-        if not self.is_suspended:
-            waiting = [run for run in self.replicas.values() if run.is_waiting]
-            moments += [run.waits_until(self.backend.pending_seconds) for run in waiting]
+        moments = [self._deadline, *self.waiting.next_moments(self.clock(), is_suspended=self.is_suspended)]
         # An hour at most: no timer of the system's takes infinity.
         return min(3600.0, max(0.0, min(moments) - self.clock()))
 
@@ -236,6 +246,7 @@ class _JobRun(JobRun[Message]):
             self._tell("Queued", f"job {self.job.name} is suspended until its queue admits it")
         elif self.is_suspended:
             self.active_since = self.clock()
+            self.waiting.begin(self.active_since)
             for run in self.replicas.values():
                 run.waiting_since = self.active_since
         self.is_suspended = is_suspended
@@ -249,13 +260,14 @@ class _JobRun(JobRun[Message]):
             if pod.created_at < before.created_at:
                 return  # an old acquaintance, from a list
             run.has_ended.set()
-            run.has_ended = threading.Event()
             self.watching.leave_log(before.uid)
-            self._note_restart(run, describe_end(before))
+            self._note_restart(run, describe_loss(before) if run.is_lost else describe_end(before))
+            run.has_ended, run.is_gone = threading.Event(), False
         elif before is not None and pod.restarts > before.restarts:
             self._note_restart(run, describe_end_before(run, pod))
         self._take_pod(run, pod)
         run.note_waiting(pod, self.clock())
+        self.waiting.note_done(self.clock())
         if pod.is_out_of_memory:
             # The operator would restart it, to the same end.
             self._hear_last_words(lambda: pod.uid not in self.open_logs)
@@ -276,6 +288,7 @@ class _JobRun(JobRun[Message]):
     def _note_restart(self, run: ReplicaRun, end: str) -> None:
         run.restarts += 1
         run.waiting_since = self.clock()
+        self.waiting.begin(run.waiting_since)
         run.doubt_since = None
         # Told anew each time: the launcher counts them.
         self.told = None
@@ -285,6 +298,8 @@ class _JobRun(JobRun[Message]):
         for run in self.replicas.values():
             if run.pod is not None and run.pod.uid == uid:
                 run.has_ended.set()
+                # The operator gives pods time to end: whose deletion was not seen to begin was taken by force.
+                run.is_gone = not run.pod.has_ended and run.pod.deleted_at is None
 
     def _note_event(self, event: Json) -> None:
         about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
@@ -339,7 +354,7 @@ class _JobRun(JobRun[Message]):
     def _has_heard_a_failure(self) -> bool:
         """Returns whether a replica has failed and said why; what the others say as they are ended is no matter."""
         culprit = find_culprit(self.replicas.values())
-        if culprit is None or culprit.pod is None or culprit.is_restarted:
+        if culprit is None or culprit.pod is None or (culprit.is_survivor and not culprit.is_lost):
             return False
         return culprit.pod.uid not in self.open_logs
 

@@ -4,18 +4,49 @@ from collections.abc import Iterable
 
 from tfjob.cluster.pods import OUT_OF_MEMORY, Pod
 from tfjob.cluster.replica import ReplicaRun
-from tfjob.errors import JobFailed, JobNotStarted
+from tfjob.cluster.sidecar import describe_hold
+from tfjob.errors import JobFailed, ReplicaLost
+
+_NODE_IS_SHORT = "its node ran short of memory, disk or processes, or shuts down"
+# What Kubernetes names as the reason of a pod's disruption, or of its end, in plain words.
+_LOSSES = {
+    "PreemptionByScheduler": "a pod of a higher priority took its place",
+    "Preempting": "a pod of a higher priority took its place",
+    "DeletionByTaintManager": "its node was tainted: it did not answer any more, or was taken back (spot)",
+    "EvictionByEvictionAPI": "it was evicted, as a drain of its node or an autoscaler does",
+    "DeletionByPodGC": "its node is gone",
+    "NodeLost": "its node is gone",
+    "TerminationByKubelet": _NODE_IS_SHORT,
+    "Evicted": _NODE_IS_SHORT,
+    "NodeShutdown": "its node was shut down",
+    "Terminated": "its node was shut down",
+}
+# The operator's own reasons to end a job, by words of its messages.
+_OWN_LIMITS = ("backoff limit", "deadline")
 
 
 def find_culprit(runs: Iterable[ReplicaRun]) -> ReplicaRun | None:
-    """Returns the replica that failed the job; None when no pod that failed was seen."""
-    failed = [run for run in runs if run.pod is not None and run.pod.phase == "Failed"]
-    # One that would have been restarted, having lost its peer say, did not fail the job. Times are whole seconds.
-    return min(failed, key=lambda run: (run.is_restarted, (run.pod and run.pod.ended_at) or float("inf")), default=None)
+    """Returns the replica that failed the job; None when no pod that failed, or was taken, was seen."""
+    failed = [run for run in runs if run.pod is not None and (run.is_lost or run.pod.has_failed)]
+    return min(failed, key=_rank_blame, default=None)
+
+
+def _rank_blame(run: ReplicaRun) -> tuple[bool, float, bool]:
+    """Returns what sorts the replica to blame first: the one that ended first, of those that nothing else ended.
+
+    One that would have been restarted, having lost its peer say, did not fail the job. Times are whole seconds, in the
+    last of which the operator deletes what still runs of a job that has failed.
+    """
+    pod = run.pod
+    if pod is None:
+        return (True, float("inf"), True)
+    if run.is_lost:
+        return (False, 0.0 if run.is_gone else pod.deleted_at or pod.ended_at or 0.0, True)
+    return (run.is_survivor, pod.ended_at or float("inf"), False)
 
 
 def failed_job(job_name: str, runs: Iterable[ReplicaRun], condition: str) -> JobFailed:
-    """Returns the error of a job that the operator has failed.
+    """Returns the error of a job that the operator has failed, or would have but for a container that keeps a pod.
 
     Args:
         job_name: The job.
@@ -23,9 +54,21 @@ def failed_job(job_name: str, runs: Iterable[ReplicaRun], condition: str) -> Job
         condition: The operator's words, for when no replica can be blamed.
     """
     culprit = find_culprit(runs)
-    if culprit is None or culprit.pod is None:
+    # The operator deletes all pods before it says that one of its own limits was reached.
+    is_limit = any(limit in condition for limit in _OWN_LIMITS)
+    if culprit is None or culprit.pod is None or (culprit.is_lost and is_limit):
         return JobFailed(job_name, replica="the job", exit_code=None, reason=condition)
+    if culprit.is_lost:
+        return ReplicaLost(
+            job_name,
+            replica=culprit.replica.name,
+            exit_code=culprit.pod.exit_code,
+            reason=describe_loss(culprit.pod),
+            last_lines=culprit.last_lines,
+        )
     reason = f"{describe_end(culprit.pod)}, restart policy {culprit.replica.restart_policy}"
+    if culprit.pod.held_by:
+        reason += f"; {describe_hold(culprit.pod.held_by)}"
     return _failure_of(job_name, culprit, culprit.pod.exit_code, reason)
 
 
@@ -35,18 +78,13 @@ def out_of_memory(job_name: str, run: ReplicaRun, pod: Pod) -> JobFailed:
     return _failure_of(job_name, run, code, _describe_out_of_memory(run))
 
 
-def not_started(job_name: str, runs: Iterable[ReplicaRun], job_trouble: str, seconds: float) -> JobNotStarted:
-    """Returns the error of a job whose replicas do not start.
-
-    Args:
-        job_name: The job.
-        runs: Its replicas.
-        job_trouble: What the operator says of pods that it could not make, or empty.
-        seconds: How long the job was waited for.
-    """
-    reasons = dict.fromkeys(run.describe_waiting() for run in runs if run.is_waiting)
-    trouble = [job_trouble] if job_trouble else []
-    return JobNotStarted(job_name, seconds, [*trouble, *reasons])
+def describe_loss(pod: Pod) -> str:
+    """Returns that a pod was taken, from which node, and why that may have been."""
+    place = f" on node {pod.node}" if pod.node else ""
+    reason = pod.disruption or pod.reason
+    cause = _LOSSES.get(reason, "somebody or something in the cluster deleted it: a person, a drain, an autoscaler")
+    detail = ": ".join(filter(None, (reason if reason in _LOSSES else "", pod.message.rstrip("."))))
+    return f"its pod {pod.name}{place} was taken: {cause}" + (f" ({detail})" if detail else "")
 
 
 def describe_end(pod: Pod) -> str:

@@ -26,6 +26,9 @@ DOUBTFUL_REASONS = frozenset(
     }
 )
 OUT_OF_MEMORY = "OOMKilled"
+# Why a kubelet ends pods for its node's sake.
+_TAKEN = frozenset({"Evicted", "NodeShutdown", "Terminated", "NodeLost", "Preempting"})
+_KILLED = (None, 137, 143)
 _PULLED_IN = re.compile(r"Successfully pulled image .* in (?P<duration>[0-9][^ ]*)")
 _DURATION_PART = re.compile(r"(?P<number>[0-9.]+)(?P<unit>ms|us|µs|ns|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -53,6 +56,10 @@ class Pod:
         restarts: How often the kubelet restarted the container in place.
         exit_code_before: The exit code of the container's run before this one; None without one.
         reason_before: Why that run ended; or empty.
+        held_by: The other containers that still run though its own has ended.
+        node: The node that it was placed on; or empty.
+        deleted_at: When somebody asked for its deletion; None while nobody has.
+        disruption: Why the cluster takes it away, as Kubernetes names it: `EvictionByEvictionAPI` …; or empty.
     """
 
     name: str
@@ -72,6 +79,10 @@ class Pod:
     restarts: int
     exit_code_before: int | None
     reason_before: str
+    held_by: tuple[str, ...]
+    node: str
+    deleted_at: float | None
+    disruption: str
 
     @property
     def has_started(self) -> bool:
@@ -82,6 +93,27 @@ class Pod:
     def has_ended(self) -> bool:
         """Whether its container will not run again."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether its container has, even where others keep the pod running."""
+        return self.phase == "Succeeded" or (bool(self.held_by) and self.exit_code == 0)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its container has, even where others keep the pod running."""
+        return self.phase == "Failed" or (bool(self.held_by) and self.exit_code not in (None, 0))
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it was taken from outside before its container had ended by itself."""
+        if self.phase != "Succeeded" and (self.disruption or self.reason in _TAKEN):
+            return True
+        if self.phase == "Succeeded" or self.deleted_at is None:
+            return False
+        # Who ends by SIGTERM does so in the very second. The operator deletes pods that have ended, too.
+        is_at_once = self.ended_at == self.deleted_at and self.exit_code in _KILLED
+        return self.ended_at is None or self.ended_at > self.deleted_at or is_at_once
 
     @property
     def is_out_of_memory(self) -> bool:
@@ -100,6 +132,8 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
     state = container.get("state", {})
     waiting, running, terminated = (state.get(key, {}) for key in ("waiting", "running", "terminated"))
     before = container.get("lastState", {}).get("terminated", {})
+    disruption = conditions.get("DisruptionTarget", {})
+    held_by = _list_running(status) if terminated and status.get("phase") == "Running" else ()
     # Restarted in place, it waits again; its earlier run tells that it did start.
     terminated = terminated or before
     is_unschedulable = scheduled.get("status") == "False"
@@ -117,10 +151,14 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
         ended_at=None if running else _unix_time(terminated.get("finishedAt")),
         exit_code=None if running else terminated.get("exitCode"),
         reason=terminated.get("reason") or status.get("reason", ""),
-        message=terminated.get("message") or status.get("message", ""),
+        message=terminated.get("message") or status.get("message") or disruption.get("message", ""),
         restarts=container.get("restartCount", 0),
         exit_code_before=before.get("exitCode"),
         reason_before=before.get("reason", ""),
+        held_by=held_by,
+        node=pod.get("spec", {}).get("nodeName", ""),
+        deleted_at=_read_deletion(metadata),
+        disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
     )
 
 
@@ -150,6 +188,18 @@ def parse_pull_seconds(message: str) -> float | None:
 def _find_container(status: Mapping[str, Any]) -> Mapping[str, Any]:
     containers = status.get("containerStatuses", ())
     return next((container for container in containers if container["name"] == CONTAINER_NAME), {})
+
+
+def _read_deletion(metadata: Mapping[str, Any]) -> float | None:
+    """Returns when a pod's deletion was asked for: its timestamp is when its time to end in is over."""
+    until = _unix_time(metadata.get("deletionTimestamp"))
+    return None if until is None else until - (metadata.get("deletionGracePeriodSeconds") or 0)
+
+
+def _list_running(status: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns the containers that run, but for those that the kubelet ends itself once the others have ended."""
+    containers = status.get("containerStatuses", ())
+    return tuple(container["name"] for container in containers if container.get("state", {}).get("running"))
 
 
 def _unix_time(timestamp: str | None) -> float | None:

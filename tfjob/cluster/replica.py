@@ -9,9 +9,11 @@ from tfjob.backend import ReplicaResult
 from tfjob.cluster.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, Pod
 from tfjob.job import Replica
 from tfjob.job_run import QUOTED_LINES
-from tfjob.policy import outcome_of_exit
+from tfjob.policy import RETRYABLE_EXIT_CODE, outcome_of_exit
 
 _DOUBT_PATIENCE_SECONDS = 60.0
+# Of the containers of a pod some may end a little later than the others.
+HOLD_PATIENCE_SECONDS = 30.0
 
 
 @dataclass
@@ -24,7 +26,9 @@ class ReplicaRun:
         waiting_since: Since when it waits for a container that runs, on the backend's clock.
         pod: Its newest pod as it was last seen; None before the first.
         has_ended: Set when that pod has ended.
+        is_gone: Whether that pod went before it had ended.
         doubt_since: Since when it waits for what may never come; None when it does not.
+        held_since: Since when its pod runs on though its container has ended; None when it does not.
         trouble: What an event said last of what holds it up.
         restarts: How often it was restarted.
         started_at: Unix time of its first start; None before.
@@ -38,7 +42,9 @@ class ReplicaRun:
     waiting_since: float
     pod: Pod | None = None
     has_ended: threading.Event = field(default_factory=threading.Event)
+    is_gone: bool = False
     doubt_since: float | None = None
+    held_since: float | None = None
     trouble: str = ""
     restarts: int = 0
     started_at: float | None = None
@@ -68,9 +74,24 @@ class ReplicaRun:
         is_killed = code is None or outcome_of_exit("ExitCode", code) == "restart"
         return self.replica.restart_policy == "ExitCode" and is_killed
 
+    @property
+    def is_survivor(self) -> bool:
+        """Whether it only broke off, as one does that lost its peer."""
+        return self.is_restarted or (self.pod is not None and self.pod.exit_code == RETRYABLE_EXIT_CODE)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its pod was taken from outside: by a drain, an eviction, a preemption, a deletion."""
+        return self.pod is not None and (self.is_gone or self.pod.is_taken)
+
     def note_waiting(self, pod: Pod, now: float) -> None:
-        """Takes down since when there is doubt whether a pod will ever start."""
+        """Takes down since when there is doubt whether a pod will ever start, or ever end."""
         self.doubt_since = (self.doubt_since or now) if pod.waiting_reason in DOUBTFUL_REASONS else None
+        self.held_since = (self.held_since or now) if pod.held_by else None
+
+    def is_held(self, now: float) -> bool:
+        """Returns whether its pod runs on after its container ended, and not just for a moment."""
+        return self.held_since is not None and now >= self.held_since + HOLD_PATIENCE_SECONDS
 
     def waits_until(self, pending_seconds: float) -> float:
         """Returns when waiting for its start ends: sooner where what it waits for may never come."""

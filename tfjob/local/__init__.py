@@ -1,3 +1,4 @@
 """TFJobs as processes of this machine."""
 
 from tfjob.local.backend import LocalBackend as LocalBackend
+from tfjob.local.gpus import find_gpus as find_gpus

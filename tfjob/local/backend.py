@@ -1,7 +1,8 @@
 """The local backend: a job's replicas as processes of this machine.
 
 They get what the operator and the kubelet would give them: the manifest's command and environment, TF_CONFIG (with
-loopback addresses in place of services), CPU affinity in place of CPU limits, restarts, deadline and success rule.
+loopback addresses in place of services), CPU affinity in place of CPU limits, GPUs of their own by what CUDA lets them
+see, restarts, deadline and success rule.
 Memory limits, images and volumes have no counterpart here. `cleanPodPolicy: None`, which leaves pods running in a
 cluster, is treated as `Running`: a process that nobody watches is of no use to anyone.
 """
@@ -20,8 +21,10 @@ from typing import Any
 from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica
-from tfjob.job_run import QUOTED_LINES, JobRun
+from tfjob.job_run import QUOTED_LINES, JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
+from tfjob.local.cpus import read_cores
+from tfjob.local.gpus import find_gpus, list_gpus, visible_gpus
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.tf_config import tf_config
@@ -29,7 +32,6 @@ from tfjob.owner import Owner
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,
-    has_succeeded,
     outcome_of_exit,
     restart_delay_seconds,
 )
@@ -50,12 +52,14 @@ class LocalBackend:
         grace_seconds: How long a replica may take to end when asked to, before it is killed.
         restart_delay: How long a replica waits for its restart, by restart policy and number of earlier restarts.
         clock: Monotonic seconds.
+        gpus: Lists the GPUs that there are.
     """
 
     owner: Owner | None = None
     grace_seconds: float = 5.0
     restart_delay: Callable[[RestartPolicy, int], float] = restart_delay_seconds
     clock: Callable[[], float] = time.monotonic
+    gpus: Callable[[], Sequence[str]] = list_gpus
 
     def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
         """Returns when the job has succeeded; see `Backend`."""
@@ -105,7 +109,8 @@ class _JobRun(JobRun[Message]):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.assignment, self.warnings = _assign_cores(self.job)
-        self.replicas = _prepare_replicas(self.job, self.manifest, self.assignment, self.log_dir)
+        gpus = find_gpus({replica.name: replica.gpus for replica in self.job.replicas}, self.backend.gpus)
+        self.replicas = _prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
         self.next_owner_check = self.submitted
 
     def run_until_success(self) -> None:
@@ -174,10 +179,7 @@ class _JobRun(JobRun[Message]):
                 self._start(run)
 
     def _has_succeeded(self) -> bool:
-        is_done: dict[ReplicaType, list[bool]] = {}
-        for run in self.replicas.values():
-            is_done.setdefault(run.replica.type, []).append(run.is_done)
-        return has_succeeded(is_done, self.job.success_policy)
+        return is_success(self.job, [name for name, run in self.replicas.items() if run.is_done])
 
     def _check_limits(self) -> None:
         if self.clock() >= self._deadline:
@@ -274,12 +276,13 @@ class _JobRun(JobRun[Message]):
 
 def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:
     """Returns each replica's cores, and what to warn of."""
-    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available_cores())
-    warnings = _listed(assignment.warning)
+    available = available_cores()
+    core_of = read_cores(available) if CAN_BIND else None
+    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available, core_of)
     if CAN_BIND:
-        return assignment, warnings
+        return assignment, assignment.warnings
     unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)
-    return unbound, [*warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
+    return unbound, [*unbound.warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
 
 
 def _listed(warning: str | None) -> list[str]:
@@ -287,14 +290,20 @@ def _listed(warning: str | None) -> list[str]:
 
 
 def _prepare_replicas(
-    job: Job, manifest: Manifest, assignment: CoreAssignment, log_dir: Path
+    job: Job,
+    manifest: Manifest,
+    assignment: CoreAssignment,
+    gpus: Mapping[str, Sequence[str]],
+    log_dir: Path,
 ) -> dict[str, _ReplicaRun]:
     addresses = _addresses(job.replicas)
     return {
         replica.name: _ReplicaRun(
             replica,
             env=_environment(
-                replica, tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]), os.environ
+                replica,
+                tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]),
+                os.environ | visible_gpus(gpus[replica.name]),
             ),
             cores=assignment.cores[replica.name],
             log_path=log_dir / f"{replica.name}.log",

@@ -7,18 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-CAN_BIND = sys.platform == "linux"
+from tfjob.local.cpus import ROOT, read_cores, read_quota
 
-# Of the control group that this process is in, where that is a container's; a machine's own has none.
-_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+CAN_BIND = sys.platform == "linux"
 
 
 @dataclass(frozen=True)
 class CoreAssignment:
-    """Cores by replica, and a warning when they are contended for."""
+    """Cores by replica, a warning when they are contended for, and one when they are threads of the same core."""
 
     cores: dict[str, tuple[int, ...]]
     warning: str | None = None
+    threads_warning: str | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the figures should know."""
+        return [warning for warning in (self.warning, self.threads_warning) if warning is not None]
 
     @property
     def is_contended(self) -> bool:
@@ -26,7 +31,9 @@ class CoreAssignment:
         return self.warning is not None
 
 
-def assign_cores(cpus: Mapping[str, float], available: Sequence[int]) -> CoreAssignment:
+def assign_cores(
+    cpus: Mapping[str, float], available: Sequence[int], core_of: Mapping[int, int] | None = None
+) -> CoreAssignment:
     """Returns the cores of each replica.
 
     With enough cores every replica has its own: workers, which compute most, first, then the others in the order they
@@ -34,19 +41,37 @@ def assign_cores(cpus: Mapping[str, float], available: Sequence[int]) -> CoreAss
 
     Args:
         cpus: What each replica asks for; a fraction of a core counts as a whole one, since affinity knows no fractions.
-        available: The cores this process may use.
+        available: The CPUs that this process may use, a thread of each core before the second of any.
+        core_of: The core that each CPU is a thread of; None: each is a core.
     """
+    core_of = {cpu: cpu for cpu in available} if core_of is None else core_of
     cores = {replica: math.ceil(count) for replica, count in cpus.items()}
     workers = {replica: count for replica, count in cores.items() if replica.startswith("worker-")}
     asked = sum(cores.values())
     if asked <= len(available):
-        return CoreAssignment(_take_in_turn(workers | cores, available))
+        taken = _take_in_turn(workers | cores, available)
+        # Two threads of a core are not two cores, whatever the machine calls them.
+        physical = sum(len({core_of[cpu] for cpu in own}) for own in taken.values())
+        is_contended = physical > len({core_of[cpu] for own in taken.values() for cpu in own})
+    else:
+        taken = dict.fromkeys(cores, tuple(available)) | _take_in_turn(workers, available)
+        is_contended = True
+    num_cores = len(available) if asked > len(available) else len({core_of[cpu] for cpu in available})
     warning = (
         f"{len(cores)} {_plural('replica asks', 'replicas ask', len(cores))} for "
-        f"{asked} {_plural('core', 'cores', asked)}, this machine has {len(available)}: timings are contended"
+        f"{asked} {_plural('core', 'cores', asked)}, this machine has {num_cores}: timings are contended"
     )
-    shared = dict.fromkeys(cores, tuple(available))
-    return CoreAssignment(shared | _take_in_turn(workers, available), warning)
+    return CoreAssignment(taken, warning if is_contended else None, _warn_of_threads(taken, core_of))
+
+
+def _warn_of_threads(taken: Mapping[str, Sequence[int]], core_of: Mapping[int, int]) -> str | None:
+    """Returns that replicas run on several threads of one core, where they do."""
+    threads = {core: {cpu for cpu in core_of if core_of[cpu] == core} for core in core_of.values()}
+    used = {cpu for own in taken.values() for cpu in own}
+    sharing = [name for name, own in taken.items() if any(len(threads[core_of[cpu]] & used) > 1 for cpu in own)]
+    if not sharing:
+        return None
+    return f"CPUs of {', '.join(sharing)} are threads of the same core, which are slower than cores of their own"
 
 
 def _take_in_turn(cores: Mapping[str, int], available: Sequence[int]) -> dict[str, tuple[int, ...]]:
@@ -63,24 +88,35 @@ def _plural(one: str, many: str, count: int) -> str:
     return one if count == 1 else many
 
 
-def available_cores() -> list[int]:
-    """Returns the cores that this process and its children may use."""
+def available_cores(root: Path = ROOT) -> list[int]:
+    """Returns the CPUs that this process and its children may use, a thread of each core before the second of any.
+
+    Args:
+        root: The machine's root folder.
+    """
     if sys.platform != "linux":
         return list(range(os.cpu_count() or 1))
-    cores = sorted(os.sched_getaffinity(0))
-    return limit_to_quota(cores, _CPU_MAX.read_text()) if _CPU_MAX.exists() else cores
+    cpus = sorted(os.sched_getaffinity(0))
+    return limit_to_quota(prefer_cores(read_cores(cpus, root)), read_quota(root))
 
 
-def limit_to_quota(cores: Sequence[int], cpu_max: str) -> list[int]:
-    """Returns as many of the cores as a control group's CPU time suffices for, at least one.
+def prefer_cores(core_of: Mapping[int, int]) -> list[int]:
+    """Returns CPUs so that the first threads of all cores come first, then the second ones, and so on.
+
+    Args:
+        core_of: The core that each CPU is a thread of.
+    """
+    ranks = {cpu: sum(core_of[other] == core for other in core_of if other < cpu) for cpu, core in core_of.items()}
+    return sorted(core_of, key=lambda cpu: (ranks[cpu], cpu))
+
+
+def limit_to_quota(cpus: Sequence[int], quota: float | None) -> list[int]:
+    """Returns as many of the CPUs as a control group's CPU time suffices for, at least one.
 
     A container with a CPU limit may still be scheduled on all of a machine's cores.
 
     Args:
-        cores: The cores that processes may be scheduled on.
-        cpu_max: `cpu.max` of the control group: microseconds of CPU time, or `max`, in each period of microseconds.
+        cpus: The CPUs that processes may be scheduled on.
+        quota: How many CPUs' time there is; None for no limit.
     """
-    quota, period = cpu_max.split()
-    if quota == "max":
-        return list(cores)
-    return list(cores)[: max(1, int(quota) // int(period))]
+    return list(cpus) if quota is None else list(cpus)[: max(1, int(quota))]

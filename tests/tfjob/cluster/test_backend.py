@@ -32,6 +32,10 @@ from tfjob.errors import (
 )
 
 AWAY = ProtocolError("connection refused")
+EVICTED = (
+    "its pod mnist-worker-0 on node node-1 was taken: its node ran short of memory, disk or processes, or shuts down "
+    "(Evicted: The node was low on resource: memory)"
+)
 PULLED = 'Successfully pulled image "x:1" in 12.5s (12.5s including waiting). Image size: 5 bytes.'
 
 
@@ -155,7 +159,7 @@ def test_an_evicted_replica_is_left_to_the_operator(run: ClusterRun) -> None:
     run.say(ended("worker-0", uid="second", second=20, at=30), ended("worker-1"))
     run.cluster.say_job("Succeeded")
     assert [replica.restarts for replica in run().replicas] == [1, 0]
-    assert "worker-0 ended (Evicted The node was low on resource: memory.); restart 1" in run.messages()
+    assert f"worker-0 ended ({EVICTED}); restart 1" in run.messages()
 
 
 def test_a_restart_counts_once_its_new_pod_has_come(run: ClusterRun) -> None:

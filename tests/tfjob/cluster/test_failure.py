@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from tests.tfjob.cluster_run import ClusterRun
-from tests.tfjob.fake_cluster import end_json, ended, evicted, running, waiting
-from tfjob.errors import JobFailed, JobRestartedTooOften
+from tests.tfjob.fake_cluster import end_json, ended, evicted, running, taken, waiting
+from tfjob.cluster.pods import read_pod
+from tfjob.errors import JobFailed, JobRestartedTooOften, ReplicaLost
 from tfjob.launch import run_job
 from tfjob.spec import ReplicaSpec
 
@@ -118,5 +119,92 @@ def test_what_is_heard_of_a_job_before_its_pods_is_no_less_told(single: ClusterR
 def test_a_replica_that_was_evicted_for_good_says_why(single: ClusterRun) -> None:
     single.say(evicted("worker-0"))
     single.cluster.say_job("Failed")
-    with pytest.raises(JobFailed, match=r"worker-0: Evicted The node was low on resource: memory\., restart policy"):
+    words = r"worker-0: its pod .* ran short of memory.* \(Evicted: The node was low on resource: memory\)\."
+    with pytest.raises(ReplicaLost, match=words):
         single()
+
+
+@pytest.mark.parametrize("policy", ["ExitCode", "Never"])
+@pytest.mark.parametrize(
+    ("reason", "message", "cause"),
+    [
+        (
+            "PreemptionByScheduler",
+            "preempting to accommodate a higher priority pod",
+            "a pod of a higher priority took its place (PreemptionByScheduler: preempting to accommodate a higher pri",
+        ),
+        ("EvictionByEvictionAPI", "", "it was evicted, as a drain of its node or an autoscaler does"),
+        ("DeletionByTaintManager", "", "its node was tainted: it did not answer any more, or was taken back (spot)"),
+        ("", "", "somebody or something in the cluster deleted it: a person, a drain, an autoscaler"),
+    ],
+)
+def test_a_replica_whose_pod_was_taken_is_named_and_not_the_survivor(
+    policy: str, reason: str, message: str, cause: str, run: ClusterRun
+) -> None:
+    run.change(restart_policy=policy)
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-1", "step 7")
+    run.say(taken(running("worker-1"), at=9, reason=reason, message=message))
+    run.say(taken(ended("worker-1", 137, at=14), at=9, reason=reason, message=message))
+    run.say(ended("worker-0", 138, at=10))
+    run.cluster.say_job("Failed", message="TFJob mnist has failed because 1 Worker replica(s) failed.")
+    with pytest.raises(ReplicaLost) as caught:
+        run()
+    assert f"mnist failed: worker-1: its pod mnist-worker-1 on node node-1 was taken: {cause}" in str(caught.value)
+    assert str(caught.value).endswith("Last lines of worker-1:\n  step 7")
+    assert caught.value.replica == "worker-1"
+    assert run.cluster.jobs == {}
+
+
+def test_a_pod_that_was_deleted_by_force_is_named_too(run: ClusterRun) -> None:
+    run.change(restart_policy="ExitCode")
+    run.say(running("worker-0"), running("worker-1"))
+    run.cluster.say("pods", running("worker-1"), "DELETED")
+    run.say(ended("worker-0", 138, at=10))
+    run.cluster.say_job("Failed")
+    with pytest.raises(ReplicaLost, match="worker-1: its pod mnist-worker-1 on node node-1 was taken: somebody or"):
+        run()
+
+
+def test_a_replica_that_failed_before_the_operator_deleted_the_others_is_to_blame(run: ClusterRun) -> None:
+    run.change(restart_policy="ExitCode")
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(ended("worker-1", 3, at=10), taken(running("worker-0"), at=10))
+    run.cluster.say("pods", taken(running("worker-0"), at=10), "DELETED")
+    run.cluster.say_job("Failed")
+    with pytest.raises(JobFailed, match="worker-1: exit code 3, restart policy ExitCode") as caught:
+        run()
+    assert not isinstance(caught.value, ReplicaLost)
+
+
+def test_pods_that_the_operator_deleted_for_a_limit_of_its_own_were_not_taken(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(*(taken(ended(name, 143, at=10), at=10) for name in ("worker-0", "worker-1")))
+    run.cluster.say_job("Failed", message="TFJob mnist has failed because it has reached the specified backoff limit")
+    with pytest.raises(JobFailed, match="the job: TFJob mnist has failed because it has reached the specified backoff"):
+        run()
+
+
+def test_pods_that_a_queue_took_back_and_gave_again_are_no_failure(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(taken(running("worker-1"), at=10))
+    run.cluster.say("pods", taken(running("worker-1"), at=10), "DELETED")
+    run.say(running("worker-1", uid="second", second=20))
+    run.say(ended("worker-0"), ended("worker-1", uid="second", second=20, at=30))
+    run.cluster.say_job("Succeeded")
+    assert [replica.restarts for replica in run().replicas] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pod", "is_taken"),
+    [
+        (taken(running("worker-0"), at=9), True),
+        (taken(ended("worker-0", 143, at=9), at=9), True),
+        (taken(ended("worker-0", 137, at=14), at=9), True),
+        (taken(ended("worker-0", 138, at=9), at=9), False),  # it asked to be restarted, and the operator does so
+        (taken(ended("worker-0", at=14), at=9), False),
+        (ended("worker-0", 143), False),
+    ],
+)
+def test_a_pod_was_taken_where_its_deletion_came_before_its_end(pod: dict[str, Any], is_taken: bool) -> None:
+    assert read_pod(pod).is_taken is is_taken

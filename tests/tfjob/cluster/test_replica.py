@@ -60,7 +60,8 @@ def test_a_pod_that_finds_no_node_is_waited_for_as_long_as_was_said(run: Cluster
         run(pending_seconds=120.0)
     assert str(caught.value) == (
         "Job mnist did not start within 120 s. worker-0 has no pod yet | "
-        "worker-1: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu."
+        "worker-1: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu. "
+        "What may help: fewer workers, less cpus_per_replica or memory_per_replica, or more nodes"
     )
 
 

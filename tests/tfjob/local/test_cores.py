@@ -1,6 +1,6 @@
 import pytest
 
-from tfjob.local.cores import assign_cores, limit_to_quota
+from tfjob.local.cores import assign_cores, limit_to_quota, prefer_cores
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,40 @@ def test_without_enough_workers_wrap_round_and_the_others_share_all(
 
 
 @pytest.mark.parametrize(
-    ("cpu_max", "cores"),
-    [
-        ("max 100000\n", [0, 1, 2, 3]),
-        ("200000 100000\n", [0, 1]),
-        ("250000 100000\n", [0, 1]),
-        ("50000 100000\n", [0]),
-        ("800000 100000\n", [0, 1, 2, 3]),
-    ],
+    ("quota", "cores"), [(None, [0, 1, 2, 3]), (2.0, [0, 1]), (2.5, [0, 1]), (0.5, [0]), (8.0, [0, 1, 2, 3])]
 )
-def test_a_containers_cpu_limit_bounds_the_cores(cpu_max: str, cores: list[int]) -> None:
-    assert limit_to_quota([0, 1, 2, 3], cpu_max) == cores
+def test_a_containers_cpu_limit_bounds_the_cores(quota: float | None, cores: list[int]) -> None:
+    assert limit_to_quota([0, 1, 2, 3], quota) == cores
+
+
+@pytest.mark.parametrize("core_of", [{0: 0, 1: 1, 2: 0, 3: 1}, {0: 0, 1: 0, 2: 2, 3: 2}])
+def test_a_thread_of_each_core_comes_before_the_second_of_any(core_of: dict[int, int]) -> None:
+    first, second, *rest = prefer_cores(core_of)
+    assert core_of[first] != core_of[second]
+    assert sorted([first, second, *rest]) == [0, 1, 2, 3]
+
+
+THREADS = {0: 0, 1: 1, 2: 0, 3: 1}  # two cores of two threads each
+
+
+def test_replicas_take_cores_before_threads() -> None:
+    assignment = assign_cores({"worker-0": 1, "worker-1": 1}, [0, 1, 2, 3], THREADS)
+    assert assignment.cores == {"worker-0": (0,), "worker-1": (1,)}
+    assert (assignment.warnings, assignment.is_contended) == ([], False)
+
+
+def test_replicas_that_share_a_core_as_threads_contend_for_it_and_are_told() -> None:
+    assignment = assign_cores({"worker-0": 1, "worker-1": 1, "ps-0": 1}, [0, 1, 2, 3], THREADS)
+    assert assignment.is_contended
+    assert assignment.warnings == [
+        "3 replicas ask for 3 cores, this machine has 2: timings are contended",
+        "CPUs of worker-0, ps-0 are threads of the same core, which are slower than cores of their own",
+    ]
+
+
+def test_a_replica_that_has_both_threads_of_its_cores_to_itself_is_told_and_does_not_contend() -> None:
+    assignment = assign_cores({"worker-0": 4}, [0, 1, 2, 3], THREADS)
+    assert not assignment.is_contended
+    assert assignment.warnings == [
+        "CPUs of worker-0 are threads of the same core, which are slower than cores of their own"
+    ]
