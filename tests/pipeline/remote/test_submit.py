@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ error: Job all-reduce-2w-t1 failed: worker-1 exited with 137.
 Last lines of worker-1:
   epoch 1/2 step 3/85
 """
+RECORDED = Path(__file__).parents[1] / "recorded"
 STEPS = ("plan-comparison", "prepare-data", "train-single-node", "train-distributed", "evaluate", "compare")
 ALL_DONE = [(name, "SUCCEEDED") for name in STEPS]
 LAUNCHERS = [("root", "RUNNING"), ("plan-comparison-driver", "SUCCEEDED"), ("executor", "RUNNING")]
@@ -191,19 +193,59 @@ def test_a_missing_training_operator_is_recognised_in_the_steps_message(
     assert "python -m tfjob.preflight" in capsys.readouterr().err
 
 
-def test_a_run_that_somebody_terminated_says_that_no_step_failed(
+def replay(kfp: Kfp, *recorded: str) -> None:
+    """Lets the server answer about the run as a real one did."""
+    kfp.runs["run-1"] = {}
+    kfp.answers = [json.loads((RECORDED / f"{name}.json").read_text()) for name in recorded]
+
+
+def test_a_run_that_ends_without_a_failed_step_says_so(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kfp.states[-1] = ("FAILED", [*LAUNCHERS, *ALL_DONE[:3]])
     assert run() == 1
-    assert capsys.readouterr().err.startswith("No step failed by itself: the run was terminated, or")
+    assert capsys.readouterr().err.startswith("No step failed by itself: the cluster could not start one, or")
+
+
+def test_a_run_that_somebody_terminated_says_when_and_during_which_step(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_terminated_single")
+    assert main(["--resume=run-1"], QUICK) == 1
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "Somebody ended it at 15:15:37 (UTC), during train-single-node.",
+        f"The run was terminated: {endpoint}/#/runs/details/run-1",
+    ]
+
+
+def test_a_run_that_somebody_deleted_is_not_said_to_go_on(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_running_single", "run_running_single")
+    message = json.loads((RECORDED / "api_run_404.json").read_text())["message"]
+    gone = error_json(404, message, code=5)
+    assert main(["--resume=run-1"], Pace(pause=lambda _: kfp.refusals.update({"/runs/run-1": (gone, 9)}))) == 1
+    error = capsys.readouterr().err
+    assert error.endswith("The run is no longer there: somebody deleted it.\n")
+    assert "--resume" not in error
 
 
 def test_a_step_without_a_log_says_so(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     fail(kfp, "")
     del kfp.artifacts["train-distributed", "executor-logs-0", 1]
     assert run() == 1
-    assert capsys.readouterr().err.startswith("train-distributed:\n  it left no log; its pod may not have started\n")
+    assert capsys.readouterr().err.startswith("train-distributed:\n  it left no log; its pod may not have started.")
+
+
+def test_a_step_whose_pod_was_killed_is_not_said_not_to_have_started(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_failed_worker_force_deleted")
+    del kfp.artifacts["train-distributed", "executor-logs-0", 1]
+    assert main(["--resume=run-1"], QUICK) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("train-distributed:\n  it left no log, though its pod ran: the pod was killed before")
+    assert "-l pipeline/runid=run-1" in error
 
 
 def test_a_successful_run_without_its_report_is_a_failure(
@@ -401,8 +443,26 @@ def test_another_run_than_the_one_named_is_not_fetched(
 
 
 def test_a_run_is_terminated_when_asked_for(kfp: Kfp, endpoint: str) -> None:
+    replay(kfp, "run_running_single")
     assert main(["--terminate=run-1"]) == 0
     assert kfp.terminated == ["run-1"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "ended"),
+    [
+        ("run_succeeded", "ended as SUCCEEDED"),
+        ("run_terminated_single", "was terminated"),
+        ("run_failed_at_plan", "ended as FAILED"),
+    ],
+)
+def test_a_run_that_has_ended_cannot_be_terminated(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], recorded: str, ended: str
+) -> None:
+    replay(kfp, recorded)
+    assert main(["--terminate=run-1"]) == 2
+    assert capsys.readouterr().err == f"error: The run {ended} already: {endpoint}/#/runs/details/run-1\n"
+    assert kfp.terminated == []
 
 
 def test_a_token_file_is_read_anew_for_each_call(
@@ -474,6 +534,8 @@ def test_an_endpoint_that_serves_the_api_alone_says_what_is_missing(
     error = capsys.readouterr().err
     assert "KFP's dashboard (the service ml-pipeline-ui), not its API server alone" in error
     assert "The run ended as SUCCEEDED, and is still there." in error
+    assert "--resume run-1" in error
+    assert "--terminate" not in error
 
 
 def test_a_log_shows_what_the_step_said_itself() -> None:
