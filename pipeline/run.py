@@ -27,6 +27,8 @@ from pipeline.remote import (
     Pace,
     Server,
     ServerError,
+    check_form,
+    list_doubts,
     read_parameters,
     start_run,
     terminate,
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
     try:
         if options["endpoint"]:
-            return run_there(parameters, options, pace, prog)
+            return run_there(parameters, options, said, pace, prog)
         if options["resume"]:
             run_dir = options["runs_dir"].resolve() / options["resume"]
             plan = take_up(run_dir, said)
@@ -72,8 +74,15 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     return run_here(plan, run_dir, prog)
 
 
-def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog: str) -> int:
+def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, Any], pace: Pace, prog: str) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
+
+    Args:
+        parameters: Those of a new run.
+        options: The command line's other values.
+        said: What the command line says itself.
+        pace: How often the run is looked at.
+        prog: What the program was called by.
 
     Raises:
         ValueError: A parameter cannot be.
@@ -84,7 +93,9 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog:
     if options["terminate"]:
         return terminate(server, options["terminate"])
     if not options["resume"]:
-        plan_run(_NOT_YET_NAMED, parameters)  # raises on what the server's first step would refuse
+        check_form(parameters)
+        for doubt in list_doubts(parameters, is_image_given=said["image"] is not None):
+            print(f"warning: {doubt}", file=sys.stderr)
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
     if run_id := options["resume"]:

@@ -70,7 +70,7 @@ def endpoint(kfp: Kfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def run(*options: str, pace: Pace = QUICK) -> int:
-    return main(["--trials=1", *options], pace)
+    return main(["--trials=1", "--image=registry.example/tfjob-speedup:1", *options], pace)
 
 
 def interrupt_with(number: signal.Signals) -> Pace:
@@ -346,6 +346,48 @@ def test_a_refused_parameter_reaches_no_server(kfp: Kfp, endpoint: str, capsys: 
     assert run("--epochs=0") == 2
     assert capsys.readouterr().err == "error: epochs must be at least 1. Received: 0.\n"
     assert kfp.requests == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--dataset=/opt/data/x.npz",), ("--model=team.resnet:build", '--model-arguments={"depth": 3}')],
+    ids=["data", "model"],
+)
+def test_what_only_the_image_has_is_not_looked_for_on_this_machine(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert run(*options) == 0
+    name, value = options[0].removeprefix("--").split("=")
+    assert kfp.runs["run-1"]["runtime_config"]["parameters"][name] == value
+    assert f"warning: {value} must be in the image: the first step looks for it there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--dataset=cifar", "--model=team.resnet", "--model=team/resnet:build", "--model=resnet9", "--model=.x:build"],
+)
+def test_what_can_be_nowhere_is_refused_before_a_run_is_started(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert run(option) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert kfp.requests == []
+
+
+def test_the_arguments_of_a_model_in_the_image_must_be_json(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--model=team.resnet:build", "--model-arguments={depth}") == 2
+    assert "model_arguments must be JSON" in capsys.readouterr().err
+
+
+def test_who_names_no_image_is_warned_and_who_does_is_not(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--trials=1"], QUICK) == 0
+    assert capsys.readouterr().err.startswith("warning: no --image is given, so every pod will run tfjob-speedup:")
+    assert run() == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_what_only_a_server_can_do_is_refused_without_one(
