@@ -17,7 +17,8 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from pipeline.remote.metadata import StoredArtifact, list_artifacts
+from pipeline.remote.artifacts import Catalog, StoredArtifact
+from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
 from pipeline.results import PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
 
@@ -55,7 +56,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
         ServerError: The server does not give it.
         OSError: It cannot be written here.
     """
-    artifacts = list_artifacts(server, run_id)
+    artifacts = find_catalog(server).list_artifacts(run_id)
     partial = runs_dir / f".{run_id}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     downloads = partial / "artifacts"
@@ -75,6 +76,11 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
     shutil.rmtree(run_dir, ignore_errors=True)
     partial.rename(run_dir)
     return Fetched(run_dir, [name for name in ALWAYS_THERE if name not in files], left, logs)
+
+
+def find_catalog(server: Server) -> Catalog:
+    """Returns what knows where the server's runs have stored their outputs."""
+    return MlMetadata(server)
 
 
 def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads: Path) -> tuple[list[Path], list[str]]:

@@ -8,8 +8,8 @@ kubeflow/pipelines 2.17.0, backend/src/v2/metadata/client.go (names of contexts 
 backend/src/v2/driver/driver.go, provisionOutputs (the address of an output: <run's root>/<task>/<random>/<output>).
 """
 
+import contextlib
 import struct
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     message_factory,
 )
 
+from pipeline.remote.artifacts import StoredArtifact
 from pipeline.remote.server import NotFoundError, Server, ServerError
 
 _SERVICE = "/ml_metadata.MetadataStoreService"
@@ -40,40 +41,45 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
 }
 
 
-@dataclass(frozen=True)
-class StoredArtifact:
-    """An output of a step, and where it lies.
+class _StatusError(ServerError):
+    """ML Metadata answered with an error of its own."""
 
-    Attributes:
-        number: Identifier; later ones are larger.
-        step: The step's name.
-        output: The output's name.
-        uri: Where it lies, such as minio://mlpipeline/v2/artifacts/….
-        namespace: Namespace of the run.
-        session: How the store is reached, as KFP wrote it down for the dashboard.
+
+class MlMetadata:
+    """The catalog of servers with ML Metadata.
+
+    Args:
+        server: The server.
     """
 
-    number: int
-    step: str
-    output: str
-    uri: str
-    namespace: str
-    session: str
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
+    def check(self) -> None:
+        """Makes sure that ML Metadata answers.
 
-def list_artifacts(server: Server, run_id: str) -> list[StoredArtifact]:
-    """Returns the outputs that a run has stored so far, the oldest first.
+        Raises:
+            ServerError: It does not; the message says what to do.
+        """
+        with contextlib.suppress(_StatusError):  # that, too, is its answer
+            self._find_context("none")
 
-    Raises:
-        ServerError: The metadata cannot be reached.
-    """
-    found = _ask(server, "GetContextByTypeAndName", type_name=_RUN_CONTEXT, context_name=run_id)
-    if not found.HasField("context"):
-        return []  # no step has begun
-    namespace = _read_properties(found.context).get("namespace", "")
-    answer = _ask(server, "GetArtifactsByContext", context_id=found.context.id)
-    listed = [read_artifact(artifact, namespace) for artifact in answer.artifacts]
-    return sorted((artifact for artifact in listed if artifact), key=lambda artifact: artifact.number)
+    def list_artifacts(self, run_id: str) -> list[StoredArtifact]:
+        """Returns the outputs that a run has stored so far, the oldest first.
+
+        Raises:
+            ServerError: The metadata cannot be reached.
+        """
+        found = self._find_context(run_id)
+        if not found.HasField("context"):
+            return []  # no step has begun
+        namespace = _read_properties(found.context).get("namespace", "")
+        answer = _ask(self._server, "GetArtifactsByContext", context_id=found.context.id)
+        listed = [read_artifact(artifact, namespace) for artifact in answer.artifacts]
+        return sorted((artifact for artifact in listed if artifact), key=lambda artifact: artifact.number)
+
+    def _find_context(self, run_id: str) -> Any:
+        return _ask(self._server, "GetContextByTypeAndName", type_name=_RUN_CONTEXT, context_name=run_id)
 
 
 def read_artifact(artifact: Any, namespace: str) -> StoredArtifact | None:
@@ -162,7 +168,7 @@ def _ask(server: Server, method: str, **request: Any) -> Any:
         status = trailers.get("grpc-status") or answer.headers.get("grpc-status", "0")
         if status != "0":
             told = trailers.get("grpc-message") or answer.headers.get("grpc-message", "")
-            raise ServerError(f"ML Metadata answered {method} with the gRPC status {status}: {told}")
+            raise _StatusError(f"ML Metadata answered {method} with the gRPC status {status}: {told}")
         return MESSAGES[f"{method}Response"].FromString(message)
     except ValueError as error:  # protobuf's DecodeError is one
         raise ServerError(f"{_SERVICE}/{method} must be answered by ML Metadata. Received: {error}.") from error

@@ -17,7 +17,7 @@ import kfp_server_api  # type: ignore[import-untyped]
 
 from components.parameters import Parameters
 from pipeline.live_output import LiveOutput
-from pipeline.remote.fetch import Fetched, fetch_results
+from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
 from pipeline.remote.follow import Pace, Progress, follow
 from pipeline.remote.run_state import SUCCEEDED, RunState, Step, read_run_state
 from pipeline.remote.server import (
@@ -54,6 +54,7 @@ def start_run(
         ServerError: The server cannot be used, or refuses.
     """
     health = server.check()
+    find_catalog(server).check()  # without it the results could not be fetched
     version = health.version or f"of a version that it does not tell ({LEAST_VERSION} or later is needed)"
     _tell(f"Server {server.access.endpoint}: KFP {version}")
     uploaded = upload_compiled(server, workspace)
@@ -93,6 +94,7 @@ def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
         ServerError: The server has no such run, or cannot be used.
     """
     server.check()
+    find_catalog(server).check()
     run = server.runs.run_service_get_run(run_id)
     if run.run_id != run_id:  # a part of a path leads elsewhere
         raise ServerError(f"There is no run {run_id!r}: a run's identifier is the last part of its link.")

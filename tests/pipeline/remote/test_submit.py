@@ -571,10 +571,20 @@ def test_an_archive_that_is_cut_off_is_not_taken_for_the_whole(
 def test_an_endpoint_that_serves_the_api_alone_says_what_is_missing(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    kfp.health = json.loads((RECORDED / "api_healthz_port8888.json").read_text())
     kfp.refusals["/ml_metadata"] = (error_json(404, "Not Found", 5), 9)
+    assert run() == 2
+    assert "KFP's dashboard (the service ml-pipeline-ui), not its API server alone" in capsys.readouterr().err
+    assert (kfp.uploaded, kfp.runs) == ([], {})
+
+
+def test_results_that_cannot_be_fetched_are_still_there_and_an_ended_run_is_not_offered_an_end(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.health = json.loads((RECORDED / "api_healthz.json").read_text())
+    kfp.refusals["/GetArtifactsByContext"] = (error_json(500, "no database", 13), 9)
     assert run() == 1
     error = capsys.readouterr().err
-    assert "KFP's dashboard (the service ml-pipeline-ui), not its API server alone" in error
     assert "The run ended as SUCCEEDED, and is still there." in error
     assert "--resume run-1" in error
     assert "--terminate" not in error
