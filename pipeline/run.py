@@ -39,7 +39,14 @@ from pipeline.shell import INTERRUPTED, REFUSED, RUN
 from pipeline.speedup import speedup_pipeline
 from pipeline.upload import add_server_options
 
-_ONLY_ON_A_SERVER = ("terminate", "run_name", "workspace_access_mode", "workspace_storage_class", "workspace_size")
+_ONLY_ON_A_SERVER = (
+    "terminate",
+    "run_name",
+    "service_account",
+    "workspace_access_mode",
+    "workspace_storage_class",
+    "workspace_size",
+)
 _NOT_YET_NAMED = "run"
 
 
@@ -107,6 +114,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, A
             take_workspace(options),
             experiment=options["experiment"],
             run_name=options["run_name"],
+            service_account=options["service_account"],
         )
     except KeyboardInterrupt:
         print(
@@ -153,6 +161,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         help="KFP's folder of runs (default: %(default)s)",
     )
     group.add_argument("--run-name", default="", metavar="NAME", help="name in the dashboard (default: with the time)")
+    group.add_argument(
+        "--service-account",
+        default="",
+        metavar="NAME",
+        help="account of the steps' pods, which start the TFJobs (default: the server's)",
+    )
     group.add_argument("--terminate", default="", metavar="RUN_ID", help="end this run; start none")
     add_workspace_options(parser)
     return parser

@@ -46,9 +46,23 @@ _OPERATOR_ADVICE = (
 
 
 def start_run(
-    server: Server, parameters: Mapping[str, Any], workspace: Workspace, *, experiment: str, run_name: str
+    server: Server,
+    parameters: Mapping[str, Any],
+    workspace: Workspace,
+    *,
+    experiment: str,
+    run_name: str,
+    service_account: str,
 ) -> str:
     """Starts a run and returns its identifier.
+
+    Args:
+        server: The server.
+        parameters: Those of the pipeline.
+        workspace: The run's shared volume.
+        experiment: KFP's folder of runs.
+        run_name: Name in the dashboard; empty for one with the time.
+        service_account: Account of the steps' pods; empty for the server's default.
 
     Raises:
         ServerError: The server cannot be used, or refuses.
@@ -66,6 +80,7 @@ def start_run(
             pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
                 pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
             ),
+            service_account=service_account or None,
             runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
         )
     )

@@ -142,6 +142,12 @@ def test_the_run_gets_all_parameters_and_the_caching_that_is_compiled(kfp: Kfp, 
         yaml.safe_load(kfp.uploaded[0].split(b"\n---\n")[0])["root"]["inputDefinitions"]["parameters"]
     )
     assert "pipeline_spec" not in sent
+    assert "service_account" not in sent
+
+
+def test_a_run_may_have_a_service_account_of_its_own(kfp: Kfp, endpoint: str) -> None:
+    assert run("--service-account=launcher") == 0
+    assert kfp.runs["run-1"]["service_account"] == "launcher"
 
 
 def test_an_unchanged_pipeline_is_uploaded_once_and_a_changed_one_is_a_version_of_the_same(
