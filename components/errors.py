@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 
 from comparison.records import RecordError
+from components.streams import replace_unencodable
 from model.errors import ConfigError, DatasetError, EvaluationError
 from tfjob.errors import TFJobError
 
@@ -14,6 +15,7 @@ TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobEr
 @contextlib.contextmanager
 def told_plainly() -> Iterator[None]:
     """Turns a refused value or a failed job into one message and the exit code 1; a bug keeps its traceback."""
+    replace_unencodable()  # every step begins here
     try:
         yield
     except TOLD_PLAINLY as error:

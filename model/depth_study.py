@@ -26,6 +26,7 @@ from model.dataset import PARTS, PreparedDataset, pick_stratified
 from model.host import describe_host, describe_versions
 from model.registry import build_model
 from model.role import parse_tf_config
+from model.streams import replace_unencodable
 from model.train import check_batches
 from model.trainer import Clock, Task, TrainingDiverged
 
@@ -96,6 +97,7 @@ class StudyConfig:
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.depth_study") -> int:
     """Runs the study and returns the exit code: 0, or 2 where a setting or the data cannot be."""
+    replace_unencodable()
     options = vars(build_parser(prog).parse_args(arguments))
     data_dir, output_file = options.pop("data_dir"), options.pop("output_file")
     config = StudyConfig(**{**options, "depths": tuple(options["depths"])})

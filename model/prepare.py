@@ -9,6 +9,7 @@ from model.arrays import NPZ_FORM, list_doubts
 from model.dataset import DEFAULT_VALIDATION_FRACTION, SPLITS, PreparedDataset, check_options, write_dataset
 from model.errors import DatasetError
 from model.sources import NAMED_DATASETS, Report, load_dataset
+from model.streams import replace_unencodable
 
 
 def prepare(
@@ -80,6 +81,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.prepare") -> int:
     """Runs the program and returns its exit code: 0, or 2 where something the user gave does not work."""
+    replace_unencodable()
     options = build_parser(prog).parse_args(arguments)
     try:
         prepare(

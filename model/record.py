@@ -179,7 +179,7 @@ def describe_training(
 
 def read_replica_records(output_dir: Path) -> list[dict[str, Any]]:
     """Returns what the replicas have written, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted((output_dir / "replicas").glob("*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((output_dir / "replicas").glob("*.json"))]
 
 
 def compare_steps(steps: Sequence[Mapping[str, Sequence[float]] | None], role: Role) -> dict[str, float | None]:

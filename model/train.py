@@ -28,6 +28,7 @@ from model.record import FINISHED_FILE, StepParts, describe_training, finish, wr
 from model.registry import build_model, find_builder
 from model.role import Role, parse_tf_config
 from model.state import State, load_newest_checkpoint, save_checkpoint
+from model.streams import replace_unencodable
 from model.trainer import Clock, StepTiming, Task, Trainer, TrainingDiverged
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ PROGRESS_SECONDS = 2.0
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.train") -> int:
     """Runs this replica and returns its exit code: 0, or one that tells the operator whether to try again."""
+    replace_unencodable()
     clock = Clock({"process_start_seconds": seconds_since_process_start()})
     options = build_parser(prog).parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported

@@ -17,6 +17,7 @@ from typing import Any
 from components.errors import TOLD_PLAINLY
 from components.parameters import Parameters
 from components.run_plan import plan_run
+from components.streams import replace_unencodable, speak_utf8_with_children
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, name_option
 from pipeline.local import ResumeError, run_here, take_up
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         pace: How often a run on a server is looked at.
         prog: What the program was called by.
     """
+    replace_unencodable()
+    speak_utf8_with_children()
     parser = build_parser(prog)
     options = vars(parser.parse_args(arguments))
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from components.streams import replace_unencodable
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.remote import (
     ENDPOINT_VARIABLE,
@@ -23,6 +24,7 @@ from pipeline.shell import REFUSED
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.upload") -> int:
     """Runs the program and returns its exit code: 0, or 2 where the server cannot be used or refused."""
+    replace_unencodable()
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

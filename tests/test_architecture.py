@@ -28,7 +28,8 @@ ONLY_IN = {
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
     "components": (
-        "errors image",
+        "image streams",
+        "errors",
         "parameters",
         "run_plan",
         "trial",
@@ -45,7 +46,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "command",
     ),
     "tfjob": (
-        "environment errors heartbeat owner",
+        "environment errors heartbeat owner streams",
         "signals spec",
         "job policy",
         "backend overlay",

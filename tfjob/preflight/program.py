@@ -12,6 +12,7 @@ from tfjob.errors import NoBackend
 from tfjob.preflight.api import Api
 from tfjob.preflight.checks import run_checks
 from tfjob.preflight.finding import Finding, Options, Status
+from tfjob.streams import replace_unencodable
 
 _INTERRUPTED = 130
 
@@ -23,6 +24,7 @@ def main(
     prog: str = "python -m tfjob.preflight",
 ) -> int:
     """Returns 0 if no check failed, else 1."""
+    replace_unencodable()
     parser = _build_parser(prog)
     parsed = vars(parser.parse_args(arguments))
     is_json, options = parsed.pop("json"), Options(**parsed)
