@@ -564,6 +564,27 @@ def test_folders_that_the_dashboard_cannot_send_are_left_and_named(
     assert not (tmp_path / "runs" / "latest" / "models").exists()
 
 
+def test_trials_of_a_step_that_failed_are_fetched_where_the_run_handed_them_out(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(kfp, FAILED_LOG)
+    for configuration in ("single", "all-reduce-2w"):
+        write_trial(tmp_path / "handed-out" / configuration, configuration, 1)
+    kfp.artifacts["clean-up", "finished", 1] = read_folder(tmp_path / "handed-out")
+    assert run() == 1
+    assert "2 finished trial(s): all-reduce-2w/trial-1, single/trial-1" in capsys.readouterr().err
+
+
+def test_a_run_without_such_trials_is_fetched_without_a_word_about_them(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.artifacts["clean-up", "finished", 1] = b""
+    kfp.refusals["/finished"] = ((404, {}, b"No objects found"), 9)
+    assert run() == 0
+    captured = capsys.readouterr()
+    assert ("Not fetched" in captured.out, captured.err) == (False, "")
+
+
 def test_an_archive_that_is_cut_off_is_not_taken_for_the_whole(
     kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
