@@ -1,4 +1,4 @@
-"""Where a run's outputs lie: the one question to a server that its versions answer in different ways."""
+"""Where a run's outputs lie, and its pods: what to ask a server that its versions answer in different ways."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,8 +25,23 @@ class StoredArtifact:
     session: str
 
 
+@dataclass(frozen=True)
+class StepPod:
+    """The pod of a step that runs.
+
+    Attributes:
+        step: The step's name.
+        name: The pod's.
+        namespace: The pod's namespace.
+    """
+
+    step: str
+    name: str
+    namespace: str
+
+
 class Catalog(Protocol):
-    """Knows where the outputs of runs lie. Each way to ask a server for that is a class in a module of its own."""
+    """Knows where the outputs of runs lie, and their pods. Each way to ask is a class in a module of its own."""
 
     def check(self) -> None:
         """Makes sure that the catalog answers.
@@ -37,6 +52,13 @@ class Catalog(Protocol):
 
     def list_artifacts(self, run_id: str) -> list[StoredArtifact]:
         """Returns the outputs that a run has stored so far, the oldest first.
+
+        Raises:
+            ServerError: It does not answer.
+        """
+
+    def list_running_pods(self, run_id: str) -> list[StepPod]:
+        """Returns the pods of the steps that run.
 
         Raises:
             ServerError: It does not answer.

@@ -9,6 +9,7 @@ from typing import Any
 from components.parameters import Parameters
 from pipeline.remote.run_state import ENDED, SUCCEEDED, RunState, Step, read_run_state
 from pipeline.remote.server import Access, ConnectionLostError, Server, UnauthorizedError
+from pipeline.remote.waiting_jobs import WaitingJobs
 
 # A pod of an image that is there starts in seconds.
 _PATIENCE_WITH_PODS_SECONDS = 60.0
@@ -128,8 +129,15 @@ def explain_waiting(run: Any, access: Access, *, is_first_step: bool) -> str:
     )
 
 
-def follow(server: Server, run_id: str, progress: Progress, pace: Pace) -> tuple[Any, RunState]:
+def follow(server: Server, run_id: str, progress: Progress, jobs: WaitingJobs, pace: Pace) -> tuple[Any, RunState]:
     """Returns the server's last answer about a run and what it says, when the run has ended.
+
+    Args:
+        server: The server.
+        run_id: The run.
+        progress: Tells of the steps.
+        jobs: Tells of their TFJobs.
+        pace: How often the run is looked at.
 
     Raises:
         ServerError: The server refuses, or has not answered for too long.
@@ -155,4 +163,5 @@ def follow(server: Server, run_id: str, progress: Progress, pace: Pace) -> tuple
             state = progress.tell(run)
             if state.has_ended:
                 return run, state
+            jobs.tell({step.name for step in state.steps if step.ended_at is None})
         pace.pause(pause)

@@ -19,7 +19,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     message_factory,
 )
 
-from pipeline.remote.artifacts import StoredArtifact
+from pipeline.remote.artifacts import StepPod, StoredArtifact
 from pipeline.remote.server import NotFoundError, Server, ServerError
 
 _SERVICE = "/ml_metadata.MetadataStoreService"
@@ -27,6 +27,8 @@ _CONTENT_TYPE = "application/grpc-web+proto"
 _RUN_CONTEXT = "system.PipelineRun"
 _FRAME_HEADER = struct.Struct(">BI")
 _TRAILERS = 0x80
+# Of an execution.
+_RUNNING = 2
 _PARTS_OF_AN_OUTPUT = 3
 # The fields that are used, by message: name, number, and a type where it is not a string.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
@@ -34,10 +36,13 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "Property": {"key": (1, "string"), "value": (2, "Value")},
     "Artifact": {"id": (1, "int64"), "uri": (3, "string"), "custom_properties": (5, "repeated Property")},
     "Context": {"id": (1, "int64"), "custom_properties": (5, "repeated Property")},
+    "Execution": {"id": (1, "int64"), "last_known_state": (3, "int64"), "custom_properties": (5, "repeated Property")},
     "GetContextByTypeAndNameRequest": {"type_name": (1, "string"), "context_name": (2, "string")},
     "GetContextByTypeAndNameResponse": {"context": (1, "Context")},
     "GetArtifactsByContextRequest": {"context_id": (1, "int64")},
     "GetArtifactsByContextResponse": {"artifacts": (1, "repeated Artifact")},
+    "GetExecutionsByContextRequest": {"context_id": (1, "int64")},
+    "GetExecutionsByContextResponse": {"executions": (1, "repeated Execution")},
 }
 
 
@@ -77,6 +82,20 @@ class MlMetadata:
         answer = _ask(self._server, "GetArtifactsByContext", context_id=found.context.id)
         listed = [read_artifact(artifact, namespace) for artifact in answer.artifacts]
         return sorted((artifact for artifact in listed if artifact), key=lambda artifact: artifact.number)
+
+    def list_running_pods(self, run_id: str) -> list[StepPod]:
+        """Returns the pods of the steps that run.
+
+        Raises:
+            ServerError: The metadata cannot be reached.
+        """
+        found = self._find_context(run_id)
+        if not found.HasField("context"):
+            return []
+        answer = _ask(self._server, "GetExecutionsByContext", context_id=found.context.id)
+        running = [_read_properties(e) for e in answer.executions if e.last_known_state == _RUNNING]
+        pods = [StepPod(e.get("task_name", ""), e.get("pod_name", ""), e.get("namespace", "")) for e in running]
+        return [pod for pod in pods if pod.name]
 
     def _find_context(self, run_id: str) -> Any:
         return _ask(self._server, "GetContextByTypeAndName", type_name=_RUN_CONTEXT, context_name=run_id)

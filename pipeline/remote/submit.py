@@ -29,6 +29,7 @@ from pipeline.remote.server import (
     ServerError,
 )
 from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
+from pipeline.remote.waiting_jobs import WaitingJobs
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
 from pipeline.shell import FAILED, INTERRUPTED, write_run
 from pipeline.speedup import Workspace, speedup_pipeline
@@ -131,10 +132,11 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
     _tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
     spec = read_spec()
     progress = Progress(server.access, name_steps(spec), count_steps(spec, parameters), _tell, pace.clock)
+    jobs = WaitingJobs(server, find_catalog(server), run_id, _tell, pace.clock)
     state = None
     try:
         with _sigterm_interrupts():
-            run, state = follow(server, run_id, progress, pace)
+            run, state = follow(server, run_id, progress, jobs, pace)
             _tell("Fetching the results …")
             fetched = fetch_results(server, run_id, runs_dir.resolve())
     except KeyboardInterrupt:

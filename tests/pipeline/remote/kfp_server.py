@@ -42,6 +42,7 @@ class Kfp:
         states: What each look at a run shows, one after another: the run's state, and names and states of its steps.
         answers: Recorded answers about a run, given in place of those that `states` would make.
         artifacts: Artifacts by step, output and number: a file's content, or a folder's files.
+        pods: Names of the running steps' pods, and their logs.
         refusals: Answers in place of the usual ones: part of a path, answer, and how often.
         lost: Number of looks at a run that get no answer, once the first has had one.
         token: Token that a caller must have.
@@ -55,6 +56,7 @@ class Kfp:
     states: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[tuple[str, str, int], bytes | Folder] = field(default_factory=dict)
+    pods: dict[str, str] = field(default_factory=dict)
     refusals: dict[str, tuple[Answer, int]] = field(default_factory=dict)
     lost: int = 0
     token: str = ""
@@ -150,6 +152,7 @@ class KfpHandler(BaseHTTPRequestHandler):
             rf"GET {API}/runs/([^/:]+)": self._look,
             rf"POST {API}/runs/([^/:]+):terminate": self._terminate,
             r"POST /ml_metadata\.MetadataStoreService/(\w+)": lambda method: self._ask_metadata(method, body),
+            rf"GET {PREFIX}/k8s/pod/logs": lambda: self._send_log(query),
             rf"GET {PREFIX}/artifacts/minio/mlpipeline/(.+)": lambda key: self._send_artifact(key, query),
         }
         for route, action in routes.items():
@@ -234,6 +237,13 @@ class KfpHandler(BaseHTTPRequestHandler):
             if asked.context_name in self.kfp.runs:
                 answer.context.id = 7
                 add_property(answer.context, "namespace", "kubeflow")
+        elif method == "GetExecutionsByContext":
+            assert asked.context_id == 7
+            answer.executions.add(last_known_state=3)  # one that has ended
+            for step in self.kfp.pods:
+                execution = answer.executions.add(last_known_state=2)
+                for key, value in (("task_name", step), ("pod_name", f"pod-of-{step}"), ("namespace", "kubeflow")):
+                    add_property(execution, key, value)
         else:
             assert asked.context_id == 7
             for number, (step, output, salt) in enumerate(self.kfp.artifacts, start=1):
@@ -241,6 +251,10 @@ class KfpHandler(BaseHTTPRequestHandler):
                 add_property(artifact, "store_session_info", SESSION)
         content = frame(answer.SerializeToString()) + frame(b"grpc-status: 0\r\n", kind=0x80)
         return 200, {"Content-Type": "application/grpc-web+proto"}, content
+
+    def _send_log(self, query: dict[str, str]) -> Answer:
+        assert query.keys() == {"podname", "runid", "podnamespace"}
+        return 200, {"Content-Type": "text/plain"}, self.kfp.pods[query["podname"].removeprefix("pod-of-")].encode()
 
     def _send_artifact(self, key: str, query: dict[str, str]) -> Answer:
         assert query == {"namespace": "kubeflow", "providerInfo": SESSION}

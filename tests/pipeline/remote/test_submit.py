@@ -490,6 +490,52 @@ def test_another_run_than_the_one_named_is_not_fetched(
     assert "There is no run 'alias'" in capsys.readouterr().err
 
 
+QUEUED = "Queued: worker-1: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu."
+
+
+def look_every(seconds: float, times: int) -> Pace:
+    """Returns a pace at which a run is looked at so often, before it is interrupted."""
+    now, left = [0.0], [times]
+
+    def pause(_seconds: float) -> None:
+        now[0] += seconds
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    return Pace(clock=lambda: now[0], pause=pause)
+
+
+def test_a_job_that_does_not_start_is_told_from_its_steps_log(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_running_in_training")
+    kfp.pods["train-distributed"] = f"== all-reduce-2w\nCreated: job a\n{QUEUED}\n"
+    assert main(["--resume=run-1"], look_every(30, times=9)) == 130
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("…")]
+    assert told == [f"… train-distributed waits for its TFJob to start: {QUEUED}"]
+    assert len([request for request in kfp.requests if request.endswith("/k8s/pod/logs")]) == 5
+
+
+@pytest.mark.parametrize("log", ["", f"{QUEUED}\nRunning: 2 replica(s) of job a run\n[worker-0] Queued: 3\n"])
+def test_a_job_that_runs_is_not_told_to_wait(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], log: str
+) -> None:
+    replay(kfp, "run_running_in_training")
+    kfp.pods["train-distributed"] = log
+    assert main(["--resume=run-1"], look_every(60, times=3)) == 130
+    assert "…" not in capsys.readouterr().out
+
+
+def test_a_log_that_cannot_be_read_changes_nothing(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    replay(kfp, "run_running_in_training")
+    kfp.pods["train-distributed"] = QUEUED
+    kfp.refusals["/k8s/pod/logs"] = ((500, {}, b"Could not get main container logs"), 9)
+    assert main(["--resume=run-1"], look_every(60, times=3)) == 130
+    assert "▶ 4/7 train-distributed" in (shown := capsys.readouterr().out)
+    assert "…" not in shown
+
+
 def test_a_run_is_terminated_when_asked_for(kfp: Kfp, endpoint: str) -> None:
     replay(kfp, "run_running_single")
     assert main(["--terminate=run-1"]) == 0
