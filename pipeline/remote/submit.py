@@ -40,6 +40,8 @@ _NUM_LOG_LINES = 15
 _NO_OPERATOR = re.compile(
     r"does not know TFJobs|no matches for kind \"?TFJob|could not find the requested resource", re.IGNORECASE
 )
+# How the server says that nothing of a run is left in the cluster.
+_NO_WORKFLOW = re.compile(r"not found", re.IGNORECASE)
 _OPERATOR_ADVICE = (
     "The cluster seems to lack the Kubeflow training operator, which runs TFJobs. With access to the cluster, "
     "`python -m tfjob.preflight` says what is missing and how to mend it."
@@ -174,7 +176,15 @@ def terminate(server: Server, run_id: str) -> int:
     state = read_run_state(run, frozenset())
     if state.has_ended:
         raise ServerError(f"The run {state.end} already: {server.access.link_run(run_id)}")
-    server.runs.run_service_terminate_run(run_id)
+    try:
+        server.runs.run_service_terminate_run(run_id)
+    except ServerError as error:
+        if not _NO_WORKFLOW.search(str(error)):
+            raise
+        raise ServerError(
+            f"{error}\nKFP shows the run as {run.state}, but has no workflow of it any more: it can only be archived "
+            f"and deleted, in the dashboard: {server.access.link_run(run_id)}"
+        ) from error
     _tell(f"The run is being terminated: {server.access.link_run(run_id)}")
     return 0
 

@@ -542,6 +542,15 @@ def test_a_run_is_terminated_when_asked_for(kfp: Kfp, endpoint: str) -> None:
     assert kfp.terminated == ["run-1"]
 
 
+def test_a_run_whose_workflow_is_gone_can_only_be_deleted(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_running_single")
+    kfp.refusals[":terminate"] = (error_json(500, "Failed to terminate the run: Row not found", 13), 9)
+    assert main(["--terminate=run-1"]) == 2
+    assert "KFP shows the run as RUNNING, but has no workflow of it any more" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("recorded", "ended"),
     [
