@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from components.parameters import Parameters
-from pipeline.remote.run_state import ENDED, SUCCEEDED, RunState, Step, read_run_state
+from pipeline.remote.run_state import ENDED, SUCCEEDED, RunState, Step, WaitingPod, read_run_state
 from pipeline.remote.server import Access, ConnectionLostError, Server, UnauthorizedError
 from pipeline.remote.waiting_jobs import WaitingJobs
 
@@ -99,22 +99,24 @@ class Progress:
             self.write(f"✗ {step.name} {step.state.lower()}")
 
     def _tell_waiting(self, run: Any, state: RunState) -> None:
-        for pod, name in state.waiting:
-            waited = self.clock() - self._waiting_since.setdefault(pod, self.clock())
-            if waited >= _PATIENCE_WITH_PODS_SECONDS and pod not in self._told_to_wait:
-                self._told_to_wait.add(pod)
+        for pod in state.waiting:
+            waited = self.clock() - self._waiting_since.setdefault(pod.task_id, self.clock())
+            if waited >= _PATIENCE_WITH_PODS_SECONDS and pod.task_id not in self._told_to_wait:
+                self._told_to_wait.add(pod.task_id)
                 is_first = not any(step.state == SUCCEEDED for step in state.steps)
+                whose = "KFP's own pod, its driver," if pod.is_driver else "its pod"
                 self.write(
-                    f"… {name} has been waiting for its pod to start for {waited:.0f} s. "
-                    f"{explain_waiting(run, self.access, is_first_step=is_first)}"
+                    f"… {pod.step} has been waiting for {whose} to start for {waited:.0f} s. "
+                    f"{explain_waiting(run, pod, self.access, is_first_step=is_first)}"
                 )
 
 
-def explain_waiting(run: Any, access: Access, *, is_first_step: bool) -> str:
+def explain_waiting(run: Any, pod: WaitingPod, access: Access, *, is_first_step: bool) -> str:
     """Returns why a step's pod may not start, the likeliest first, and where the cluster says it.
 
     Args:
         run: The server's answer about the run.
+        pod: The pod.
         access: How the server is reached.
         is_first_step: Whether no step has run yet; else its image could be had.
     """
@@ -123,6 +125,8 @@ def explain_waiting(run: Any, access: Access, *, is_first_step: bool) -> str:
     room = "no node has room for it"
     volume = "the run's volume cannot be had (--workspace-storage-class, --workspace-access-mode)"
     reasons = [image, room] if is_first_step else [volume, room, image]
+    if pod.is_driver:
+        reasons = [room, "the images of KFP itself cannot be pulled"]
     return (
         f"It may be that {', or '.join(reasons)}. KFP waits without end; the cluster says why:\n"
         f"  {access.inspect_pods(run.run_id)}"

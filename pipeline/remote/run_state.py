@@ -49,6 +49,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class WaitingPod:
+    """A pod that has not started.
+
+    Attributes:
+        task_id: The server's identifier.
+        step: The step, loop or branch to which it belongs.
+        is_driver: Whether it is KFP's own, which prepares the step.
+    """
+
+    task_id: str
+    step: str
+    is_driver: bool
+
+
+@dataclass(frozen=True)
 class RunState:
     """What has happened in a run.
 
@@ -58,7 +73,7 @@ class RunState:
         terminated_at: When a person ended it; None if nobody did.
         steps: The steps that have begun, the earliest first. What had failed before a retry does not count.
         restarts: What KFP started again: a key of the occurrence, and the step's name.
-        waiting: Pods that have not started: the server's identifier and the step's name.
+        waiting: Pods that have not started.
     """
 
     state: str
@@ -66,7 +81,7 @@ class RunState:
     terminated_at: datetime | None
     steps: Sequence[Step]
     restarts: Sequence[tuple[str, str]]
-    waiting: Sequence[tuple[str, str]]
+    waiting: Sequence[WaitingPod]
 
     @property
     def has_ended(self) -> bool:
@@ -93,23 +108,20 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
         names: Names of the steps; the server also lists its own helpers.
     """
     retried_at, terminated_at = _read_interventions(run.state_history or [])
-    tasks = [task for task in (run.run_details and run.run_details.task_details) or [] if task.display_name]
+    tasks = [
+        task
+        for task in (run.run_details and run.run_details.task_details) or []
+        if task.display_name and task.start_time
+    ]
     nodes = [task for task in tasks if task.display_name in names and task.state not in _NOT_RUN]
     nodes.sort(key=lambda node: node.start_time)
     pods = [(found, task) for task in tasks if (found := _POD.fullmatch(task.display_name))]
     owned = [(found, pod, _find_node(found, pod, nodes)) for found, pod in pods]
-    steps = []
-    for node in nodes:
-        if retried_at and node.state in _UNSUCCESSFUL and node.end_time <= retried_at:
-            continue
-        ended_at = node.end_time if node.state in ENDED else None
-        has_run = any(e.state == _RUNNING for _, pod, owner in owned if owner is node for e in pod.state_history or [])
-        was_terminated = bool(
-            terminated_at and node.state in _UNSUCCESSFUL and node.start_time <= terminated_at < node.end_time
-        )
-        steps.append(
-            Step(node.task_id, node.display_name, node.state, node.start_time, ended_at, has_run, was_terminated)
-        )
+    steps = [
+        _read_step(node, [pod for _, pod, owner in owned if owner is node], terminated_at)
+        for node in nodes
+        if not (retried_at and node.state in _UNSUCCESSFUL and node.end_time <= retried_at)
+    ]
     return RunState(
         state=str(run.state),
         retried_at=retried_at,
@@ -122,10 +134,25 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
             for number in range(_count_restarts(int(found["attempt"]), pod, retried_at))
         ],
         waiting=[
-            (pod.task_id, found["driven"] or (node.display_name if node else "a step"))
+            WaitingPod(pod.task_id, found["driven"] or (node.display_name if node else "a step"), bool(found["driven"]))
             for found, pod, node in owned
             if pod.state == _PENDING
         ],
+    )
+
+
+def _read_step(node: Any, pods: Iterable[Any], terminated_at: datetime | None) -> Step:
+    has_ended = node.state in ENDED
+    return Step(
+        task_id=node.task_id,
+        name=node.display_name,
+        state=node.state,
+        started_at=node.start_time,
+        ended_at=node.end_time if has_ended else None,
+        has_run=any(entry.state == _RUNNING for pod in pods for entry in pod.state_history or []),
+        was_terminated=bool(
+            terminated_at and node.state in _UNSUCCESSFUL and node.start_time <= terminated_at < node.end_time
+        ),
     )
 
 

@@ -1,3 +1,4 @@
+import copy
 import functools
 import re
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.remote.follow import Progress
+from pipeline.remote.follow import Progress, explain_waiting
 from pipeline.remote.run_state import RunState, read_run_state
 from pipeline.remote.server import Access
 
@@ -145,6 +146,16 @@ def test_a_pod_that_does_not_start_is_told_after_a_minute_with_the_likeliest_rea
     (told,) = [line for line in tell(*[recorded] * 20) if line.startswith("…")]
     assert told.startswith(f"… {step} has been waiting for its pod to start for 60 s. It may be that {first}")
     assert told.endswith(f"kubectl describe pods -n kubeflow -l pipeline/runid={read_run(recorded).run_id}")
+
+
+def test_a_pod_of_kfps_own_that_does_not_start_is_not_laid_to_the_steps_image() -> None:
+    run = copy.deepcopy(read_run("run_pending_image"))
+    (driver,) = [task for task in run.run_details.task_details if task.display_name == "plan-comparison-driver(0)"]
+    driver.state = "PENDING"
+    (waiting,) = [pod for pod in read_run_state(run, STEPS).waiting if pod.is_driver]
+    told = explain_waiting(run, waiting, Access("http://localhost:8080"), is_first_step=True)
+    assert waiting.step == "plan-comparison"
+    assert told.startswith("It may be that no node has room for it, or the images of KFP itself cannot be pulled.")
 
 
 def test_a_run_that_goes_well_is_told_without_a_doubt() -> None:
