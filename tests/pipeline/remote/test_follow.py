@@ -8,9 +8,11 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 import pytest
 
+from components.parameters import Parameters
 from pipeline.remote.follow import Progress, explain_waiting
 from pipeline.remote.run_state import RunState, read_run_state
 from pipeline.remote.server import Access
+from pipeline.steps import count_steps, read_spec
 
 RECORDED = Path(__file__).parents[1] / "recorded"
 # Those of the pipeline that the recorded runs were of.
@@ -72,6 +74,14 @@ def test_each_step_of_a_real_run_is_told_once_an_iteration() -> None:
 )
 def test_as_many_steps_have_begun_as_a_person_counts(recorded: str, num_begun: int) -> None:
     assert len(read_state(recorded).steps) == num_begun
+
+
+@pytest.mark.parametrize(
+    "recorded", ["run_succeeded", "run_recurring_succeeded", "run_succeeded_study_depth", "run_succeeded_after_retry"]
+)
+def test_as_many_steps_are_told_as_the_compiled_pipeline_has(recorded: str) -> None:
+    parameters = vars(Parameters()) | read_run(recorded).runtime_config.parameters
+    assert len(read_state(recorded).steps) == count_steps(read_spec(), parameters)
 
 
 def test_what_was_told_is_not_told_again() -> None:
