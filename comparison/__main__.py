@@ -8,11 +8,13 @@ from pathlib import Path
 from comparison.compare import compare
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
 from comparison.report import read_run, render_run_html, render_run_markdown
+from comparison.streams import replace_unencodable
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m comparison") -> int:
     """Returns the exit status: 0, or 2 where a directory holds no run's records or two runs cannot be compared."""
+    replace_unencodable()
     parser = argparse.ArgumentParser(
         prog=prog,
         description=f"Rebuild report.html, comparison.csv and comparison.md from {TRIALS_FILE} and {RUN_FILE}. "

@@ -17,6 +17,7 @@ from comparison.statistics import (
     compute_ratio_arrays,
     count_trials_to_find,
 )
+from comparison.streams import replace_unencodable
 
 # Standard deviation of a configuration's training time between trials, over its mean, on a quiet machine with a core
 # for each replica: the upper end of what was measured, 1 to 2 %.
@@ -106,6 +107,7 @@ def find_highest_noise(
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m comparison.power") -> int:
     """Prints the tables and returns the exit status, 0."""
+    replace_unencodable()
     parser = argparse.ArgumentParser(
         prog=prog, description="Print how often a comparison errs: the tables of docs/statistics.md, by simulation."
     )

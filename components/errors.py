@@ -5,8 +5,11 @@ import sys
 from collections.abc import Iterator
 
 from comparison.records import RecordError
+from comparison.streams import replace_unencodable
 from model.errors import ConfigError, DatasetError, EvaluationError
 from tfjob.errors import TFJobError
+
+__all__ = ["TOLD_PLAINLY", "replace_unencodable", "told_plainly"]
 
 TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobError)
 
@@ -14,6 +17,7 @@ TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobEr
 @contextlib.contextmanager
 def told_plainly() -> Iterator[None]:
     """Turns a refused value or a failed job into one message and the exit code 1; a bug keeps its traceback."""
+    replace_unencodable()  # every step begins here
     try:
         yield
     except TOLD_PLAINLY as error:

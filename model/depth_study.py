@@ -26,6 +26,7 @@ from model.data import PARTS, PreparedDataset, pick_stratified
 from model.errors import TrainingDiverged, tell
 from model.files import SCHEMA_VERSION, write_json
 from model.host import describe_host, describe_versions
+from model.streams import replace_unencodable
 from model.training import Clock, Task, TrainingConfig, parse_tf_config
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def main(
         default: The settings, of which the command line may replace some.
         prog: How the program was called.
     """
+    replace_unencodable()
     options = build_parser(prog, default).parse_args(arguments)
     config = replace(default, depths=tuple(options.depths), epochs=options.epochs, seed=options.seed)
     try:

@@ -18,6 +18,7 @@ from model.data import (
     write_dataset,
 )
 from model.errors import DatasetError, tell
+from model.streams import replace_unencodable
 
 
 def prepare(
@@ -85,6 +86,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.prepare") -> int:
     """Runs the program and returns its exit code: 0, or 2 where something the user gave does not work."""
+    replace_unencodable()
     options = build_parser(prog).parse_args(arguments)
     try:
         prepare(

@@ -14,6 +14,7 @@ from model.data import PreparedDataset
 from model.errors import ConfigError, DatasetError, ExitCode, TrainingDiverged, tell
 from model.host import seconds_since_process_start
 from model.networks import find_builder
+from model.streams import replace_unencodable
 from model.training import (
     FINISHED_FILE,
     PATIENCE_SECONDS,
@@ -32,6 +33,7 @@ from model.training import (
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.train") -> int:
     """Runs this replica and returns its exit code: 0, or one that tells the operator whether to try again."""
+    replace_unencodable()
     clock = Clock({"process_start_seconds": seconds_since_process_start()})
     options = build_parser(prog).parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported

@@ -48,6 +48,9 @@ PROGRAMS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a sub-command's program and returns its exit code."""
+    from pipeline.streams import replace_unencodable  # noqa: PLC0415 - the command itself imports nothing
+
+    replace_unencodable()
     options = build_parser().parse_args(arguments)
     # Where a person's own model is, as `python -m` finds it; a console script has its own folder there.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path holds text

@@ -11,6 +11,7 @@ from typing import Any
 from kfp import compiler
 
 from pipeline.speedup import DEFAULT_WORKSPACE, Workspace, build_pipeline
+from pipeline.streams import replace_unencodable
 
 PIPELINE_FILE = Path("build/pipeline.yaml")
 ACCESS_MODES = ("ReadWriteMany", "ReadWriteOnce")
@@ -54,6 +55,7 @@ def take_workspace(options: dict[str, Any]) -> Workspace:
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.compile") -> int:
     """Runs the program and returns its exit code."""
+    replace_unencodable()
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--output", type=Path, default=PIPELINE_FILE, help="file to write (default: %(default)s)")
     add_workspace_options(parser)

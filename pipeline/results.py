@@ -10,6 +10,8 @@ from components.trial import LAUNCH_FILE, list_trials, read_json
 
 LATEST = "latest"
 TRAINED_OUTPUT = "trained"
+# What the trials of a run that broke off are handed out in; empty, or not there, where all steps handed out their own.
+FINISHED_OUTPUT = "finished"
 PIPELINE_LOG = Path("logs", "pipeline.log")
 # The steps' outputs that a reader wants, by the name they get: step and output in the pipeline.
 RESULT_FILES = {

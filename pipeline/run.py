@@ -27,6 +27,8 @@ from pipeline.remote import (
     Pace,
     Server,
     ServerError,
+    check_form,
+    list_doubts,
     read_parameters,
     start_run,
     terminate,
@@ -35,9 +37,17 @@ from pipeline.remote import (
 from pipeline.results import create_run_dir
 from pipeline.shell import INTERRUPTED, REFUSED, RUN
 from pipeline.speedup import speedup_pipeline
+from pipeline.streams import replace_unencodable, speak_utf8_with_children
 from pipeline.upload import add_server_options
 
-_ONLY_ON_A_SERVER = ("terminate", "run_name", "workspace_access_mode", "workspace_storage_class", "workspace_size")
+_ONLY_ON_A_SERVER = (
+    "terminate",
+    "run_name",
+    "service_account",
+    "workspace_access_mode",
+    "workspace_storage_class",
+    "workspace_size",
+)
 _NOT_YET_NAMED = "run"
 
 
@@ -49,6 +59,8 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         pace: How often a run on a server is looked at.
         prog: What the program was called by.
     """
+    replace_unencodable()
+    speak_utf8_with_children()
     parser = build_parser(prog)
     options = vars(parser.parse_args(arguments))
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
@@ -59,7 +71,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
     try:
         if options["endpoint"]:
-            return run_there(parameters, options, pace, prog)
+            return run_there(parameters, options, said, pace, prog)
         if options["resume"]:
             run_dir = options["runs_dir"].resolve() / options["resume"]
             plan = take_up(run_dir, said)
@@ -72,8 +84,15 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     return run_here(plan, run_dir, prog)
 
 
-def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog: str) -> int:
+def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, Any], pace: Pace, prog: str) -> int:
     """Does on a server what the command line asks for, and returns the exit code.
+
+    Args:
+        parameters: Those of a new run.
+        options: The command line's other values.
+        said: What the command line says itself.
+        pace: How often the run is looked at.
+        prog: What the program was called by.
 
     Raises:
         ValueError: A parameter cannot be.
@@ -84,7 +103,9 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog:
     if options["terminate"]:
         return terminate(server, options["terminate"])
     if not options["resume"]:
-        plan_run(_NOT_YET_NAMED, parameters)  # raises on what the server's first step would refuse
+        check_form(parameters)
+        for doubt in list_doubts(parameters, is_image_given=said["image"] is not None):
+            print(f"warning: {doubt}", file=sys.stderr)
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
     if run_id := options["resume"]:
@@ -96,6 +117,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], pace: Pace, prog:
             take_workspace(options),
             experiment=options["experiment"],
             run_name=options["run_name"],
+            service_account=options["service_account"],
         )
     except KeyboardInterrupt:
         print(
@@ -142,6 +164,12 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         help="KFP's folder of runs (default: %(default)s)",
     )
     group.add_argument("--run-name", default="", metavar="NAME", help="name in the dashboard (default: with the time)")
+    group.add_argument(
+        "--service-account",
+        default="",
+        metavar="NAME",
+        help="account of the steps' pods, which start the TFJobs (default: the server's)",
+    )
     group.add_argument("--terminate", default="", metavar="RUN_ID", help="end this run; start none")
     add_workspace_options(parser)
     return parser

@@ -19,10 +19,12 @@ from pipeline.remote import (
     upload_compiled,
 )
 from pipeline.shell import REFUSED
+from pipeline.streams import replace_unencodable
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.upload") -> int:
     """Runs the program and returns its exit code: 0, or 2 where the server cannot be used or refused."""
+    replace_unencodable()
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

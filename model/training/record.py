@@ -170,7 +170,8 @@ def describe_training(
 
 def read_replica_records(output_dir: Path) -> list[dict[str, Any]]:
     """Returns what the replicas have written, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted((output_dir / REPLICAS_FOLDER).glob("*.json"))]
+    paths = sorted((output_dir / REPLICAS_FOLDER).glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def compare_steps(steps: Sequence[Mapping[str, Sequence[float]] | None], role: Role) -> dict[str, float | None]:

@@ -1,5 +1,7 @@
 """Running the pipeline on a Kubeflow Pipelines server: submit, follow, fetch."""
 
+from pipeline.remote.check import check_form as check_form
+from pipeline.remote.check import list_doubts as list_doubts
 from pipeline.remote.follow import DEFAULT_PACE as DEFAULT_PACE
 from pipeline.remote.follow import Pace as Pace
 from pipeline.remote.server import ENDPOINT_VARIABLE as ENDPOINT_VARIABLE

@@ -17,9 +17,10 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from pipeline.remote.metadata import StoredArtifact, list_artifacts
+from pipeline.remote.artifacts import Catalog, StoredArtifact
+from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
-from pipeline.results import PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
+from pipeline.results import FINISHED_OUTPUT, PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
 
 LOG_OUTPUT = "executor-logs"
 ALWAYS_THERE = ("report.html", "comparison.csv", "comparison.md", "trials.jsonl", "run.json")
@@ -55,7 +56,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
         ServerError: The server does not give it.
         OSError: It cannot be written here.
     """
-    artifacts = list_artifacts(server, run_id)
+    artifacts = find_catalog(server).list_artifacts(run_id)
     partial = runs_dir / f".{run_id}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     downloads = partial / "artifacts"
@@ -69,12 +70,18 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
             files[name] = downloads / name
             download(server, of_step[-1], files[name])
     folders, left = fetch_folders(server, (a for a in artifacts if a.output == TRAINED_OUTPUT), downloads)
-    arrange_results(partial, files, folders)
+    finished, left_finished = fetch_folders(server, (a for a in artifacts if a.output == FINISHED_OUTPUT), downloads)
+    arrange_results(partial, files, [*folders, *finished])
     shutil.rmtree(downloads)
     run_dir = runs_dir / run_id
     shutil.rmtree(run_dir, ignore_errors=True)
     partial.rename(run_dir)
-    return Fetched(run_dir, [name for name in ALWAYS_THERE if name not in files], left, logs)
+    return Fetched(run_dir, [name for name in ALWAYS_THERE if name not in files], [*left, *left_finished], logs)
+
+
+def find_catalog(server: Server) -> Catalog:
+    """Returns what knows where the server's runs have stored their outputs."""
+    return MlMetadata(server)
 
 
 def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads: Path) -> tuple[list[Path], list[str]]:
@@ -87,7 +94,8 @@ def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads
             unpack(archive, folder)
             folders.append(folder)
         except ServerError as error:
-            left.append(f"{artifact.uri}: {error}")
+            if not (artifact.output == FINISHED_OUTPUT and _says_not_there(error)):
+                left.append(f"{artifact.uri}: {error}")
         archive.unlink(missing_ok=True)
     return folders, left
 
@@ -173,6 +181,11 @@ def locate(artifact: StoredArtifact) -> tuple[str, list[tuple[str, str]]]:
     query = [("namespace", artifact.namespace), ("providerInfo", artifact.session)]
     source = _SOURCES.get(uri.scheme, uri.scheme)
     return f"/artifacts/{source}/{uri.netloc}/{quote(uri.path.lstrip('/'))}", [pair for pair in query if pair[1]]
+
+
+def _says_not_there(error: ServerError) -> bool:
+    """Returns whether the dashboard says so that something is not in the store."""
+    return isinstance(error, NotFoundError) or getattr(error, "status", None) == _INTERNAL_ERROR
 
 
 def _stream(server: Server, artifact: StoredArtifact) -> Iterable[bytes]:

@@ -8,8 +8,8 @@ kubeflow/pipelines 2.17.0, backend/src/v2/metadata/client.go (names of contexts 
 backend/src/v2/driver/driver.go, provisionOutputs (the address of an output: <run's root>/<task>/<random>/<output>).
 """
 
+import contextlib
 import struct
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     message_factory,
 )
 
+from pipeline.remote.artifacts import StepPod, StoredArtifact
 from pipeline.remote.server import NotFoundError, Server, ServerError
 
 _SERVICE = "/ml_metadata.MetadataStoreService"
@@ -26,6 +27,8 @@ _CONTENT_TYPE = "application/grpc-web+proto"
 _RUN_CONTEXT = "system.PipelineRun"
 _FRAME_HEADER = struct.Struct(">BI")
 _TRAILERS = 0x80
+# Of an execution.
+_RUNNING = 2
 _PARTS_OF_AN_OUTPUT = 3
 # The fields that are used, by message: name, number, and a type where it is not a string.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
@@ -33,47 +36,69 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "Property": {"key": (1, "string"), "value": (2, "Value")},
     "Artifact": {"id": (1, "int64"), "uri": (3, "string"), "custom_properties": (5, "repeated Property")},
     "Context": {"id": (1, "int64"), "custom_properties": (5, "repeated Property")},
+    "Execution": {"id": (1, "int64"), "last_known_state": (3, "int64"), "custom_properties": (5, "repeated Property")},
     "GetContextByTypeAndNameRequest": {"type_name": (1, "string"), "context_name": (2, "string")},
     "GetContextByTypeAndNameResponse": {"context": (1, "Context")},
     "GetArtifactsByContextRequest": {"context_id": (1, "int64")},
     "GetArtifactsByContextResponse": {"artifacts": (1, "repeated Artifact")},
+    "GetExecutionsByContextRequest": {"context_id": (1, "int64")},
+    "GetExecutionsByContextResponse": {"executions": (1, "repeated Execution")},
 }
 
 
-@dataclass(frozen=True)
-class StoredArtifact:
-    """An output of a step, and where it lies.
+class _StatusError(ServerError):
+    """ML Metadata answered with an error of its own."""
 
-    Attributes:
-        number: Identifier; later ones are larger.
-        step: The step's name.
-        output: The output's name.
-        uri: Where it lies, such as minio://mlpipeline/v2/artifacts/….
-        namespace: Namespace of the run.
-        session: How the store is reached, as KFP wrote it down for the dashboard.
+
+class MlMetadata:
+    """The catalog of servers with ML Metadata.
+
+    Args:
+        server: The server.
     """
 
-    number: int
-    step: str
-    output: str
-    uri: str
-    namespace: str
-    session: str
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
+    def check(self) -> None:
+        """Makes sure that ML Metadata answers.
 
-def list_artifacts(server: Server, run_id: str) -> list[StoredArtifact]:
-    """Returns the outputs that a run has stored so far, the oldest first.
+        Raises:
+            ServerError: It does not; the message says what to do.
+        """
+        with contextlib.suppress(_StatusError):  # that, too, is its answer
+            self._find_context("none")
 
-    Raises:
-        ServerError: The metadata cannot be reached.
-    """
-    found = _ask(server, "GetContextByTypeAndName", type_name=_RUN_CONTEXT, context_name=run_id)
-    if not found.HasField("context"):
-        return []  # no step has begun
-    namespace = _read_properties(found.context).get("namespace", "")
-    answer = _ask(server, "GetArtifactsByContext", context_id=found.context.id)
-    listed = [read_artifact(artifact, namespace) for artifact in answer.artifacts]
-    return sorted((artifact for artifact in listed if artifact), key=lambda artifact: artifact.number)
+    def list_artifacts(self, run_id: str) -> list[StoredArtifact]:
+        """Returns the outputs that a run has stored so far, the oldest first.
+
+        Raises:
+            ServerError: The metadata cannot be reached.
+        """
+        found = self._find_context(run_id)
+        if not found.HasField("context"):
+            return []  # no step has begun
+        namespace = _read_properties(found.context).get("namespace", "")
+        answer = _ask(self._server, "GetArtifactsByContext", context_id=found.context.id)
+        listed = [read_artifact(artifact, namespace) for artifact in answer.artifacts]
+        return sorted((artifact for artifact in listed if artifact), key=lambda artifact: artifact.number)
+
+    def list_running_pods(self, run_id: str) -> list[StepPod]:
+        """Returns the pods of the steps that run.
+
+        Raises:
+            ServerError: The metadata cannot be reached.
+        """
+        found = self._find_context(run_id)
+        if not found.HasField("context"):
+            return []
+        answer = _ask(self._server, "GetExecutionsByContext", context_id=found.context.id)
+        running = [_read_properties(e) for e in answer.executions if e.last_known_state == _RUNNING]
+        pods = [StepPod(e.get("task_name", ""), e.get("pod_name", ""), e.get("namespace", "")) for e in running]
+        return [pod for pod in pods if pod.name]
+
+    def _find_context(self, run_id: str) -> Any:
+        return _ask(self._server, "GetContextByTypeAndName", type_name=_RUN_CONTEXT, context_name=run_id)
 
 
 def read_artifact(artifact: Any, namespace: str) -> StoredArtifact | None:
@@ -162,7 +187,7 @@ def _ask(server: Server, method: str, **request: Any) -> Any:
         status = trailers.get("grpc-status") or answer.headers.get("grpc-status", "0")
         if status != "0":
             told = trailers.get("grpc-message") or answer.headers.get("grpc-message", "")
-            raise ServerError(f"ML Metadata answered {method} with the gRPC status {status}: {told}")
+            raise _StatusError(f"ML Metadata answered {method} with the gRPC status {status}: {told}")
         return MESSAGES[f"{method}Response"].FromString(message)
     except ValueError as error:  # protobuf's DecodeError is one
         raise ServerError(f"{_SERVICE}/{method} must be answered by ML Metadata. Received: {error}.") from error

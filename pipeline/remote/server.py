@@ -27,6 +27,8 @@ LEAST_VERSION = "2.15"
 _HEALTH_PATH = "/apis/v2beta1/healthz"
 _VERSION_KEYS = ("tag_name", "apiServerTagName", "frontendTagName")
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
+# Where an installation for a single user runs everything.
+_SINGLE_USER_NAMESPACE = "kubeflow"
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
 # Who calls decides about another try: to start a run twice would be worse than to fail.
 _RETRIES = urllib3.Retry(total=5, connect=0, read=0, other=0)
@@ -119,6 +121,10 @@ class Access:
     def renews_token(self) -> bool:
         """Whether an expired token may be replaced by a fresh one while this program runs."""
         return bool(self.token_file and not self.token)
+
+    def inspect_pods(self, run_id: str) -> str:
+        """Returns the command that shows what the cluster says of a run's pods."""
+        return f"kubectl describe pods -n {self.namespace or _SINGLE_USER_NAMESPACE} -l pipeline/runid={run_id}"
 
     def link_run(self, run_id: str) -> str:
         """Returns where a person sees the run."""

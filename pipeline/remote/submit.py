@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,19 @@ import kfp_server_api  # type: ignore[import-untyped]
 
 from components.parameters import Parameters
 from pipeline.live_output import LiveOutput
-from pipeline.remote.fetch import Fetched, fetch_results
-from pipeline.remote.follow import SUCCEEDED, Pace, Progress, follow
-from pipeline.remote.server import ENDPOINT_VARIABLE, LEAST_VERSION, NAMESPACE_VARIABLE, Server, ServerError
+from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
+from pipeline.remote.follow import Pace, Progress, follow
+from pipeline.remote.run_state import SUCCEEDED, RunState, Step, read_run_state
+from pipeline.remote.server import (
+    ENDPOINT_VARIABLE,
+    LEAST_VERSION,
+    NAMESPACE_VARIABLE,
+    NotFoundError,
+    Server,
+    ServerError,
+)
 from pipeline.remote.upload import describe_version, filter_by_name, upload_compiled
+from pipeline.remote.waiting_jobs import WaitingJobs
 from pipeline.results import RESULT_FILES, describe_partial_results, point_latest, shorten
 from pipeline.shell import FAILED, INTERRUPTED, write_run
 from pipeline.speedup import Workspace, speedup_pipeline
@@ -31,6 +40,8 @@ _NUM_LOG_LINES = 15
 _NO_OPERATOR = re.compile(
     r"does not know TFJobs|no matches for kind \"?TFJob|could not find the requested resource", re.IGNORECASE
 )
+# How the server says that nothing of a run is left in the cluster.
+_NO_WORKFLOW = re.compile(r"not found", re.IGNORECASE)
 _OPERATOR_ADVICE = (
     "The cluster seems to lack the Kubeflow training operator, which runs TFJobs. With access to the cluster, "
     "`python -m tfjob.preflight` says what is missing and how to mend it."
@@ -38,14 +49,29 @@ _OPERATOR_ADVICE = (
 
 
 def start_run(
-    server: Server, parameters: Mapping[str, Any], workspace: Workspace, *, experiment: str, run_name: str
+    server: Server,
+    parameters: Mapping[str, Any],
+    workspace: Workspace,
+    *,
+    experiment: str,
+    run_name: str,
+    service_account: str,
 ) -> str:
     """Starts a run and returns its identifier.
+
+    Args:
+        server: The server.
+        parameters: Those of the pipeline.
+        workspace: The run's shared volume.
+        experiment: KFP's folder of runs.
+        run_name: Name in the dashboard; empty for one with the time.
+        service_account: Account of the steps' pods; empty for the server's default.
 
     Raises:
         ServerError: The server cannot be used, or refuses.
     """
     health = server.check()
+    find_catalog(server).check()  # without it the results could not be fetched
     version = health.version or f"of a version that it does not tell ({LEAST_VERSION} or later is needed)"
     _tell(f"Server {server.access.endpoint}: KFP {version}")
     uploaded = upload_compiled(server, workspace)
@@ -57,6 +83,7 @@ def start_run(
             pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
                 pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
             ),
+            service_account=service_account or None,
             runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
         )
     )
@@ -85,6 +112,7 @@ def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
         ServerError: The server has no such run, or cannot be used.
     """
     server.check()
+    find_catalog(server).check()
     run = server.runs.run_service_get_run(run_id)
     if run.run_id != run_id:  # a part of a path leads elsewhere
         raise ServerError(f"There is no run {run_id!r}: a run's identifier is the last part of its link.")
@@ -105,25 +133,31 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
     _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
     _tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
     spec = read_spec()
-    progress = Progress(name_steps(spec), count_steps(spec, parameters), _tell)
-    run = None
+    progress = Progress(server.access, name_steps(spec), count_steps(spec, parameters), _tell, pace.clock)
+    jobs = WaitingJobs(server, find_catalog(server), run_id, _tell, pace.clock)
+    state = None
     try:
         with _sigterm_interrupts():
-            run = follow(server, run_id, progress, pace)
+            run, state = follow(server, run_id, progress, jobs, pace)
             _tell("Fetching the results …")
             fetched = fetch_results(server, run_id, runs_dir.resolve())
     except KeyboardInterrupt:
-        state = f"the run has ended as {run.state}" if run else "the run goes on on the cluster"
-        print(f"\nInterrupted: {state}.\n{describe_next_steps(server, run_id, prog)}", file=sys.stderr)
+        told = f"the run {state.end}" if state else "the run goes on on the cluster"
+        next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))
+        print(f"\nInterrupted: {told}.\n{next_steps}", file=sys.stderr)
         return INTERRUPTED
     except (ServerError, OSError) as error:
-        state = f"ended as {run.state}, and is still there" if run else "goes on, as far as is known"
-        print(f"error: {error}\nThe run {state}.\n{describe_next_steps(server, run_id, prog)}", file=sys.stderr)
+        if isinstance(error, NotFoundError) and not state:
+            print(f"error: {error}\nThe run is no longer there: somebody deleted it.", file=sys.stderr)
+            return FAILED
+        told = f"{state.end}, and is still there" if state else "goes on, as far as is known"
+        next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))
+        print(f"error: {error}\nThe run {told}.\n{next_steps}", file=sys.stderr)
         return FAILED
     for place in fetched.left:
         _tell(f"Not fetched, so without its models and logs: {place}")
     if run.state != SUCCEEDED or fetched.missing:
-        print(describe_failure(server, run, progress.failed, fetched), file=sys.stderr)
+        print(describe_failure(server, run, state, fetched), file=sys.stderr)
         return FAILED
     point_latest(fetched.run_dir)
     _tell(read_own_lines(_last_log(fetched, RESULT_FILES["report.html"][0])).rstrip("\n"))
@@ -136,43 +170,60 @@ def terminate(server: Server, run_id: str) -> int:
     """Ends a run and returns the exit code.
 
     Raises:
-        ServerError: The server does not do it.
+        ServerError: There is no such run, or it has ended, or the server does not do it.
     """
-    server.runs.run_service_terminate_run(run_id)
+    run = server.runs.run_service_get_run(run_id)
+    state = read_run_state(run, frozenset())
+    if state.has_ended:
+        raise ServerError(f"The run {state.end} already: {server.access.link_run(run_id)}")
+    try:
+        server.runs.run_service_terminate_run(run_id)
+    except ServerError as error:
+        if not _NO_WORKFLOW.search(str(error)):
+            raise
+        raise ServerError(
+            f"{error}\nKFP shows the run as {run.state}, but has no workflow of it any more: it can only be archived "
+            f"and deleted, in the dashboard: {server.access.link_run(run_id)}"
+        ) from error
     _tell(f"The run is being terminated: {server.access.link_run(run_id)}")
     return 0
 
 
-def describe_next_steps(server: Server, run_id: str, prog: str) -> str:
-    """Returns what a person can do about a run that goes on."""
+def describe_next_steps(server: Server, run_id: str, prog: str, *, has_ended: bool) -> str:
+    """Returns what a person can do about a run whose results are not here."""
     access = server.access
     where = f"{ENDPOINT_VARIABLE}={access.endpoint}"
     if access.namespace:
         where += f" {NAMESPACE_VARIABLE}={access.namespace}"
-    return (
-        f"  look at it:           {access.link_run(run_id)}\n"
-        f"  follow and fetch it:  {write_run(prog, f'--resume {run_id}', where)}\n"
-        f"  end it:               {write_run(prog, f'--terminate {run_id}', where)}"
-    )
+    lines = [
+        f"  look at it:           {access.link_run(run_id)}",
+        f"  follow and fetch it:  {write_run(prog, f'--resume {run_id}', where)}",
+        f"  end it:               {write_run(prog, f'--terminate {run_id}', where)}",
+    ]
+    return "\n".join(lines[:2] if has_ended else lines)
 
 
-def describe_failure(server: Server, run: Any, failed: Iterable[str], fetched: Fetched) -> str:
+def describe_failure(server: Server, run: Any, state: RunState, fetched: Fetched) -> str:
     """Returns what a person is told of a run that did not succeed, or that lacks results.
 
     Args:
         server: The server.
         run: The server's last answer about it.
-        failed: Names of the steps that failed.
+        state: What that says.
         fetched: What was fetched.
     """
     told = []
-    for step in dict.fromkeys(failed):
-        lines = find_error(read_own_lines(_last_log(fetched, step)).splitlines())
-        told += [f"{step}:", *(f"  {line}" for line in lines or ["it left no log; its pod may not have started"])]
+    failed = {step.name: step for step in state.steps if step.has_failed}
+    for name, step in failed.items():
+        lines = find_error(read_own_lines(_last_log(fetched, name)).splitlines())
+        told += [f"{name}:", *(f"  {line}" for line in lines or explain_missing_log(server, run, step))]
     if _NO_OPERATOR.search("\n".join(told)):
         told.append(_OPERATOR_ADVICE)
-    if not told and run.state != SUCCEEDED:
-        told.append("No step failed by itself: the run was terminated, or the cluster could not start a step.")
+    if state.terminated_at and run.state != SUCCEEDED:
+        during = f", during {', '.join(dict.fromkeys(state.terminated_steps))}" if state.terminated_steps else ""
+        told.append(f"Somebody ended it at {state.terminated_at:%H:%M:%S} (UTC){during}.")
+    elif not told and run.state != SUCCEEDED:
+        told.append("No step failed by itself: the cluster could not start one, or gave the run up.")
     if run.error and run.error.message:
         told.append(f"KFP says: {run.error.message}")
     if run.state == SUCCEEDED:
@@ -180,10 +231,21 @@ def describe_failure(server: Server, run: Any, failed: Iterable[str], fetched: F
     return "\n".join(
         [
             *told,
-            f"The run ended as {run.state}: {server.access.link_run(run.run_id)}",
+            f"The run {state.end}: {server.access.link_run(run.run_id)}",
             describe_partial_results(fetched.run_dir),
         ]
     )
+
+
+def explain_missing_log(server: Server, run: Any, step: Step) -> list[str]:
+    """Returns why a step that failed may have left no log."""
+    why = "it left no log; its pod may not have started"
+    if step.has_run:
+        why = (
+            "it left no log, though its pod ran: the pod was killed before it could store one, most likely for memory "
+            "(exit code 137), or because its node went"
+        )
+    return [f"{why}. While the pods are there, the cluster tells:", f"  {server.access.inspect_pods(run.run_id)}"]
 
 
 def read_own_lines(log: str) -> str:

@@ -1,4 +1,6 @@
+import io
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,17 @@ def test_a_report_in_chinese_stands_beside_the_english_one(run_dir: Path, capsys
     assert "分布式训练划算" in (run_dir / "comparison.zh.md").read_text(encoding="utf-8")
     assert (run_dir / "report.html").read_text() == "English"
     assert capsys.readouterr().out.endswith(f"{run_dir / 'report.zh.html'}\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "gbk"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_terminal_that_cannot_show_all_of_it_costs_no_report(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, language: str
+) -> None:
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding=encoding, write_through=True))
+    assert main([str(run_dir), "--lang", language]) == 0
+    assert "1.67".encode(encoding) in shown.getvalue()
 
 
 def test_two_runs_are_compared_in_the_terminal_and_in_a_file(

@@ -1,4 +1,6 @@
+import importlib
 import importlib.metadata
+import io
 import os
 import subprocess
 import sys
@@ -33,6 +35,22 @@ def test_each_program_says_by_which_name_it_was_called_and_knows_its_examples_op
     assert ended.value.code == 0
     assert told.startswith(f"usage: tfjob-speedup {name} ")
     assert [word for word in PROGRAMS[name].example.split() if word.startswith("--") and f"{word} " not in told] == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "gbk"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_no_program_ends_for_what_a_terminal_cannot_show(
+    name: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("PYTHONIOENCODING", "PYTHONUTF8"):
+        monkeypatch.setenv(variable, "")
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    program = importlib.import_module(PROGRAMS[name].module)
+    with pytest.raises(SystemExit):
+        program.main(["--help"], prog=name)
+    print("▶ † 分布式训练", flush=True)
+    assert terminal.errors == "replace"
 
 
 def test_the_help_has_an_example_of_each_command(capsys: pytest.CaptureFixture[str]) -> None:

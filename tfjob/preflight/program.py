@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ def main(
     prog: str = "python -m tfjob.preflight",
 ) -> int:
     """Returns 0 if no check failed, else 1."""
+    _replace_unencodable()
     parser = _build_parser(prog)
     parsed = vars(parser.parse_args(arguments))
     is_json, options = parsed.pop("json"), Options(**parsed)
@@ -57,6 +59,13 @@ def render_finding(finding: Finding) -> str:
     """Returns a finding as a line, and its fix as another one."""
     line = f"{finding.status:<8} {finding.what} – {' '.join(finding.detail.split())}"
     return line if finding.fix is None else f"{line}\n         fix: {finding.fix}"
+
+
+def _replace_unencodable() -> None:
+    """Lets the streams replace what their encoding does not have, so that no program ends for what cannot be shown."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:

@@ -40,7 +40,9 @@ class Kfp:
     Attributes:
         health: Answer about the server.
         states: What each look at a run shows, one after another: the run's state, and names and states of its steps.
+        answers: Recorded answers about a run, given in place of those that `states` would make.
         artifacts: Artifacts by step, output and number: a file's content, or a folder's files.
+        pods: Names of the running steps' pods, and their logs.
         refusals: Answers in place of the usual ones: part of a path, answer, and how often.
         lost: Number of looks at a run that get no answer, once the first has had one.
         token: Token that a caller must have.
@@ -52,7 +54,9 @@ class Kfp:
         default_factory=lambda: {"multi_user": False, "pipeline_store": "database", "tag_name": "2.17.0"}
     )
     states: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[tuple[str, str, int], bytes | Folder] = field(default_factory=dict)
+    pods: dict[str, str] = field(default_factory=dict)
     refusals: dict[str, tuple[Answer, int]] = field(default_factory=dict)
     lost: int = 0
     token: str = ""
@@ -148,6 +152,7 @@ class KfpHandler(BaseHTTPRequestHandler):
             rf"GET {API}/runs/([^/:]+)": self._look,
             rf"POST {API}/runs/([^/:]+):terminate": self._terminate,
             r"POST /ml_metadata\.MetadataStoreService/(\w+)": lambda method: self._ask_metadata(method, body),
+            rf"GET {PREFIX}/k8s/pod/logs": lambda: self._send_log(query),
             rf"GET {PREFIX}/artifacts/minio/mlpipeline/(.+)": lambda key: self._send_artifact(key, query),
         }
         for route, action in routes.items():
@@ -209,6 +214,10 @@ class KfpHandler(BaseHTTPRequestHandler):
         if self.kfp.looks and self.kfp.lost:
             self.kfp.lost -= 1
             raise ConnectionAbortedError
+        if self.kfp.answers:
+            answer = self.kfp.answers[min(self.kfp.looks, len(self.kfp.answers) - 1)]
+            self.kfp.looks += 1
+            return api_answer("V2beta1Run", {**answer, "run_id": run_id})
         state, steps = self.kfp.states[min(self.kfp.looks, len(self.kfp.states) - 1)]
         self.kfp.looks += 1
         details = {"task_details": [describe_task(run_id, number, steps) for number in range(len(steps))]}
@@ -228,6 +237,13 @@ class KfpHandler(BaseHTTPRequestHandler):
             if asked.context_name in self.kfp.runs:
                 answer.context.id = 7
                 add_property(answer.context, "namespace", "kubeflow")
+        elif method == "GetExecutionsByContext":
+            assert asked.context_id == 7
+            answer.executions.add(last_known_state=3)  # one that has ended
+            for step in self.kfp.pods:
+                execution = answer.executions.add(last_known_state=2)
+                for key, value in (("task_name", step), ("pod_name", f"pod-of-{step}"), ("namespace", "kubeflow")):
+                    add_property(execution, key, value)
         else:
             assert asked.context_id == 7
             for number, (step, output, salt) in enumerate(self.kfp.artifacts, start=1):
@@ -235,6 +251,10 @@ class KfpHandler(BaseHTTPRequestHandler):
                 add_property(artifact, "store_session_info", SESSION)
         content = frame(answer.SerializeToString()) + frame(b"grpc-status: 0\r\n", kind=0x80)
         return 200, {"Content-Type": "application/grpc-web+proto"}, content
+
+    def _send_log(self, query: dict[str, str]) -> Answer:
+        assert query.keys() == {"podname", "runid", "podnamespace"}
+        return 200, {"Content-Type": "text/plain"}, self.kfp.pods[query["podname"].removeprefix("pod-of-")].encode()
 
     def _send_artifact(self, key: str, query: dict[str, str]) -> Answer:
         assert query == {"namespace": "kubeflow", "providerInfo": SESSION}

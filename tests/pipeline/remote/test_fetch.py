@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.remote.artifacts import StoredArtifact
 from pipeline.remote.fetch import download, locate
-from pipeline.remote.metadata import StoredArtifact
 from pipeline.remote.server import Access, ConnectionLostError, Server, ServerError
 from tests.pipeline.remote.kfp_server import ROOT, SESSION, Kfp, Served
 

@@ -39,3 +39,13 @@ def test_frames_hold_a_message_and_trailers() -> None:
 def test_what_is_no_frame_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="frame"):
         unframe(body)
+
+
+def test_the_state_and_the_pod_of_an_execution_are_understood() -> None:
+    # Field 1 of the answer, an Execution of last_known_state (field 3) RUNNING, with a custom property (field 5).
+    pod = b"\x0a\x08pod_name" + b"\x12\x04" + b"\x1a\x02p1"
+    execution = b"\x08\x09" + b"\x10\x0d" + b"\x18\x02" + b"\x2a" + bytes([len(pod)]) + pod
+    answer = MESSAGES["GetExecutionsByContextResponse"].FromString(b"\x0a" + bytes([len(execution)]) + execution)
+    (found,) = answer.executions
+    assert (found.id, found.last_known_state) == (9, 2)
+    assert {entry.key: entry.value.string_value for entry in found.custom_properties} == {"pod_name": "p1"}

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ error: Job all-reduce-2w-t1 failed: worker-1 exited with 137.
 Last lines of worker-1:
   epoch 1/2 step 3/85
 """
+RECORDED = Path(__file__).parents[1] / "recorded"
 STEPS = ("plan-comparison", "prepare-data", "train-single-node", "train-distributed", "evaluate", "compare")
 ALL_DONE = [(name, "SUCCEEDED") for name in STEPS]
 LAUNCHERS = [("root", "RUNNING"), ("plan-comparison-driver", "SUCCEEDED"), ("executor", "RUNNING")]
@@ -68,7 +70,7 @@ def endpoint(kfp: Kfp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def run(*options: str, pace: Pace = QUICK) -> int:
-    return main(["--trials=1", *options], pace)
+    return main(["--trials=1", "--image=registry.example/tfjob-speedup:1", *options], pace)
 
 
 def interrupt_with(number: signal.Signals) -> Pace:
@@ -140,6 +142,12 @@ def test_the_run_gets_all_parameters_and_the_caching_that_is_compiled(kfp: Kfp, 
         yaml.safe_load(kfp.uploaded[0].split(b"\n---\n")[0])["root"]["inputDefinitions"]["parameters"]
     )
     assert "pipeline_spec" not in sent
+    assert "service_account" not in sent
+
+
+def test_a_run_may_have_a_service_account_of_its_own(kfp: Kfp, endpoint: str) -> None:
+    assert run("--service-account=launcher") == 0
+    assert kfp.runs["run-1"]["service_account"] == "launcher"
 
 
 def test_an_unchanged_pipeline_is_uploaded_once_and_a_changed_one_is_a_version_of_the_same(
@@ -191,19 +199,59 @@ def test_a_missing_training_operator_is_recognised_in_the_steps_message(
     assert "python -m tfjob.preflight" in capsys.readouterr().err
 
 
-def test_a_run_that_somebody_terminated_says_that_no_step_failed(
+def replay(kfp: Kfp, *recorded: str) -> None:
+    """Lets the server answer about the run as a real one did."""
+    kfp.runs["run-1"] = {}
+    kfp.answers = [json.loads((RECORDED / f"{name}.json").read_text()) for name in recorded]
+
+
+def test_a_run_that_ends_without_a_failed_step_says_so(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kfp.states[-1] = ("FAILED", [*LAUNCHERS, *ALL_DONE[:3]])
     assert run() == 1
-    assert capsys.readouterr().err.startswith("No step failed by itself: the run was terminated, or")
+    assert capsys.readouterr().err.startswith("No step failed by itself: the cluster could not start one, or")
+
+
+def test_a_run_that_somebody_terminated_says_when_and_during_which_step(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_terminated_single")
+    assert main(["--resume=run-1"], QUICK) == 1
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "Somebody ended it at 15:15:37 (UTC), during train-single-node.",
+        f"The run was terminated: {endpoint}/#/runs/details/run-1",
+    ]
+
+
+def test_a_run_that_somebody_deleted_is_not_said_to_go_on(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_running_single", "run_running_single")
+    message = json.loads((RECORDED / "api_run_404.json").read_text())["message"]
+    gone = error_json(404, message, code=5)
+    assert main(["--resume=run-1"], Pace(pause=lambda _: kfp.refusals.update({"/runs/run-1": (gone, 9)}))) == 1
+    error = capsys.readouterr().err
+    assert error.endswith("The run is no longer there: somebody deleted it.\n")
+    assert "--resume" not in error
 
 
 def test_a_step_without_a_log_says_so(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     fail(kfp, "")
     del kfp.artifacts["train-distributed", "executor-logs-0", 1]
     assert run() == 1
-    assert capsys.readouterr().err.startswith("train-distributed:\n  it left no log; its pod may not have started\n")
+    assert capsys.readouterr().err.startswith("train-distributed:\n  it left no log; its pod may not have started.")
+
+
+def test_a_step_whose_pod_was_killed_is_not_said_not_to_have_started(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_failed_worker_force_deleted")
+    del kfp.artifacts["train-distributed", "executor-logs-0", 1]
+    assert main(["--resume=run-1"], QUICK) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("train-distributed:\n  it left no log, though its pod ran: the pod was killed before")
+    assert "-l pipeline/runid=run-1" in error
 
 
 def test_a_successful_run_without_its_report_is_a_failure(
@@ -306,6 +354,48 @@ def test_a_refused_parameter_reaches_no_server(kfp: Kfp, endpoint: str, capsys: 
     assert kfp.requests == []
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("--dataset=/opt/data/x.npz",), ("--model=team.resnet:build", '--model-arguments={"depth": 3}')],
+    ids=["data", "model"],
+)
+def test_what_only_the_image_has_is_not_looked_for_on_this_machine(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert run(*options) == 0
+    name, value = options[0].removeprefix("--").split("=")
+    assert kfp.runs["run-1"]["runtime_config"]["parameters"][name] == value
+    assert f"warning: {value} must be in the image: the first step looks for it there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--dataset=cifar", "--model=team.resnet", "--model=team/resnet:build", "--model=resnet9", "--model=.x:build"],
+)
+def test_what_can_be_nowhere_is_refused_before_a_run_is_started(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert run(option) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert kfp.requests == []
+
+
+def test_the_arguments_of_a_model_in_the_image_must_be_json(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--model=team.resnet:build", "--model-arguments={depth}") == 2
+    assert "model_arguments must be JSON" in capsys.readouterr().err
+
+
+def test_who_names_no_image_is_warned_and_who_does_is_not(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--trials=1"], QUICK) == 0
+    assert capsys.readouterr().err.startswith("warning: no --image is given, so every pod will run tfjob-speedup:")
+    assert run() == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_what_only_a_server_can_do_is_refused_without_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,9 +490,82 @@ def test_another_run_than_the_one_named_is_not_fetched(
     assert "There is no run 'alias'" in capsys.readouterr().err
 
 
+QUEUED = "Queued: worker-1: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu."
+
+
+def look_every(seconds: float, times: int) -> Pace:
+    """Returns a pace at which a run is looked at so often, before it is interrupted."""
+    now, left = [0.0], [times]
+
+    def pause(_seconds: float) -> None:
+        now[0] += seconds
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    return Pace(clock=lambda: now[0], pause=pause)
+
+
+def test_a_job_that_does_not_start_is_told_from_its_steps_log(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_running_in_training")
+    kfp.pods["train-distributed"] = f"== all-reduce-2w\nCreated: job a\n{QUEUED}\n"
+    assert main(["--resume=run-1"], look_every(30, times=9)) == 130
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("…")]
+    assert told == [f"… train-distributed waits for its TFJob to start: {QUEUED}"]
+    assert len([request for request in kfp.requests if request.endswith("/k8s/pod/logs")]) == 5
+
+
+@pytest.mark.parametrize("log", ["", f"{QUEUED}\nRunning: 2 replica(s) of job a run\n[worker-0] Queued: 3\n"])
+def test_a_job_that_runs_is_not_told_to_wait(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], log: str
+) -> None:
+    replay(kfp, "run_running_in_training")
+    kfp.pods["train-distributed"] = log
+    assert main(["--resume=run-1"], look_every(60, times=3)) == 130
+    assert "…" not in capsys.readouterr().out
+
+
+def test_a_log_that_cannot_be_read_changes_nothing(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    replay(kfp, "run_running_in_training")
+    kfp.pods["train-distributed"] = QUEUED
+    kfp.refusals["/k8s/pod/logs"] = ((500, {}, b"Could not get main container logs"), 9)
+    assert main(["--resume=run-1"], look_every(60, times=3)) == 130
+    assert "▶ 4/7 train-distributed" in (shown := capsys.readouterr().out)
+    assert "…" not in shown
+
+
 def test_a_run_is_terminated_when_asked_for(kfp: Kfp, endpoint: str) -> None:
+    replay(kfp, "run_running_single")
     assert main(["--terminate=run-1"]) == 0
     assert kfp.terminated == ["run-1"]
+
+
+def test_a_run_whose_workflow_is_gone_can_only_be_deleted(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_running_single")
+    kfp.refusals[":terminate"] = (error_json(500, "Failed to terminate the run: Row not found", 13), 9)
+    assert main(["--terminate=run-1"]) == 2
+    assert "KFP shows the run as RUNNING, but has no workflow of it any more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("recorded", "ended"),
+    [
+        ("run_succeeded", "ended as SUCCEEDED"),
+        ("run_terminated_single", "was terminated"),
+        ("run_failed_at_plan", "ended as FAILED"),
+    ],
+)
+def test_a_run_that_has_ended_cannot_be_terminated(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], recorded: str, ended: str
+) -> None:
+    replay(kfp, recorded)
+    assert main(["--terminate=run-1"]) == 2
+    assert capsys.readouterr().err == f"error: The run {ended} already: {endpoint}/#/runs/details/run-1\n"
+    assert kfp.terminated == []
 
 
 def test_a_token_file_is_read_anew_for_each_call(
@@ -456,6 +619,27 @@ def test_folders_that_the_dashboard_cannot_send_are_left_and_named(
     assert not (tmp_path / "runs" / "latest" / "models").exists()
 
 
+def test_trials_of_a_step_that_failed_are_fetched_where_the_run_handed_them_out(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(kfp, FAILED_LOG)
+    for configuration in ("single", "all-reduce-2w"):
+        write_trial(tmp_path / "handed-out" / configuration, configuration, 1)
+    kfp.artifacts["clean-up", "finished", 1] = read_folder(tmp_path / "handed-out")
+    assert run() == 1
+    assert "2 finished trial(s): all-reduce-2w/trial-1, single/trial-1" in capsys.readouterr().err
+
+
+def test_a_run_without_such_trials_is_fetched_without_a_word_about_them(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.artifacts["clean-up", "finished", 1] = b""
+    kfp.refusals["/finished"] = ((404, {}, b"No objects found"), 9)
+    assert run() == 0
+    captured = capsys.readouterr()
+    assert ("Not fetched" in captured.out, captured.err) == (False, "")
+
+
 def test_an_archive_that_is_cut_off_is_not_taken_for_the_whole(
     kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -469,11 +653,23 @@ def test_an_archive_that_is_cut_off_is_not_taken_for_the_whole(
 def test_an_endpoint_that_serves_the_api_alone_says_what_is_missing(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    kfp.health = json.loads((RECORDED / "api_healthz_port8888.json").read_text())
     kfp.refusals["/ml_metadata"] = (error_json(404, "Not Found", 5), 9)
+    assert run() == 2
+    assert "KFP's dashboard (the service ml-pipeline-ui), not its API server alone" in capsys.readouterr().err
+    assert (kfp.uploaded, kfp.runs) == ([], {})
+
+
+def test_results_that_cannot_be_fetched_are_still_there_and_an_ended_run_is_not_offered_an_end(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.health = json.loads((RECORDED / "api_healthz.json").read_text())
+    kfp.refusals["/GetArtifactsByContext"] = (error_json(500, "no database", 13), 9)
     assert run() == 1
     error = capsys.readouterr().err
-    assert "KFP's dashboard (the service ml-pipeline-ui), not its API server alone" in error
     assert "The run ended as SUCCEEDED, and is still there." in error
+    assert "--resume run-1" in error
+    assert "--terminate" not in error
 
 
 def test_a_log_shows_what_the_step_said_itself() -> None:

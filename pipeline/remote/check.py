@@ -1,0 +1,55 @@
+"""What the submitting machine checks before a run is started: the form of the parameters, and what may be forgotten.
+
+Data and models may be in the image alone: whether they are there, the first step finds out.
+"""
+
+import os
+from dataclasses import replace
+
+from components.parameters import Parameters
+from components.run_plan import plan_run
+
+_NOT_YET_NAMED = "run"
+# What stands for data and a model that need not be on this machine: both are there everywhere.
+_ANY_DATASET, _ANY_MODULE = "mnist", "builtins"
+
+
+def check_form(parameters: Parameters) -> None:
+    """Checks parameters as the first step will, but for whether files and modules that they name are there.
+
+    Raises:
+        ValueError: One cannot be.
+    """
+    dataset, model = parameters.dataset, parameters.model
+    if is_path(dataset):
+        dataset = _ANY_DATASET
+    if is_import_path(model):
+        model = f"{_ANY_MODULE}:{model.partition(':')[2]}"
+    plan_run(_NOT_YET_NAMED, replace(parameters, dataset=dataset, model=model))
+
+
+def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
+    """Returns what a person should know before a run with these parameters is started."""
+    doubts = []
+    if not is_image_given:
+        doubts.append(
+            f"no --image is given, so every pod will run {parameters.image}, which no registry has: it must have been "
+            "loaded on the cluster's nodes. Else name yours: --image registry.example/team/"
+            f"{parameters.image.rpartition('/')[2]}."
+        )
+    if is_path(parameters.dataset):
+        doubts.append(f"{parameters.dataset} must be in the image: the first step looks for it there, not here.")
+    if is_import_path(parameters.model):
+        doubts.append(f"{parameters.model} must be in the image: the first step looks for it there, not here.")
+    return doubts
+
+
+def is_path(dataset: str) -> bool:
+    """Returns whether a data set is named by the path of a file."""
+    return "://" not in dataset and (dataset.endswith(".npz") or os.sep in dataset)
+
+
+def is_import_path(model: str) -> bool:
+    """Returns whether a model is named by an import path whose form is right."""
+    module, _, function = model.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), function))

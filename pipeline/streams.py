@@ -1,0 +1,23 @@
+"""The streams of programs and steps: a terminal's may have any encoding, between processes it is UTF-8."""
+
+import locale
+import os
+import sys
+
+from components.errors import replace_unencodable
+
+__all__ = ["replace_unencodable", "speak_utf8_with_children"]
+
+
+def speak_utf8_with_children() -> None:
+    """Lets the processes that this one starts speak UTF-8, and this one understand them, whatever the locale is.
+
+    KFP's local runner hands over and reads texts in the locale's encoding, which a process has from its start on. So
+    where that is another one, this process begins anew, in Python's UTF-8 mode and with the terminal's encoding.
+    """
+    encodings = {locale.getpreferredencoding(do_setlocale=False), sys.getfilesystemencoding()}
+    if {encoding.lower().replace("-", "") for encoding in encodings} != {"utf8"}:
+        environment = os.environ | {"PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
+        python, *arguments = sys.orig_argv
+        os.execve(sys.executable, [python, "-X", "utf8", *arguments], environment)  # noqa: S606 - itself
+    os.environ |= {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:replace"}

@@ -1,0 +1,48 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Terminals as people have them; the last is a locale of ASCII, in which Python reads pipes, too.
+TERMINALS = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+SAYING = "▶ 1/9 † × … 分布式训练 é"
+STEP = f"import sys; print({SAYING!a}); print(sys.argv[1], file=sys.stderr)"
+# A program as `pipeline.run`, in which KFP's local runner starts a step and reads what that says.
+PROGRAM = f"""
+import contextlib, io, sys
+from kfp.local.subprocess_task_handler import run_local_subprocess
+from pipeline.streams import replace_unencodable, speak_utf8_with_children
+replace_unencodable()
+speak_utf8_with_children()
+kept = io.StringIO()
+with contextlib.redirect_stdout(kept):
+    code = run_local_subprocess([sys.executable, "-c", {STEP!r}, {SAYING!a}])
+print(kept.getvalue())
+assert kept.getvalue().count({SAYING!a}) == 2, ascii(kept.getvalue())
+sys.exit(code)
+"""
+
+
+def run_on(terminal: dict[str, str], program: str) -> subprocess.CompletedProcess[bytes]:
+    encodings = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUTF8")
+    environment = {name: value for name, value in os.environ.items() if name not in encodings}
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment | terminal, capture_output=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("terminal", TERMINALS, ids=str)
+def test_a_step_is_understood_whatever_the_terminal_can_show(terminal: dict[str, str]) -> None:
+    ended = run_on(terminal, PROGRAM)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"1/9" in ended.stdout
+
+
+def test_what_a_terminal_can_show_is_shown() -> None:
+    ended = run_on({"PYTHONIOENCODING": "gbk"}, PROGRAM)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert "? 1/9 ? × … 分布式训练 é" in ended.stdout.decode("gbk")
