@@ -53,5 +53,6 @@ def plan_comparison(
     from components.run_plan import name_run, plan_run
 
     with told_plainly():
-        plan_run(name_run(pipeline_job_id), Parameters(**parameters)).write(Path(run_info.path))
-    return [*range(1, trials + 1)]
+        plan = plan_run(name_run(pipeline_job_id), Parameters.read(parameters))
+    plan.write(Path(run_info.path))
+    return [*range(1, plan.parameters.trials + 1)]

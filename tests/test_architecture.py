@@ -28,7 +28,7 @@ ONLY_IN = {
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
     "components": (
-        "errors image",
+        "errors image values",
         "parameters",
         "run_plan",
         "trial",

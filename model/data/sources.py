@@ -83,7 +83,10 @@ def check_dataset_name(dataset: str) -> None:
     Raises:
         DatasetError: It is neither a name of NAMED_DATASETS nor a URL nor the path of a file.
     """
-    if dataset in NAMED_DATASETS or "://" in dataset:
+    if dataset in NAMED_DATASETS:
+        return
+    if "://" in dataset:
+        _split_url(dataset)
         return
     if not (dataset.endswith(".npz") or os.sep in dataset):
         raise DatasetError(f"Unknown data set {dataset!r}. Known: {', '.join(NAMED_DATASETS)}; or {NPZ_FORM}.")
@@ -176,23 +179,33 @@ def load_npz_url(url: str, *, open_url: OpenUrl = open_url) -> LoadedDataset:
     Raises:
         DatasetError: It cannot be had, or is not as it should be.
     """
-    try:
-        parts = urllib.parse.urlsplit(url)
-    except ValueError as error:
-        raise DatasetError(f"Not a URL: {error}. Expected {NPZ_FORM}.") from error
-    # What may be secret in a URL, the user and a signature in the query, stays out of messages and manifests.
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    parts, shown = _split_url(url)
     path = Path(urllib.request.url2pathname(parts.path))
     if parts.scheme == "file":
         return load_npz_path(path)
-    if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
-        raise DatasetError(f"{shown} must be a file, http or https URL without a user. Expected {NPZ_FORM}.")
     with tempfile.TemporaryFile(prefix="tfjob-speedup-") as file:
         try:
             download(url, file, open_url=open_url)
         except SourceError as error:
             raise DatasetError(f"{shown} cannot be had: {error}") from error
         return LoadedDataset(path.stem, shown, read_npz(file, shown))
+
+
+def _split_url(url: str) -> tuple[urllib.parse.SplitResult, str]:
+    """Returns a URL's parts, and the URL as it may be shown.
+
+    Raises:
+        DatasetError: Data sets are not fetched from such a URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise DatasetError(f"Not a URL: {error}. Expected {NPZ_FORM}.") from error
+    # What may be secret in a URL, the user and a signature in the query, stays out of messages and manifests.
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    if parts.scheme not in {"file", "http", "https"} or (parts.scheme != "file" and "@" in parts.netloc):
+        raise DatasetError(f"{shown} must be a file, http or https URL without a user. Expected {NPZ_FORM}.")
+    return parts, shown
 
 
 # --- The registry
