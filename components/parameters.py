@@ -33,20 +33,36 @@ def _of_training(name: str, more: str = "") -> Any:
     return _parameter(_TRAINING[name].default, f"{description[0].upper()}{description[1:]}{more}.")
 
 
+def _rare(parameter: Any, name: str = "", *, is_object: bool = False) -> Any:
+    """Returns a parameter that is no field of the form, but a part of its text `settings`.
+
+    Args:
+        parameter: The parameter.
+        name: What it is called there, if not as everywhere else.
+        is_object: Whether it is an object, which may stand there as such; everywhere else it is JSON in a text.
+    """
+    rare = {"setting": name, "is_object": is_object}
+    return field(default=parameter.default, metadata=parameter.metadata | rare)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """What a person sets of a comparison. `read` makes sure of the types, `plan_run` of all else.
 
-    KFP ships the source of a step's function and nothing else, so the signature of `plan_comparison` repeats the names.
+    The dashboard's form has a field for each but for the rare ones, which are in its field `settings`.
     """
 
-    image: str = _parameter(DEFAULT_IMAGE, "Image of every step and replica.")
+    image: str = _parameter(
+        DEFAULT_IMAGE,
+        "Image of every step and replica: this project's, by the name by which the cluster pulls it, such as "
+        f"registry.example.org/team/{DEFAULT_IMAGE.rpartition('/')[2]} (`make image` builds it).",
+    )
     dataset: str = _parameter(
         "mnist", "mnist, fashion_mnist, or the path or URL of an .npz with x_train, y_train, x_test and y_test."
     )
-    max_train_images: int = _parameter(0, "Take no more than so many training images; 0 takes all.", least=0)
+    max_train_images: int = _rare(_parameter(0, "Take no more than so many training images; 0 takes all.", least=0))
     model: str = _of_training("model", ". Registered: resnet8, 14, 20, 32, 44, 56 and 110, and plain8 to plain110")
-    model_arguments: str = _of_training("model_arguments")
+    model_arguments: str = _rare(_of_training("model_arguments"), is_object=True)
     epochs: int = _of_training("epochs")
     global_batch_size: int = _of_training("global_batch_size", "; every number of workers must divide it")
     learning_rate: float = _of_training("learning_rate")
@@ -54,36 +70,43 @@ class Parameters:
     scaling: str = _parameter("strong", "strong (one global batch for all), weak (one batch size a worker), or both.")
     strategies: list[str] = _parameter(["all_reduce", "parameter_server"], "all_reduce, parameter_server, or both.")
     workers: list[int] = _parameter([2], "Numbers of workers to compare.", most=MAX_REPLICAS)
-    num_ps: int = _parameter(1, "Parameter servers of each parameter-server training.", most=MAX_REPLICAS)
-    bigger_nodes: bool = _parameter(False, "Also compare with one node that has the CPUs of all workers.")
+    num_ps: int = _rare(_parameter(1, "Parameter servers of each parameter-server training.", most=MAX_REPLICAS))
+    bigger_nodes: bool = _rare(_parameter(False, "Also compare with one node that has the CPUs of all workers."))
     trials: int = _parameter(3, "Repeats of each configuration.", least=1, most=MAX_TRIALS)
-    seed: int = _parameter(0, "Seed of the first trial.")
+    seed: int = _rare(_parameter(0, "Seed of the first trial."))
     cpus_per_replica: float = _parameter(1.0, "CPUs of each replica.", least=MIN_CPUS, most=_MAX_PER_REPLICA)
     memory_per_replica: str = _parameter("2Gi", "Memory of each replica.")
     gpus_per_replica: int = _parameter(0, "GPUs of each replica.", least=0, most=_MAX_PER_REPLICA)
-    deadline_minutes: int = _parameter(60, "Longest time of one training.", least=1, most=_MINUTES_OF_A_YEAR)
-    pending_minutes: int = _parameter(
-        10,
-        "Longest wait of a replica for its node, image and volumes; waiting in a queue does not count.",
-        least=1,
-        most=_MINUTES_OF_A_YEAR,
+    deadline_minutes: int = _rare(_parameter(60, "Longest time of one training.", least=1, most=_MINUTES_OF_A_YEAR))
+    pending_minutes: int = _rare(
+        _parameter(
+            10,
+            "Longest wait of a replica for its node, image and volumes; waiting in a queue does not count.",
+            least=1,
+            most=_MINUTES_OF_A_YEAR,
+        )
     )
-    job_settings: str = _parameter(
-        "{}", "Further settings of every TFJob, as JSON: queue_name, node_selector, tolerations, …"
+    job_settings: str = _rare(
+        _parameter("{}", "Further settings of every TFJob, as JSON: queue_name, node_selector, tolerations, …"),
+        "job",
+        is_object=True,
     )
-    keep_failed_jobs: bool = _parameter(False, "Leave a TFJob that failed in the cluster, for inspection.")
+    keep_failed_jobs: bool = _rare(_parameter(False, "Leave a TFJob that failed in the cluster, for inspection."))
+    # Rare, and yet a field of the form: KFP's local runner knows no branch that asks for what a step has read.
     study_depth: bool = _parameter(
         False, "Also train residual and plain networks of 20 and 56 layers, on a page of their own: why ResNet."
     )
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
-        """Returns the parameters that a form gives; what is not among `values` has its default.
+        """Returns the parameters that a program gives by name; what is not among `values` has its default.
 
         Raises:
-            ConfigError: One is not of its type.
+            ConfigError: One is not of its type, or there is no such one.
         """
         kinds = {parameter.name: parameter.type for parameter in fields(cls)}
+        if unknown := sorted(values.keys() - kinds.keys()):
+            raise ConfigError(f"The parameters must be some of {', '.join(kinds)}. Received: {', '.join(unknown)}.")
         return cls(**{name: read_value(name, kinds[name], value) for name, value in values.items()})
 
     def check_ranges(self) -> None:

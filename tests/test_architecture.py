@@ -30,7 +30,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "components": (
         "errors image values",
         "parameters",
-        "run_plan",
+        "form run_plan",
         "trial",
         "comparison_files finished_trials",
         "clean_up compare evaluate plan_comparison prepare_data study_depth train",

@@ -132,12 +132,19 @@ def test_a_value_of_another_type_is_refused_by_its_fields_own_name(name: str, va
 
 @pytest.mark.parametrize("name", [p.name for p in fields(Parameters) if p.type in (int, float, list[int])])
 def test_a_number_out_of_its_range_is_refused_by_its_fields_own_name(name: str) -> None:
+    changes: dict[str, Any] = {name: [-1] if name == "workers" else -1}
     with pytest.raises(ValueError, match=f"^{name} must be "):
-        make_plan(**{name: [-1] if name == "workers" else -1})
+        make_plan(**changes)
 
 
 def test_what_is_plainly_meant_is_taken() -> None:
-    typed = {"workers": ["2", 4.0], "trials": "3", "seed": 7.0, "learning_rate": "0.1", "bigger_nodes": "True"}
+    typed: dict[str, Any] = {
+        "workers": ["2", 4.0],
+        "trials": "3",
+        "seed": 7.0,
+        "learning_rate": "0.1",
+        "bigger_nodes": "True",
+    }
     assert (
         make_plan(**typed).parameters
         == make_plan(workers=[2, 4], trials=3, seed=7, learning_rate=0.1, bigger_nodes=True).parameters
