@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from components.image import DEFAULT_IMAGE
+from components.image import DEFAULT_IMAGE, OWN_NAME
 from components.values import read_value
 from model.errors import ConfigError
 from model.training import TrainingConfig, setting_names
@@ -55,7 +55,7 @@ class Parameters:
     image: str = _parameter(
         DEFAULT_IMAGE,
         "Image of every step and replica: this project's, by the name by which the cluster pulls it, such as "
-        f"registry.example.org/team/{DEFAULT_IMAGE.rpartition('/')[2]} (`make image` builds it).",
+        f"registry.example.org/team/{OWN_NAME} (`make image` builds it).",
     )
     dataset: str = _parameter(
         "mnist", "mnist, fashion_mnist, or the path or URL of an .npz with x_train, y_train, x_test and y_test."
@@ -129,7 +129,7 @@ class Parameters:
         if self.image.split() != [self.image]:
             raise ConfigError(
                 "image must be the name by which the cluster pulls this project's image, such as "
-                f"registry.example.org/team/{DEFAULT_IMAGE.rpartition('/')[2]}. Received: {self.image!r}."
+                f"registry.example.org/team/{OWN_NAME}. Received: {self.image!r}."
             )
 
     def to_training(self) -> TrainingConfig:

@@ -2,6 +2,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -124,6 +125,16 @@ def test_no_image_is_the_latest() -> None:
 
 def test_the_image_is_called_as_the_pipeline_calls_it(builders: Path) -> None:
     assert f"--tag {DEFAULT_IMAGE} " in make_image(builders).stdout
+
+
+@pytest.mark.parametrize("program", ["run", "compile", "upload"])
+def test_a_name_given_to_make_is_the_default_of_the_programs(program: str) -> None:
+    told = subprocess.check_output(["make", "-n", program, "IMAGE=registry.example.org/mine:1"], cwd=ROOT, text=True)
+    assert f"TFJOB_SPEEDUP_IMAGE=registry.example.org/mine:1 .venv/bin/python -m pipeline.{program}" in told
+    code = "from components.image import DEFAULT_IMAGE; print(DEFAULT_IMAGE)"
+    named = os.environ | {"TFJOB_SPEEDUP_IMAGE": "registry.example.org/mine:1"}
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=named, text=True)
+    assert said == "registry.example.org/mine:1\n"
 
 
 def test_a_builder_that_does_not_answer_is_passed_over(builders: Path) -> None:
