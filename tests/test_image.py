@@ -10,7 +10,7 @@ import pytest
 
 from components.image import DEFAULT_IMAGE
 from components.parameters import Parameters
-from model.sources import CACHE_VARIABLE, SHIPPED_VARIABLE
+from model.data.sources import CACHE_VARIABLE, SHIPPED_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 FOUND = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
