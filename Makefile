@@ -38,15 +38,17 @@ $(VENV)/ready-dev: $(VENV)/ready requirements-dev.lock
 	@$(PIP) install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# What a run's image is called where ARGS do not say it, e.g. make upload IMAGE=registry.example.org/team/tfjob-speedup:0.1.0
+NAMED = TFJOB_SPEEDUP_IMAGE=$(IMAGE)
 # KFP_ENDPOINT and its companions reach the programs as variables of make too: make run KFP_ENDPOINT=https://…
 run: $(VENV)/ready ## Run the comparison here, or on the server KFP_ENDPOINT; the report is in runs/latest/
-	@$(BIN)/python -m pipeline.run $(ARGS)
+	@$(NAMED) $(BIN)/python -m pipeline.run $(ARGS)
 
 compile: $(VENV)/ready ## Write build/pipeline.yaml, for upload in the dashboard
-	@$(BIN)/python -m pipeline.compile $(ARGS)
+	@$(NAMED) $(BIN)/python -m pipeline.compile $(ARGS)
 
 upload: $(VENV)/ready ## Put the pipeline on the server KFP_ENDPOINT, without a run
-	@$(BIN)/python -m pipeline.upload $(ARGS)
+	@$(NAMED) $(BIN)/python -m pipeline.upload $(ARGS)
 
 preflight: $(VENV)/ready ## Check what a cluster needs for TFJobs; make preflight ARGS="--namespace team-a"
 	@$(BIN)/python -m tfjob.preflight $(ARGS)

@@ -1,65 +1,136 @@
 """The parameters of a comparison: their one home, from which form, command line and plan follow."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
-from components.image import DEFAULT_IMAGE
+from components.image import DEFAULT_IMAGE, OWN_NAME
+from components.values import read_value
+from model.errors import ConfigError
 from model.training import TrainingConfig, setting_names
+from tfjob.spec import MIN_CPUS, is_quantity
 
 _TRAINING = {setting.name: setting for setting in fields(TrainingConfig)}
+# Beyond these a slip of the finger is likelier than a wish. A forecast looks as far as so many workers, too.
+MAX_TRIALS = 1_000
+MAX_REPLICAS = 1_024
+_MAX_PER_REPLICA = 1_024
+_MINUTES_OF_A_YEAR = 525_600
 
 
-def _parameter(default: Any, description: str) -> Any:
+def _parameter(default: Any, description: str, *, least: float = -math.inf, most: float = math.inf) -> Any:
+    """Returns a parameter; `least` and `most` are its range, as far as no other part of the plan checks that."""
+    metadata = {"help": description, "least": least, "most": most}
     if isinstance(default, list):
-        return field(default_factory=default.copy, metadata={"help": description})
-    return field(default=default, metadata={"help": description})
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def _of_training(name: str, more: str = "") -> Any:
-    """Returns a parameter that is a setting of each training: default and description are told there."""
+    """Returns a parameter that is a setting of each training: default, description and range are told there."""
     description = _TRAINING[name].metadata["help"]
     return _parameter(_TRAINING[name].default, f"{description[0].upper()}{description[1:]}{more}.")
 
 
+def _rare(parameter: Any, name: str = "", *, is_object: bool = False) -> Any:
+    """Returns a parameter that is no field of the form, but a part of its text `settings`.
+
+    Args:
+        parameter: The parameter.
+        name: What it is called there, if not as everywhere else.
+        is_object: Whether it is an object, which may stand there as such; everywhere else it is JSON in a text.
+    """
+    rare = {"setting": name, "is_object": is_object}
+    return field(default=parameter.default, metadata=parameter.metadata | rare)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What a person sets of a comparison. Nothing is checked here: `plan_run` does.
+    """What a person sets of a comparison. `read` makes sure of the types, `plan_run` of all else.
 
-    KFP ships the source of a step's function and nothing else, so the signature of `plan_comparison` repeats the names.
+    The dashboard's form has a field for each but for the rare ones, which are in its field `settings`.
     """
 
-    image: str = _parameter(DEFAULT_IMAGE, "Image of every step and replica.")
+    image: str = _parameter(
+        DEFAULT_IMAGE,
+        "Image of every step and replica: this project's, by the name by which the cluster pulls it, such as "
+        f"registry.example.org/team/{OWN_NAME} (`make image` builds it).",
+    )
     dataset: str = _parameter(
         "mnist", "mnist, fashion_mnist, or the path or URL of an .npz with x_train, y_train, x_test and y_test."
     )
-    max_train_images: int = _parameter(0, "Take no more than so many training images; 0 takes all.")
+    max_train_images: int = _rare(_parameter(0, "Take no more than so many training images; 0 takes all.", least=0))
     model: str = _of_training("model", ". Registered: resnet8, 14, 20, 32, 44, 56 and 110, and plain8 to plain110")
-    model_arguments: str = _of_training("model_arguments")
+    model_arguments: str = _rare(_of_training("model_arguments"), is_object=True)
     epochs: int = _of_training("epochs")
     global_batch_size: int = _of_training("global_batch_size", "; every number of workers must divide it")
     learning_rate: float = _of_training("learning_rate")
     target_accuracy: float = _of_training("target_accuracy")
     scaling: str = _parameter("strong", "strong (one global batch for all), weak (one batch size a worker), or both.")
     strategies: list[str] = _parameter(["all_reduce", "parameter_server"], "all_reduce, parameter_server, or both.")
-    workers: list[int] = _parameter([2], "Numbers of workers to compare.")
-    num_ps: int = _parameter(1, "Parameter servers of each parameter-server training.")
-    bigger_nodes: bool = _parameter(False, "Also compare with one node that has the CPUs of all workers.")
-    trials: int = _parameter(3, "Repeats of each configuration.")
-    seed: int = _parameter(0, "Seed of the first trial.")
-    cpus_per_replica: float = _parameter(1.0, "CPUs of each replica.")
+    workers: list[int] = _parameter([2], "Numbers of workers to compare.", most=MAX_REPLICAS)
+    num_ps: int = _rare(_parameter(1, "Parameter servers of each parameter-server training.", most=MAX_REPLICAS))
+    bigger_nodes: bool = _rare(_parameter(False, "Also compare with one node that has the CPUs of all workers."))
+    trials: int = _parameter(3, "Repeats of each configuration.", least=1, most=MAX_TRIALS)
+    seed: int = _rare(_parameter(0, "Seed of the first trial."))
+    cpus_per_replica: float = _parameter(1.0, "CPUs of each replica.", least=MIN_CPUS, most=_MAX_PER_REPLICA)
     memory_per_replica: str = _parameter("2Gi", "Memory of each replica.")
-    gpus_per_replica: int = _parameter(0, "GPUs of each replica.")
-    deadline_minutes: int = _parameter(60, "Longest time of one training.")
-    pending_minutes: int = _parameter(
-        10, "Longest wait of a replica for its node, image and volumes; waiting in a queue does not count."
+    gpus_per_replica: int = _parameter(0, "GPUs of each replica.", least=0, most=_MAX_PER_REPLICA)
+    deadline_minutes: int = _rare(_parameter(60, "Longest time of one training.", least=1, most=_MINUTES_OF_A_YEAR))
+    pending_minutes: int = _rare(
+        _parameter(
+            10,
+            "Longest wait of a replica for its node, image and volumes; waiting in a queue does not count.",
+            least=1,
+            most=_MINUTES_OF_A_YEAR,
+        )
     )
-    job_settings: str = _parameter(
-        "{}", "Further settings of every TFJob, as JSON: queue_name, node_selector, tolerations, …"
+    job_settings: str = _rare(
+        _parameter("{}", "Further settings of every TFJob, as JSON: queue_name, node_selector, tolerations, …"),
+        "job",
+        is_object=True,
     )
-    keep_failed_jobs: bool = _parameter(False, "Leave a TFJob that failed in the cluster, for inspection.")
+    keep_failed_jobs: bool = _rare(_parameter(False, "Leave a TFJob that failed in the cluster, for inspection."))
+    # Rare, and yet a field of the form: KFP's local runner knows no branch that asks for what a step has read.
     study_depth: bool = _parameter(
         False, "Also train residual and plain networks of 20 and 56 layers, on a page of their own: why ResNet."
     )
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Returns the parameters that a program gives by name; what is not among `values` has its default.
+
+        Raises:
+            ConfigError: One is not of its type, or there is no such one.
+        """
+        kinds = {parameter.name: parameter.type for parameter in fields(cls)}
+        if unknown := sorted(values.keys() - kinds.keys()):
+            raise ConfigError(f"The parameters must be some of {', '.join(kinds)}. Received: {', '.join(unknown)}.")
+        return cls(**{name: read_value(name, kinds[name], value) for name, value in values.items()})
+
+    def check_ranges(self) -> None:
+        """Makes sure that each can be, as far as no other part of the plan checks that.
+
+        Raises:
+            ConfigError: One cannot.
+        """
+        for parameter in fields(self):
+            name, value, ends = parameter.name, getattr(self, parameter.name), parameter.metadata
+            for number in value if isinstance(value, list) else [value]:
+                if ends["least"] > -math.inf and not number >= ends["least"]:  # so that nan is refused, too
+                    raise ConfigError(f"{name} must be at least {ends['least']}. Received: {number}.")
+                if ends["most"] < math.inf and not number <= ends["most"]:
+                    raise ConfigError(f"{name} must be at most {ends['most']:,}. Received: {number}.")
+        if not is_quantity(self.memory_per_replica):
+            raise ConfigError(
+                f"memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: {self.memory_per_replica!r}."
+            )
+        if self.image.split() != [self.image]:
+            raise ConfigError(
+                "image must be the name by which the cluster pulls this project's image, such as "
+                f"registry.example.org/team/{OWN_NAME}. Received: {self.image!r}."
+            )
 
     def to_training(self) -> TrainingConfig:
         """Returns the settings of the single node's training, from which those of the others follow.

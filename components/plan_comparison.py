@@ -1,5 +1,7 @@
 """First step: check every parameter and write down what will be trained."""
 
+from typing import NamedTuple
+
 from kfp import dsl
 
 from components.image import DEFAULT_IMAGE
@@ -11,9 +13,7 @@ def plan_comparison(
     run_info: dsl.Output[dsl.Artifact],
     image: str,
     dataset: str,
-    max_train_images: int,
     model: str,
-    model_arguments: str,
     epochs: int,
     global_batch_size: int,
     learning_rate: float,
@@ -21,19 +21,17 @@ def plan_comparison(
     scaling: str,
     strategies: list[str],
     workers: list[int],
-    num_ps: int,
-    bigger_nodes: bool,
     trials: int,
-    seed: int,
     cpus_per_replica: float,
     memory_per_replica: str,
     gpus_per_replica: int,
-    deadline_minutes: int,
-    pending_minutes: int,
-    job_settings: str,
-    keep_failed_jobs: bool,
     study_depth: bool,
-) -> list[int]:
+    settings: str,
+) -> NamedTuple(  # type: ignore[valid-type]  # KFP reads it, and ships no class beside the function
+    "Planned",
+    # KFP's local runner loops over an output of no other name than `Output`.
+    [("Output", list[int]), ("max_train_images", int), ("seed", int)],
+):
     """Checks the parameters and plans the trials, before anything expensive starts.
 
     Args:
@@ -42,19 +40,22 @@ def plan_comparison(
     Returns:
         run_info: The plan, as run.json.
         Output: The numbers of the trials, from 1.
+        max_train_images: What `settings` say of it, for the next step.
+        seed: Likewise.
     """
-    # The other arguments are the fields of `Parameters`, which describes them.
-    parameters = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
+    # The other arguments are the fields of the form; KFP ships this function alone, so they stand here once more.
+    form = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
 
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.parameters import Parameters
+    from components.form import read_form
     from components.run_plan import name_run, plan_run
     from components.trial import check_machine
 
     with told_plainly():
-        plan = plan_run(name_run(pipeline_job_id), Parameters(**parameters))
+        plan = plan_run(name_run(pipeline_job_id), read_form(form))
         check_machine(plan)
-        plan.write(Path(run_info.path))
-    return [*range(1, trials + 1)]
+    plan.write(Path(run_info.path))
+    planned = plan.parameters
+    return [*range(1, planned.trials + 1)], planned.max_train_images, planned.seed

@@ -1,7 +1,6 @@
 """The plan of a run: made by the first step, kept as `run.json`, read by the steps that follow."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Sequence
@@ -12,8 +11,7 @@ from typing import Self
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
 from components.parameters import Parameters
 from model.data import check_dataset_name
-from model.errors import ConfigError
-from model.plan import Configuration, plan_configurations
+from model.plan import DISTRIBUTED_STRATEGIES, Configuration, plan_configurations
 from tfjob.settings import parse_job_settings
 from tfjob.spec import ReplicaSpec
 
@@ -21,9 +19,8 @@ from tfjob.spec import ReplicaSpec
 RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
 # A run that is resumed started when it was started first.
 STARTED_AT_VARIABLE = "TFJOB_SPEEDUP_STARTED_AT"
-# Beyond these a slip of the finger is likelier than a wish. A forecast looks as far as so many workers, too.
-MAX_TRIALS = 1_000
-MAX_REPLICAS = 1_024
+# What stands for all strategies.
+_ALL = "both"
 
 
 @dataclass(frozen=True)
@@ -95,8 +92,10 @@ def plan_run(run_id: str, parameters: Parameters) -> RunPlan:
     Raises:
         ValueError: A parameter cannot be; the message says what came and what was expected.
     """
-    parameters = replace(parameters, workers=[read_count("workers", count) for count in parameters.workers])
-    check_ranges(parameters)
+    parameters = Parameters.read(vars(parameters))
+    if parameters.strategies == [_ALL]:
+        parameters = replace(parameters, strategies=[*DISTRIBUTED_STRATEGIES])
+    parameters.check_ranges()
     check_dataset_name(parameters.dataset)
     parse_job_settings(parameters.job_settings)
     configurations = plan_configurations(
@@ -108,39 +107,7 @@ def plan_run(run_id: str, parameters: Parameters) -> RunPlan:
         bigger_nodes=parameters.bigger_nodes,
     )
     started_at = float(os.environ.get(STARTED_AT_VARIABLE) or time.time())
-    plan = RunPlan(run_id, started_at, parameters, configurations)
-    plan.replica(1)  # raises on resources that cannot be
-    return plan
-
-
-def check_ranges(parameters: Parameters) -> None:
-    """Makes sure that the numbers that no other part of the plan checks can be.
-
-    Raises:
-        ConfigError: One cannot.
-    """
-    for name, least in (("trials", 1), ("deadline_minutes", 1), ("pending_minutes", 1), ("max_train_images", 0)):
-        if getattr(parameters, name) < least:
-            raise ConfigError(f"{name} must be at least {least}. Received: {getattr(parameters, name)}.")
-    most_workers = max(parameters.workers, default=0)
-    for name, count, most in (
-        ("trials", parameters.trials, MAX_TRIALS),
-        ("workers", most_workers, MAX_REPLICAS),
-        ("num_ps", parameters.num_ps, MAX_REPLICAS),
-    ):
-        if count > most:
-            raise ConfigError(f"{name} must be at most {most:,}. Received: {count}.")
-
-
-def read_count(name: str, value: float) -> int:
-    """Returns a number as the integer that it is: KFP hands over integers in a list as floats.
-
-    Raises:
-        ConfigError: It has a fraction.
-    """
-    if not math.isfinite(value) or value != int(value):
-        raise ConfigError(f"{name} must be whole numbers. Received: {value}.")
-    return int(value)
+    return RunPlan(run_id, started_at, parameters, configurations)
 
 
 def name_run(pipeline_job_id: str) -> str:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components import check_packages
+
 NAME = "tfjob-speedup"
 
 
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     # Where a person's own model is, as `python -m` finds it; a console script has its own folder there.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path holds text
+    check_packages()
     program = importlib.import_module(PROGRAMS[options.command].module)
     return int(program.main(options.rest, prog=f"{NAME} {options.command}"))
 

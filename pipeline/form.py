@@ -4,35 +4,34 @@ import argparse
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from types import SimpleNamespace
 from typing import Any, get_args, get_origin
 
+from components.form import list_form
 from components.parameters import Parameters
 
 DEFAULTS = Parameters()
 
 
-def with_form(pipeline: Callable[[Parameters], None]) -> Callable[..., None]:
-    """Returns a pipeline as a function with a parameter for each of a comparison's: KFP makes the form of those.
+def with_form(pipeline: Callable[[SimpleNamespace], None]) -> Callable[..., None]:
+    """Returns a pipeline as a function with a parameter for each field of the form: KFP makes the form of those.
 
     Args:
-        pipeline: Builds the pipeline from parameters whose values are KFP's placeholders.
+        pipeline: Builds the pipeline from the form, whose values are KFP's placeholders.
     """
 
     def build(*values: Any) -> None:
-        pipeline(Parameters(**dict(zip(names, values, strict=True))))
+        pipeline(SimpleNamespace(**{entry.name: value for entry, value in zip(form, values, strict=True)}))
 
-    names = [parameter.name for parameter in fields(Parameters)]
-    described = [f"    {parameter.name}: {parameter.metadata['help']}" for parameter in fields(Parameters)]
+    form = list_form()
+    described = [f"    {entry.name}: {entry.description}" for entry in form]
     build.__doc__ = "\n".join([inspect.getdoc(pipeline) or "", "", "Args:", *described])
     build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # a function may have one
         [
             inspect.Parameter(
-                parameter.name,
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                annotation=parameter.type,
-                default=getattr(DEFAULTS, parameter.name),
+                entry.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=entry.kind, default=entry.default
             )
-            for parameter in fields(Parameters)
+            for entry in form
         ]
     )
     return build

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
+from components.form import fill_form
 from components.parameters import Parameters
 from components.run_plan import plan_run
 from pipeline.compile import add_workspace_options, take_workspace
@@ -113,7 +114,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, A
     try:
         run_id = start_run(
             server,
-            vars(parameters),
+            fill_form(parameters),
             take_workspace(options),
             experiment=options["experiment"],
             run_name=options["run_name"],

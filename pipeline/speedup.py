@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from kfp import dsl
@@ -10,12 +11,14 @@ from kfp.dsl.graph_component import GraphComponent
 from components.clean_up import clean_up
 from components.compare import compare
 from components.evaluate import evaluate
-from components.parameters import Parameters
+from components.form import describe_form
 from components.plan_comparison import plan_comparison
 from components.prepare_data import prepare_data
 from components.study_depth import study_depth as study_depth_step
 from components.train import train_distributed, train_single_node
 from pipeline.form import with_form
+
+_QUESTION = "Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?"
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,17 @@ def build_pipeline(workspace: Workspace) -> GraphComponent:
     return dsl.pipeline(
         with_form(train_and_compare),
         name="tfjob-speedup",
-        description="Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?",
+        description=f"{_QUESTION}\n\n{describe_form()}",
         pipeline_config=dsl.PipelineConfig(workspace=workspace.to_kfp()),
     )
 
 
-def train_and_compare(parameters: Parameters) -> None:
+def train_and_compare(parameters: SimpleNamespace) -> None:
     """Trains the same model on the same data on a single node and as TFJobs, and compares time and accuracy."""
-    last = clean_up(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, keep_failed_jobs=parameters.keep_failed_jobs)
+    last = clean_up(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, settings=parameters.settings)
     with dsl.ExitHandler(last, name="comparison"):
         plan = plan_comparison(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **vars(parameters))
-        data = prepare_data(dataset=parameters.dataset, max_train_images=parameters.max_train_images).after(plan)
+        data = prepare_data(dataset=parameters.dataset, max_train_images=plan.outputs["max_train_images"])
         # One round after another: every round trains each configuration once, so that drift hits all alike.
         with dsl.ParallelFor(plan.outputs["Output"], name="trials", parallelism=1) as trial:
             inputs = {
@@ -80,7 +83,7 @@ def train_and_compare(parameters: Parameters) -> None:
         )
         with dsl.If(parameters.study_depth == True, name="why-resnet"):  # noqa: E712 - KFP makes a condition of the comparison
             # Last, so that it never runs beside a timed trial.
-            studied = study_depth_step(prepared=data.outputs["prepared"], seed=parameters.seed).after(compared)
+            studied = study_depth_step(prepared=data.outputs["prepared"], seed=plan.outputs["seed"]).after(compared)
     for task in (plan, data, single, distributed, evaluated, compared, studied, last):
         task.set_container_image(parameters.image)
         task.set_caching_options(enable_caching=task is data)  # a timed step is never answered from a cache

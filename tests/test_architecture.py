@@ -28,9 +28,9 @@ ONLY_IN = {
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
     "components": (
-        "errors image",
+        "errors image values",
         "parameters",
-        "run_plan",
+        "form run_plan",
         "trial",
         "comparison_files finished_trials",
         "clean_up compare evaluate plan_comparison prepare_data study_depth train",

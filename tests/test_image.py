@@ -2,12 +2,15 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from components.image import DEFAULT_IMAGE
+from components.parameters import Parameters
+from model.data.sources import CACHE_VARIABLE, SHIPPED_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 FOUND = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
@@ -86,7 +89,9 @@ def test_a_changed_program_renews_no_library() -> None:
     assert copied == [
         "${REQUIREMENTS} /requirements.lock",
         ". /source",
+        "model /source/model",
         "--from=stripped /opt/venv /opt/venv",
+        "--from=data /opt/datasets /opt/datasets",
         "--from=project /staged/opt/venv /opt/venv",
     ]
 
@@ -122,8 +127,33 @@ def test_no_image_is_the_latest() -> None:
     assert {stage[0][1].split()[0] for stage in STAGES} == {"${PYTHON_IMAGE}", "libraries"}
 
 
+def test_the_image_carries_the_default_data_set_from_its_checked_sources() -> None:
+    data = next(stage for stage in STAGES if stage[0][1].endswith(" AS data"))
+    assert ("ARG", f"DATASETS={Parameters().dataset}") in data
+    fetch = next(arguments for name, arguments in data if name == "RUN")
+    assert "python3 -m model.prepare --dataset $dataset" in fetch
+    # What a fetch leaves in its cache is what a step looks for.
+    assert re.search(rf"{CACHE_VARIABLE}=(\S+)", fetch)[1] == read_env(IMAGE)[SHIPPED_VARIABLE]  # type: ignore[index]
+
+
+def test_whatever_tells_pip_of_an_index_is_known_where_packages_and_data_are_fetched() -> None:
+    told = [{arguments for name, arguments in stage if arguments.startswith("PIP_")} for stage in STAGES]
+    assert [len(names) for names in told if names] == [6, 6]
+    assert told[0] in told[1:]
+
+
 def test_the_image_is_called_as_the_pipeline_calls_it(builders: Path) -> None:
     assert f"--tag {DEFAULT_IMAGE} " in make_image(builders).stdout
+
+
+@pytest.mark.parametrize("program", ["run", "compile", "upload"])
+def test_a_name_given_to_make_is_the_default_of_the_programs(program: str) -> None:
+    told = subprocess.check_output(["make", "-n", program, "IMAGE=registry.example.org/mine:1"], cwd=ROOT, text=True)
+    assert f"TFJOB_SPEEDUP_IMAGE=registry.example.org/mine:1 .venv/bin/python -m pipeline.{program}" in told
+    code = "from components.image import DEFAULT_IMAGE; print(DEFAULT_IMAGE)"
+    named = os.environ | {"TFJOB_SPEEDUP_IMAGE": "registry.example.org/mine:1"}
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=named, text=True)
+    assert said == "registry.example.org/mine:1\n"
 
 
 def test_a_builder_that_does_not_answer_is_passed_over(builders: Path) -> None:

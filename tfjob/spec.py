@@ -54,11 +54,16 @@ class ReplicaSpec:
         _require(self.count >= 1, "count must be at least 1", self.count)
         _require(MIN_CPUS <= self.cpus < math.inf, f"cpus must be a number from {MIN_CPUS} on", self.cpus)
         _require(
-            self.memory is None or _QUANTITY.fullmatch(self.memory) is not None,
+            self.memory is None or is_quantity(self.memory),
             "memory must be a Kubernetes quantity such as 2Gi",
             self.memory,
         )
         _require(self.gpus >= 0, "gpus must not be negative", self.gpus)
+
+
+def is_quantity(text: str) -> bool:
+    """Returns whether a text is an amount above zero as Kubernetes writes it."""
+    return _QUANTITY.fullmatch(text) is not None
 
 
 def check_manifest(manifest: Mapping[str, Any]) -> None:

@@ -26,6 +26,8 @@ from model.errors import DatasetError
 from model.files import write_atomically
 
 CACHE_VARIABLE = "TFJOB_SPEEDUP_CACHE"
+# The folder with the data sets that came with the container image, laid out as the cache.
+SHIPPED_VARIABLE = "TFJOB_SPEEDUP_DATASETS"
 
 Report = Callable[[str], None]
 
@@ -73,7 +75,7 @@ def load_dataset(dataset: str, *, report: Report = print) -> LoadedDataset:
     """
     check_dataset_name(dataset)
     if dataset in NAMED_DATASETS:
-        return load_named(NAMED_DATASETS[dataset], find_cache(), report=report)
+        return load_named(NAMED_DATASETS[dataset], find_cache(), shipped=find_shipped(), report=report)
     return load_npz_url(dataset) if "://" in dataset else load_npz_path(Path(dataset))
 
 
@@ -83,7 +85,10 @@ def check_dataset_name(dataset: str) -> None:
     Raises:
         DatasetError: It is neither a name of NAMED_DATASETS nor a URL nor the path of a file.
     """
-    if dataset in NAMED_DATASETS or "://" in dataset:
+    if dataset in NAMED_DATASETS:
+        return
+    if "://" in dataset:
+        _split_url(dataset)
         return
     if not (dataset.endswith(".npz") or os.sep in dataset):
         raise DatasetError(f"Unknown data set {dataset!r}. Known: {', '.join(NAMED_DATASETS)}; or {NPZ_FORM}.")
@@ -95,22 +100,46 @@ def find_cache() -> Path:
     """Returns the directory in which verified files of named data sets are kept."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfjob-speedup"
+    return Path(os.environ.get("XDG_CACHE_HOME") or _find_home() / ".cache") / "tfjob-speedup"
+
+
+def find_shipped() -> Path | None:
+    """Returns the directory of the named data sets that came with the container image, if this is one."""
+    return Path(os.environ[SHIPPED_VARIABLE]) if os.environ.get(SHIPPED_VARIABLE) else None
+
+
+def _find_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # a user that the system does not know, without HOME
+        return Path(tempfile.gettempdir())
 
 
 # --- Named data sets
 
 
-def load_named(dataset: NamedDataset, cache: Path, *, report: Report = print) -> LoadedDataset:
-    """Returns the arrays of a named data set from the cache, or else from the first source that has the right files.
+def load_named(
+    dataset: NamedDataset, cache: Path, *, shipped: Path | None = None, report: Report = print
+) -> LoadedDataset:
+    """Returns the arrays of a named data set from the first place that has the right files.
+
+    Args:
+        dataset: The data set, with its sources.
+        cache: Where what a source gave is kept for the next time.
+        shipped: Where data sets are that came with the image; None where there is none.
+        report: Takes a line about each thing worth telling.
 
     Raises:
         DatasetError: No source has it; the message names each with its reason.
     """
     directory = cache / dataset.name
-    cached = Source(f"cache {directory}", partial(_read_files, directory, tuple(dataset.sha256)))
+    places = {"image": shipped / dataset.name} if shipped else {}
+    kept = [
+        Source(f"{kind} {place}", partial(_read_files, place, tuple(dataset.sha256)))
+        for kind, place in (places | {"cache": directory}).items()
+    ]
     failures = []
-    for source in (cached, *dataset.sources):
+    for source in (*kept, *dataset.sources):
         try:
             files = source.fetch()
             _verify(files, dataset.sha256)
@@ -119,7 +148,7 @@ def load_named(dataset: NamedDataset, cache: Path, *, report: Report = print) ->
             report(f"{dataset.name}: not from {failures[-1]}")
             continue
         report(f"{dataset.name}: from {source.name}")
-        if source is not cached:
+        if source not in kept:
             _keep_files(directory, files, report)
         raw = {key: decode_idx(files[name], name) for key, name in zip(NPZ_KEYS, dataset.sha256, strict=True)}
         return LoadedDataset(dataset.name, source.name, check_arrays(raw))
@@ -176,23 +205,33 @@ def load_npz_url(url: str, *, open_url: OpenUrl = open_url) -> LoadedDataset:
     Raises:
         DatasetError: It cannot be had, or is not as it should be.
     """
-    try:
-        parts = urllib.parse.urlsplit(url)
-    except ValueError as error:
-        raise DatasetError(f"Not a URL: {error}. Expected {NPZ_FORM}.") from error
-    # What may be secret in a URL, the user and a signature in the query, stays out of messages and manifests.
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    parts, shown = _split_url(url)
     path = Path(urllib.request.url2pathname(parts.path))
     if parts.scheme == "file":
         return load_npz_path(path)
-    if parts.scheme not in {"http", "https"} or "@" in parts.netloc:
-        raise DatasetError(f"{shown} must be a file, http or https URL without a user. Expected {NPZ_FORM}.")
     with tempfile.TemporaryFile(prefix="tfjob-speedup-") as file:
         try:
             download(url, file, open_url=open_url)
         except SourceError as error:
             raise DatasetError(f"{shown} cannot be had: {error}") from error
         return LoadedDataset(path.stem, shown, read_npz(file, shown))
+
+
+def _split_url(url: str) -> tuple[urllib.parse.SplitResult, str]:
+    """Returns a URL's parts, and the URL as it may be shown.
+
+    Raises:
+        DatasetError: Data sets are not fetched from such a URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise DatasetError(f"Not a URL: {error}. Expected {NPZ_FORM}.") from error
+    # What may be secret in a URL, the user and a signature in the query, stays out of messages and manifests.
+    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    if parts.scheme not in {"file", "http", "https"} or (parts.scheme != "file" and "@" in parts.netloc):
+        raise DatasetError(f"{shown} must be a file, http or https URL without a user. Expected {NPZ_FORM}.")
+    return parts, shown
 
 
 # --- The registry

@@ -15,6 +15,7 @@ from types import FrameType
 import psutil
 from kfp import local
 
+from components.form import fill_form
 from components.parameters import Parameters
 from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan
 from components.trial import FINISHED_FOLDER
@@ -83,7 +84,7 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     try:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-            speedup_pipeline(**vars(parameters))
+            speedup_pipeline(**fill_form(parameters))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
     return True

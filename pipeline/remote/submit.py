@@ -15,6 +15,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
+from components.form import read_form
 from components.parameters import Parameters
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
@@ -116,7 +117,11 @@ def read_parameters(server: Server, run_id: str) -> dict[str, Any]:
     run = server.runs.run_service_get_run(run_id)
     if run.run_id != run_id:  # a part of a path leads elsewhere
         raise ServerError(f"There is no run {run_id!r}: a run's identifier is the last part of its link.")
-    return vars(Parameters()) | ((run.runtime_config and run.runtime_config.parameters) or {})
+    form = (run.runtime_config and run.runtime_config.parameters) or {}
+    try:
+        return vars(read_form(form))
+    except ValueError:  # its first step refused it, or it is another version's
+        return vars(Parameters()) | form
 
 
 def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: Path, *, prog: str, pace: Pace) -> int:

@@ -47,7 +47,10 @@ def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
         pipeline_id = find_pipeline(server) or create_pipeline(server)
         if version_id := find_version(server, pipeline_id, name):
             return UploadedVersion(pipeline_id, version_id, name, is_new=False)
-        version = server.uploads.upload_pipeline_version(str(package), name=name, pipelineid=pipeline_id)
+        described = speedup_pipeline.component_spec.description
+        version = server.uploads.upload_pipeline_version(
+            str(package), name=name, pipelineid=pipeline_id, description=described
+        )
     return UploadedVersion(pipeline_id, version.pipeline_version_id, name, is_new=True)
 
 

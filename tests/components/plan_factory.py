@@ -4,9 +4,8 @@ from components.parameters import Parameters
 from components.run_plan import RunPlan, plan_run
 
 # Unlike the defaults where a test could pass on one that was never read.
-PARAMETERS: dict[str, Any] = vars(
-    Parameters(image="registry.example/speedup:1", model_arguments='{"stem_stride": 2}', trials=2, seed=7)
-)
+GIVEN = Parameters(image="registry.example/speedup:1", model_arguments='{"stem_stride": 2}', trials=2, seed=7)
+PARAMETERS: dict[str, Any] = vars(GIVEN)
 
 
 def make_plan(run_id: str = "run-1", **changes: Any) -> RunPlan:

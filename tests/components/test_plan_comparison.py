@@ -1,11 +1,14 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kfp import dsl
 
+from components.form import fill_form, read_form
 from components.plan_comparison import plan_comparison
 from components.run_plan import RUN_ID_VARIABLE, RunPlan
-from tests.components.plan_factory import PARAMETERS
+from tests.components.plan_factory import GIVEN, PARAMETERS
 
 
 @pytest.fixture(autouse=True)
@@ -13,21 +16,36 @@ def _unnamed_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(RUN_ID_VARIABLE, raising=False)
 
 
-def test_the_step_writes_the_plan_and_returns_the_trials_numbers(tmp_path: Path) -> None:
+def test_the_step_writes_the_plan_and_hands_on_what_other_steps_need(tmp_path: Path) -> None:
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
-    numbers = plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | {"trials": 3})
+    form = fill_form(GIVEN) | {"trials": 3, "settings": '{"seed": 7, "max_train_images": 600}'}
+    outputs = plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **form)
     plan = RunPlan.read(tmp_path / "run_info")
-    assert numbers == [1, 2, 3]
-    assert (plan.run_id, vars(plan.parameters)) == ("job-1", PARAMETERS | {"trials": 3})
+    assert outputs == ([1, 2, 3], 600, 7)
+    assert (plan.run_id, plan.parameters) == ("job-1", read_form(form))
 
 
-def test_a_refused_parameter_ends_the_step_with_one_message_and_no_plan(tmp_path: Path) -> None:
+def test_run_json_has_all_parameters_side_by_side_as_it_ever_had(tmp_path: Path) -> None:
+    run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
+    plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN))
+    assert json.loads((tmp_path / "run_info").read_text())["parameters"] == PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"workers": [3.0]}, "global_batch_size must be divisible by the number of workers. Received: 128 and 3."),
+        ({"workers": [None]}, "workers must be a list of whole numbers. Received: [None]."),
+        ({"settings": "{seed: x}"}, "settings.seed must be a whole number. Received: 'x'."),
+    ],
+)
+def test_a_refused_parameter_ends_the_step_with_one_message_and_no_plan(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
     with pytest.raises(SystemExit) as ended:
-        plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | {"workers": [3.0]})
-    assert ended.value.code == (
-        "error: global_batch_size must be divisible by the number of workers. Received: 128 and 3."
-    )
+        plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN) | changes)
+    assert ended.value.code == f"error: {message}"
     assert not (tmp_path / "run_info").exists()
 
 

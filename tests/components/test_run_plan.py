@@ -1,11 +1,15 @@
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comparison.records import RecordError
+from components.parameters import Parameters
 from components.run_plan import RUN_ID_VARIABLE, RunPlan, name_run
 from components.trial import count_replicas
+from model.errors import ConfigError
 from tests.components.plan_factory import make_plan
 
 
@@ -74,7 +78,7 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
         ({"workers": []}, r"workers must be numbers of workers, at least 1 each. Received: \[\]"),
         ({"workers": [0]}, r"at least 1 each. Received: \[0\]"),
         ({"workers": [2, -1]}, r"at least 1 each. Received: \[2, -1\]"),
-        ({"workers": [2.5]}, "workers must be whole numbers. Received: 2.5"),
+        ({"workers": [2.5]}, r"workers must be a list of whole numbers. Received: \[2.5\]"),
         ({"workers": [2, 2.0]}, r"workers must differ from each other. Received: \[2, 2\]"),
         ({"workers": [3]}, "global_batch_size must be divisible by the number of workers. Received: 128 and 3"),
         ({"num_ps": 0}, "num_ps must be at least 1 for the strategy parameter_server. Received: 0"),
@@ -83,16 +87,73 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
         ({"trials": 0}, "trials must be at least 1. Received: 0"),
         ({"trials": 99_999_999}, "trials must be at most 1,000. Received: 99999999"),
         ({"seed": -1}, r"seed must be at least 0 and below 2\*\*32. Received: -1"),
-        ({"cpus_per_replica": 0.0}, "cpus must be a number from 0.001 on. Received: 0.0"),
-        ({"memory_per_replica": "2 GB"}, "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),
-        ({"memory_per_replica": "0Gi"}, "memory must be a Kubernetes quantity such as 2Gi. Received: '0Gi'"),
-        ({"gpus_per_replica": -1}, "gpus must not be negative. Received: -1"),
+        ({"cpus_per_replica": 0.0}, "cpus_per_replica must be at least 0.001. Received: 0.0"),
+        (
+            {"memory_per_replica": "2 GB"},
+            "memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: '2 GB'",
+        ),
+        (
+            {"memory_per_replica": "0Gi"},
+            "memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: '0Gi'",
+        ),
+        ({"gpus_per_replica": -1}, "gpus_per_replica must be at least 0. Received: -1"),
         ({"deadline_minutes": 0}, "deadline_minutes must be at least 1. Received: 0"),
+        ({"cpus_per_replica": float("nan")}, "cpus_per_replica must be at least 0.001. Received: nan"),
+        ({"cpus_per_replica": float("inf")}, "cpus_per_replica must be at most 1,024. Received: inf"),
+        ({"dataset": "gs://bucket/x.npz"}, "gs://bucket/x.npz must be a file, http or https URL without a user"),
+        ({"dataset": "s3://bucket/x.npz"}, "s3://bucket/x.npz must be a file, http or https URL without a user"),
+        ({"image": ""}, "image must be the name by which the cluster pulls .* such as registry.* Received: ''"),
+        ({"image": "my image:1"}, "image must be the name by which .* Received: 'my image:1'"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused_with_what_came(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_plan(**changes)
+
+
+UNLIKE: dict[Any, list[Any]] = {
+    bool: [1, 0.0, "yes", None, []],
+    int: [True, 2.5, "2.5", "two", "", None, [2], float("nan")],
+    float: [True, "much", "", None, [1.0]],
+    str: [1, True, None, ["mnist"], {}],
+    list[int]: [2, "2", None, ["two"], [[2, 4]], [None], [True], [2.5], {"2": 4}],
+    list[str]: ["all_reduce", None, [None], [["all_reduce"]], [1]],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(parameter.name, value) for parameter in fields(Parameters) for value in UNLIKE[parameter.type]],
+)
+def test_a_value_of_another_type_is_refused_by_its_fields_own_name(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"^{name} must be .*\. Received: {re.escape(repr(value))}\.$"):
+        make_plan(**{name: value})
+
+
+@pytest.mark.parametrize("name", [p.name for p in fields(Parameters) if p.type in (int, float, list[int])])
+def test_a_number_out_of_its_range_is_refused_by_its_fields_own_name(name: str) -> None:
+    changes: dict[str, Any] = {name: [-1] if name == "workers" else -1}
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        make_plan(**changes)
+
+
+def test_what_is_plainly_meant_is_taken() -> None:
+    typed: dict[str, Any] = {
+        "workers": ["2", 4.0],
+        "trials": "3",
+        "seed": 7.0,
+        "learning_rate": "0.1",
+        "bigger_nodes": "True",
+    }
+    assert (
+        make_plan(**typed).parameters
+        == make_plan(workers=[2, 4], trials=3, seed=7, learning_rate=0.1, bigger_nodes=True).parameters
+    )
+
+
+def test_both_stands_for_all_strategies() -> None:
+    assert make_plan(strategies=["both"]).configurations == make_plan().configurations
+    assert make_plan(strategies=["both"]).parameters.strategies == ["all_reduce", "parameter_server"]
 
 
 def test_the_run_is_named_by_the_environment_or_else_by_its_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,36 @@ def test_a_program_gets_its_options_and_gives_its_exit_code(tmp_path: Path) -> N
     assert (tmp_path / "pipeline.yaml").exists()
     refused = run_elsewhere(tmp_path, "run", "--epochs=0")
     assert (refused.returncode, refused.stderr) == (2, "error: epochs must be at least 1. Received: 0.\n")
+
+
+OWN_MODULES = ["model.py", "model/__init__.py", "tfjob.py", "comparison.py"]
+STEP = "import components.errors"  # as it begins in a pod
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        *product([("-m", "pipeline.run"), ("-P", "-c", SCRIPT, "run")], [*OWN_MODULES, "components.py"]),
+        *product([("-c", STEP)], OWN_MODULES),
+    ],
+)
+def test_a_persons_own_module_named_like_a_package_is_told(tmp_path: Path, start: tuple[str, ...], name: str) -> None:
+    own = tmp_path / name
+    own.parent.mkdir(exist_ok=True)
+    own.write_text("def build(image_shape, num_classes): ...\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *start, "--epochs=0"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    package = name.removesuffix(".py").partition("/")[0]
+    assert done.stderr.startswith(f"error: {own} is found in place of this project's own {package}. ")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
 
 
 @pytest.mark.slow

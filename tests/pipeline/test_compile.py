@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,9 @@ def test_the_graph_has_the_steps_in_an_exit_handler_with_one_loop_and_one_branch
 
 def test_the_depth_study_runs_when_asked_for_and_after_everything_timed(tasks: dict[str, dict[str, Any]]) -> None:
     branch = tasks["condition-3"]
-    assert branch["triggerPolicy"]["condition"] == "inputs.parameter_values['pipelinechannel--study_depth'] == true"
-    assert branch["dependentTasks"] == ["compare", "prepare-data"]
+    asked = "inputs.parameter_values['pipelinechannel--study_depth'] == true"
+    assert branch["triggerPolicy"]["condition"] == asked
+    assert branch["dependentTasks"] == ["compare", "plan-comparison", "prepare-data"]
 
 
 def test_no_step_installs_packages_when_it_runs(compiled: Path) -> None:
@@ -139,6 +141,13 @@ def test_every_parameter_and_every_step_is_described(spec: dict[str, Any]) -> No
         if not definition.get("description")
     ]
     assert outputs == []
+
+
+def test_the_description_that_the_dashboard_shows_tells_what_each_field_means(spec: dict[str, Any]) -> None:
+    described = spec["pipelineInfo"]["description"]
+    assert [name for name in spec["root"]["inputDefinitions"]["parameters"] if f"- **{name}**: " not in described] == []
+    # A version's description is a part of a URL, of which some proxies take no more than 8 KiB.
+    assert len(urllib.parse.quote(described)) < 7_000
 
 
 def test_every_parameters_default_works() -> None:

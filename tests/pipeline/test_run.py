@@ -46,7 +46,10 @@ def test_options_have_the_types_of_their_parameters() -> None:
         (["--dataset", "nope"], "Unknown data set 'nope'."),
         (["--strategies", "ring"], "strategies must be some of all_reduce, parameter_server. Received: ['ring']."),
         (["--trials", "0"], "trials must be at least 1. Received: 0."),
-        (["--memory-per-replica", "2 GB"], "memory must be a Kubernetes quantity such as 2Gi. Received: '2 GB'"),
+        (
+            ["--memory-per-replica", "2 GB"],
+            "memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: '2 GB'",
+        ),
         (["--max-train-images", "-1"], "max_train_images must be at least 0. Received: -1."),
     ],
 )

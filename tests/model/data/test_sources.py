@@ -2,8 +2,10 @@ import errno
 import hashlib
 import io
 import os
+import pwd
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,11 @@ from model.data.fetch import Files, SourceError, encode_idx
 from model.data.sources import (
     CACHE_VARIABLE,
     NAMED_DATASETS,
+    SHIPPED_VARIABLE,
     NamedDataset,
     Source,
     find_cache,
+    find_shipped,
     load_dataset,
     load_named,
     load_npz_url,
@@ -98,6 +102,36 @@ def test_a_corrupt_cached_file_is_noticed_and_fetched_again(tmp_path: Path, dama
     assert mirror.calls == 2
     assert "train-labels must have the SHA-256" in lines[0]
     assert (tmp_path / "tiny" / "train-labels").read_bytes() == FILES["train-labels"]
+
+
+def test_what_came_with_the_image_is_taken_checked_and_not_kept_once_more(tmp_path: Path) -> None:
+    mirror, cache, shipped = FakeMirror(), tmp_path / "cache", tmp_path / "shipped"
+    load_named(make_dataset(mirror), shipped, report=ignore)
+    loaded = load_named(make_dataset(mirror), cache, shipped=shipped, report=ignore)
+    assert (mirror.calls, loaded.source) == (1, f"image {shipped / 'tiny'}")
+    assert not cache.exists()
+    (shipped / "tiny" / "train-labels").write_bytes(b"something else")
+    lines: list[str] = []
+    assert load_named(make_dataset(mirror), cache, shipped=shipped, report=lines.append).source == "mirror 0"
+    assert "train-labels must have the SHA-256" in lines[0]
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("/opt/datasets", Path("/opt/datasets")), ("", None)])
+def test_the_environment_names_the_data_sets_that_came_with_the_image(
+    folder: str, expected: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHIPPED_VARIABLE, folder)
+    assert find_shipped() == expected
+
+
+def test_a_user_without_a_home_has_a_cache_in_the_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def know_nobody(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", know_nobody)
+    for variable in (CACHE_VARIABLE, "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert find_cache() == Path(tempfile.gettempdir()) / ".cache" / "tfjob-speedup"
 
 
 def test_wrong_content_falls_to_the_next_source_and_says_so(tmp_path: Path) -> None:

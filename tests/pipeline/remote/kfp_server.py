@@ -199,6 +199,7 @@ class KfpHandler(BaseHTTPRequestHandler):
             "pipeline_version_id": version_id,
             "name": query["name"],
             "display_name": query["name"],
+            "description": query["description"],
         }
         return api_answer("V2beta1PipelineVersion", self.kfp.versions[version_id])
 

@@ -10,6 +10,7 @@ import yaml
 from pipeline.remote.follow import Pace
 from pipeline.remote.submit import find_error, read_own_lines
 from pipeline.run import main
+from pipeline.speedup import speedup_pipeline
 from pipeline.upload import main as upload
 from tests.components.trial_folders import write_trial
 from tests.pipeline.remote.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
@@ -129,6 +130,19 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
         "",
         "Report: runs/run-1/report.html (after 600 s)",
     ]
+
+
+def test_what_is_rarely_set_reaches_the_run_in_its_one_field(kfp: Kfp, endpoint: str) -> None:
+    run("--seed=3", "--model-arguments", '{"width": 4}', "--job-settings", '{"queue_name": "team-a"}')
+    settings = json.loads(kfp.runs["run-1"]["runtime_config"]["parameters"]["settings"])
+    assert settings == {"seed": 3, "model_arguments": {"width": 4}, "job": {"queue_name": "team-a"}}
+
+
+def test_pipeline_and_version_are_described_since_the_page_describes_no_parameter(kfp: Kfp, endpoint: str) -> None:
+    run()
+    described = [entry["description"] for entry in (*kfp.pipelines.values(), *kfp.versions.values())]
+    assert described == [speedup_pipeline.component_spec.description] * 2
+    assert "- **image**: Image of every step and replica" in described[0]
 
 
 def test_the_run_gets_all_parameters_and_the_caching_that_is_compiled(kfp: Kfp, endpoint: str) -> None:

@@ -1,0 +1,110 @@
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import yaml
+
+from components.form import describe_form, fill_form, keeps_failed_jobs, list_form, read_form
+from components.parameters import Parameters
+from model.errors import ConfigError
+
+# All that is rarely set, unlike the defaults: what a person writes, and the parameters that it stands for.
+WRITTEN: dict[str, Any] = {
+    "max_train_images": 600,
+    "model_arguments": {"width": 32},
+    "num_ps": 2,
+    "bigger_nodes": True,
+    "seed": 7,
+    "deadline_minutes": 5,
+    "pending_minutes": 3,
+    "job": {"queue_name": "team-a", "tolerations": [{"key": "gpu", "operator": "Exists"}]},
+    "keep_failed_jobs": True,
+}
+OBJECTS = {"model_arguments": json.dumps(WRITTEN["model_arguments"]), "job_settings": json.dumps(WRITTEN["job"])}
+STANDS_FOR = {name: value for name, value in WRITTEN.items() if name != "job"} | OBJECTS
+
+
+def test_the_form_has_a_field_for_what_is_common_and_one_for_all_that_is_rare() -> None:
+    names = [entry.name for entry in list_form()]
+    common = [parameter.name for parameter in fields(Parameters) if parameter.name not in STANDS_FOR]
+    assert names == [*common, "settings"]
+    assert len(names) <= 16
+
+
+@pytest.mark.parametrize("write", [json.dumps, yaml.safe_dump])
+def test_settings_are_parameters_written_as_json_or_yaml(write: Any) -> None:
+    assert read_form({"epochs": 5, "settings": write(WRITTEN)}) == Parameters(epochs=5, **STANDS_FOR)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "{}", "null", "# nothing"])
+def test_without_settings_all_have_their_defaults(text: str) -> None:
+    assert read_form({"settings": text}) == Parameters()
+
+
+def test_an_object_may_be_a_text_as_on_the_command_line() -> None:
+    assert read_form({"settings": json.dumps(WRITTEN | {"job": OBJECTS["job_settings"]})}) == Parameters(**STANDS_FOR)
+
+
+@pytest.mark.parametrize("parameters", [Parameters(), Parameters(epochs=5, workers=[2, 4], **STANDS_FOR)])
+def test_a_form_that_a_program_fills_in_gives_the_same_parameters(parameters: Parameters) -> None:
+    form = fill_form(parameters)
+    assert form.keys() == {entry.name for entry in list_form()}
+    assert read_form(form) == parameters
+
+
+def test_a_form_of_an_older_version_is_read() -> None:
+    assert read_form(vars(Parameters(**STANDS_FOR))) == Parameters(**STANDS_FOR)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", r"settings must be an object, as JSON or YAML\. Received: '\[1\]'\."),
+        ("seed", r"settings must be an object, as JSON or YAML\. Received: 'seed'\."),
+        ('{"seed": 1', r"settings must be JSON or YAML \(.* in line 1, column 11\)\. Received: "),
+        ("sed: 1", r"settings must have names out of max_train_images, .*\. Received: 'sed'\."),
+        ("epochs: 1", r"settings must have names out of max_train_images, .*\. Received: 'epochs'\."),
+        ("seed: one", r"settings\.seed must be a whole number\. Received: 'one'\."),
+        ("seed: null", r"settings\.seed must be a whole number\. Received: None\."),
+        ("bigger_nodes: 1", r"settings\.bigger_nodes must be true or false\. Received: 1\."),
+        ("model_arguments: 3", r"settings\.model_arguments must be text\. Received: 3\."),
+        (
+            "model_arguments: {a: [1, .nan]}",
+            r"settings\.model_arguments\.a\[1\] must be text, .* Received: nan",
+        ),
+        ("job: {labels: {since: 2026-01-01}}", r"settings\.job\.labels\.since must be text, .* Received: 2026-01-01\."),
+        ("job: {labels: {1: a}}", r"settings\.job\.labels must have texts for names: .* Received: 1\."),
+        ("job: {labels: {since: 2026-02-30}}", r"settings must be JSON or YAML \(day is out of range"),
+        ("job: {queue: a}", r"^settings\.job must be .* queue_name, .*Received: 'queue'"),
+        ("job: {tolerations: 1}", r"^settings\.job.*tolerations must be .* Received: 1"),
+    ],
+)
+def test_a_mistake_in_settings_is_told_with_its_path(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_form({"settings": text})
+
+
+@pytest.mark.parametrize("value", [{}, None, 1])
+def test_settings_are_a_text(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"settings must be text\. Received: "):
+        read_form({"settings": value})
+
+
+def test_what_is_no_parameter_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"The parameters must be some of image, .*\. Received: color\."):
+        read_form({"color": "red"})
+
+
+def test_the_description_tells_what_every_parameter_means() -> None:
+    told = describe_form()
+    for entry in list_form():
+        assert f"\n- **{entry.name}**: {entry.description}" in f"\n{told}"
+    for name in WRITTEN:
+        assert f"\n  - **{name}**: " in told
+
+
+def test_a_job_is_kept_only_where_the_form_can_be_read_and_says_so() -> None:
+    assert keeps_failed_jobs('{"keep_failed_jobs": true}')
+    assert not keeps_failed_jobs("{}")
+    assert not keeps_failed_jobs("{keep_failed_jobs: [}")
