@@ -41,7 +41,7 @@ def plan_comparison(
 
     Returns:
         run_info: The plan, as run.json.
-        Output: The numbers of the trials, from 1.
+        Output: The numbers of the rounds, from 1.
     """
     # The other arguments are the fields of `Parameters`, which describes them.
     parameters = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
@@ -50,8 +50,9 @@ def plan_comparison(
 
     from components.errors import told_plainly
     from components.parameters import Parameters
-    from components.run_plan import name_run, plan_run
+    from components.run_plan import list_rounds, name_run, plan_run
 
     with told_plainly():
-        plan_run(name_run(pipeline_job_id), Parameters(**parameters)).write(Path(run_info.path))
-    return [*range(1, trials + 1)]
+        plan = plan_run(name_run(pipeline_job_id), Parameters(**parameters))
+        plan.write(Path(run_info.path))
+    return list_rounds(plan)

@@ -13,7 +13,7 @@ def _unnamed_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(RUN_ID_VARIABLE, raising=False)
 
 
-def test_the_step_writes_the_plan_and_returns_the_trials_numbers(tmp_path: Path) -> None:
+def test_the_step_writes_the_plan_and_returns_the_rounds_numbers(tmp_path: Path) -> None:
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
     numbers = plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | {"trials": 3})
     plan = RunPlan.read(tmp_path / "run_info")
