@@ -31,24 +31,12 @@ def main() -> int:
 
 def measure_steps(data_dir: Path, batch_size: int, group_size: int, steps: int) -> tuple[list[float], int]:
     """Returns the durations of so many steps, and the length of the vector that workers would exchange in each."""
-    import keras  # noqa: PLC0415 - the parser's errors are told before TensorFlow's seconds of import
-    import tensorflow as tf  # noqa: PLC0415
+    from model.data import PreparedDataset  # noqa: PLC0415
+    from model.strategies import connect  # noqa: PLC0415 - the parser's errors are told before TensorFlow's import
+    from model.training import Clock, StepTiming, Task, TrainingConfig, parse_tf_config  # noqa: PLC0415
 
-    from model.config import TrainingConfig  # noqa: PLC0415
-    from model.dataset import PreparedDataset  # noqa: PLC0415
-    from model.registry import build_model  # noqa: PLC0415
-    from model.role import parse_tf_config  # noqa: PLC0415
-    from model.step import FlatModel  # noqa: PLC0415
-    from model.synchronous import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
-    from model.trainer import StepTiming, Task  # noqa: PLC0415
-
-    keras.utils.set_random_seed(0)
-    tf.config.experimental.enable_op_determinism()
     config = TrainingConfig(global_batch_size=batch_size, batch_norm_group_size=group_size)
-    dataset = PreparedDataset.open(data_dir)
-    model = build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments)
-    flat = FlatModel.wrap(model)
-    trainer = SynchronousTrainer(Task(config, dataset, flat), parse_tf_config(None), reduce_nothing)
+    trainer = connect(Task(config, PreparedDataset.open(data_dir)), parse_tf_config(None), Clock())
     seconds: list[float] = []
 
     def record(timing: StepTiming) -> None:
@@ -56,7 +44,8 @@ def measure_steps(data_dir: Path, batch_size: int, group_size: int, steps: int) 
 
     trainer.warm_up()
     trainer.train(0, FIRST_STEPS + steps, record)
-    return seconds[FIRST_STEPS:], len(flat.initial_weights()) + len(flat.initial_statistics()) + 1
+    values = trainer.read_values()
+    return seconds[FIRST_STEPS:], len(values.weights) + len(values.statistics) + 1
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.simulated_trials import describe_truth, simulate_trial
-from comparison.forecast import Forecast, forecast_scaling
-from comparison.forecast_text import state_check
+from comparison.forecast import Forecast, forecast_scaling, state_check
+from comparison.groups import group_trials
 from comparison.records import TrialRecord
-from comparison.summary import compute_speedups, group_trials
+from comparison.summary import compute_speedups
 from comparison.table import format_ratio
-from model.config import TrainingConfig
 from model.plan import Configuration, plan_configurations
 from model.prepare import prepare
+from model.training import TrainingConfig
 from tfjob.launch import run_job
 from tfjob.local import LocalBackend
 from tfjob.manifest import build_manifest

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.simulated_trials import MESSAGE_BYTES, describe_truth, simulate_trial
-from comparison.forecast import forecast_scaling, tabulate_scales
-from comparison.scaling_model import CostModel, predict_speedup
-from comparison.summary import group_trials
+from comparison.forecast import CostModel, forecast_scaling, predict_speedup, tabulate_scales
+from comparison.groups import group_trials
 
 SIMULATIONS = 200
 TRIALS = 3

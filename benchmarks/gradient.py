@@ -48,9 +48,9 @@ def make_step(jit_compile: bool, group_size: int) -> Any:
     import numpy as np  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
 
-    from model.config import TrainingConfig  # noqa: PLC0415
-    from model.registry import build_model  # noqa: PLC0415
-    from model.step import FlatModel, make_group_function  # noqa: PLC0415
+    from model.networks import build_model  # noqa: PLC0415
+    from model.strategies import FlatModel, make_group_function  # noqa: PLC0415
+    from model.training import TrainingConfig  # noqa: PLC0415
 
     keras.utils.set_random_seed(0)
     flat = FlatModel.wrap(build_model("resnet8", (28, 28, 1), 10, {"stem_stride": 2}))

@@ -47,7 +47,7 @@ def run_ring(rank: int, seconds: list[float], vector_length: int, steps: int) ->
     import tensorflow as tf  # noqa: PLC0415 - the parser's errors are told before TensorFlow's seconds of import
 
     from benchmarks.computing import FIRST_STEPS  # noqa: PLC0415
-    from model.synchronous import connect_all_reduce  # noqa: PLC0415
+    from model.strategies import connect_all_reduce  # noqa: PLC0415
 
     reduce = connect_all_reduce()
     vector = tf.zeros([vector_length])

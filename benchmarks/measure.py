@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.programs import run_program
-from comparison.breakdown import compute_overhead_share
+from comparison.clocks import compute_overhead_share
+from comparison.groups import group_trials
 from comparison.records import RUN_FILE, TRIALS_FILE, read_records, read_run_info
-from comparison.summary import group_trials
 
 REPEATS = 5
 LATEST = Path("runs/latest")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from comparison.forecast import CostModel, Job, predict_step_seconds
 from comparison.records import SCHEMA_VERSION, CurvePoint, Replica, RunInfo, TrialRecord
-from comparison.scaling_model import CostModel, Job, predict_step_seconds
 from components.parameters import Parameters
 
 NUM_PARAMETERS = 77_754

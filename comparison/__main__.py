@@ -7,7 +7,7 @@ from pathlib import Path
 
 from comparison.compare import compare
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
-from comparison.run_comparison import read_run, render_html, render_markdown
+from comparison.report import read_run, render_run_html, render_run_markdown
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 
@@ -43,24 +43,22 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
     return 0
 
 
-_RENDERERS = {".html": render_html, ".md": render_markdown}
+_RENDERERS = {".html": render_run_html, ".md": render_run_markdown}
 
 
 def _rebuild(run_dir: Path, language: str) -> None:
     """Writes a run's report and tables, and prints its answer."""
-    comparison = compare(read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE), run_dir, language)
+    records, run_info = read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE)
     with speak(language):
-        report = run_dir / add_language("report.html")
-    print(comparison.terminal_table())
-    print(comparison.answer())
-    print(f"\n{report}")
+        analysis = compare(records, run_info, run_dir)
+        print(f"{analysis.terminal_table()}\n{analysis.answer()}\n\n{run_dir / add_language('report.html')}")
 
 
 def _compare_runs(run_dirs: Sequence[Path], language: str, output: Path | None) -> None:
     """Prints what changed from the first run to the second, and writes it where that is asked for."""
     before, after = map(read_run, run_dirs)
     with speak(language):
-        print(render_markdown(before, after), end="")
+        print(render_run_markdown(before, after), end="")
         if output:
             write_text(output, _RENDERERS[output.suffix](before, after))
             print(f"\n{output}")

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 SCHEMA_VERSION = 1
 TRIALS_FILE = "trials.jsonl"
 RUN_FILE = "run.json"
+_ADVICE = "Where another version of this project wrote it, that version reads it."
 
 _Parsed = TypeVar("_Parsed")
 
@@ -309,7 +310,7 @@ def check_schema_version(values: Mapping[str, Any], source: str) -> None:
     """
     version = _get(values, "schema_version", source)
     if version != SCHEMA_VERSION:
-        raise RecordError(f"{source} must have schema_version {SCHEMA_VERSION}. Received: {version!r}.")
+        raise RecordError(f"{source} must have schema_version {SCHEMA_VERSION}. Received: {version!r}. {_ADVICE}")
 
 
 def _check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mapping[str, Any], their_name: str) -> None:
@@ -372,7 +373,7 @@ def parse_object(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
     optional = {field.name for field in fields(kind) if field.default is not MISSING}  # type: ignore[arg-type]
     missing, unknown = sorted(types.keys() - optional - values.keys()), sorted(values.keys() - types.keys())
     if missing or unknown:
-        raise RecordError(f"{source} does not follow the schema. Missing: {missing}. Unknown: {unknown}.")
+        raise RecordError(f"{source} does not follow the schema. Missing: {missing}. Unknown: {unknown}. {_ADVICE}")
     given = [name for name in types if name in values]
     return kind(**{name: _parse_value(types[name], values[name], f"{source}: {name}") for name in given})
 

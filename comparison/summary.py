@@ -1,15 +1,15 @@
 """The table: one row a configuration, every column derived from the trial records."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from comparison.records import RecordError, TrialRecord
+from comparison.groups import Groups, Trials, count_reached, find_baseline, find_work_differences, split_by_scaling
+from comparison.records import TrialRecord
 from comparison.statistics import (
     FloatArray,
     Noise,
@@ -24,49 +24,58 @@ from comparison.statistics import (
     find_outliers,
 )
 
-SINGLE = "single"
-COLUMNS = (
-    "configuration",
-    "strategy",
-    "scaling",
-    "num_workers",
-    "num_ps",
-    "cpus_per_replica",
-    "global_batch_size",
-    "trials",
-    "images_per_second",
-    "images_per_second_ci95",
-    "train_seconds",
-    "train_seconds_ci95",
-    "startup_seconds",
-    "total_seconds",
-    "test_accuracy",
-    "test_accuracy_ci95",
-    "seconds_to_target",
-    "trials_reaching_target",
-    "speedup",
-    "speedup_ci95_low",
-    "speedup_ci95_high",
-    "scaling_efficiency",
-    "cpu_seconds",
-    "peak_rss_bytes",
-)
 
-Trials = Sequence[TrialRecord]
-Groups = Mapping[str, Trials]
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: one configuration, means over its trials; its fields are the columns of `comparison.csv`.
 
-# What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
-_SAME_IN_CONFIGURATION = ("strategy", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
-_SAME_MODEL_AND_DATA = ("model", "model_arguments", "num_parameters", "dataset_sha256")
-SAME_WORK = {
-    "strong": (*_SAME_MODEL_AND_DATA, "epochs", "images_seen", "global_batch_size"),
-    "weak": (*_SAME_MODEL_AND_DATA, "per_replica_batch_size"),
-}
+    None is what cannot be known: an interval from a single trial, a speedup without a baseline.
+    """
+
+    configuration: str
+    strategy: str
+    scaling: str
+    num_workers: int
+    num_ps: int
+    cpus_per_replica: float
+    global_batch_size: int
+    trials: int
+    images_per_second: float
+    images_per_second_ci95: float | None
+    train_seconds: float
+    train_seconds_ci95: float | None
+    startup_seconds: float
+    total_seconds: float
+    test_accuracy: float
+    test_accuracy_ci95: float | None
+    seconds_to_target: float | None
+    trials_reaching_target: int
+    speedup: float | None
+    speedup_ci95_low: float | None
+    speedup_ci95_high: float | None
+    scaling_efficiency: float | None
+    cpu_seconds: float
+    peak_rss_bytes: int
+
+    @property
+    def ratio(self) -> Ratio | None:
+        """The speedup with its interval."""
+        return None if self.speedup is None else Ratio(self.speedup, self.speedup_ci95_low, self.speedup_ci95_high)
 
 
-def is_any_contended(trials: Trials) -> bool:
-    """Returns whether replicas shared too few cores in one of the trials."""
-    return any(trial.contended for trial in trials)
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+class Difference(NamedTuple):
+    """A difference of two means, and the half-width of its 95 % interval."""
+
+    value: float
+    half_width: float
+
+    @property
+    def direction(self) -> int:
+        """1 for a difference above zero, -1 for one below, 0 for one that its interval cannot tell from zero."""
+        return (self.value > self.half_width) - (self.value < -self.half_width)
 
 
 class OutlyingTrial(NamedTuple):
@@ -76,84 +85,6 @@ class OutlyingTrial(NamedTuple):
     factor: float
 
 
-def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
-    """Returns the trials of each configuration, in the order of the table's rows.
-
-    Single nodes come first, the smallest of them, the baseline, before all. Trials are in order of run and index.
-
-    Raises:
-        RecordError: There is no record, one is there twice, or one name stands for different configurations.
-    """
-    records = sorted(records, key=lambda record: (record.run_id, record.trial))
-    if not records:
-        raise RecordError("A comparison needs at least one trial. Received: none.")
-    identities = Counter((record.run_id, record.configuration, record.trial) for record in records)
-    if repeated := [identity for identity, count in identities.items() if count > 1]:
-        raise RecordError(f"A trial must be recorded once. Received more than once: {repeated}.")
-    groups: dict[str, list[TrialRecord]] = {}
-    for record in sorted(records, key=_row_order):
-        groups.setdefault(record.configuration, []).append(record)
-    for name, trials in groups.items():
-        names = (*_SAME_IN_CONFIGURATION, *(("scaling",) if is_scaled(trials[0]) else ()))
-        for field, received in _find_differences(trials, names).items():
-            raise RecordError(f"All trials of {name} must have the same {field}. Received: {received}.")
-    return groups
-
-
-def is_scaled(trial: TrialRecord) -> bool:
-    """Returns whether strong or weak scaling makes a difference: a training of one worker is the same in both."""
-    return trial.num_workers > 1
-
-
-def split_by_scaling(groups: Groups) -> dict[str, dict[str, Trials]]:
-    """Returns the trials of each kind of scaling there is, `strong` first: a comparison of its own each.
-
-    What trained with one worker, the baseline above all, is in each of them, and there passes for a trial of it.
-    """
-    every = [trials[0] for trials in groups.values()]
-    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [every[0].scaling]
-    return {
-        scaling: {
-            name: trials if is_scaled(trials[0]) else [replace(trial, scaling=scaling) for trial in trials]
-            for name, trials in groups.items()
-            if trials[0].scaling == scaling or not is_scaled(trials[0])
-        }
-        for scaling in scalings
-    }
-
-
-def split_table(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Returns the rows of the table for each kind of scaling there is, `strong` first: a table of its own each.
-
-    The rows of one worker, the baseline above all, are in each of them.
-    """
-    scaled = table["num_workers"] > 1
-    scalings = sorted(set(table["scaling"][scaled])) or [table["scaling"].iloc[0]]
-    return {scaling: table[~scaled | (table["scaling"] == scaling)].reset_index(drop=True) for scaling in scalings}
-
-
-def find_baseline(groups: Groups, configuration: str) -> Trials | None:
-    """Returns the single-node trials that a configuration is compared with, or None.
-
-    A distributed configuration is compared with one node of the same size as its replicas, a single node with
-    the smallest one.
-    """
-    singles = [trials for trials in groups.values() if trials[0].strategy == SINGLE]
-    own = groups[configuration][0]
-    if own.strategy != SINGLE:
-        singles = [trials for trials in singles if trials[0].cpus_per_replica == own.cpus_per_replica]
-    return singles[0] if singles else None
-
-
-def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
-    """Returns in what two configurations did not do the same work, with the values: a ratio of their times is refused.
-
-    Strong scaling compares the training times of equally many images in equal batches, weak scaling the throughputs of
-    equal batches per replica.
-    """
-    return _find_differences([*baseline, *trials], SAME_WORK.get(trials[0].scaling, SAME_WORK["strong"]))
-
-
 def compute_speedups(groups: Groups) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each configuration trains.
 
@@ -161,23 +92,18 @@ def compute_speedups(groups: Groups) -> dict[str, Ratio]:
     kind of scaling at once. A configuration without a baseline, or one that did other work than its baseline, has no
     speedup.
     """
-    speedups: dict[str, Ratio] = {}
-    for scaling, own in split_by_scaling(groups).items():
-        if scaling == "weak":
-            ratios = _compare(own, lambda trial: trial.images_per_second)
-        else:
-            ratios = {name: ratio.inverse for name, ratio in _compare(own, lambda trial: trial.train_seconds).items()}
-        speedups = ratios | speedups
-    return speedups
+
+    def compare(own: Groups) -> dict[str, Ratio]:
+        if all(trials[0].scaling == "weak" for trials in own.values()):
+            return _compare(own, lambda trial: trial.images_per_second)
+        return _compare_seconds(own, lambda trial: trial.train_seconds)
+
+    return _compare_each_scaling(groups, compare)
 
 
 def compute_whole_job_speedups(groups: Groups) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each whole job is, start-up included."""
-    speedups: dict[str, Ratio] = {}
-    for own in split_by_scaling(groups).values():
-        ratios = {name: ratio.inverse for name, ratio in _compare(own, lambda trial: trial.total_seconds).items()}
-        speedups = ratios | speedups
-    return speedups
+    return _compare_each_scaling(groups, lambda own: _compare_seconds(own, lambda trial: trial.total_seconds))
 
 
 def compute_target_speedups(groups: Groups) -> dict[str, Ratio]:
@@ -186,40 +112,25 @@ def compute_target_speedups(groups: Groups) -> dict[str, Ratio]:
     A configuration has none where one of its trials, or one of its baseline's, never reached it: the mean over the
     others would take the lucky ones for all.
     """
-    speedups: dict[str, Ratio] = {}
-    for own in split_by_scaling(groups).values():
+
+    def compare(own: Groups) -> dict[str, Ratio]:
         reached = {name: trials for name, trials in own.items() if count_reached(trials) == len(trials)}
-        baselines = {name: baseline for name in reached if (baseline := find_baseline(own, name))}
-        ratios = {
-            name: ratio.inverse
-            for name, ratio in _compare(reached, lambda trial: trial.seconds_to_target or math.nan).items()
-            if baselines[name][0].configuration in reached
-        }
-        speedups = ratios | speedups
-    return speedups
+        baselines = {name: find_baseline(own, name) or () for name in reached}
+        ratios = _compare_seconds(reached, lambda trial: trial.seconds_to_target or math.nan)
+        return {name: ratio for name, ratio in ratios.items() if baselines[name][0].configuration in reached}
+
+    return _compare_each_scaling(groups, compare)
 
 
-def compare_accuracies(baseline: Trials, trials: Trials) -> int:
-    """Returns 1 if the trials' test accuracy is above the baseline's, -1 if below, 0 if that is not distinguishable.
+def compare_accuracies(baseline: Trials, trials: Trials) -> Difference:
+    """Returns by how much the trials' mean test accuracy differs from the baseline's.
 
-    It has to exceed both what the size of the test set and what the scatter between trials explain.
+    Its interval is the wider one of what the size of the test set and of what the scatter between trials explain.
     """
     own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
-    difference = compute_mean(own) - compute_mean(base)
     sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
-    if abs(difference) <= max(sampling_ci95, compute_difference_ci95(own, base) or 0):
-        return 0
-    return 1 if difference > 0 else -1
-
-
-def count_reached(trials: Trials) -> int:
-    """Returns how many of the trials reached the target accuracy."""
-    return sum(trial.seconds_to_target is not None for trial in trials)
-
-
-def is_target_missed(baseline: Trials, trials: Trials) -> bool:
-    """Returns whether none of the trials reached the target accuracy, where one of the baseline's did."""
-    return count_reached(trials) == 0 and count_reached(baseline) > 0
+    half_width = max(sampling_ci95, compute_difference_ci95(own, base) or 0)
+    return Difference(compute_mean(own) - compute_mean(base), half_width)
 
 
 def estimate_trial_noise(groups: Groups) -> Noise:
@@ -252,84 +163,66 @@ def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     ]
 
 
-def summarize(records: Iterable[TrialRecord]) -> pd.DataFrame:
-    """Returns the table of the comparison: means over trials, with the columns `COLUMNS`.
-
-    Cells that cannot be known (an interval from a single trial, a speedup without a baseline) are NaN.
-
-    Raises:
-        RecordError: The records do not make a comparison.
-    """
-    groups = group_trials(records)
+def summarize(groups: Groups) -> list[Row]:
+    """Returns the table of the comparison, a row a configuration."""
     speedups = compute_speedups(groups)
-    rows = [_summarize_configuration(trials, speedups.get(name)) for name, trials in groups.items()]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    unknown = [name for name in COLUMNS if table[name].dtype == object]
-    return table.astype(dict.fromkeys(unknown, float))
+    return [_summarize_configuration(trials, speedups.get(name)) for name, trials in groups.items()]
 
 
-def add_confusion_matrices(trials: Trials) -> list[list[int]]:
-    """Returns the sum of the trials' confusion matrices: rows are true classes, columns predicted ones.
-
-    Trials on data of fewer classes count for the classes that they have.
-    """
-    size = max(len(trial.confusion_matrix) for trial in trials)
-    total = np.zeros((size, size), dtype=np.int64)
-    for trial in trials:
-        own = len(trial.confusion_matrix)
-        total[:own, :own] += np.array(trial.confusion_matrix, dtype=np.int64)
-    return [[int(count) for count in row] for row in total]
+def split_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Returns the rows of each kind of scaling there is, `strong` first; those of one worker are in each of them."""
+    scalings = sorted({row.scaling for row in rows if row.num_workers > 1}) or [rows[0].scaling]
+    return {scaling: [row for row in rows if row.num_workers == 1 or row.scaling == scaling] for scaling in scalings}
 
 
-def list_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns the table's rows, each with its values by column."""
-    return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
-
-
-def read_speedup(row: Mapping[str, Any]) -> Ratio | None:
-    """Returns the speedup in a row of the table, or None where it has none."""
-    value, low, high = row["speedup"], row["speedup_ci95_low"], row["speedup_ci95_high"]
-    if math.isnan(value):
-        return None
-    return Ratio(value) if math.isnan(low) else Ratio(value, low, high)
-
-
-def to_csv(table: pd.DataFrame) -> str:
+def to_csv(rows: Iterable[Row]) -> str:
     """Returns the table as CSV, unknown cells empty."""
+    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
     return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
-def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> dict[str, Any]:
+def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
     first = trials[0]
     reached = [trial.seconds_to_target for trial in trials if trial.seconds_to_target is not None]
     images_per_second = [trial.images_per_second for trial in trials]
     train_seconds = [trial.train_seconds for trial in trials]
-    return {
-        "configuration": first.configuration,
-        "strategy": first.strategy,
-        "scaling": first.scaling,
-        "num_workers": first.num_workers,
-        "num_ps": first.num_ps,
-        "cpus_per_replica": first.cpus_per_replica,
-        "global_batch_size": first.global_batch_size,
-        "trials": len(trials),
-        "images_per_second": compute_mean(images_per_second),
-        "images_per_second_ci95": compute_ci95(images_per_second),
-        "train_seconds": compute_mean(train_seconds),
-        "train_seconds_ci95": compute_ci95(train_seconds),
-        "startup_seconds": compute_mean([trial.startup_seconds for trial in trials]),
-        "total_seconds": compute_mean([trial.total_seconds for trial in trials]),
-        "test_accuracy": sum(trial.test_n_correct for trial in trials) / sum(trial.test_n_examples for trial in trials),
-        "test_accuracy_ci95": compute_ci95([trial.test_accuracy for trial in trials]),
-        "seconds_to_target": compute_mean(reached) if reached else None,
-        "trials_reaching_target": len(reached),
-        "speedup": speedup.value if speedup else None,
-        "speedup_ci95_low": speedup.low if speedup else None,
-        "speedup_ci95_high": speedup.high if speedup else None,
-        "scaling_efficiency": speedup.value / first.num_workers if speedup else None,
-        "cpu_seconds": compute_mean([trial.cpu_seconds for trial in trials]),
-        "peak_rss_bytes": max(trial.peak_rss_bytes for trial in trials),
-    }
+    return Row(
+        configuration=first.configuration,
+        strategy=first.strategy,
+        scaling=first.scaling,
+        num_workers=first.num_workers,
+        num_ps=first.num_ps,
+        cpus_per_replica=first.cpus_per_replica,
+        global_batch_size=first.global_batch_size,
+        trials=len(trials),
+        images_per_second=compute_mean(images_per_second),
+        images_per_second_ci95=compute_ci95(images_per_second),
+        train_seconds=compute_mean(train_seconds),
+        train_seconds_ci95=compute_ci95(train_seconds),
+        startup_seconds=compute_mean([trial.startup_seconds for trial in trials]),
+        total_seconds=compute_mean([trial.total_seconds for trial in trials]),
+        test_accuracy=sum(trial.test_n_correct for trial in trials) / sum(trial.test_n_examples for trial in trials),
+        test_accuracy_ci95=compute_ci95([trial.test_accuracy for trial in trials]),
+        seconds_to_target=compute_mean(reached) if reached else None,
+        trials_reaching_target=len(reached),
+        speedup=speedup.value if speedup else None,
+        speedup_ci95_low=speedup.low if speedup else None,
+        speedup_ci95_high=speedup.high if speedup else None,
+        scaling_efficiency=speedup.value / first.num_workers if speedup else None,
+        cpu_seconds=compute_mean([trial.cpu_seconds for trial in trials]),
+        peak_rss_bytes=max(trial.peak_rss_bytes for trial in trials),
+    )
+
+
+def _compare_each_scaling(groups: Groups, compare: Callable[[Groups], dict[str, Ratio]]) -> dict[str, Ratio]:
+    """Returns the ratios of strong and of weak scaling; what counts in both, as the baseline, has that of the first."""
+    halves = reversed(split_by_scaling(groups).values())
+    return {name: ratio for own in halves for name, ratio in compare(own).items()}
+
+
+def _compare_seconds(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
+    """Returns how many times as fast as its baseline each configuration is by a clock."""
+    return {name: ratio.inverse for name, ratio in _compare(groups, read).items()}
 
 
 def _compare(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
@@ -371,31 +264,3 @@ def _list_rounds(groups: Groups) -> list[tuple[str, int]]:
 
 def _read_training_clock(trial: TrialRecord) -> float:
     return 1 / trial.images_per_second if trial.scaling == "weak" else trial.train_seconds
-
-
-def _row_order(record: TrialRecord) -> tuple[bool, float, bool, str, int, int, str]:
-    is_single = record.strategy == SINGLE
-    return (
-        not is_single,
-        record.cpus_per_replica if is_single else 0.0,
-        is_scaled(record) and record.scaling == "weak",
-        record.strategy,
-        record.num_workers,
-        record.num_ps,
-        record.configuration,
-    )
-
-
-def _find_differences(records: Trials, names: Iterable[str]) -> dict[str, str]:
-    """Returns the fields that are not the same in all records, each with who has which value."""
-    differences = {}
-    for name in names:
-        values = {getattr(record, name): record.configuration for record in reversed(records)}
-        if len(values) > 1:
-            received = (f"{_quote(value)} ({configuration})" for value, configuration in reversed(values.items()))
-            differences[name] = ", ".join(received)
-    return differences
-
-
-def _quote(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else repr(value)

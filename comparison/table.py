@@ -4,12 +4,11 @@ import math
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import NamedTuple
 
-import pandas as pd
-
+from comparison.groups import SINGLE
 from comparison.statistics import Ratio
-from comparison.summary import SINGLE, list_rows, read_speedup
+from comparison.summary import Row
 from comparison.texts import say
 
 CONTENDED_MARK = "†"
@@ -23,24 +22,29 @@ TERMINAL_WIDTH = 100
 _GAP = "  "
 
 
+class Cells(NamedTuple):
+    """A table of text: its headers, and what stands below them in each row."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+
 def format_number(value: float, digits: int = 3) -> str:
     """Returns a number with so many significant digits, never rounding away whole ones and never with an exponent."""
     return f"{value:,.{_count_decimals(value, digits)}f}"
 
 
-def format_measurement(value: float, half_width: float) -> str:
-    """Returns a mean with the half-width of its interval, or alone where that is unknown (NaN)."""
-    if math.isnan(value):
-        return UNKNOWN
-    if math.isnan(half_width):
+def format_measurement(value: float, half_width: float | None) -> str:
+    """Returns a mean with the half-width of its interval, or alone where that is unknown."""
+    if half_width is None:
         return format_number(value)
     decimals = max(_count_decimals(value, 3), _count_decimals(half_width, 1) if half_width else 0)
     return f"{value:,.{decimals}f} ± {half_width:,.{decimals}f}"
 
 
-def format_accuracy(value: float, half_width: float = math.nan) -> str:
+def format_accuracy(value: float, half_width: float | None = None) -> str:
     """Returns a share in per cent, with the half-width of its interval where that is known."""
-    return f"{100 * value:.2f}" if math.isnan(half_width) else f"{100 * value:.2f} ± {100 * half_width:.2f}"
+    return f"{100 * value:.2f}" if half_width is None else f"{100 * value:.2f} ± {100 * half_width:.2f}"
 
 
 def format_ratio(ratio: Ratio | None) -> str:
@@ -57,62 +61,64 @@ def format_range(low: float, high: float) -> str:
     return f"{low:.2f}{EN_DASH}{high:.2f}"
 
 
-def format_table(table: pd.DataFrame, signs: Mapping[str, Collection[str]] = MappingProxyType({})) -> pd.DataFrame:
-    """Returns the cells a reader sees, most important column first.
+def format_table(rows: Iterable[Row], signs: Mapping[str, Collection[str]] = MappingProxyType({})) -> Cells:
+    """Returns the table in the reader's language, most important column first.
 
     Args:
-        table: What `summarize` returned.
+        rows: The table.
         signs: The configurations that each sign marks.
     """
-    rows = list_rows(table)
-    cells = {header: [cell(row) for row in rows] for header, cell in _READABLE.items()}
-    names = [row["configuration"] for row in rows]
-    own = ["".join(sign for sign, marked in signs.items() if name in marked) for name in names]
-    cells["configuration"] = [f"{name} {mark}".rstrip() for name, mark in zip(names, own, strict=True)]
-    return pd.DataFrame(cells, columns=["configuration", *_READABLE])
+    columns = [say("configuration"), *map(say, _READABLE)]
+    return Cells(columns, [[_format_name(row, signs), *(cell(row) for cell in _READABLE.values())] for row in rows])
 
 
-def to_markdown(cells: pd.DataFrame) -> str:
+def to_markdown(cells: Cells) -> str:
     """Returns formatted cells as a Markdown table that is aligned as raw text, too."""
     widths = _measure_widths(cells)
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [_align(cells.columns, widths), rule, *(_align(row, widths) for row in cells.to_numpy())]
+    lines = [_align(cells.columns, widths), rule, *(_align(row, widths) for row in cells.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def to_text(cells: pd.DataFrame, width: int = TERMINAL_WIDTH) -> str:
+def to_text(cells: Cells, width: int = TERMINAL_WIDTH) -> str:
     """Returns as many of the formatted columns as fit side by side into a terminal of that many characters."""
     widths = _measure_widths(cells)
     fitting = [sum(widths[: count + 1]) + len(_GAP) * count <= width for count in range(len(widths))].count(True)
-    shown = cells.iloc[:, : max(fitting, 1)]
-    lines = [_align(shown.columns, widths), *(_align(row, widths) for row in shown.to_numpy())]
+    shown = widths[: max(fitting, 1)]
+    lines = [_align(row, shown) for row in (cells.columns, *cells.rows)]
     return "".join(_GAP.join(line).rstrip() + "\n" for line in lines)
 
 
-def _format_target(row: Mapping[str, Any]) -> str:
-    if not row["trials_reaching_target"]:
+def _format_name(row: Row, signs: Mapping[str, Collection[str]]) -> str:
+    marks = "".join(sign for sign, marked in signs.items() if row.configuration in marked)
+    return f"{row.configuration} {marks}".rstrip()
+
+
+def _format_target(row: Row) -> str:
+    if row.seconds_to_target is None:
         return UNKNOWN
-    reached, trials = row["trials_reaching_target"], row["trials"]
-    seconds = format_number(row["seconds_to_target"])
-    return say("{seconds} ({reached} of {trials})", seconds=seconds, reached=f"{reached:,}", trials=f"{trials:,}")
+    reached, trials = f"{row.trials_reaching_target:,}", f"{row.trials:,}"
+    seconds = format_number(row.seconds_to_target)
+    return say("{seconds} ({reached} of {trials})", seconds=seconds, reached=reached, trials=trials)
 
 
-def _format_efficiency(row: Mapping[str, Any]) -> str:
-    is_known = row["strategy"] != SINGLE and not math.isnan(row["scaling_efficiency"])
-    return f"{100 * row['scaling_efficiency']:.0f}" if is_known else UNKNOWN
+def _format_efficiency(row: Row) -> str:
+    if row.strategy == SINGLE or row.scaling_efficiency is None:
+        return UNKNOWN
+    return f"{100 * row.scaling_efficiency:.0f}"
 
 
-_READABLE: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "speedup": lambda row: format_ratio(read_speedup(row)),
-    "training, s": lambda row: format_measurement(row["train_seconds"], row["train_seconds_ci95"]),
-    "whole job, s": lambda row: format_number(row["total_seconds"]),
-    "accuracy, %": lambda row: format_accuracy(row["test_accuracy"], row["test_accuracy_ci95"]),
-    "images/s": lambda row: format_measurement(row["images_per_second"], row["images_per_second_ci95"]),
+_READABLE: Mapping[str, Callable[[Row], str]] = {
+    "speedup": lambda row: format_ratio(row.ratio),
+    "training, s": lambda row: format_measurement(row.train_seconds, row.train_seconds_ci95),
+    "whole job, s": lambda row: format_number(row.total_seconds),
+    "accuracy, %": lambda row: format_accuracy(row.test_accuracy, row.test_accuracy_ci95),
+    "images/s": lambda row: format_measurement(row.images_per_second, row.images_per_second_ci95),
     "to target, s": _format_target,
     "efficiency, %": _format_efficiency,
-    "CPU, s": lambda row: format_number(row["cpu_seconds"]),
-    "memory, MiB": lambda row: format_number(row["peak_rss_bytes"] / 2**20),
-    "trials": lambda row: f"{row['trials']:,}",
+    "CPU, s": lambda row: format_number(row.cpu_seconds),
+    "memory, MiB": lambda row: format_number(row.peak_rss_bytes / 2**20),
+    "trials": lambda row: f"{row.trials:,}",
 }
 
 
@@ -121,8 +127,8 @@ def _count_decimals(value: float, digits: int) -> int:
     return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
 
 
-def _measure_widths(cells: pd.DataFrame) -> list[int]:
-    return [max(_measure_width(str(header)), *map(_measure_width, cells[header])) for header in cells.columns]
+def _measure_widths(cells: Cells) -> list[int]:
+    return [max(map(_measure_width, column)) for column in zip(cells.columns, *cells.rows, strict=True)]
 
 
 def _measure_width(text: str) -> int:

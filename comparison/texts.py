@@ -58,6 +58,14 @@ def join_clauses(clauses: list[str]) -> str:
     return say("{clause}, {others}", clause=first, others=join_clauses(others)) if others else first
 
 
+def join_scalings(sentences: Mapping[str, str]) -> str:
+    """Returns what is said of each kind of scaling, by name where there is more than one."""
+    if len(sentences) == 1:
+        return next(iter(sentences.values()))
+    titles = {"strong": say("Strong scaling"), "weak": say("Weak scaling")}
+    return " ".join(say("{scaling}: {sentence}", scaling=titles[name], sentence=own) for name, own in sentences.items())
+
+
 def count_workers(number: int) -> str:
     """Returns so many workers in words."""
     return say_count(number, "{number} worker", "{number} workers")

@@ -6,8 +6,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from comparison.compare import Comparison, compare
+from comparison.compare import compare
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
+from comparison.report import Analysis
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
 
 
@@ -35,7 +36,7 @@ def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRe
 
 def compare_trials(
     run_info_path: Path, trained: Sequence[Path], evaluations_path: Path, outputs: Mapping[str, str]
-) -> Comparison:
+) -> Analysis:
     """Returns the comparison of all trials, its files written.
 
     Args:

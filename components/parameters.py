@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from components.image import DEFAULT_IMAGE
-from model.config import TrainingConfig, setting_names
+from model.training import TrainingConfig, setting_names
 
 _TRAINING = {setting.name: setting for setting in fields(TrainingConfig)}
 

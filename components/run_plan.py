@@ -11,9 +11,9 @@ from typing import Self
 
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
 from components.parameters import Parameters
+from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import Configuration, order_of_round, plan_configurations
-from model.sources import check_dataset_name
 from tfjob.settings import parse_job_settings
 from tfjob.spec import ReplicaSpec
 

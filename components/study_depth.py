@@ -20,8 +20,7 @@ def study_depth(
     """
     from pathlib import Path
 
-    from comparison.depth_study import render_study, state_losses
-    from comparison.depth_study_record import read_study
+    from comparison.depth_study import read_study, render_study, state_losses
     from components.errors import told_plainly
     from model.depth_study import StudyConfig, measure_study, write_study
 

@@ -24,7 +24,7 @@ from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
-TRAINING_FILE, LAUNCH_FILE, MODEL_FILE, MLLOG_FILE = "training.json", "launch.json", "model.keras", "mllog.txt"
+TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
 # In the workspace: says that the run goes on after an interruption.
 RESUMED_FILE = "resumed"
 # A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
@@ -161,7 +161,7 @@ def train_trial(
     result = run_job(
         manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
     )
-    for file in (TRAINING_FILE, MODEL_FILE, MLLOG_FILE):
+    for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
         **describe_launch(plan, result, read_json(training_dir / TRAINING_FILE)),
@@ -314,7 +314,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
     Raises:
         EvaluationError: A model or the data are not those of its training.
     """
-    from model.dataset import PreparedDataset
+    from model.data import PreparedDataset
     from model.evaluate import Evaluator  # imports TensorFlow, which no other step needs
 
     evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))

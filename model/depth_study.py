@@ -15,30 +15,27 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model.atomic import write_atomically
-from model.batches import BatchPlan
-from model.config import TrainingConfig
-from model.dataset import PARTS, PreparedDataset, pick_stratified
+import numpy as np
+
+from model.data import PARTS, PreparedDataset, pick_stratified
+from model.errors import TrainingDiverged, tell
+from model.files import SCHEMA_VERSION, write_json
 from model.host import describe_host, describe_versions
-from model.registry import build_model
-from model.role import parse_tf_config
-from model.train import check_batches
-from model.trainer import Clock, Task, TrainingDiverged
+from model.training import Clock, Task, TrainingConfig, parse_tf_config
 
 if TYPE_CHECKING:
-    from model.step import FlatModel
+    from model.strategies import FlatModel
 
-SCHEMA_VERSION = 1
 RESIDUAL = "resnet"
 FAMILIES = (RESIDUAL, "plain")
 # One step's loss is noisy: the final one is the mean over this share of the steps.
 FINAL_SHARE = 0.1
 MAX_PROCESSES = 2  # each holds a TensorFlow of its own
-USER_ERROR_EXIT_CODE = 2
 
 
 @dataclass(frozen=True)
@@ -94,24 +91,35 @@ class StudyConfig:
         )
 
 
-def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.depth_study") -> int:
-    """Runs the study and returns the exit code: 0, or 2 where a setting or the data cannot be."""
-    options = vars(build_parser(prog).parse_args(arguments))
-    data_dir, output_file = options.pop("data_dir"), options.pop("output_file")
-    config = StudyConfig(**{**options, "depths": tuple(options["depths"])})
+DEFAULT = StudyConfig()
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    default: StudyConfig = DEFAULT,
+    *,
+    prog: str = "python -m model.depth_study",
+) -> int:
+    """Runs the study and returns the exit code: 0, or 2 where a setting or the data cannot be.
+
+    Args:
+        arguments: The command line.
+        default: The settings, of which the command line may replace some.
+        prog: How the program was called.
+    """
+    options = build_parser(prog, default).parse_args(arguments)
+    config = replace(default, depths=tuple(options.depths), epochs=options.epochs, seed=options.seed)
     try:
-        study = measure_study(data_dir, config)
+        study = measure_study(options.data_dir, config)
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR_EXIT_CODE
-    write_study(study, output_file)
-    print(f"studied in {study['total_seconds']:.0f} s: {output_file}")
+        return tell(error)
+    write_study(study, options.output_file)
+    print(f"studied in {study['total_seconds']:.0f} s: {options.output_file}")
     return 0
 
 
-def build_parser(prog: str) -> argparse.ArgumentParser:
+def build_parser(prog: str, default: StudyConfig = DEFAULT) -> argparse.ArgumentParser:
     """Returns the program's command line."""
-    default = StudyConfig()
     parser = argparse.ArgumentParser(
         prog=prog,
         description=__doc__,
@@ -122,14 +130,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     add("--data-dir", help="the prepared data set", **required)
     add("--output-file", help="the JSON file to write", **required)
     add("--depths", type=int, nargs="+", default=[*default.depths], help="weighted layers")
-    add("--width", type=int, default=default.width, help="channels of the first stage")
-    add("--stem-stride", type=int, default=default.stem_stride, help="step of the first convolution in pixels")
-    add("--num-train-images", type=int, default=default.num_train_images, help="training images to take")
-    add("--num-validation-images", type=int, default=default.num_validation_images, help="validation images to take")
-    add("--epochs", type=int, default=default.epochs, help="passes over these training images")
-    add("--global-batch-size", type=int, default=default.global_batch_size, help="images in a step")
-    add("--learning-rate", type=float, default=default.learning_rate, help="highest learning rate")
-    add("--weight-decay", type=float, default=default.weight_decay, help="L2 penalty on kernels")
+    add("--epochs", type=int, default=default.epochs, help="passes over the training images")
     add("--seed", type=int, default=default.seed, help="seed of initial weights, choice of images and their order")
     return parser
 
@@ -153,11 +154,12 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         subset = take_subset(dataset, Path(folder), config)
         for model in config.models:
-            check_batches(config.training(model), subset)
+            Task(config.training(model), subset)  # refuses what cannot be trained before any network is
         with ProcessPoolExecutor(num_processes, get_context("spawn"), _use_one_thread) as pool:
             print(f"training {', '.join(deepest_first)}, {num_processes} at a time …", flush=True)
             try:
-                measured = dict(zip(deepest_first, pool.map(_Study(config, subset), deepest_first), strict=True))
+                study = partial(study_network, config=config, dataset=subset)
+                measured = dict(zip(deepest_first, pool.map(study, deepest_first), strict=True))
             except BrokenProcessPool as error:
                 raise RuntimeError("A process of the study ended before its time: out of memory?") from error
         counts = {split: subset.split(split).count for split in ("train", "validation")}
@@ -183,7 +185,7 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
 def write_study(study: dict[str, Any], path: Path) -> None:
     """Writes the study as JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(study, indent=1, allow_nan=False).encode())
+    write_json(path, study)
 
 
 def take_subset(dataset: PreparedDataset, directory: Path, config: StudyConfig) -> PreparedDataset:
@@ -214,32 +216,33 @@ def study_network(model: str, config: StudyConfig, dataset: PreparedDataset) -> 
         config: The study's settings.
         dataset: What `take_subset` returned.
     """
-    without_batch_norm = config.training(model, has_batch_norm=False)
-    bare = measure_gradients(_build(without_batch_norm, dataset), without_batch_norm, dataset)
-    training = config.training(model)
-    flat = _build(training, dataset)
-    normalised = measure_gradients(flat, training, dataset)
+    from model.strategies import build_flat  # noqa: PLC0415 - imports TensorFlow
+
+    bare = Task(config.training(model, has_batch_norm=False), dataset)
+    bare_gradients = measure_gradients(build_flat(bare), bare)
+    task = Task(config.training(model), dataset)
+    flat = build_flat(task)
+    gradients = measure_gradients(flat, task)
     return {
         "model": model,
         "has_shortcuts": model.startswith(RESIDUAL),
         "depth": _read_depth(model),
         "num_parameters": flat.num_parameters,
-        **train_network(flat, training, dataset),
-        "initial": [{"has_batch_norm": True, **normalised}, {"has_batch_norm": False, **bare}],
+        **train_network(flat, task),
+        "initial": [{"has_batch_norm": True, **gradients}, {"has_batch_norm": False, **bare_gradients}],
     }
 
 
-def measure_gradients(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDataset) -> dict[str, Any]:
+def measure_gradients(flat: "FlatModel", task: Task) -> dict[str, Any]:
     """Returns the loss and the L2 norm of its gradient by each kernel of the main path, on the training's first batch.
 
     The two 1×1 projections of a residual network are left out: so both families list the same layers, in the order
     that the images pass them. A figure that is not finite is None.
     """
-    from model.step import make_group_function, split_contribution  # noqa: PLC0415
+    from model.strategies import make_group_function, split_contribution  # noqa: PLC0415
 
-    train = dataset.split("train")
-    indices = BatchPlan(train.count, config.global_batch_size, config.max_shift, config.seed).take(0).indices
-    contribute = make_group_function(flat, replace(config, weight_decay=0.0))
+    train, indices = task.dataset.split("train"), task.plan.take(0).indices
+    contribute = make_group_function(flat, replace(task.config, weight_decay=0.0))
     values = (flat.initial_weights(), flat.initial_statistics())
     contribution = contribute(*values, train.images[indices], train.labels[indices], 0)
     gradient, _, loss = split_contribution(contribution, flat.num_parameters)
@@ -253,23 +256,20 @@ def measure_gradients(flat: "FlatModel", config: TrainingConfig, dataset: Prepar
 
 def measure_norms(flat: "FlatModel", gradient: Any) -> dict[str, float]:
     """Returns the L2 norm of each parameter's part of a gradient of shape [P], by the parameter's path."""
-    import numpy as np  # noqa: PLC0415
-
     variables = flat.model.trainable_variables
     ends = np.cumsum([math.prod(variable.shape) for variable in variables])
     parts = np.split(gradient.astype(np.float64), ends[:-1])
     return {variable.path: float(np.linalg.norm(part)) for variable, part in zip(variables, parts, strict=True)}
 
 
-def train_network(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDataset) -> dict[str, Any]:
+def train_network(flat: "FlatModel", task: Task) -> dict[str, Any]:
     """Returns the loss of each step of a training and what the network gets right afterwards.
 
     A training whose loss is no longer finite ends there; the accuracy is that of the last weights all the same.
     """
-    from model.synchronous import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
+    from model.strategies import SynchronousTrainer, reduce_nothing  # noqa: PLC0415
 
-    task = Task(config, dataset, flat)
-    trainer = SynchronousTrainer(task, parse_tf_config(None), reduce_nothing)
+    trainer = SynchronousTrainer(task, flat, parse_tf_config(None), reduce_nothing)
     losses: list[float] = []
     diverged_at_step = None
     clock = Clock()
@@ -284,27 +284,16 @@ def train_network(flat: "FlatModel", config: TrainingConfig, dataset: PreparedDa
     num_final = math.ceil(FINAL_SHARE * task.total_steps)
     final_train_loss = None if diverged_at_step is not None else math.fsum(losses[-num_final:]) / num_final
     outcome = f"diverged at step {diverged_at_step}" if final_train_loss is None else f"loss {final_train_loss:.3f}"
-    print(f"{config.model}: {outcome} after {clock.seconds['train_seconds']:.0f} s of training", flush=True)
+    print(f"{task.config.model}: {outcome} after {clock.seconds['train_seconds']:.0f} s of training", flush=True)
     return {
         "train_losses": losses,
         "final_train_loss": final_train_loss,
         "num_final_steps": num_final,
         "diverged_at_step": diverged_at_step,
         "validation_n_correct": trainer.count_correct(),
-        "validation_n_examples": dataset.split("validation").count,
+        "validation_n_examples": task.dataset.split("validation").count,
         **clock.seconds,
     }
-
-
-@dataclass(frozen=True)
-class _Study:
-    """`study_network` of one study, as a process of the pool can receive it."""
-
-    config: StudyConfig
-    dataset: PreparedDataset
-
-    def __call__(self, model: str) -> dict[str, Any]:
-        return study_network(model, self.config, self.dataset)
 
 
 def _use_one_thread() -> None:
@@ -313,15 +302,6 @@ def _use_one_thread() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
-
-
-def _build(config: TrainingConfig, dataset: PreparedDataset) -> "FlatModel":
-    import keras  # noqa: PLC0415
-
-    from model.step import FlatModel  # noqa: PLC0415
-
-    keras.utils.set_random_seed(config.seed)
-    return FlatModel.wrap(build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments))
 
 
 def _read_depth(model: str) -> int:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from model.dataset import PreparedDataset
+from model.data import PreparedDataset
 from model.errors import EvaluationError
-from model.registry import build_model
-from model.state import hash_weights
-from model.step import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
+from model.files import SCHEMA_VERSION
+from model.networks import build_model
+from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
+from model.training import hash_weights
 
-SCHEMA_VERSION = 1
 SPLIT = "test"
 # One image for each of the most frequent confusions: enough to look at, and a dozen kilobytes a model.
 MAX_MISCLASSIFIED = 12

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.config import TrainingConfig
 from model.errors import ConfigError
-from model.role import STRATEGIES, Strategy
+from model.training import STRATEGIES, Strategy, TrainingConfig
 
 DISTRIBUTED_STRATEGIES = tuple(strategy for strategy in STRATEGIES if strategy != "single")
 # What a run may compare; a single training has one of the two.

@@ -5,10 +5,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.arrays import NPZ_FORM, list_doubts
-from model.dataset import DEFAULT_VALIDATION_FRACTION, SPLITS, PreparedDataset, check_options, write_dataset
-from model.errors import DatasetError
-from model.sources import NAMED_DATASETS, Report, load_dataset
+from model.data import (
+    DEFAULT_VALIDATION_FRACTION,
+    NAMED_DATASETS,
+    NPZ_FORM,
+    SPLITS,
+    PreparedDataset,
+    Report,
+    check_options,
+    list_doubts,
+    load_dataset,
+    write_dataset,
+)
+from model.errors import DatasetError, tell
 
 
 def prepare(
@@ -18,7 +27,6 @@ def prepare(
     validation_fraction: float = DEFAULT_VALIDATION_FRACTION,
     seed: int = 0,
     max_train_images: int | None = None,
-    max_test_images: int | None = None,
     report: Report = print,
 ) -> PreparedDataset:
     """Fetches, checks, splits and writes a data set, and returns it.
@@ -29,13 +37,12 @@ def prepare(
         validation_fraction: Share of the training images that becomes the validation split.
         seed: Decides which images.
         max_train_images: Take no more than so many training images, validation included, of each class its share.
-        max_test_images: Take no more than so many test images, of each class its share.
         report: Takes a line about each thing worth telling.
 
     Raises:
         DatasetError: The data set cannot be had or used, or an option is out of range.
     """
-    check_options(validation_fraction, seed, max_train_images, max_test_images)
+    check_options(validation_fraction, seed, max_train_images)
     loaded = load_dataset(dataset, report=report)
     for doubt in list_doubts(loaded.arrays):
         report(f"Warning: {doubt}")
@@ -47,7 +54,6 @@ def prepare(
         validation_fraction=validation_fraction,
         seed=seed,
         max_train_images=max_train_images,
-        max_test_images=max_test_images,
     )
     report(_summarize(prepared))
     return prepared
@@ -74,7 +80,6 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="decides which images those are (default: 0)")
     parser.add_argument("--max-train-images", type=int, help="take no more than so many training images")
-    parser.add_argument("--max-test-images", type=int, help="take no more than so many test images")
     return parser
 
 
@@ -88,11 +93,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
             validation_fraction=options.validation_fraction,
             seed=options.seed,
             max_train_images=options.max_train_images,
-            max_test_images=options.max_test_images,
         )
     except (DatasetError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return tell(error)
     return 0
 
 

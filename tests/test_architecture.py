@@ -54,6 +54,25 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "cluster/ local/",
         "launch preflight/",
     ),
+    "comparison": (
+        "records statistics texts",
+        "clocks groups page power svg",
+        "summary",
+        "table",
+        "audit/",
+        "depth_study/ forecast/",
+        "report/",
+        "compare",
+        "__main__",
+    ),
+    "model": (
+        "errors files host",
+        "data/ networks/",
+        "training/",  # no TensorFlow up to here
+        "plan strategies/",
+        "evaluate",
+        "depth_study prepare train",
+    ),
 }
 
 

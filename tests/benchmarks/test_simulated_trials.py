@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from benchmarks.simulated_trials import describe_simulated_run, describe_truth, simulate_run, simulate_trial
-from comparison.audit import audit_fairness
-from comparison.findings import list_violations
+from comparison.audit.findings import list_violations
+from comparison.audit.rules import audit_fairness
+from comparison.forecast.model import predict_speedup
+from comparison.groups import group_trials, split_by_scaling
 from comparison.records import format_records, read_records
-from comparison.scaling_model import predict_speedup
-from comparison.summary import compute_speedups, group_trials, split_by_scaling
+from comparison.summary import compute_speedups
 
 
 @pytest.mark.parametrize("scaling", ["strong", "weak"])

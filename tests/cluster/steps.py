@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from model.sources import NAMED_DATASETS, find_cache, load_named
+from model.data.sources import NAMED_DATASETS, find_cache, load_named
 from pipeline.compile import compile_pipeline
 from tests.cluster.site import MOUNT, SERVICE_ACCOUNT, VOLUME, VOLUME_MOUNT, Namespace
 

@@ -200,3 +200,11 @@ def make_run() -> list[TrialRecord]:
         make_record("all-reduce-2w", 1, 37.0, 2972),
         make_record("parameter-server-2w-1ps", 1, 91.0, 2970, contended=True, misses_target=True),
     ]
+
+
+def make_run_of_both() -> list[TrialRecord]:
+    weak = {"all-reduce-2w-weak": (33.0, 34.5), "all-reduce-4w-weak": (20.0, 19.0)}
+    return [
+        *(make_record(name, trial, own) for name, seconds in weak.items() for trial, own in enumerate(seconds)),
+        *make_run(),
+    ]

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from comparison.depth_study_record import Study, read_study
+from comparison.depth_study.record import Study, read_study
 
 FINAL_LOSSES: dict[str, float | None] = {"resnet20": 0.125, "plain20": 0.1, "resnet56": 0.125, "plain56": 1.0}
 RATIOS = {"resnet20": 2.0, "plain20": 0.05, "resnet56": 10.0, "plain56": 200.0}

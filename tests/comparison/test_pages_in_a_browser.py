@@ -9,12 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from comparison.audit import audit_fairness
-from comparison.forecast import forecast_scaling
+from comparison.groups import group_trials
 from comparison.records import Misclassified, TrialRecord
-from comparison.report import render_report
-from comparison.run_comparison import Run, render_html
-from comparison.summary import group_trials, summarize
+from comparison.report.analysis import analyze
+from comparison.report.html import render_report
+from comparison.report.run_comparison import Run, render_run_html
 from comparison.texts import LANGUAGES, speak
 from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
 
@@ -49,12 +48,10 @@ def render(kind: str, language: str) -> str:
     records = make_long_run()
     with speak(language):
         if kind == "report":
-            groups = group_trials(records)
-            findings, forecasts = audit_fairness(groups), forecast_scaling(groups)
-            return render_report(summarize(records), groups, make_run_info(), findings, forecasts)
+            return render_report(analyze(records, make_run_info()))
         later = [delay(record, 1e7) for record in make_run()]
         after = Run(make_run_info(run_id="run-2", parameters={"workers": [4]}), group_trials(later))
-        return render_html(Run(make_run_info(), group_trials(records)), after)
+        return render_run_html(Run(make_run_info(), group_trials(records)), after)
 
 
 @pytest.fixture(scope="module")

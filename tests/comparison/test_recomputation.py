@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from comparison.compare import compare
+from comparison.groups import group_trials
 from comparison.records import TrialRecord, format_records, read_records
 from comparison.summary import summarize, to_csv
 from tests.comparison.record_factory import make_record, make_run_info
@@ -177,6 +178,6 @@ def test_every_figure_of_generated_trials_follows_from_them(
     kept = [own for own in records if own.configuration != last or own.trial >= missing]
     (tmp_path / "trials.jsonl").write_text(format_records(kept))
 
-    (tmp_path / "comparison.csv").write_text(to_csv(summarize(read_records(tmp_path / "trials.jsonl"))))
+    (tmp_path / "comparison.csv").write_text(to_csv(summarize(group_trials(read_records(tmp_path / "trials.jsonl")))))
 
     check_table(tmp_path / "comparison.csv", tmp_path / "trials.jsonl")

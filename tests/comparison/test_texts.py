@@ -8,12 +8,14 @@ import jinja2
 import pytest
 from jinja2 import nodes
 
-from comparison.audit import PLAN_RULE, TARGET_RULE, audit_fairness
-from comparison.breakdown import KINDS, PARTS, PHASES, TOTAL, TRAINING
-from comparison.findings import Status
-from comparison.report import describe_environment
-from comparison.scaling_model import NETWORKS
-from comparison.summary import SAME_WORK, group_trials, summarize
+from comparison.audit.findings import Status
+from comparison.audit.rules import PLAN_RULE, TARGET_RULE, audit_fairness
+from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING
+from comparison.forecast.model import NETWORKS
+from comparison.groups import SAME_WORK, group_trials
+from comparison.report.analysis import SCALINGS
+from comparison.report.environment import describe_environment
+from comparison.summary import summarize
 from comparison.table import format_table
 from comparison.texts import ENGLISH, LANGUAGES, add_language, list_items, name_language, read_catalogue, say, say_count
 from comparison.texts import speak as speak_language
@@ -21,11 +23,11 @@ from tests.comparison.record_factory import make_record, make_run
 
 PACKAGE = Path(__file__).parents[2] / "comparison"
 TRANSLATED = (
-    "report.html.j2",
-    "run_comparison.html.j2",
+    "report/report.html.j2",
+    "report/run_comparison.html.j2",
     "data_table.html.j2",
-    "breakdown.html.j2",
-    "time_to_accuracy.html.j2",
+    "report/breakdown.html.j2",
+    "report/time_to_accuracy.html.j2",
 )
 TEMPLATES = [PACKAGE / name for name in TRANSLATED if (PACKAGE / name).exists()]
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
@@ -34,7 +36,7 @@ UNTRANSLATED = {"python", "tensorflow", "keras", "numpy", "tfjob-speedup", "git-
 
 
 def list_texts_in_code() -> Iterator[str]:
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         constants: dict[str, list[str]] = {}
         for node in ast.walk(tree):
@@ -67,13 +69,13 @@ def list_texts_by_value() -> Iterator[str]:
         yield from (clock.label, clock.definition)
     yield from (part.label for part in PARTS)
     yield from KINDS
-    yield from (str(header) for header in format_table(summarize(records)).columns)
+    yield from (str(header) for header in format_table(summarize(group_trials(records))).columns)
     yield from (network.name for network in NETWORKS if not re.search(r"GbE", network.name))
     yield from (name for name in describe_environment([make_record()]) if name not in UNTRANSLATED)
     yield "parameter-server"
     yield from ("strong", "weak", "clocks", "start", "trained weights", "local", "kubernetes")
     yield from (field for fields in SAME_WORK.values() for field in fields if field not in UNTRANSLATED)
-    yield from ("Strong scaling: one global batch for all", "Weak scaling: one batch size a worker")
+    yield from SCALINGS.values()
 
 
 def list_texts() -> set[str]:

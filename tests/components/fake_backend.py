@@ -35,7 +35,6 @@ class FakeBackend:
         training_dir.mkdir(parents=True)
         (training_dir / "training.json").write_text(json.dumps(make_training()))
         (training_dir / "model.keras").write_text("weights")
-        (training_dir / "mllog.txt").write_text(":::MLLOG {}")
         log_dir.mkdir(parents=True)
         for replica in job.replicas:
             (log_dir / f"{replica.name}.log").write_text("trained\n")

@@ -13,5 +13,4 @@ if role in ("alone", "worker-0", "chief-0"):
     folder.mkdir(exist_ok=True)
     (folder / "training.json").write_text({json.dumps(make_training())!r})
     (folder / "model.keras").write_text("weights")
-    (folder / "mllog.txt").write_text(":::MLLOG {{}}")
 """

@@ -6,7 +6,7 @@ import pytest
 from kfp import dsl
 
 from components.evaluate import evaluate
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 from model.prepare import prepare
 from tests.components.trial_folders import write_trial
 
@@ -34,9 +34,9 @@ def run(prepared: PreparedDataset, tmp_path: Path) -> Path:
 
 
 def save_model(folder: Path, prepared: PreparedDataset) -> None:
-    from model.registry import build_model  # noqa: PLC0415 - imports TensorFlow
-    from model.state import hash_weights  # noqa: PLC0415
-    from model.step import FlatModel  # noqa: PLC0415
+    from model.networks.registry import build_model  # noqa: PLC0415 - imports TensorFlow
+    from model.strategies.step import FlatModel  # noqa: PLC0415
+    from model.training.state import hash_weights  # noqa: PLC0415
 
     model = build_model("resnet8", prepared.image_shape, prepared.num_classes, {"width": 4})
     model.save(folder / "model.keras")

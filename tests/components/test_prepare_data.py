@@ -4,7 +4,7 @@ import pytest
 from kfp import dsl
 
 from components.prepare_data import prepare_data
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 
 
 def test_the_step_leaves_a_prepared_data_set_and_says_which(npz: Path, tmp_path: Path) -> None:

@@ -79,12 +79,12 @@ def test_a_step_that_runs_again_repeats_no_trial_that_it_had_finished(
     first, second = (dsl.Model(uri=str(tmp_path / f"trained-{number}")) for number in range(2))
     with pytest.raises(SystemExit, match="failed"):
         train_distributed.python_func(**inputs, trained=first)
-    (fake_program / "train.py").write_text(program.replace(":::MLLOG {}", "again"))
+    (fake_program / "train.py").write_text(program.replace("weights", "again"))
 
     train_distributed.python_func(**inputs, trained=second)
 
-    logs = {path.parent.name: path.read_text() for path in (tmp_path / "trained-1").glob("*/mllog.txt")}
-    assert logs == {"all-reduce-2w": "again", "parameter-server-2w-1ps": ":::MLLOG {}"}
+    models = {path.parent.name: path.read_text() for path in (tmp_path / "trained-1").glob("*/model.keras")}
+    assert models == {"all-reduce-2w": "again", "parameter-server-2w-1ps": "weights"}
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,6 @@ def test_a_trial_leaves_model_records_and_logs(dataset: Path, tmp_path: Path) ->
         "launch.json",
         "logs/worker-0.log",
         "logs/worker-1.log",
-        "mllog.txt",
         "model.keras",
         "training.json",
     ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.errors import ConfigError
-from model.registry import build_model
+from model.networks.registry import build_model
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.arrays import check_arrays
-from model.dataset import PreparedDataset, write_dataset
+from model.data.arrays import check_arrays
+from model.data.dataset import PreparedDataset, write_dataset
 from model.prepare import prepare
 from tests.model.replicas import Job, make_cluster
 
@@ -27,7 +27,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
 
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
-    return prepare("mnist", tmp_path_factory.mktemp("mnist") / "data", max_train_images=2200, max_test_images=600)
+    return prepare("mnist", tmp_path_factory.mktemp("mnist") / "data", max_train_images=2200)
 
 
 @pytest.fixture(scope="session")

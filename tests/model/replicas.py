@@ -62,7 +62,9 @@ class Job:
         return self
 
     @contextmanager
-    def start_replica(self, task_type: str, index: int) -> "Iterator[Replica]":
+    def start_replica(
+        self, task_type: str, index: int, program: Sequence[str] = ("-m", "model.train")
+    ) -> "Iterator[Replica]":
         env = {**os.environ, **THREADS}
         env.pop("TF_CONFIG", None)
         if self.cluster is not None:
@@ -71,7 +73,7 @@ class Job:
         self.output_dir.mkdir(parents=True, exist_ok=True)
         log = self.output_dir / f"{task_type}-{index}.log"
         with log.open("a") as file:
-            command = [sys.executable, "-m", "model.train", *folders, *self.options]
+            command = [sys.executable, *program, *folders, *self.options]
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=file)
         try:
             yield Replica(f"{task_type}-{index}", process, log)

@@ -3,11 +3,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
-from model.dataset import PreparedDataset
+from model.data.dataset import PreparedDataset
 from model.depth_study import (
     StudyConfig,
     main,
@@ -17,9 +16,10 @@ from model.depth_study import (
     take_subset,
     train_network,
 )
-from model.registry import build_model
-from model.resnet import build_resnet
-from model.step import FlatModel
+from model.networks.resnet import build_resnet
+from model.strategies.rendezvous import build_flat
+from model.strategies.step import FlatModel
+from model.training.task import Task
 from tests.model.replicas import read_schema
 
 pytestmark = pytest.mark.slow
@@ -35,9 +35,7 @@ def subset(noise: PreparedDataset, tmp_path: Path) -> PreparedDataset:
 
 
 def wrap(model: str, dataset: PreparedDataset, *, has_batch_norm: bool = True) -> FlatModel:
-    keras.utils.set_random_seed(TINY.seed)
-    arguments = TINY.training(model, has_batch_norm=has_batch_norm).builder_arguments
-    return FlatModel.wrap(build_model(model, dataset.image_shape, dataset.num_classes, arguments))
+    return build_flat(Task(TINY.training(model, has_batch_norm=has_batch_norm), dataset))
 
 
 def test_the_subset_has_of_each_class_its_share_and_no_test_split(
@@ -51,6 +49,11 @@ def test_the_subset_has_of_each_class_its_share_and_no_test_split(
     with pytest.raises(KeyError):
         subset.split("test")
     assert noise.split("train").count > 48  # the whole is as it was
+
+
+def test_a_subset_without_images_is_refused(noise: PreparedDataset, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"num_train_images must be at least 1. Received: 0\."):
+        take_subset(noise, tmp_path, dataclasses.replace(TINY, num_train_images=0))
 
 
 def test_a_subset_is_never_larger_than_the_data(noise: PreparedDataset, tmp_path: Path) -> None:
@@ -78,7 +81,7 @@ def test_gradients_are_listed_by_depth_for_both_families_alike(subset: PreparedD
     for model in TINY.models:
         for has_batch_norm in (True, False):
             flat = wrap(model, subset, has_batch_norm=has_batch_norm)
-            measured = measure_gradients(flat, TINY.training(model), subset)
+            measured = measure_gradients(flat, Task(TINY.training(model), subset))
             assert list(measured["gradient_norms"]) == expected
             assert all(norm > 0 for norm in measured["gradient_norms"].values())
             assert 0.5 < measured["loss"] < 5
@@ -99,7 +102,7 @@ def test_norms_are_those_of_each_parameters_own_part(subset: PreparedDataset) ->
 def test_the_gradients_do_not_hold_the_weight_decay(subset: PreparedDataset) -> None:
     flat = wrap("resnet8", subset)
     measured = [
-        measure_gradients(flat, dataclasses.replace(TINY, weight_decay=decay).training("resnet8"), subset)
+        measure_gradients(flat, Task(dataclasses.replace(TINY, weight_decay=decay).training("resnet8"), subset))
         for decay in (0.0, 1.0)
     ]
     assert measured[0] == measured[1]
@@ -107,7 +110,7 @@ def test_the_gradients_do_not_hold_the_weight_decay(subset: PreparedDataset) -> 
 
 def test_a_training_that_diverges_ends_there_and_says_so(subset: PreparedDataset) -> None:
     config = dataclasses.replace(TINY.training("plain8"), learning_rate=1e30)
-    record = train_network(wrap("plain8", subset), config, subset)
+    record = train_network(wrap("plain8", subset), Task(config, subset))
     assert record["final_train_loss"] is None
     assert record["diverged_at_step"] == len(record["train_losses"]) < 6
     assert np.isfinite(record["train_losses"]).all()
@@ -129,8 +132,8 @@ def test_the_program_writes_what_the_schema_says(
     noise: PreparedDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "depth_study.json"
-    options = "--depths 8 --width 2 --num-train-images 48 --num-validation-images 12 --epochs 1 --global-batch-size 16"
-    assert main(["--data-dir", str(noise.directory), "--output-file", str(path), *options.split()]) == 0
+    options = ["--data-dir", str(noise.directory), "--output-file", str(path), "--epochs=1"]
+    assert main(options, default=TINY) == 0
     study = json.loads(path.read_text())
     assert [network["model"] for network in study["networks"]] == ["resnet8", "plain8"]
     assert study["settings"] | {"depths": [8], "num_train_images": 48, "num_validation_images": 12} == study["settings"]
@@ -144,8 +147,7 @@ def test_the_program_writes_what_the_schema_says(
     ("options", "message"),
     [
         (["--depths", "9"], "Unknown model."),
-        (["--num-train-images", "0"], "num_train_images must be at least 1. Received: 0."),
-        (["--global-batch-size", "65"], "Received: 65 and 64."),
+        ([], "Received: 128 and 64."),
         (["--epochs", "0"], "epochs must be at least 1. Received: 0."),
     ],
 )

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from model.config import TrainingConfig
 from model.errors import ConfigError
 from model.plan import Configuration, order_of_round, plan_configurations
-from model.schedule import learning_rate_at
+from model.training.config import TrainingConfig
+from model.training.schedule import learning_rate_at
 
 BOTH = ["all_reduce", "parameter_server"]
 SCALINGS = ["strong", "weak"]

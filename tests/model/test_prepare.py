@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.dataset import PreparedDataset
-from model.fetch import encode_idx
+from model.data.dataset import PreparedDataset
+from model.data.fetch import encode_idx
+from model.data.sources import load_dataset
 from model.prepare import main, prepare
-from model.sources import load_dataset
 
 CANONICAL_MD5 = {
     "x_train": "6bbc9ace898e44ae57da46a324031adb",
@@ -41,9 +41,9 @@ def test_what_is_often_a_slip_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_the_program_takes_every_option(npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--validation-fraction=0.5", "--seed=3", "--max-train-images=60", "--max-test-images=9"]
+    options = ["--validation-fraction=0.5", "--seed=3", "--max-train-images=60"]
     assert main([f"--dataset={npz}", f"--output-dir={tmp_path / 'out'}", *options]) == 0
-    assert "30 train, 30 validation, 9 test images" in capsys.readouterr().out
+    assert "30 train, 30 validation, 30 test images" in capsys.readouterr().out
     assert PreparedDataset.open(tmp_path / "out").manifest["seed"] == 3
 
 
@@ -89,5 +89,6 @@ def test_mnist_is_the_canonical_one(tmp_path: Path) -> None:
     prepare("mnist", tmp_path / "mnist")
     prepared = PreparedDataset.open(tmp_path / "mnist", verify=True)
     assert [prepared.split(split).count for split in ("train", "validation", "test")] == [55_000, 5_000, 10_000]
-    assert prepared.split("test").class_histogram == (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+    histogram = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert prepared.manifest["splits"]["test"]["class_histogram"] == histogram
     assert prepared.sha256 == "808fc9eb1bf02c4e57edf834ce7c69ce9b1698c2296b469aa14643b9e93f854a"

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from model import train
-from model.config import TrainingConfig
-from model.dataset import PreparedDataset
-from model.train import build_parser, find_checkpoints, main
+from model.data.dataset import PreparedDataset
+from model.train import build_parser, main
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
 REDUCTION_FAILED = """Graph execution error:
@@ -29,7 +28,10 @@ The error could be from a previous operation. Restart your program to reset.
         (["--global-batch-size=65"], "must not exceed the number of training images. Received: 65 and 64.\n"),
         (["--learning-rate=-1"], "learning_rate must be a finite number above 0. Received: -1.0.\n"),
         (["--model=resnet9"], "Received: 'resnet9'.\n"),
-        (["--model=model.schedule:none", "--global-batch-size=16"], "has no function 'none'. Received: model "),
+        (
+            ["--model=model.plan:none", "--global-batch-size=16"],
+            "has no function 'none'. Received: model ",
+        ),
         (["--data-dir=none"], "`python -m model.prepare` writes a prepared data set.\n"),
     ],
 )
@@ -104,14 +106,6 @@ def test_what_follows_from_the_role_is_no_option() -> None:
     names = {action.dest for action in parser._actions}
     assert {"data_dir", "output_dir"} <= names
     assert not {"num_workers", "num_ps"} & names
-
-
-@pytest.mark.parametrize(("settings", "sha256"), [({"seed": 1}, "a"), ({"epochs": 4}, "a"), ({}, "b")])
-def test_another_training_never_takes_up_these_checkpoints(settings: dict[str, int], sha256: str) -> None:
-    ours = find_checkpoints(Path("out"), TrainingConfig(), "a")
-
-    assert find_checkpoints(Path("out"), TrainingConfig(**settings), sha256) != ours  # type: ignore[arg-type]
-    assert find_checkpoints(Path("out"), TrainingConfig(), "a") == ours
 
 
 def test_data_that_changed_since_they_were_prepared_are_refused(

@@ -22,16 +22,7 @@ def run_elsewhere(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-NOT_YET = {"depth-page"}  # of these, the module is there when its package is a wing
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(raises=ModuleNotFoundError)] if name in NOT_YET else [])
-        for name in PROGRAMS
-    ],
-)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_each_program_says_by_which_name_it_was_called_and_knows_its_examples_options(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

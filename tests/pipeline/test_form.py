@@ -7,7 +7,7 @@ from components.parameters import Parameters
 from components.plan_comparison import plan_comparison
 from components.prepare_data import prepare_data
 from components.study_depth import study_depth
-from model.config import TrainingConfig
+from model.training import TrainingConfig
 from pipeline.speedup import speedup_pipeline
 
 FORM = speedup_pipeline.component_spec.inputs

@@ -1,0 +1,121 @@
+"""What a reader must know of a configuration before trusting its row: the marks of the table, and who may win it."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from comparison.audit.findings import Finding, list_violations
+from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
+from comparison.groups import Groups, find_baseline, is_any_contended, is_target_missed
+from comparison.summary import Row, compare_accuracies
+from comparison.table import CONTENDED_MARK, DISTURBED_MARK, UNFAIR_MARK, WORSE_MARK
+from comparison.texts import say
+
+# What has a mark, or another place, of its own.
+TOLD_APART = {CONTENTION_RULE, *DISTURBANCE_RULES}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The configurations of which a reader must be warned.
+
+    Attributes:
+        contended: A trial asked for more cores than there are.
+        disturbed: A trial ran while the machine was not as fast as in the others.
+        unfair: It breaks another rule of the fairness audit.
+        worse: Its models are less accurate than the baseline's, or miss the target that the baseline's reach.
+        unproven: It breaks a rule without which an interval over its trials means nothing; all of them are unfair.
+    """
+
+    contended: Sequence[str] = ()
+    disturbed: Sequence[str] = ()
+    unfair: Sequence[str] = ()
+    worse: Sequence[str] = ()
+    unproven: Sequence[str] = ()
+
+    @property
+    def signs(self) -> dict[str, Sequence[str]]:
+        """The configurations that each sign in the table stands for."""
+        return {
+            CONTENDED_MARK: self.contended,
+            UNFAIR_MARK: self.unfair,
+            DISTURBED_MARK: self.disturbed,
+            WORSE_MARK: self.worse,
+        }
+
+
+def mark_configurations(groups: Groups, findings: Sequence[Finding]) -> Marks:
+    """Returns the configurations of which a reader must be warned, each in the order of the groups.
+
+    Args:
+        groups: The trials of each configuration.
+        findings: What the fairness audit found of them.
+    """
+    violations = list_violations(findings)
+    broken = {finding.rule: set(finding.configurations) for finding in violations}
+
+    def select(rules: Collection[str]) -> list[str]:
+        names = set().union(*(broken[rule] for rule in rules if rule in broken))
+        return [name for name in groups if name in names]
+
+    return Marks(
+        contended=[name for name, trials in groups.items() if is_any_contended(trials)],
+        disturbed=select(DISTURBANCE_RULES),
+        unfair=select(broken.keys() - TOLD_APART),
+        worse=[name for name in groups if is_worse(groups, name)],
+        unproven=select(DECISIVE_RULES),
+    )
+
+
+def is_worse(groups: Groups, configuration: str) -> bool:
+    """Returns whether a configuration's speed is no gain, because its models are not as good as its baseline's."""
+    baseline, trials = find_baseline(groups, configuration), groups[configuration]
+    if not baseline:
+        return False
+    return compare_accuracies(baseline, trials).direction < 0 or is_target_missed(baseline, trials)
+
+
+def list_broken_rules(findings: Sequence[Finding], configurations: Collection[str]) -> list[str]:
+    """Returns the rules that one of the configurations breaks, but for those that are told elsewhere.
+
+    Contention and disturbances by the machine are: they qualify a figure in their own words.
+    """
+    return [
+        finding.rule
+        for finding in list_violations(findings)
+        if finding.rule not in TOLD_APART and not set(configurations).isdisjoint(finding.configurations)
+    ]
+
+
+def find_winner(rows: Sequence[Row], marks: Marks) -> str | None:
+    """Returns the configuration that trains fastest, or None where the trials cannot tell it from the baseline.
+
+    One whose models are worse, or whose trials prove nothing, does not win, nor does the baseline where only such a
+    one was faster.
+
+    Args:
+        rows: The table, or that of one kind of scaling.
+        marks: What `mark_configurations` returned.
+    """
+    baseline = rows[0].configuration
+    measured = {row.configuration: ratio for row in rows if (ratio := row.ratio) and ratio.low is not None}
+    if baseline in marks.unproven or not measured:
+        return None
+    sound = [name for name in measured if name not in {*marks.worse, *marks.unproven}]
+    fastest = max(sound, key=lambda name: measured[name].value, default=None)
+    if fastest and measured[fastest].direction > 0:
+        return fastest
+    is_baseline_fastest = len(measured) == len(rows) - 1 and all(own.direction < 0 for own in measured.values())
+    return baseline if is_baseline_fastest else None
+
+
+def explain_marks(marks: Marks) -> list[str]:
+    """Returns what the marks in the table mean, for those that are there."""
+    contended = "{mark} contended: the replicas asked for more cores than there are."
+    worse = "{mark} less accurate than the single node, or short of its target: not the same result."
+    meanings = {
+        CONTENDED_MARK: say(contended, mark=CONTENDED_MARK),
+        UNFAIR_MARK: say("{mark} breaks a rule of the fairness audit.", mark=UNFAIR_MARK),
+        DISTURBED_MARK: say("{mark} disturbed: the machine was not equally fast in all trials.", mark=DISTURBED_MARK),
+        WORSE_MARK: say(worse, mark=WORSE_MARK),
+    }
+    return [meaning for mark, meaning in meanings.items() if marks.signs[mark]]

@@ -1,0 +1,145 @@
+"""The trials of each configuration: how they are grouped, which may be compared, and with which baseline."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from comparison.records import RecordError, TrialRecord
+
+SINGLE = "single"
+Trials = Sequence[TrialRecord]
+Groups = Mapping[str, Trials]
+
+# What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
+_SAME_IN_CONFIGURATION = ("strategy", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
+_SAME_MODEL_AND_DATA = ("model", "model_arguments", "num_parameters", "dataset_sha256")
+SAME_WORK = {
+    "strong": (*_SAME_MODEL_AND_DATA, "epochs", "images_seen", "global_batch_size"),
+    "weak": (*_SAME_MODEL_AND_DATA, "per_replica_batch_size"),
+}
+
+
+def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]:
+    """Returns the trials of each configuration, in the order of the table's rows.
+
+    Single nodes come first, the smallest of them, the baseline, before all. Trials are in order of run and index.
+
+    Raises:
+        RecordError: There is no record, one is there twice, or one name stands for different configurations.
+    """
+    records = sorted(records, key=lambda record: (record.run_id, record.trial))
+    if not records:
+        raise RecordError("A comparison needs at least one trial. Received: none.")
+    identities = Counter((record.run_id, record.configuration, record.trial) for record in records)
+    if repeated := [identity for identity, count in identities.items() if count > 1]:
+        raise RecordError(f"A trial must be recorded once. Received more than once: {repeated}.")
+    groups: dict[str, list[TrialRecord]] = {}
+    for record in sorted(records, key=_row_order):
+        groups.setdefault(record.configuration, []).append(record)
+    for name, trials in groups.items():
+        names = (*_SAME_IN_CONFIGURATION, *(("scaling",) if is_scaled(trials[0]) else ()))
+        for field, received in _find_differences(trials, names).items():
+            raise RecordError(f"All trials of {name} must have the same {field}. Received: {received}.")
+    return groups
+
+
+def is_scaled(trial: TrialRecord) -> bool:
+    """Returns whether strong or weak scaling makes a difference: a training of one worker is the same in both."""
+    return trial.num_workers > 1
+
+
+def split_by_scaling(groups: Groups) -> dict[str, dict[str, Trials]]:
+    """Returns the trials of each kind of scaling there is, `strong` first: a comparison of its own each.
+
+    What trained with one worker, the baseline above all, is in each of them, and there passes for a trial of it.
+    """
+    every = [trials[0] for trials in groups.values()]
+    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [every[0].scaling]
+    return {
+        scaling: {
+            name: trials if is_scaled(trials[0]) else [replace(trial, scaling=scaling) for trial in trials]
+            for name, trials in groups.items()
+            if trials[0].scaling == scaling or not is_scaled(trials[0])
+        }
+        for scaling in scalings
+    }
+
+
+def find_baseline(groups: Groups, configuration: str) -> Trials | None:
+    """Returns the single-node trials that a configuration is compared with, or None.
+
+    A distributed configuration is compared with one node of the same size as its replicas, a single node with
+    the smallest one.
+    """
+    singles = [trials for trials in groups.values() if trials[0].strategy == SINGLE]
+    own = groups[configuration][0]
+    if own.strategy != SINGLE:
+        singles = [trials for trials in singles if trials[0].cpus_per_replica == own.cpus_per_replica]
+    return singles[0] if singles else None
+
+
+def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
+    """Returns in what two configurations did not do the same work, with the values: a ratio of their times is refused.
+
+    Strong scaling compares the training times of equally many images in equal batches, weak scaling the throughputs of
+    equal batches per replica.
+    """
+    return _find_differences([*baseline, *trials], SAME_WORK.get(trials[0].scaling, SAME_WORK["strong"]))
+
+
+def is_any_contended(trials: Trials) -> bool:
+    """Returns whether replicas shared too few cores in one of the trials."""
+    return any(trial.contended for trial in trials)
+
+
+def count_reached(trials: Trials) -> int:
+    """Returns how many of the trials reached the target accuracy."""
+    return sum(trial.seconds_to_target is not None for trial in trials)
+
+
+def is_target_missed(baseline: Trials, trials: Trials) -> bool:
+    """Returns whether none of the trials reached the target accuracy, where one of the baseline's did."""
+    return count_reached(trials) == 0 and count_reached(baseline) > 0
+
+
+def add_confusion_matrices(trials: Trials) -> list[list[int]]:
+    """Returns the sum of the trials' confusion matrices: rows are true classes, columns predicted ones.
+
+    Trials on data of fewer classes count for the classes that they have.
+    """
+    size = max(len(trial.confusion_matrix) for trial in trials)
+    total = np.zeros((size, size), dtype=np.int64)
+    for trial in trials:
+        own = len(trial.confusion_matrix)
+        total[:own, :own] += np.array(trial.confusion_matrix, dtype=np.int64)
+    return [[int(count) for count in row] for row in total]
+
+
+def _row_order(record: TrialRecord) -> tuple[bool, float, bool, str, int, int, str]:
+    is_single = record.strategy == SINGLE
+    return (
+        not is_single,
+        record.cpus_per_replica if is_single else 0.0,
+        is_scaled(record) and record.scaling == "weak",
+        record.strategy,
+        record.num_workers,
+        record.num_ps,
+        record.configuration,
+    )
+
+
+def _find_differences(records: Trials, names: Iterable[str]) -> dict[str, str]:
+    """Returns the fields that are not the same in all records, each with who has which value."""
+    differences = {}
+    for name in names:
+        values = {getattr(record, name): record.configuration for record in reversed(records)}
+        if len(values) > 1:
+            received = (f"{_quote(value)} ({configuration})" for value, configuration in reversed(values.items()))
+            differences[name] = ", ".join(received)
+    return differences
+
+
+def _quote(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else repr(value)

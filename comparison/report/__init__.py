@@ -1,0 +1,16 @@
+"""The report of a run, and two runs beside each other: what the trials say, as page, Markdown and sentences."""
+
+from comparison.report.analysis import Analysis, analyze
+from comparison.report.html import render_report
+from comparison.report.markdown import render_markdown
+from comparison.report.run_comparison import read_run, render_run_html, render_run_markdown
+
+__all__ = [
+    "Analysis",
+    "analyze",
+    "read_run",
+    "render_markdown",
+    "render_report",
+    "render_run_html",
+    "render_run_markdown",
+]

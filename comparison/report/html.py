@@ -1,0 +1,189 @@
+"""The report as one HTML file that needs nothing else."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from markupsafe import Markup
+
+from comparison.audit import explain_marks, find_winner
+from comparison.clocks import PHASES, TOTAL, TRAINING, compute_overhead_share
+from comparison.forecast import (
+    Forecast,
+    describe_forecast,
+    describe_networks,
+    list_caveats,
+    plot_forecast,
+    plot_speedup_by_workers,
+    state_check,
+    state_forecast,
+    tabulate_networks,
+    tabulate_workers,
+)
+from comparison.groups import Groups, Trials, add_confusion_matrices
+from comparison.page import render_page
+from comparison.records import TRIALS_FILE, format_records
+from comparison.report.analysis import SCALINGS, Analysis
+from comparison.report.breakdown import break_down, describe_times, format_phases
+from comparison.report.environment import describe_environment, format_value
+from comparison.report.misclassified import list_confusions, shade_confusion_matrix
+from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_speedup, plot_throughput
+from comparison.report.time_to_accuracy import describe_targets, name_target
+from comparison.table import format_table
+from comparison.texts import say
+
+# Trials whose records the page holds: each takes about 5 kB, and a page of a megabyte still opens at once.
+MAX_EMBEDDED_TRIALS = 200
+
+_Half = TypeVar("_Half")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot of the report, with what its reader must know."""
+
+    title: str
+    svg: Markup
+    note: str = ""
+
+
+def render_report(analysis: Analysis) -> str:
+    """Returns the report as one self-contained HTML page, in the reader's language."""
+    trials, groups = analysis.trials, analysis.groups
+    phases = break_down(groups)
+    return render_page(
+        "report/report.html.j2",
+        run_id=analysis.run_info.run_id,
+        verdict=analysis.verdict,
+        outlook=analysis.outlook,
+        warnings=analysis.warnings,
+        tables=_describe_tables(analysis),
+        marks=explain_marks(analysis.marks),
+        statistics=analysis.statistics,
+        findings=analysis.findings,
+        first_plots=[*_plot_by_workers(analysis.forecasts), _plot_accuracy(groups)],
+        more_plots=_plot_more(analysis),
+        breakdown_plot=plot_breakdown(phases),
+        clocks=[*PHASES, TRAINING, TOTAL],
+        phases=format_phases(phases),
+        times=describe_times(groups),
+        overhead_share=compute_overhead_share(trials, analysis.run_info),
+        targets=describe_targets(groups),
+        target=name_target(trials),
+        **_describe_forecasts(analysis.forecasts),
+        models=[_describe_model(name, own) for name, own in groups.items()],
+        environment={say(name): value for name, value in describe_environment(trials).items()},
+        parameters={name: format_value(value) for name, value in analysis.run_info.parameters.items()},
+        records=_embed_records(trials),
+        num_trials=len(trials),
+        trials_file=TRIALS_FILE,
+    )
+
+
+def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
+    """Returns the table of each kind of scaling; where there is one kind only, it needs no title."""
+    tables, described = analysis.tables, []
+    for scaling, rows in tables.items():
+        winner = find_winner(rows, analysis.marks)
+        described.append(
+            {
+                "title": say(SCALINGS[scaling]) if len(tables) > 1 else None,
+                "cells": format_table(rows, analysis.marks.signs),
+                "winner": next((index for index, row in enumerate(rows) if row.configuration == winner), None),
+            }
+        )
+    return described
+
+
+def _plot_by_workers(forecasts: Sequence[Forecast]) -> list[Plot]:
+    note = say("Markers are measured, with 95 % intervals; lines and bands are forecast. Both axes are logarithmic.")
+    hollow = " " + say("Hollow markers: replicas shared too few cores.")
+    halves = _split_forecasts(forecasts)
+    plots = _plot_halves("by_workers", say("Speedup against workers"), halves, plot_speedup_by_workers)
+    notes = [note + (hollow if _is_any_contended(own) else "") for own in halves.values()]
+    return [replace(plot, note=own) for plot, own in zip(plots, notes, strict=True)]
+
+
+def _plot_accuracy(groups: Groups) -> Plot:
+    note = say("Means over trials; bands and whiskers reach from the lowest trial to the highest.")
+    return Plot(say("Accuracy against training time"), plot_accuracy(groups), note)
+
+
+def _plot_more(analysis: Analysis) -> list[Plot]:
+    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss."""
+    return [
+        *_plot_halves("speedup", say("Speedup"), analysis.tables, plot_speedup),
+        Plot(say("Throughput"), plot_throughput(analysis.rows)),
+        Plot(say("Training loss"), plot_loss(analysis.groups)),
+    ]
+
+
+def _plot_halves(
+    name: str, title: str, halves: Mapping[str, _Half], plot: Callable[[_Half, str], Markup]
+) -> list[Plot]:
+    """Returns a plot for each kind of scaling; where there is one kind only, neither name nor title says which."""
+    if len(halves) == 1:
+        return [Plot(title, plot(own, name)) for own in halves.values()]
+    scalings = {"strong": say("strong scaling"), "weak": say("weak scaling")}
+    return [
+        Plot(say("{title}, {scaling}", title=title, scaling=scalings[key]), plot(own, f"{name}_{key}"))
+        for key, own in halves.items()
+    ]
+
+
+def _describe_forecasts(forecasts: Sequence[Forecast]) -> dict[str, Any]:
+    """Returns what the template shows of the forecasts."""
+    halves = _split_forecasts(forecasts)
+    plots = _plot_halves("forecast", "", halves, plot_forecast)
+    titles = [say(SCALINGS[scaling]) if len(halves) > 1 else "" for scaling in halves]
+    return {
+        "forecasts": [_describe_forecast(forecast) for forecast in forecasts],
+        "forecast_caveats": list_caveats(forecasts),
+        "forecast_plots": [replace(plot, title=title) for plot, title in zip(plots, titles, strict=True)],
+        "forecast_contended": _is_any_contended(forecasts),
+        "networks": describe_networks(),
+        "has_strong_scaling": "strong" in halves,
+    }
+
+
+def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "name": describe_forecast(forecast),
+        "statement": state_forecast(forecast),
+        "checks": [state_check(check) for check in forecast.checks],
+        "networks": tabulate_networks(forecast),
+        "workers": tabulate_workers(forecast),
+        "step": f"{1000 * forecast.models[0].single_step_seconds:,.1f}",
+        "is_local": forecast.is_local,
+    }
+
+
+def _split_forecasts(forecasts: Sequence[Forecast]) -> dict[str, list[Forecast]]:
+    """Returns the forecasts of strong and of weak scaling, those that there are."""
+    halves: dict[str, list[Forecast]] = {}
+    for forecast in forecasts:
+        halves.setdefault(forecast.job.scaling, []).append(forecast)
+    return halves
+
+
+def _is_any_contended(forecasts: Iterable[Forecast]) -> bool:
+    return any(point.is_contended for forecast in forecasts for point in forecast.points)
+
+
+def _describe_model(name: str, trials: Trials) -> dict[str, Any]:
+    return {
+        "name": name,
+        "confusions": list_confusions(trials),
+        "num_trials": len(trials),
+        "matrix": shade_confusion_matrix(add_confusion_matrices(trials)),
+    }
+
+
+def _embed_records(trials: Trials) -> str | None:
+    """Returns the records as they are in the file, None where they are too many for a page.
+
+    The images are to be seen elsewhere on it; as letters they would be most of the page.
+    """
+    if len(trials) > MAX_EMBEDDED_TRIALS:
+        return None
+    return format_records(replace(trial, misclassified=None) for trial in trials)

@@ -1,0 +1,20 @@
+"""The report in short, as Markdown."""
+
+from comparison.audit import explain_marks
+from comparison.report.analysis import SCALINGS, Analysis
+from comparison.table import format_table, to_markdown
+from comparison.texts import say
+
+
+def render_markdown(analysis: Analysis) -> str:
+    """Returns verdict, forecast, tables and warnings as Markdown that reads well as raw text, too."""
+    paragraphs = [f"# {analysis.verdict}", *filter(None, [analysis.titled_outlook])]
+    for scaling, rows in analysis.tables.items():
+        paragraphs += [f"## {say(SCALINGS[scaling])}"] if len(analysis.tables) > 1 else []
+        paragraphs.append(to_markdown(format_table(rows, analysis.marks.signs)).rstrip())
+    paragraphs += [
+        f"{say('Means over trials; ± and brackets are 95 % intervals.')} {analysis.statistics}",
+        *explain_marks(analysis.marks),
+        *(say("- Warning: {warning}", warning=warning) for warning in analysis.warnings),
+    ]
+    return "\n\n".join(paragraphs) + "\n"

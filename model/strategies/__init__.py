@@ -1,0 +1,27 @@
+"""The ways to distribute a training. Importing this imports TensorFlow, so it is done inside functions."""
+
+from model.strategies.parameter_server import serve
+from model.strategies.rendezvous import PEER_LOST_ERRORS, build_flat, connect
+from model.strategies.step import (
+    EVALUATION_BATCH_SIZE,
+    FlatModel,
+    make_group_function,
+    map_into_memory,
+    split_contribution,
+)
+from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
+
+__all__ = [
+    "EVALUATION_BATCH_SIZE",
+    "PEER_LOST_ERRORS",
+    "FlatModel",
+    "SynchronousTrainer",
+    "build_flat",
+    "connect",
+    "connect_all_reduce",
+    "make_group_function",
+    "map_into_memory",
+    "reduce_nothing",
+    "serve",
+    "split_contribution",
+]

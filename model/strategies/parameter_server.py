@@ -1,0 +1,167 @@
+"""Asynchronous training: workers push gradients to parameter servers whenever they have one."""
+
+import collections
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from model.strategies.step import (
+    EVALUATION_BATCH_SIZE,
+    FlatModel,
+    make_group_function,
+    read_batch,
+    split_contribution,
+    sum_over_groups,
+)
+from model.strategies.trainer import VariableTrainer
+from model.training import OnStep, Role, StepTiming, Task, Values, check_loss
+
+# Worker functions wait for the server's own threads: with one inter-op thread, as a replica that sees one CPU gets,
+# a job hangs without a word.
+_SERVER_THREADS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=4)
+# Results that the coordinator has not looked at yet, a worker; enough to keep it busy, few enough to stop soon.
+_IN_FLIGHT_PER_WORKER = 8
+
+
+def serve(role: Role, is_finished: Callable[[], bool]) -> None:
+    """Runs the server of a worker or a parameter server until the chief says that the training is finished.
+
+    Args:
+        role: This replica's.
+        is_finished: Whether the chief is done.
+    """
+    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+    server = tf.distribute.Server(
+        cluster,
+        job_name=role.task_type,
+        task_index=role.task_index,
+        protocol="grpc",
+        config=_SERVER_THREADS,
+        start=True,
+    )
+    while not is_finished():
+        time.sleep(0.1)
+    del server
+
+
+def connect_servers() -> tf.distribute.ParameterServerStrategy:
+    """Waits for the workers and parameter servers of TF_CONFIG and returns the strategy that reaches them."""
+    return tf.distribute.ParameterServerStrategy(tf.distribute.cluster_resolver.TFConfigClusterResolver())
+
+
+class ParameterServerTrainer(VariableTrainer):
+    """The chief's trainer: it hands out work, the workers compute, the parameter servers update.
+
+    A worker's update uses its share of the global batch, so the learning rate is that of the global batch divided by
+    the number of workers (the linear scaling rule), and so is its step of the statistics' moving average.
+
+    Source: Li et al. 2014, OSDI, for the architecture; Goyal et al. 2017, arXiv:1706.02677, section 2.1, for the rule.
+    """
+
+    def __init__(
+        self, task: Task, flat: FlatModel, role: Role, strategy: tf.distribute.ParameterServerStrategy
+    ) -> None:
+        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        with strategy.scope():
+            super().__init__(task, flat, role, role.num_ps)
+        self._compute_and_push = self._make_compute_and_push()
+
+    def load(self, values: Values, step: int) -> int:
+        """Writes the values to the parameter servers and returns the step."""
+        self._assign(values)
+        return step
+
+    def train(self, start: int, stop: int, on_step: OnStep) -> None:
+        """Makes the updates of the global batches from `start` up to `stop`, one by each worker for each."""
+        task, num_workers = self._task, self._role.num_workers
+        pending: collections.deque[tuple[int, Any]] = collections.deque()
+        for step in range(start, stop):
+            rate = task.learning_rate(step) / num_workers
+            for rank in range(num_workers):
+                share = task.plan.take(step, rank, num_workers)
+                group = task.first_group(step, rank)
+                arguments = (share.indices, share.shifts, group, rate)
+                pending.append((step, self._coordinator.schedule(self._compute_and_push, args=arguments)))
+            while len(pending) > _IN_FLIGHT_PER_WORKER * num_workers:
+                self._report(*pending.popleft(), on_step)
+        self._coordinator.join()
+        while pending:
+            self._report(*pending.popleft(), on_step)
+
+    def count_correct(self) -> int:
+        """Returns the correct answers on the validation split, computed by the workers."""
+        count = self._task.dataset.split("validation").count
+        results = [
+            self._coordinator.schedule(self._count, args=(start, min(start + EVALUATION_BATCH_SIZE, count)))
+            for start in range(0, count, EVALUATION_BATCH_SIZE)
+        ]
+        self._coordinator.join()
+        return int(sum(float(result.fetch()) for result in results))
+
+    def _make_idle_steps(self) -> None:
+        """Hands out two for each worker: an idle one takes the next, and is busy if it compiles."""
+        share = self._task.plan.take(0, 0, self._role.num_workers)
+        for _ in range(2 * self._role.num_workers):
+            self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
+        self._coordinator.join()
+
+    def _make_idle_counts(self) -> None:
+        for _ in range(2 * self._role.num_workers):
+            self._coordinator.schedule(self._count, args=(0, 1))
+        self._coordinator.join()
+
+    def _report(self, step: int, result: Any, on_step: OnStep) -> None:
+        loss, seconds, input_seconds, communication_seconds = (float(value) for value in result.fetch())
+        check_loss(step, loss)
+        parts = {"input_seconds": input_seconds, "communication_seconds": communication_seconds}
+        on_step(StepTiming(step, loss, seconds, parts, _find_worker(result)))
+
+    def _make_compute_and_push(self) -> Any:
+        config, dataset, flat = self._task.config, self._task.dataset, self._flat
+        group_function = make_group_function(flat, config)
+
+        def compute_and_push(
+            indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor
+        ) -> tf.Tensor:
+            began = tf.timestamp()
+            with tf.control_dependencies([began]):
+                weights, statistics = self._pull()
+            pulled = _read_time_after(weights, statistics)
+            with tf.control_dependencies([pulled]):
+                batch = read_batch(dataset, indices, shifts, config.max_shift)
+            read = _read_time_after(*batch)
+            with tf.control_dependencies([read]):
+                batch = tuple(tf.identity(part) for part in batch)
+            total = sum_over_groups(group_function, config, (weights, statistics), batch, first_group)
+            gradient, updated, loss = split_contribution(total / config.groups_per_replica, flat.num_parameters)
+            computed = _read_time_after(gradient, updated)
+            with tf.control_dependencies([computed]):
+                pushes = self._push(gradient, learning_rate)
+                pushes.append(self._statistics.assign_add((updated - statistics) / config.num_workers))
+            ended = _read_time_after(*pushes)
+            communication = (pulled - began) + (ended - computed)
+            return tf.stack([tf.cast(loss, tf.float64), ended - began, read - pulled, communication])
+
+        signature = [
+            tf.TensorSpec([config.per_replica_batch_size], tf.int64),
+            tf.TensorSpec([config.per_replica_batch_size, 2], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.float32),
+        ]
+        return tf.function(compute_and_push, input_signature=signature, autograph=False)
+
+
+def _read_time_after(*results: Any) -> tf.Tensor:
+    with tf.control_dependencies(results):
+        return tf.timestamp()
+
+
+def _find_worker(result: Any) -> str | None:
+    """Returns the replica that computed a fetched result; None if this TensorFlow no longer tells.
+
+    Only the device of the values as the worker left them says so, and no public method gives those.
+    """
+    device = tf.DeviceSpec.from_string(getattr(getattr(result, "_values", None), "device", ""))
+    return None if device.task is None else f"{device.job}-{device.task}"

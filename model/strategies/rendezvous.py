@@ -1,0 +1,51 @@
+"""From a replica's role to its trainer."""
+
+import keras
+import tensorflow as tf
+
+from model.networks import build_model
+from model.strategies.parameter_server import ParameterServerTrainer, connect_servers
+from model.strategies.step import FlatModel
+from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
+from model.training import Clock, Role, Task, Trainer
+
+# What TensorFlow raises where another replica is gone.
+PEER_LOST_ERRORS = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+)
+
+
+def connect(task: Task, role: Role, clock: Clock) -> Trainer:
+    """Returns the trainer of this role, once all replicas have met.
+
+    The collectives must be set up before anything else runs, hence before the model is built.
+
+    Args:
+        task: What is trained.
+        role: This replica's, which is no server's.
+        clock: What the meeting and the building take goes onto it.
+
+    Raises:
+        ConfigError: The model does not fit the data or the program.
+    """
+    if role.strategy != "parameter_server":  # asynchronous updates come in no fixed order anyway
+        tf.config.experimental.enable_op_determinism()
+    with clock.measure("rendezvous_seconds"):
+        reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
+        servers = connect_servers() if role.strategy == "parameter_server" else None
+    with clock.measure("build_seconds"):
+        flat = build_flat(task)
+        if servers is not None:
+            return ParameterServerTrainer(task, flat, role, servers)
+        return SynchronousTrainer(task, flat, role, reduce)
+
+
+def build_flat(task: Task) -> FlatModel:
+    """Returns the task's model with the initial weights of its seed."""
+    config, dataset = task.config, task.dataset
+    keras.utils.set_random_seed(config.seed)
+    model = build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments)
+    return FlatModel.wrap(model)

@@ -1,0 +1,265 @@
+"""The heart of the training: values in, gradients out. No variable and no collective inside."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.data import PreparedDataset, Split
+from model.errors import ConfigError
+from model.training import TrainingConfig, Vector
+
+EVALUATION_BATCH_SIZE = 500
+
+
+@dataclass(frozen=True)
+class FlatModel:
+    """A Keras model as a function of flat vectors.
+
+    One vector is what a reduction, a parameter server and a checkpoint handle best: a collective for each tensor
+    costs more than the sum of its bytes.
+
+    Attributes:
+        model: The Keras model; its variables serve for shapes and initial values only.
+        weight_decay_mask: 1 for the parameters that weight decay applies to (kernels), else 0; shape [P].
+    """
+
+    model: keras.Model
+    weight_decay_mask: Vector
+
+    @classmethod
+    def wrap(cls, model: keras.Model) -> Self:
+        """Returns `model` as a function of flat vectors.
+
+        Raises:
+            ConfigError: The model has state that is neither float32 nor a Keras random seed.
+        """
+        for variable in model.non_trainable_variables:
+            if not _is_statistic(variable) and not _is_seed(variable):
+                raise ConfigError(
+                    "A model's non-trainable state must be float32 or a Keras SeedGenerator's. "
+                    f"Received: {variable.path} of type {variable.dtype}, shape {tuple(variable.shape)}."
+                )
+        masks = [np.full(np.prod(v.shape, dtype=int), len(v.shape) > 1, np.float32) for v in model.trainable_variables]
+        return cls(model, np.concatenate(masks))
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable parameters P."""
+        return len(self.weight_decay_mask)
+
+    def initial_weights(self) -> Vector:
+        """Returns the model's trainable parameters, shape [P]."""
+        return _flatten(v.numpy() for v in self.model.trainable_variables)
+
+    def initial_statistics(self) -> Vector:
+        """Returns the model's float non-trainable state, shape [Q]."""
+        return _flatten(v.numpy() for v in self.model.non_trainable_variables if _is_statistic(v))
+
+    def call(self, weights: tf.Tensor, statistics: tf.Tensor, images: tf.Tensor, group: tf.Tensor | None) -> Any:
+        """Returns the logits, shape [batch, classes], and the new statistics, shape [Q].
+
+        Args:
+            weights: All trainable parameters, shape [P].
+            statistics: Float non-trainable state, shape [Q].
+            images: Pixels, shape [batch, height, width, channels].
+            group: Number of this group of images since the training's start, which random layers draw from, so that
+                the draw does not depend on which worker computes the group; None for inference.
+        """
+        state = iter(_unflatten(statistics, [v for v in self.model.non_trainable_variables if _is_statistic(v)]))
+        non_trainable = [
+            next(state) if _is_statistic(v) else _seed_at(v, group) for v in self.model.non_trainable_variables
+        ]
+        trainable = _unflatten(weights, self.model.trainable_variables)
+        logits, updated = self.model.stateless_call(
+            trainable, non_trainable, tf.cast(images, tf.float32), training=group is not None
+        )
+        kept = [u for u, v in zip(updated, self.model.non_trainable_variables, strict=True) if _is_statistic(v)]
+        return logits, _concat(kept)
+
+    def assign(self, weights: Vector, statistics: Vector) -> None:
+        """Writes the vectors into the Keras model's variables, to save it."""
+        _assign(self.model.trainable_variables, weights)
+        _assign([v for v in self.model.non_trainable_variables if _is_statistic(v)], statistics)
+
+
+def make_group_function(flat: FlatModel, config: TrainingConfig) -> Any:
+    """Returns the pure function that computes one group's contribution to a step.
+
+    The function takes `(weights, statistics, images, labels, group)` and returns one vector of length P + Q + 1: the
+    gradient of the group's mean loss, the new statistics, and the loss. A step's result is the mean of its groups'
+    contributions, whichever worker computed them.
+    """
+
+    def contribute(
+        weights: tf.Tensor, statistics: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, group: tf.Tensor
+    ) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            logits, updated = flat.call(weights, statistics, images, group)
+            loss = smoothed_cross_entropy(labels, logits, config.label_smoothing)
+        gradient = tape.gradient(loss, weights)
+        gradient += config.weight_decay * flat.weight_decay_mask * weights
+        return tf.concat([gradient, updated, [loss]], axis=0)
+
+    return tf.function(contribute, jit_compile=config.jit_compile or None, autograph=False)
+
+
+def smoothed_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float) -> tf.Tensor:
+    """Returns the mean cross-entropy of `logits` against labels mixed with the uniform distribution.
+
+    Args:
+        labels: Classes, int32, shape [batch].
+        logits: Shape [batch, classes].
+        label_smoothing: Probability mass spread over all classes.
+
+    Source: Szegedy et al. 2016, arXiv:1512.00567, section 7.
+    """
+    log_probabilities = tf.nn.log_softmax(logits)
+    picked = tf.gather(log_probabilities, labels, axis=1, batch_dims=1)
+    smooth = tf.reduce_mean(log_probabilities, axis=1)
+    return -tf.reduce_mean((1 - label_smoothing) * picked + label_smoothing * smooth)
+
+
+def map_into_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a split's images and labels, mapped into memory by whichever replica runs the graph.
+
+    Inside a `tf.function` this is a node of the graph, so a parameter-server worker reads its own copy of the files
+    and the coordinator sends it nothing but indices.
+    """
+    images, labels = (
+        tf.raw_ops.ImmutableConst(
+            dtype=tf.as_dtype(array.dtype), shape=array.shape, memory_region_name=str(array.filename)
+        )
+        for array in (split.images, split.labels)
+    )
+    return images, labels
+
+
+def crop_shifted(images: tf.Tensor, shifts: tf.Tensor, max_shift: int) -> tf.Tensor:
+    """Returns each image moved by its own shift, what moves in being 0.
+
+    Args:
+        images: Pixels, shape [batch, height, width, channels].
+        shifts: Row and column where each crop starts in the image padded by `max_shift`, int32, shape [batch, 2].
+        max_shift: Padding on each side in pixels.
+    """
+    if max_shift == 0:
+        return images
+    _, height, width, _ = images.shape
+    padded = tf.pad(images, [[0, 0], [max_shift, max_shift], [max_shift, max_shift], [0, 0]])
+    rows = tf.gather(padded, shifts[:, :1] + tf.range(height), axis=1, batch_dims=1)
+    return tf.gather(rows, shifts[:, 1:] + tf.range(width), axis=2, batch_dims=1)
+
+
+def read_batch(
+    dataset: PreparedDataset, indices: tf.Tensor, shifts: tf.Tensor, max_shift: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns training images, shifted, shape [batch, height, width, channels], and their labels, shape [batch]."""
+    images, labels = map_into_memory(dataset.split("train"))
+    return crop_shifted(tf.gather(images, indices), shifts, max_shift), tf.gather(labels, indices)
+
+
+def sum_over_groups(
+    group_function: Any,
+    config: TrainingConfig,
+    values: tuple[tf.Tensor, tf.Tensor],
+    batch: tuple[tf.Tensor, tf.Tensor],
+    first_group: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the sum of the contributions of one worker's groups, shape [P + Q + 1].
+
+    The groups run one after another in one compiled shape, so that a worker needs the memory of one group only and
+    computes exactly what the same groups give elsewhere.
+
+    Args:
+        group_function: What `make_group_function` returned.
+        config: The training's settings.
+        values: Weights, shape [P], and statistics, shape [Q].
+        batch: Images and labels of the worker's share of the global batch.
+        first_group: Number of the first of these groups since the training's start, int32.
+    """
+    weights, statistics = values
+    images, labels = batch
+    total: tf.Tensor | None = None
+    for group in range(config.groups_per_replica):
+        part = slice(group * config.group_size, (group + 1) * config.group_size)
+        with tf.control_dependencies([] if total is None else [total]):
+            contribution = group_function(weights, statistics, images[part], labels[part], first_group + group)
+        total = contribution if total is None else total + contribution
+    return total
+
+
+def count_correct(
+    flat: FlatModel, weights: tf.Tensor, statistics: tf.Tensor, images: tf.Tensor, labels: tf.Tensor
+) -> tf.Tensor:
+    """Returns how many images the model classifies correctly, float32, shape []."""
+    logits, _ = flat.call(weights, statistics, images, group=None)
+    is_correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
+    return tf.reduce_sum(tf.cast(is_correct, tf.float32))
+
+
+def split_contribution(contribution: tf.Tensor, num_parameters: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns a contribution's gradient, shape [P], statistics, shape [Q], and loss, shape []."""
+    return contribution[:num_parameters], contribution[num_parameters:-1], contribution[-1]
+
+
+def apply_momentum(
+    weights: tf.Variable, velocity: tf.Variable, gradient: tf.Tensor, learning_rate: tf.Tensor, momentum: float
+) -> tf.Operation:
+    """Returns the operation v ← momentum·v + g, w ← w − rate·(g + momentum·v), made under the variable's lock.
+
+    The fused kernel runs where the variable lives, so that a parameter server receives the gradient only and two
+    workers' updates never mix.
+
+    Source: Sutskever et al. 2013, section 2, in the form of TensorFlow's ResourceApplyMomentum with use_nesterov.
+    """
+    return tf.raw_ops.ResourceApplyMomentum(
+        var=weights.handle,
+        accum=velocity.handle,
+        lr=learning_rate,
+        grad=gradient,
+        momentum=momentum,
+        use_locking=True,
+        use_nesterov=True,
+    )
+
+
+def _is_statistic(variable: Any) -> bool:
+    return bool(variable.dtype == "float32")
+
+
+def _is_seed(variable: Any) -> bool:
+    return bool(variable.name == "seed_generator_state") and tuple(variable.shape) == (2,)
+
+
+def _seed_at(variable: Any, group: tf.Tensor | None) -> tf.Tensor:
+    with tf.init_scope():  # the seed itself is a constant of the model
+        seed = int(variable.numpy()[0])
+    counter = tf.constant(0, variable.dtype) if group is None else tf.cast(group, variable.dtype)
+    return tf.stack([tf.constant(seed, variable.dtype), counter])
+
+
+def _flatten(arrays: Any) -> Vector:
+    return np.concatenate([np.zeros(0, np.float32), *(np.ravel(a).astype(np.float32) for a in arrays)])
+
+
+def _unflatten(vector: tf.Tensor, variables: Sequence[Any]) -> list[tf.Tensor]:
+    sizes = [int(np.prod(v.shape, dtype=int)) for v in variables]
+    parts = tf.split(vector, sizes) if sizes else []
+    return [tf.reshape(part, v.shape) for part, v in zip(parts, variables, strict=True)]
+
+
+def _concat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat([tf.reshape(t, [-1]) for t in tensors], axis=0) if tensors else tf.zeros([0])
+
+
+def _assign(variables: Sequence[Any], vector: Vector) -> None:
+    start = 0
+    for variable in variables:
+        size = int(np.prod(variable.shape, dtype=int))
+        variable.assign(vector[start : start + size].reshape(variable.shape))
+        start += size

@@ -1,0 +1,36 @@
+"""A training, however it is distributed: settings, role, order of images, state and record; no TensorFlow."""
+
+from model.training.clocks import Clock
+from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
+from model.training.heartbeat import PATIENCE_SECONDS, supervise
+from model.training.loop import TrainingLoop
+from model.training.record import FINISHED_FILE, begin, write_replica_record
+from model.training.role import STRATEGIES, Role, Strategy, parse_tf_config
+from model.training.state import Values, Vector, hash_weights
+from model.training.task import OnStep, StepTiming, Task, Trainer, check_loss
+
+__all__ = [
+    "FINISHED_FILE",
+    "PATIENCE_SECONDS",
+    "STRATEGIES",
+    "Clock",
+    "OnStep",
+    "Role",
+    "StepTiming",
+    "Strategy",
+    "Task",
+    "Trainer",
+    "TrainingConfig",
+    "TrainingLoop",
+    "Values",
+    "Vector",
+    "add_arguments",
+    "begin",
+    "check_loss",
+    "from_arguments",
+    "hash_weights",
+    "parse_tf_config",
+    "setting_names",
+    "supervise",
+    "write_replica_record",
+]

@@ -1,0 +1,164 @@
+"""The training loop: from the newest checkpoint, or the start, to the trained model and its record."""
+
+import functools
+import hashlib
+import statistics
+import time
+from pathlib import Path
+
+from model.files import write_json
+from model.host import calibrate
+from model.training.clocks import Clock
+from model.training.config import TrainingConfig
+from model.training.record import StepParts, describe_training, finish, write_replica_record
+from model.training.role import Role
+from model.training.state import CurvePoint, State, load_newest_checkpoint, save_checkpoint
+from model.training.task import StepTiming, Task, Trainer
+
+PROGRESS_SECONDS = 2.0
+
+say = functools.partial(print, flush=True)
+
+
+def find_checkpoints(output_dir: Path, config: TrainingConfig, dataset_sha256: str) -> Path:
+    """Returns the folder of this training's checkpoints, which one with other settings or data never looks into."""
+    identity = f"{config} {dataset_sha256}"
+    return output_dir / "checkpoints" / hashlib.sha256(identity.encode()).hexdigest()[:12]
+
+
+class TrainingLoop:
+    """One replica's way through a training.
+
+    Args:
+        task: What is trained.
+        trainer: This replica's, once all replicas have met.
+        role: This replica's.
+        output_dir: The training's folder, which all replicas share.
+        clock: What this process has spent so far.
+    """
+
+    def __init__(self, task: Task, trainer: Trainer, role: Role, output_dir: Path, clock: Clock) -> None:
+        self._task, self._trainer, self._role, self._output_dir, self._clock = task, trainer, role, output_dir, clock
+        self._checkpoints = find_checkpoints(output_dir, task.config, task.dataset.sha256)
+        self._steps = StepParts()
+        # Of the workers of a parameter-server training the chief hears one after another, and they work side by side.
+        self._sharers = role.num_workers if role.strategy == "parameter_server" else 1
+        with clock.measure("build_seconds"):
+            initial = trainer.read_values()
+            self._initial_sha256 = initial.sha256
+            self._state = load_newest_checkpoint(self._checkpoints, say) or State(0, initial)
+        for name, seconds in self._state.clocks.items():  # start-up and compilation of every start add up
+            clock.add(name, seconds)
+        self._state.clocks = clock.seconds  # the clock itself: what it adds from now on is in the state
+
+    def run(self) -> None:
+        """Trains to the last step; the chief leaves the model and `training.json`.
+
+        Raises:
+            TrainingDiverged: The loss is no longer finite.
+        """
+        restored_step = self._prepare()
+        calibrations = [self._calibrate()]
+        while self._state.step < self._task.total_steps:
+            self._train_to_checkpoint()
+        calibrations.append(self._calibrate())
+        if self._role.is_chief:
+            with self._clock.measure("save_seconds"):
+                self._trainer.save_model(self._state.values, self._output_dir / "model.keras")
+        write_replica_record(
+            self._output_dir,
+            self._role,
+            self._clock.seconds,
+            self._state.values,
+            restored_step=restored_step,
+            calibration_seconds=calibrations,
+            steps=self._steps,
+        )
+        finish(self._output_dir, self._role)
+        if self._role.is_chief:
+            self._write_record()
+
+    def _prepare(self) -> int:
+        """Does all that comes before the first step is timed, and returns its number."""
+        state, trainer = self._state, self._trainer
+        with self._clock.measure("rendezvous_seconds"):
+            state.step = trainer.load(state.values, state.step)
+        if state.step:
+            say(f"resumed from the checkpoint at step {state.step}")
+        with self._clock.measure("compile_seconds"):
+            trainer.compile()
+        with self._clock.measure("warmup_seconds"):
+            trainer.warm_up()
+        return state.step
+
+    def _calibrate(self) -> float:
+        with self._clock.measure("calibrate_seconds"):
+            return calibrate()
+
+    def _train_to_checkpoint(self) -> None:
+        """Trains to the next checkpoint or the end of the epoch, whichever comes first."""
+        state, steps_per_epoch = self._state, self._task.plan.steps_per_epoch
+        interval = self._task.config.checkpoint_steps or steps_per_epoch
+        epoch_end = (state.step // steps_per_epoch + 1) * steps_per_epoch
+        stop = min(epoch_end, (state.step // interval + 1) * interval)
+        progress = _Progress(self._task, self._sharers) if self._role.is_chief else None
+
+        def record(timing: StepTiming) -> None:
+            state.step_seconds.append(timing.seconds)
+            state.epoch_losses.append(timing.loss)
+            self._steps.add(timing)
+            for name, seconds in timing.parts.items():
+                self._clock.add(name, seconds / self._sharers)
+            if progress is not None:
+                progress.add(timing)
+
+        with self._clock.measure("train_seconds"):
+            self._trainer.train(state.step, stop, record)
+        state.step = stop
+        if stop == epoch_end:
+            self._end_epoch()
+        with self._clock.measure("save_seconds"):
+            state.values = self._trainer.read_values()
+            if self._role.is_chief:
+                save_checkpoint(self._checkpoints, state)
+
+    def _end_epoch(self) -> None:
+        state, task = self._state, self._task
+        with self._clock.measure("eval_seconds"):
+            accuracy = self._trainer.count_correct() / task.dataset.split("validation").count
+        epoch, seconds = state.step // task.plan.steps_per_epoch, self._clock.seconds["train_seconds"]
+        point = CurvePoint(epoch, state.step, seconds, statistics.fmean(state.epoch_losses), accuracy)
+        state.curve.append(point)
+        state.epoch_losses = []
+        say(
+            f"epoch {epoch}/{task.config.epochs} done: loss {point.train_loss:.3f}, "
+            f"validation accuracy {accuracy:.2%} after {seconds:.1f} s of training"
+        )
+
+    def _write_record(self) -> None:
+        record = describe_training(
+            self._task, self._role, self._state, self._initial_sha256, self._output_dir, steps=self._steps
+        )
+        write_json(self._output_dir / "training.json", record)
+        say(f"trained in {record['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")
+
+
+class _Progress:
+    """Tells the progress every few seconds."""
+
+    def __init__(self, task: Task, sharers: int) -> None:
+        self._task, self._sharers = task, sharers
+        self._told, self._seen = time.perf_counter(), 0
+
+    def add(self, timing: StepTiming) -> None:
+        self._seen += 1
+        elapsed = time.perf_counter() - self._told
+        if elapsed >= PROGRESS_SECONDS:
+            config, per_epoch = self._task.config, self._task.plan.steps_per_epoch
+            rate = self._seen / self._sharers * config.global_batch_size / elapsed
+            epoch, step = divmod(timing.step, per_epoch)
+            say(
+                f"epoch {epoch + 1}/{config.epochs} step {step + 1}/{per_epoch} "
+                f"loss {timing.loss:.3f} {rate:,.0f} images/s"
+            )
+            self._told, self._seen = time.perf_counter(), 0

@@ -1,0 +1,126 @@
+"""What every way of distributing a training has in common."""
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from model.data import BatchPlan, PreparedDataset
+from model.errors import ConfigError, TrainingDiverged
+from model.training.config import TrainingConfig
+from model.training.schedule import learning_rate_at
+from model.training.state import Values
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on what and how.
+
+    Attributes:
+        config: The training's settings.
+        dataset: The prepared data.
+
+    Raises:
+        ConfigError: The training split does not fill a batch.
+    """
+
+    config: TrainingConfig
+    dataset: PreparedDataset
+
+    def __post_init__(self) -> None:
+        count = self.dataset.split("train").count
+        if self.config.global_batch_size > count:
+            raise ConfigError(
+                "global_batch_size must not exceed the number of training images. "
+                f"Received: {self.config.global_batch_size} and {count}."
+            )
+
+    @functools.cached_property
+    def plan(self) -> BatchPlan:
+        """The order of the training images."""
+        config = self.config
+        return BatchPlan(self.dataset.split("train").count, config.global_batch_size, config.max_shift, config.seed)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training."""
+        return self.plan.steps_per_epoch * self.config.epochs
+
+    def learning_rate(self, step: int) -> float:
+        """Returns the learning rate of a step of the global batch size."""
+        total = self.total_steps
+        warmup = math.ceil(total * self.config.warmup_fraction)
+        return learning_rate_at(step, peak=self.config.learning_rate, warmup_steps=warmup, total_steps=total)
+
+    def first_group(self, step: int, rank: int) -> int:
+        """Returns the number of a worker's first BatchNorm group of a step since the training's start."""
+        return step * self.config.groups_per_step + rank * self.config.groups_per_replica
+
+
+@dataclass(frozen=True)
+class StepTiming:
+    """One step as it was measured on this replica.
+
+    Attributes:
+        step: The step, from 0.
+        loss: Mean loss over the global batch (all-reduce, single) or over one worker's share (parameter server).
+        seconds: Duration of the step.
+        parts: The seconds of its parts, by those clocks that are parts of `train_seconds`. What is left is the forward
+            and backward computation.
+        worker: Which replica's step it was where the chief only hands them out, as in `worker-0`; else None.
+    """
+
+    step: int
+    loss: float
+    seconds: float
+    parts: Mapping[str, float]
+    worker: str | None = None
+
+    @property
+    def compute_seconds(self) -> float:
+        """Duration of the forward and backward computation."""
+        return self.seconds - math.fsum(self.parts.values())
+
+
+OnStep = Callable[[StepTiming], None]
+
+
+class Trainer(Protocol):
+    """One way of distributing a training, as the chief and the all-reduce workers drive it."""
+
+    def load(self, values: Values, step: int) -> int:
+        """Takes over values and the step that they are of, the chief's on all workers, and returns that step."""
+
+    def compile(self) -> None:
+        """Traces and compiles everything that is timed later, and leaves the values as they were."""
+
+    def warm_up(self) -> None:
+        """Makes a step with what `compile` left, for the cost of first use, and leaves the values as they were."""
+
+    def train(self, start: int, stop: int, on_step: OnStep) -> None:
+        """Makes the updates from step `start` up to `stop`.
+
+        Raises:
+            TrainingDiverged: The loss of a step is not finite.
+        """
+
+    def count_correct(self) -> int:
+        """Returns how many images of the validation split are classified correctly."""
+
+    def read_values(self) -> Values:
+        """Returns the values as they are now."""
+
+    def save_model(self, values: Values, path: Path) -> None:
+        """Writes the Keras model with these values, whole or not at all."""
+
+
+def check_loss(step: int, loss: float) -> None:
+    """Checks that a step's loss is finite.
+
+    Raises:
+        TrainingDiverged: It is not; the message names the step.
+    """
+    if not math.isfinite(loss):
+        raise TrainingDiverged(f"The loss became {loss} at step {step}. Try a lower learning_rate.")

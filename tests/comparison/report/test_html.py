@@ -1,0 +1,167 @@
+import base64
+import re
+from dataclasses import replace
+
+import pytest
+
+from comparison.audit.rules import audit_fairness
+from comparison.groups import group_trials
+from comparison.records import Misclassified, RunInfo, TrialRecord
+from comparison.report.analysis import analyze
+from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
+from comparison.report.markdown import render_markdown
+from tests.comparison.html_parser import list_unclosed
+from tests.comparison.record_factory import make_record, make_run, make_run_info
+
+
+def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
+    return render_report(analyze(records, run_info or make_run_info()))
+
+
+def render_text(records: list[TrialRecord]) -> str:
+    return render_markdown(analyze(records, make_run_info()))
+
+
+IMAGE = Misclassified(7, 0, 1, 0.9, [2, 2, 1], base64.b64encode(bytes([0, 255, 0, 255])).decode())
+
+
+def make_run_with_image() -> list[TrialRecord]:
+    first, *others = make_run()
+    return [replace(first, misclassified=[IMAGE]), *others]
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(make_run_with_image())
+
+
+def test_the_report_is_one_file_that_fetches_nothing(page: str) -> None:
+    assert not re.findall(r"<script|<link|<iframe|@import|url\((?!#)", page)
+    assert not re.findall(r"""(?:src|href)\s*=\s*(?!"#|"data:image/png;base64,)""", page)
+    assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in page
+
+
+def test_the_report_states_the_verdict_and_every_configuration(page: str) -> None:
+    assert analyze(make_run(), make_run_info()).verdict in page
+    for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps"):
+        assert f'<th scope="row">{name}' in page
+        assert re.search(rf"<h3[^>]*>{name}</h3>", page)
+
+
+def test_the_forecast_in_brief_stands_below_the_verdict_and_leads_to_its_section(page: str) -> None:
+    outlook = analyze(make_run(), make_run_info()).outlook
+
+    assert f'</p>\n<p class="outlook"><a href="#forecast">Forecast</a>: {outlook}</p>\n' in page
+    assert page.count('<h2 id="forecast">') == 1
+    assert render_text(make_run()).splitlines()[1:4] == ["", f"Forecast: {outlook}", ""]
+
+
+def test_where_nothing_is_forecast_nothing_is_said_of_it() -> None:
+    records = [make_record("single"), make_record("single", 1)]
+
+    assert "#forecast" not in render(records)
+    assert "Forecast" not in render_text(records)
+
+
+def test_counts_of_images_are_grouped_by_thousands() -> None:
+    page = render([make_record(name, trial, 30.0) for name in ("single", "all-reduce-2w") for trial in range(2)])
+
+    assert "<td>3,661 ± 0</td>" in page
+    assert "Received: 109,824 images." in page
+    assert "resnet8, 77,754 parameters." in page
+    assert ">2,000</text>" in page
+    assert ">2,000</td>" in page
+
+
+def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
+    assert page.count('class="winner"') == 1
+    assert 'class="winner"><th scope="row">all-reduce-2w <span class="star">★ fastest</span>' in page
+    assert '<th scope="row">parameter-server-2w-1ps †<' in page
+
+
+def test_no_winner_is_marked_where_none_can_be_told() -> None:
+    assert 'class="winner"' not in render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0)])
+
+
+def test_the_report_lists_every_rule_of_a_fair_comparison_and_marks_the_broken_ones(page: str) -> None:
+    for finding in audit_fairness(group_trials(make_run())):
+        assert f'<th scope="row">{finding.rule}</th><td>{finding.status.value}</td>' in page
+    assert re.findall(r'<tr class="violated"><th scope="row">([^<]+)<', page) == ["no trial contended"]
+    assert "<li>Rule broken: no trial contended. parameter-server-2w-1ps: " in page
+
+
+def test_an_unfair_comparison_is_reported_not_refused() -> None:
+    page = render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0, dataset_sha256="e" * 64)])
+
+    assert "No answer: the trials did not do the same work, they differ in dataset_sha256." in page
+    assert '<th scope="row">all-reduce-2w ‡<' in page
+    assert "‡ breaks a rule of the fairness audit." in page
+
+
+def test_the_report_closes_every_element_it_opens(page: str) -> None:
+    assert list_unclosed(page) == []
+
+
+def test_ids_are_unique(page: str) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', page)
+
+    assert len(ids) == len(set(ids))
+
+
+def test_the_report_holds_parameters_environment_and_raw_records(page: str) -> None:
+    assert "<dt>workers</dt><dd>[2]</dd>" in page
+    assert "<dt>cpu model</dt><dd>AMD EPYC</dd>" in page
+    assert "python -m comparison runs/run-1" in page
+    assert page.count("&#34;schema_version&#34;: 1") == len(make_run())
+
+
+def test_what_a_record_says_is_never_taken_for_markup() -> None:
+    hostile = "<script>alert(1)</script>"
+    records = [replace(record, warnings=[hostile], host={"cpu_model": hostile}) for record in make_run()]
+    records += [replace(make_record("all-reduce-4w"), configuration=hostile)]
+
+    page = render(records, make_run_info(parameters={hostile: hostile}, run_id=hostile))
+
+    assert "<script" not in page
+
+
+def test_the_same_records_give_the_same_report(page: str) -> None:
+    assert render(make_run_with_image()) == page
+
+
+def test_the_overhead_of_the_run_is_told(page: str) -> None:
+    trials = make_run()
+    wall_seconds = max(trial.evaluated_at for trial in trials) - make_run_info().started_at
+    share = 1 - sum(trial.train_seconds + 2 + 3 for trial in trials) / wall_seconds
+
+    assert f"{100 * share:.0f} % was spent outside training and evaluation" in page
+
+
+def test_confused_images_are_shown_with_what_they_were_taken_for(page: str) -> None:
+    assert page.count('<img src="data:image/png;base64,') == 1
+    assert 'alt="Test image, true 0, read as 1"' in page
+    assert page.count("<span>true 0, read as 1</span>") == 3
+    assert "56 times in 2 trials" in page
+    assert IMAGE.pixels not in page
+
+
+def test_a_page_of_many_trials_names_the_file_of_their_records_instead_of_holding_them() -> None:
+    rounds = range(MAX_EMBEDDED_TRIALS // 2 + 1)
+    records = [make_record(name, trial, 60.0 + trial / 100) for trial in rounds for name in ("single", "all-reduce-2w")]
+
+    embedded, left_out = render(records[:-2]), render(records)
+
+    assert embedded.count("&#34;schema_version&#34;: 1") == MAX_EMBEDDED_TRIALS
+    assert "&#34;schema_version&#34;" not in left_out
+    assert "202 trials are too many to hold their records here: trials.jsonl, beside this page, has them." in left_out
+    assert list_unclosed(left_out) == []
+
+
+def test_each_kind_of_scaling_has_plots_of_its_own() -> None:
+    page = render([make_record(name) for name in ("single", "all-reduce-2w", "all-reduce-2w-weak")])
+    ids = re.findall(r'\bid="([^"]+)"', page)
+
+    for title in ("Speedup against workers", "Speedup"):
+        assert re.findall(rf"<h2>{title}, (\w+) scaling</h2>", page) == ["strong", "weak"]
+    assert page.count('aria-label="Speedup against workers, forecast and measured: ') == 4
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,34 @@
+import re
+from dataclasses import replace
+
+from comparison.records import TrialRecord
+from comparison.report.analysis import analyze
+from comparison.report.markdown import render_markdown
+from tests.comparison.record_factory import make_record, make_run, make_run_info
+
+
+def render_text(records: list[TrialRecord]) -> str:
+    return render_markdown(analyze(records, make_run_info()))
+
+
+def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
+    records = [replace(record, warnings=["slow"]) for record in make_run()]
+    text = render_text(records)
+
+    assert text.startswith("# Distributing pays off here: ")
+    assert "\n| parameter-server-2w-1ps † |" in text
+    assert "\n† contended: " in text
+    assert "\n- Warning: single: slow (2 trials)\n" in text
+
+
+def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:
+    weak = make_record("all-reduce-2w", images_per_second=3000.0, scaling="weak", per_replica_batch_size=128)
+    records = [make_record("single"), make_record("all-reduce-4w"), replace(weak, configuration="all-reduce-2w-weak")]
+
+    text = render_text(records)
+
+    assert re.match(r"# Strong scaling: .*\. Weak scaling: .*\.\n", text)
+    strong, _, rest = text.partition("## Weak scaling: one batch size a worker\n")
+    assert "## Strong scaling: one global batch for all\n" in strong
+    assert ("| all-reduce-4w" in strong, "| all-reduce-2w-weak" in strong) == (True, False)
+    assert ("| all-reduce-4w" in rest, "| all-reduce-2w-weak" in rest) == (False, True)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model.data.dataset import PreparedDataset
+from model.errors import TrainingDiverged
+from model.networks.registry import build_model
+from model.strategies.step import FlatModel
+from model.strategies.synchronous import SynchronousTrainer, reduce_nothing
+from model.training.config import TrainingConfig
+from model.training.role import Role
+from model.training.task import StepTiming, Task
+
+pytestmark = pytest.mark.slow
+
+SINGLE = Role("single", "worker", 0, num_workers=1, num_ps=0)
+
+
+@pytest.fixture(scope="module")
+def task(noise: PreparedDataset) -> Task:
+    config = TrainingConfig(global_batch_size=16, batch_norm_group_size=8, epochs=4, learning_rate=0.01)
+    return Task(config, noise)
+
+
+@pytest.fixture(scope="module")
+def flat() -> FlatModel:
+    return FlatModel.wrap(build_model("tests.model.builders:batch_norm", (8, 8, 1), 3, {}))
+
+
+@pytest.fixture
+def trainer(task: Task, flat: FlatModel) -> SynchronousTrainer:
+    return SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
+
+
+def digest(trainer: SynchronousTrainer) -> tuple[str, bytes]:
+    values = trainer.read_values()
+    return values.sha256, values.velocity.tobytes()
+
+
+def test_it_starts_with_the_models_own_weights_and_at_rest(flat: FlatModel, trainer: SynchronousTrainer) -> None:
+    values = trainer.read_values()
+    np.testing.assert_array_equal(values.weights, flat.initial_weights())
+    np.testing.assert_array_equal(values.statistics, flat.initial_statistics())
+    assert not values.velocity.any()
+
+
+def test_compiling_and_warming_up_leave_the_state_as_it_was(trainer: SynchronousTrainer) -> None:
+    trainer.train(0, 3, lambda timing: None)
+    before = digest(trainer)
+    trainer.compile()
+    trainer.warm_up()
+    assert digest(trainer) == before
+
+
+def test_every_step_is_reported_once_and_in_order(trainer: SynchronousTrainer) -> None:
+    timings: list[StepTiming] = []
+    trainer.train(2, 6, timings.append)
+    assert [timing.step for timing in timings] == [2, 3, 4, 5]
+    assert all(set(timing.parts) == {"input_seconds", "update_seconds"} for timing in timings)
+    assert all(0 < sum(timing.parts.values()) < timing.seconds for timing in timings)
+
+
+def test_training_in_two_parts_is_training_in_one(task: Task, flat: FlatModel, trainer: SynchronousTrainer) -> None:
+    trainer.train(0, 10, lambda timing: None)
+    first = SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
+    first.train(0, 6, lambda timing: None)
+    second = SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
+    assert second.load(first.read_values(), 6) == 6
+    second.train(6, 10, lambda timing: None)
+    assert digest(second) == digest(trainer)
+
+
+@pytest.mark.parametrize("step", [0, 1, 4095, 4096, 2**24 + 1, 10**9 + 7])
+def test_a_step_survives_the_way_through_float32(trainer: SynchronousTrainer, step: int) -> None:
+    assert trainer.load(trainer.read_values(), step) == step
+
+
+def test_a_worker_that_is_not_the_chief_adds_nothing_to_the_state(task: Task, flat: FlatModel) -> None:
+    role = Role("all_reduce", "worker", 1, num_workers=2, num_ps=0)
+    sent: list[np.ndarray] = []
+
+    def receive_from_chief(vector: tf.Tensor) -> tf.Tensor:
+        sent.append(vector.numpy())
+        return tf.ones_like(vector)
+
+    worker = SynchronousTrainer(task, flat, role, receive_from_chief)
+    assert worker.load(worker.read_values(), 9) == 4097
+    assert not sent[0].any()
+    assert np.unique(worker.read_values().weights).tolist() == [1]
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 3, 7])
+def test_each_validation_image_is_counted_by_one_worker(task: Task, flat: FlatModel, num_workers: int) -> None:
+    counts: list[int] = []
+    for index in range(num_workers):
+        role = Role("all_reduce", "worker", index, num_workers, num_ps=0)
+        counts.append(SynchronousTrainer(task, flat, role, reduce_nothing).count_correct())
+    assert sum(counts) == SynchronousTrainer(task, flat, SINGLE, reduce_nothing).count_correct()
+
+
+def test_weights_that_are_no_numbers_stop_the_training_at_their_step(trainer: SynchronousTrainer) -> None:
+    values = trainer.read_values()
+    trainer.load(values._replace(weights=np.full_like(values.weights, np.nan)), 5)
+    with pytest.raises(TrainingDiverged, match="The loss became nan at step 5"):
+        trainer.train(5, 7, lambda timing: None)

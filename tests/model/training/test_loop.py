@@ -1,0 +1,107 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.data.dataset import PreparedDataset
+from model.errors import TrainingDiverged
+from model.training import loop
+from model.training.clocks import Clock
+from model.training.config import TrainingConfig
+from model.training.loop import TrainingLoop, find_checkpoints
+from model.training.record import begin
+from model.training.role import Role
+from model.training.state import Values
+from model.training.task import OnStep, StepTiming, Task
+
+ALONE = Role("single", "worker", 0, num_workers=1, num_ps=0)
+
+
+class CountingTrainer:
+    """Its weights count the steps; it is told to fail at one."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.fails_at = fails_at
+        self.steps: list[int] = []
+        self.values = Values(np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros(1, np.float32))
+
+    def load(self, values: Values, step: int) -> int:
+        self.values = values
+        return step
+
+    def compile(self) -> None:
+        pass
+
+    def warm_up(self) -> None:
+        pass
+
+    def train(self, start: int, stop: int, on_step: OnStep) -> None:
+        for step in range(start, stop):
+            if step == self.fails_at:
+                raise TrainingDiverged(f"at step {step}")
+            self.steps.append(step)
+            self.values = self.values._replace(weights=self.values.weights + 1)
+            on_step(StepTiming(step, loss=float(step), seconds=1.0, parts={"input_seconds": 0.25}))
+
+    def count_correct(self) -> int:
+        return 16
+
+    def read_values(self) -> Values:
+        return self.values
+
+    def save_model(self, values: Values, path: Path) -> None:
+        path.write_text(json.dumps(values.weights.tolist()))
+
+
+@pytest.fixture(autouse=True)
+def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "calibrate", lambda: 0.5)
+
+
+def train(noise: PreparedDataset, output_dir: Path, trainer: CountingTrainer, clock: Clock, **settings: Any) -> None:
+    config = TrainingConfig(global_batch_size=16, epochs=3, checkpoint_steps=3, **settings)
+    begin(output_dir, ALONE)
+    TrainingLoop(Task(config, noise), trainer, ALONE, output_dir, clock).run()
+
+
+def test_it_ends_with_the_model_and_the_record_of_every_epoch(noise: PreparedDataset, tmp_path: Path) -> None:
+    trainer = CountingTrainer()
+    train(noise, tmp_path, trainer, Clock({"import_seconds": 2.0}))
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert trainer.steps == list(range(12))
+    assert json.loads((tmp_path / "model.keras").read_text()) == [12, 12]
+    assert [(point["epoch"], point["step"], point["train_loss"]) for point in record["curve"]] == [
+        (1, 4, 1.5),
+        (2, 8, 5.5),
+        (3, 12, 9.5),
+    ]
+    assert {point["validation_accuracy"] for point in record["curve"]} == {0.5}
+    assert record["input_seconds"] == 3
+    assert record["import_seconds"] == 2
+    assert record["startup_seconds"] > 2
+    assert record["num_parameters"] == 2
+    assert record["replicas"][0]["calibration_seconds"] == [0.5, 0.5]
+
+
+def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(noise: PreparedDataset, tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged):
+        train(noise, tmp_path, CountingTrainer(fails_at=7), Clock({"import_seconds": 2.0}))
+    again = CountingTrainer()
+    train(noise, tmp_path, again, Clock({"import_seconds": 3.0}))
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert again.steps == list(range(6, 12))
+    assert json.loads((tmp_path / "model.keras").read_text()) == [12, 12]
+    assert [point["train_loss"] for point in record["curve"]] == [1.5, 5.5, 9.5]
+    assert record["input_seconds"] == 3
+    assert record["import_seconds"] == 5  # those of every start add up
+    assert record["replicas"][0]["restored_step"] == 6
+
+
+@pytest.mark.parametrize(("settings", "sha256"), [({"seed": 1}, "a"), ({"epochs": 4}, "a"), ({}, "b")])
+def test_another_training_never_takes_up_these_checkpoints(settings: dict[str, int], sha256: str) -> None:
+    ours = find_checkpoints(Path("out"), TrainingConfig(), "a")
+
+    assert find_checkpoints(Path("out"), TrainingConfig(**settings), sha256) != ours  # type: ignore[arg-type]
+    assert find_checkpoints(Path("out"), TrainingConfig(), "a") == ours
