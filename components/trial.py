@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import SCHEMA_VERSION
+from components.attempts import Attempt
 from components.run_plan import RunPlan, list_places, name_trial
 from components.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult
 from tfjob.environment import current_namespace, is_in_pod
-from tfjob.errors import SpecError
+from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
-from tfjob.job import Manifest, read_job
+from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, choose_backend, label_value, list_unfinished_jobs, print_line, run_job
 from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import parse_job_settings, read_task_config
@@ -29,7 +30,6 @@ TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.
 RESUMED_FILE = "resumed"
 # A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
 SILENCE_SECONDS = 900.0
-MAX_RESTARTS_PER_REPLICA = 3
 # What TensorFlow's runtime says about itself, which the log files keep.
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 
@@ -67,9 +67,7 @@ def run_trials(
         f"{step}-{round_number}",
         workspace,
         patience_seconds=SILENCE_SECONDS + parameters.pending_minutes * 60,
-        list_other_jobs=lambda trial: [
-            job for job in list_unfinished_jobs(plan.run_id) if job != name_job(plan.run_id, trial)
-        ],
+        list_jobs=lambda: list_unfinished_jobs(plan.run_id),
     )
     metadata = {}
     for place in places:
@@ -151,16 +149,29 @@ def train_trial(
 ) -> None:
     """Trains a trial and writes what it left into `output_dir`; see `run_trial`.
 
+    What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once.
+
     Args:
         dataset: The prepared data, where all replicas see them.
     """
-    training_dir = workspace / name_trial(configuration.name, trial)
-    manifest = build_job(plan, configuration, trial, dataset, training_dir, overlays)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    max_restarts = MAX_RESTARTS_PER_REPLICA * len(read_job(manifest).replicas)
-    result = run_job(
-        manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
-    )
+    for may_lose in (True, False):
+        attempt = Attempt.begin(workspace, name_trial(configuration.name, trial))
+        training_dir = workspace / attempt.name
+        manifest = build_job(plan, configuration, trial, dataset, training_dir, overlays)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(output_dir / "logs", ignore_errors=True)  # this step's own log has what an attempt before said
+        try:
+            result = run_job(
+                manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=0
+            )
+        except TFJobError as error:
+            attempt.end(str(error).partition("\n")[0])
+            is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
+            if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id):
+                raise
+            print_line(f"{error}\n== {configuration.name}, trial {trial}, is trained anew from step 0, once")
+        else:
+            break
     for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
@@ -168,9 +179,16 @@ def train_trial(
         "cpus_per_replica": count_replicas(plan, configuration)["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
-        "resumed": (workspace / RESUMED_FILE).exists(),
+        "warnings": [*result.warnings, *map(describe_attempt, attempt.earlier)],
+        "resumed": (workspace / RESUMED_FILE).exists() or bool(attempt.earlier),
+        "earlier_attempts": attempt.earlier,
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
+
+
+def describe_attempt(attempt: Mapping[str, Any]) -> str:
+    """Returns what the report says of an attempt before the one that counts."""
+    return f"trained anew from step 0, and this whole attempt counts; an attempt before it ended: {attempt['reason']}"
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,16 +218,6 @@ def count_queue_seconds(result: JobResult, training: Mapping[str, Any]) -> float
     if result.backend != "kubernetes" or not is_told:
         return result.queue_seconds
     return min(max(0.0, max(began) - result.started_at), result.total_seconds)
-
-
-def name_job(run_id: str, trial: str) -> str:
-    """Returns the name of a trial's TFJob; it follows from the run, so that a step that is tried again knows its own.
-
-    Args:
-        run_id: The run.
-        trial: What `name_trial` returns.
-    """
-    return f"{trial}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
 def keep_trial(folder: Path, place: Path) -> None:
@@ -247,10 +255,11 @@ def build_job(
     output_dir: Path,
     overlays: Sequence[Overlay] = (),
 ) -> Manifest:
-    """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
+    """Returns the TFJob of one trial; its name follows from that of its output folder and from the run."""
     from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
 
     parameters = plan.parameters
+    digest = hashlib.sha256(plan.run_id.encode()).hexdigest()[:8]
     config = configuration.for_trial(trial)
     files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
@@ -258,7 +267,7 @@ def build_job(
     options = [part for option, path in files.items() for part in (option, str(path))]
     own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.run_id)}))
     return build_manifest(
-        name_job(plan.run_id, name_trial(configuration.name, trial)),
+        f"{output_dir.name}-{digest}",
         namespace=current_namespace(),
         image=parameters.image,
         command=("python", "-m", "model.train", *options, *config.to_arguments()),

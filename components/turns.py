@@ -39,7 +39,7 @@ class Turns:
         step: The step's name, which no other step of the run has.
         workspace: Folder that all steps see.
         patience_seconds: How long nothing may move before the step gives up.
-        list_other_jobs: Returns the TFJobs of the run, other than that of the trial of this name, that have not ended.
+        list_jobs: Returns the TFJobs of the run that have not ended.
         report: Gets a line now and then while the step waits.
         poll_seconds: How often it looks.
         tell_seconds: How often it says that it waits.
@@ -54,7 +54,7 @@ class Turns:
         workspace: Path,
         *,
         patience_seconds: float,
-        list_other_jobs: Callable[[str], Sequence[str]],
+        list_jobs: Callable[[], Sequence[str]],
         report: Callable[[str], None] = print_line,
         poll_seconds: float = POLL_SECONDS,
         tell_seconds: float = TELL_SECONDS,
@@ -63,7 +63,7 @@ class Turns:
     ) -> None:
         self._places, self._step, self._workspace = places, step, workspace
         self._patience_seconds, self._return_seconds = patience_seconds, return_seconds
-        self._list_other_jobs, self._report = list_other_jobs, report
+        self._list_jobs, self._report = list_jobs, report
         self._poll_seconds, self._tell_seconds, self._settle_seconds = poll_seconds, tell_seconds, settle_seconds
         self._mark = workspace / FAILED_FOLDER / step
         self._mark.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ class Turns:
         if missing := [other for other in before if other.name not in finished]:
             more = f" and {len(missing) - 1} more after it" if missing[1:] else ""
             return f"{missing[0]}{more}"
-        if place.name not in finished and (jobs := self._list_other_jobs(place.name)):
+        if place.name not in finished and (jobs := self._list_jobs()):
             return f"the end of TFJob {jobs[0]}"
         return ""
 

@@ -33,6 +33,13 @@ class JobFailed(TFJobError):  # noqa: N818 - named like the condition of the job
         super().__init__(f"Job {job_name} failed: {replica}: {reason}.{quote_lines(replica, last_lines)}")
 
 
+class ReplicaLost(JobFailed):
+    """A replica's pod was taken from outside, by a drain, an eviction, a preemption or a deletion.
+
+    Its program is not to blame, and the same training may well succeed in another try.
+    """
+
+
 class JobDeadlineExceeded(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
     """The job ran longer than its `activeDeadlineSeconds`."""
 

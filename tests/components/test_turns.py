@@ -24,14 +24,14 @@ import sys
 from pathlib import Path
 from components.turns import Turns
 from tests.components.test_turns import PLACES
-turns = Turns(PLACES, "train-distributed-2", Path(sys.argv[1]), patience_seconds=60.0, list_other_jobs=lambda trial: [])
+turns = Turns(PLACES, "train-distributed-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=lambda: [])
 with turns.take(PLACES[-1]):
     print("trained")
 """
 
 
 def make_turns(workspace: Path, step: str = "a-step", **options: Any) -> Turns:
-    return Turns(PLACES, step, workspace, **{"list_other_jobs": lambda _: [], **QUICK, **options})
+    return Turns(PLACES, step, workspace, **{"list_jobs": list, **QUICK, **options})
 
 
 def finish(workspace: Path, *places: Place) -> None:
@@ -173,7 +173,7 @@ def test_a_step_that_lives_is_waited_for_however_long_its_job_queues(tmp_path: P
 def test_no_trial_begins_while_another_job_of_the_run_exists(tmp_path: Path) -> None:
     lines: list[str] = []
     jobs = ["left-job"]
-    attempt = Attempt(make_turns(tmp_path, report=lines.append, list_other_jobs=lambda _: jobs), PLACES[0])
+    attempt = Attempt(make_turns(tmp_path, report=lines.append, list_jobs=lambda: jobs), PLACES[0])
     time.sleep(0.1)
     assert not attempt.has_trained
     assert lines == ["single, trial 1, waits for the end of TFJob left-job: 0 min"]
@@ -221,9 +221,7 @@ class Cluster:
             time.sleep(self.dice.random() * 0.03)  # a pod starts when it does
             try:
                 options = QUICK | {"return_seconds": 0.3}
-                turns = Turns(
-                    self.places, f"{step}-{round_number}", self.workspace, list_other_jobs=lambda _: [], **options
-                )
+                turns = Turns(self.places, f"{step}-{round_number}", self.workspace, list_jobs=list, **options)
                 for place in self.places:
                     if (place.round_number, place.step) == (round_number, step):
                         with turns.take(place):
