@@ -75,11 +75,11 @@ class Misclassified:
 class TrialRecord:
     """Everything measured in one trial of one configuration: a line of `trials.jsonl`.
 
-    `resumed` says that the run was interrupted, and resumed with this trial. A record may lack it, `misclassified` and
-    the parts of other clocks: of `queue_seconds` what was spent on finding nodes and on pulling images; of
-    `startup_seconds` its three; of `compile_seconds`, in older records, the warm-up; of `communication_seconds` the
-    transfer, which with the computation of the slowest and the mean worker of each step is null where workers are not
-    in step.
+    `resumed` says that the run was interrupted, and resumed with this trial; `earlier_attempts` are those at this trial
+    that lost a replica or their launcher. A record may lack both, `misclassified` and the parts of other clocks: of
+    `queue_seconds` what was spent on finding nodes and on pulling images; of `startup_seconds` its three; of
+    `compile_seconds`, in older records, the warm-up; of `communication_seconds` the transfer, which with the
+    computation of the slowest and the mean worker of each step is null where workers are not in step.
     """
 
     schema_version: int
@@ -149,6 +149,7 @@ class TrialRecord:
     slowest_compute_seconds: float | None = None
     mean_compute_seconds: float | None = None
     resumed: bool = False
+    earlier_attempts: list[dict[str, Any]] | None = None
 
     @property
     def test_accuracy(self) -> float:

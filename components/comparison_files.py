@@ -6,10 +6,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kfp import dsl
+
 from comparison.compare import compare
+from comparison.groups import add_confusion_matrices
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
+
+# The dashboard draws a confusion matrix whole; one of more classes is no picture, and its cells fill the step's log.
+MAX_SHOWN_CLASSES = 50
 
 
 def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRecord]:
@@ -32,6 +38,24 @@ def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRe
             raise RecordError(f"{evaluations_path} lacks the evaluation of {name}, trial {trial}.")
         records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluations[name, trial]))
     return records
+
+
+def show_confusions(
+    trained: Sequence[Path], evaluations_path: Path, shown_by: Mapping[str, dsl.ClassificationMetrics]
+) -> None:
+    """Logs for the dashboard what the models of each strategy take for what; rows are true classes.
+
+    Args:
+        trained: Folders that hold the folders of trials.
+        evaluations_path: The evaluations of their models.
+        shown_by: What shows it, by strategy.
+    """
+    records = read_trials(trained, evaluations_path)
+    for strategy, metrics in shown_by.items():
+        if own := [record for record in records if record.strategy == strategy]:
+            matrix = add_confusion_matrices(own)
+            if len(matrix) <= MAX_SHOWN_CLASSES:
+                metrics.log_confusion_matrix([str(label) for label in range(len(matrix))], matrix)
 
 
 def compare_trials(

@@ -6,9 +6,41 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import RecordError, load_json, read_text
-from components.run_plan import RunPlan, plan_run
-from components.trial import FINISHED_FOLDER, LAUNCH_FILE, MODEL_FILE, TRAINING_FILE, name_trial, read_json
+from components.run_plan import RunPlan, name_trial, plan_run
+from components.trial import LAUNCH_FILE, MODEL_FILE, RESUMED_FILE, TRAINING_FILE, read_json
+from components.turns import FAILED_FOLDER, FINISHED_FOLDER
 from model.host import describe_versions
+
+# In the workspace: says that every step has stored what it trained.
+HANDED_OUT_FILE = "handed-out"
+
+
+def note_handed_out(workspace: Path) -> None:
+    """Notes that every step has stored what it trained: whoever calls this comes after them all."""
+    (workspace / HANDED_OUT_FILE).touch()
+
+
+def hand_out_finished(workspace: Path, output_dir: Path) -> int:
+    """Copies the finished trials of a run that broke off, and returns their number.
+
+    KFP stores nothing of a step that fails but its log; what it had finished is in the workspace, which goes with the
+    run. Whatever goes on in this workspace, because the run is tried again, goes on after an interruption.
+
+    Args:
+        workspace: Folder that all steps see.
+        output_dir: Folder to make, for a folder of each trial. It is never empty: a store keeps no empty folder.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(workspace / FAILED_FOLDER, ignore_errors=True)
+    is_broken_off = not (workspace / HANDED_OUT_FILE).exists()
+    finished = sorted((workspace / FINISHED_FOLDER).glob("*")) if is_broken_off else []
+    for folder in finished:
+        shutil.copytree(folder, output_dir / folder.name)
+    if finished:
+        (workspace / RESUMED_FILE).touch()
+    else:
+        (output_dir / "README.txt").write_text("The steps have stored all that they trained.\n", encoding="utf-8")
+    return len(finished)
 
 
 def read_resumable_plan(path: Path) -> RunPlan:

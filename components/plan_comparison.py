@@ -39,7 +39,7 @@ def plan_comparison(
 
     Returns:
         run_info: The plan, as run.json.
-        Output: The numbers of the trials, from 1.
+        Output: The numbers of the rounds, from 1.
         max_train_images: What `settings` say of it, for the next step.
         seed: Likewise.
     """
@@ -50,7 +50,7 @@ def plan_comparison(
 
     from components.errors import told_plainly
     from components.form import read_form
-    from components.run_plan import name_run, plan_run
+    from components.run_plan import list_rounds, name_run, plan_run
     from components.trial import check_machine
 
     with told_plainly():
@@ -58,4 +58,4 @@ def plan_comparison(
         check_machine(plan)
     plan.write(Path(run_info.path))
     planned = plan.parameters
-    return [*range(1, planned.trials + 1)], planned.max_train_images, planned.seed
+    return list_rounds(plan), planned.max_train_images, planned.seed

@@ -1,4 +1,4 @@
-"""The two training steps of a trial: the single node's trainings and the distributed ones, each as a TFJob."""
+"""The two training steps of a round: the single node's trainings and the distributed ones, each as a TFJob."""
 
 from kfp import dsl
 
@@ -18,7 +18,7 @@ JOB_PASSTHROUGHS = [
 
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
 def train_single_node(
-    trial: int,
+    round_number: int,
     workspace_path: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
@@ -28,7 +28,7 @@ def train_single_node(
     """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes if asked for.
 
     Args:
-        trial: Number of the repeat, from 1.
+        round_number: Number of the round, from 1.
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.
@@ -40,18 +40,18 @@ def train_single_node(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.run_plan import RunPlan
+    from components.run_plan import SINGLE_NODE, RunPlan
     from components.trial import run_trials
 
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
-        trained.metadata.update(run_trials(plan, plan.single_nodes, trial, *folders, task_config))
+        trained.metadata.update(run_trials(plan, SINGLE_NODE, round_number, *folders, task_config))
 
 
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
 def train_distributed(
-    trial: int,
+    round_number: int,
     workspace_path: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
@@ -61,7 +61,7 @@ def train_distributed(
     """Trains every distributed configuration as a TFJob, one after another.
 
     Args:
-        trial: Number of the repeat, from 1.
+        round_number: Number of the round, from 1.
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.
@@ -73,10 +73,10 @@ def train_distributed(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.run_plan import RunPlan
+    from components.run_plan import DISTRIBUTED, RunPlan
     from components.trial import run_trials
 
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
-        trained.metadata.update(run_trials(plan, plan.distributed, trial, *folders, task_config))
+        trained.metadata.update(run_trials(plan, DISTRIBUTED, round_number, *folders, task_config))

@@ -11,62 +11,72 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import SCHEMA_VERSION
-from components.run_plan import RunPlan
-from model.plan import Configuration, order_of_round
+from components.attempts import Attempt
+from components.run_plan import RunPlan, list_places, name_trial
+from components.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns
+from model.plan import Configuration
 from tfjob.backend import Backend, JobResult
 from tfjob.environment import current_namespace, is_in_pod
-from tfjob.errors import SpecError
+from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
-from tfjob.job import Manifest, read_job
-from tfjob.launch import RUN_LABEL, choose_backend, label_value, print_line, run_job
+from tfjob.job import Manifest
+from tfjob.launch import RUN_LABEL, choose_backend, label_value, list_unfinished_jobs, print_line, run_job
 from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
 TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
-HEARTBEAT_FILE = "heartbeat"
-# In the workspace: a folder for each finished trial, and what says that the run goes on after an interruption.
-FINISHED_FOLDER, RESUMED_FILE = "finished", "resumed"
-MAX_RESTARTS_PER_REPLICA = 3
+# In the workspace: says that the run goes on after an interruption.
+RESUMED_FILE = "resumed"
+# A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
+SILENCE_SECONDS = 900.0
 # What TensorFlow's runtime says about itself, which the log files keep.
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 
 
 def run_trials(
     plan: RunPlan,
-    configurations: Sequence[Configuration],
-    trial: int,
+    step: str,
+    round_number: int,
     dataset_dir: Path,
     workspace: Path,
     output_dir: Path,
     task_config: Any,
 ) -> dict[str, Any]:
-    """Trains a trial of each configuration, one after another, and returns the models' metadata by configuration.
-
-    The order is drawn for each trial, so that none always has the coolest or the busiest machine.
+    """Trains a step's trials, each in its turn, and returns the models' metadata by configuration.
 
     Args:
         plan: The run's plan.
-        configurations: Which rows of the comparison.
-        trial: Number of the repeat, from 1.
+        step: The step that calls this.
+        round_number: The step's round, from 1.
         dataset_dir: The prepared data.
         workspace: Folder that all replicas see.
         output_dir: Folder that gets a folder for each configuration.
         task_config: What KFP hands this step for the jobs that it launches: a `dsl.TaskConfig`.
 
     Raises:
-        TFJobError: A training did not succeed.
+        TFJobError: A training did not succeed, or its turn does not come.
     """
     overlay = read_task_config(task_config)
     check_workspace(workspace, task_config)
     parameters = plan.parameters
     backend = choose_backend(pending_seconds=parameters.pending_minutes * 60, keep_failed=parameters.keep_failed_jobs)
+    places = list_places(plan)
+    turns = Turns(
+        places,
+        f"{step}-{round_number}",
+        workspace,
+        patience_seconds=SILENCE_SECONDS + parameters.pending_minutes * 60,
+        list_jobs=lambda: list_unfinished_jobs(plan.run_id),
+    )
     metadata = {}
-    for configuration in order_of_round(configurations, parameters.seed, trial):
-        folder = output_dir / configuration.name
-        run_trial(plan, configuration, trial, dataset_dir, workspace, folder, backend, [overlay])
-        metadata[configuration.name] = describe_model(folder)
+    for place in places:
+        if (place.step, place.round_number) == (step, round_number):
+            folder = output_dir / place.configuration.name
+            with turns.take(place):
+                run_trial(plan, place.configuration, place.trial, dataset_dir, workspace, folder, backend, [overlay])
+            metadata[place.configuration.name] = describe_model(folder)
     return metadata
 
 
@@ -121,15 +131,48 @@ def run_trial(
         (workspace / RESUMED_FILE).touch()
         shutil.copytree(finished, output_dir, dirs_exist_ok=True)
         return
-    training_dir = workspace / name
-    dataset = stage_dataset(dataset_dir, workspace)
-    manifest = build_job(plan, configuration, trial, dataset, training_dir, overlays)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    max_restarts = MAX_RESTARTS_PER_REPLICA * len(read_job(manifest).replicas)
-    with Heartbeat(workspace / HEARTBEAT_FILE):
-        result = run_job(
-            manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=max_restarts
-        )
+    with Heartbeat(workspace / HEARTBEAT_FILE):  # for replicas, which end without it, and for the steps that wait
+        dataset = stage_dataset(dataset_dir, workspace)
+        train_trial(plan, configuration, trial, dataset, workspace, output_dir, backend, overlays)
+        keep_trial(output_dir, finished)
+    (workspace / RESUMED_FILE).unlink(missing_ok=True)
+
+
+def train_trial(
+    plan: RunPlan,
+    configuration: Configuration,
+    trial: int,
+    dataset: Path,
+    workspace: Path,
+    output_dir: Path,
+    backend: Backend,
+    overlays: Sequence[Overlay],
+) -> None:
+    """Trains a trial and writes what it left into `output_dir`; see `run_trial`.
+
+    What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once.
+
+    Args:
+        dataset: The prepared data, where all replicas see them.
+    """
+    for may_lose in (True, False):
+        attempt = Attempt.begin(workspace, name_trial(configuration.name, trial))
+        training_dir = workspace / attempt.name
+        manifest = build_job(plan, configuration, trial, dataset, training_dir, overlays)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(output_dir / "logs", ignore_errors=True)  # this step's own log has what an attempt before said
+        try:
+            result = run_job(
+                manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=0
+            )
+        except TFJobError as error:
+            attempt.end(str(error).partition("\n")[0])
+            is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
+            if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id):
+                raise
+            print_line(f"{error}\n== {configuration.name}, trial {trial}, is trained anew from step 0, once")
+        else:
+            break
     for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
@@ -137,11 +180,16 @@ def run_trial(
         "cpus_per_replica": count_replicas(plan, configuration)["Worker"].cpus,
         "configuration": configuration.name,
         "trial": trial,
-        "resumed": (workspace / RESUMED_FILE).exists(),
+        "warnings": [*result.warnings, *map(describe_attempt, attempt.earlier)],
+        "resumed": (workspace / RESUMED_FILE).exists() or bool(attempt.earlier),
+        "earlier_attempts": attempt.earlier,
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
-    keep_trial(output_dir, finished)
-    (workspace / RESUMED_FILE).unlink(missing_ok=True)
+
+
+def describe_attempt(attempt: Mapping[str, Any]) -> str:
+    """Returns what the report says of an attempt before the one that counts."""
+    return f"trained anew from step 0, and this whole attempt counts; an attempt before it ended: {attempt['reason']}"
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,11 +219,6 @@ def count_queue_seconds(result: JobResult, training: Mapping[str, Any]) -> float
     if result.backend != "kubernetes" or not is_told:
         return result.queue_seconds
     return min(max(0.0, max(began) - result.started_at), result.total_seconds)
-
-
-def name_trial(configuration: str, trial: int) -> str:
-    """Returns the name of a trial's folders in the workspace."""
-    return f"{configuration}-t{trial}"
 
 
 def keep_trial(folder: Path, place: Path) -> None:
@@ -213,7 +256,7 @@ def build_job(
     output_dir: Path,
     overlays: Sequence[Overlay] = (),
 ) -> Manifest:
-    """Returns the TFJob of one trial; its name follows from the run, the configuration and the trial."""
+    """Returns the TFJob of one trial; its name follows from that of its output folder and from the run."""
     from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
 
     parameters = plan.parameters
@@ -225,7 +268,7 @@ def build_job(
     options = [part for option, path in files.items() for part in (option, str(path))]
     own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.run_id)}))
     return build_manifest(
-        f"{configuration.name}-t{trial}-{digest}",
+        f"{output_dir.name}-{digest}",
         namespace=current_namespace(),
         image=parameters.image,
         command=("python", "-m", "model.train", *options, *config.to_arguments()),

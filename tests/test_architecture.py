@@ -31,6 +31,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "errors image values",
         "parameters",
         "form run_plan",
+        "attempts turns",
         "trial",
         "comparison_files finished_trials",
         "clean_up compare evaluate plan_comparison prepare_data study_depth train",

@@ -100,6 +100,19 @@ def delete_jobs(run_id: str, *, keep_failed: bool, report: Callable[[str], None]
         report(line)
 
 
+def list_unfinished_jobs(run_id: str) -> list[str]:
+    """Returns the names of a run's TFJobs that have not ended; processes have none, they end with their launcher.
+
+    Args:
+        run_id: The run, by whose `RUN_LABEL` its jobs are known.
+    """
+    if not is_in_pod():
+        return []
+    from tfjob.cluster import connect, list_unfinished_jobs  # noqa: PLC0415
+
+    return list_unfinished_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}")
+
+
 def label_value(text: str) -> str:
     """Returns a text as the value of a Kubernetes label: at most 63 letters, digits, `-`, `_` and `.`."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", text)[:63].strip("-_.")

@@ -14,11 +14,12 @@ from types import FrameType
 
 import psutil
 from kfp import local
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.form import fill_form
 from components.parameters import Parameters
 from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan
-from components.trial import FINISHED_FOLDER
+from components.turns import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
@@ -84,10 +85,32 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     try:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-            speedup_pipeline(**fill_form(parameters))
+            with loops_one_by_one(speedup_pipeline.pipeline_spec):
+                speedup_pipeline(**fill_form(parameters))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
     return True
+
+
+@contextlib.contextmanager
+def loops_one_by_one(pipeline: PipelineSpec) -> Iterator[None]:
+    """Lets the local runner go through each loop of a pipeline one iteration after another while the block runs.
+
+    Without a word it takes two at a time, of which the one would wait for its turn, and their outputs would mix. The
+    pipeline itself sets no limit, for a server's sake.
+
+    Args:
+        pipeline: The pipeline that will be run, which is changed and changed back.
+    """
+    graphs = [component.dag for component in pipeline.components.values() if component.HasField("dag")]
+    loops = [task for graph in graphs for task in graph.tasks.values() if task.HasField("parameter_iterator")]
+    for loop in loops:
+        loop.iterator_policy.parallelism_limit = 1
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.ClearField("iterator_policy")
 
 
 def stop_steps() -> None:

@@ -30,7 +30,8 @@ def launcher(steps: Steps) -> StepPod:
     plan = steps.start("plan-comparison").wait(60)
     data = steps.start("prepare-data").wait(120)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
-    pod = steps.start("train-distributed", inputs, trial=1)
+    steps.note_finished("single-t1")
+    pod = steps.start("train-distributed", inputs, round_number=1)
     pod.wait_for_line("[worker-0] epoch 1/40 step", 120)
     return pod
 
@@ -80,15 +81,15 @@ def test_the_launching_step_is_small_and_quick(steps: Steps, launcher: StepPod) 
     assert seconds <= 10  # whole seconds, and on a machine that does other things, too
 
 
-def test_a_killed_worker_is_restarted_and_takes_up_the_training(
+def test_a_killed_worker_costs_the_attempt_and_the_trial_is_trained_anew(
     steps: Steps, launcher: StepPod, namespace: Namespace
 ) -> None:
     launcher.wait_for_line("epoch 2/40 done", 120)
     worker = namespace.get("pods", "--selector", f"{JOBS},training.kubeflow.org/replica-index=1")["items"][0]
     namespace.kill(worker["metadata"]["name"], "model.train")
-    launcher.wait_for_line("Restarting: worker-", 60)
+    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 60)
     launcher.wait_for_line("epoch 4/40 done", 180)
-    assert launcher.log().count("[worker-0] epoch 1/40 done") == 1  # from its checkpoint, not from the start
+    assert launcher.log().count("[worker-0] epoch 1/40 done") == 2  # from the start, not from its checkpoint
 
 
 def test_a_launcher_killed_in_its_pod_leaves_no_replica(launcher: StepPod, namespace: Namespace) -> None:
@@ -106,7 +107,7 @@ def test_a_deleted_launcher_takes_its_job_with_it(launcher: StepPod, namespace: 
     namespace.wait_until_gone("pods", JOBS, 60)
 
 
-def test_a_step_that_is_run_again_finishes_what_the_first_had_begun(
+def test_a_step_that_is_run_again_trains_anew_what_the_first_had_begun(
     steps: Steps, launcher: StepPod, namespace: Namespace
 ) -> None:
     namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force", "--wait=false")

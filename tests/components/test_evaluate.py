@@ -22,11 +22,16 @@ def prepared(tmp_path: Path) -> PreparedDataset:
 
 def run(prepared: PreparedDataset, tmp_path: Path) -> Path:
     evaluations = tmp_path / "evaluations"
+    (tmp_path / "workspace").mkdir()
     evaluate.python_func(
+        workspace_path=str(tmp_path / "workspace"),
         prepared=dsl.Dataset(uri=str(prepared.directory)),
         baselines=[dsl.Model(uri=str(tmp_path / "baseline"))],
         distributed=[dsl.Model(uri=str(tmp_path / "distributed"))],
         evaluations=dsl.Dataset(uri=str(evaluations)),
+        single_confusion=dsl.ClassificationMetrics(),
+        all_reduce_confusion=dsl.ClassificationMetrics(),
+        parameter_server_confusion=dsl.ClassificationMetrics(),
     )
     return evaluations
 
@@ -61,6 +66,7 @@ def test_every_model_gets_a_line_of_its_own(
         ("single", 1, 30),
         ("all-reduce-2w", 1, 30),
     ]
+    assert (tmp_path / "workspace" / "handed-out").exists()
     assert "single, trial 1: test accuracy 33.33%" in capsys.readouterr().out.splitlines()
 
 

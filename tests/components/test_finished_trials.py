@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from comparison.records import RecordError
-from components.finished_trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
+from components.finished_trials import (
+    check_software,
+    hand_out_finished,
+    lay_ready,
+    note_handed_out,
+    read_resumable_plan,
+    remove_torn_trials,
+)
 from components.trial import run_trial
 from model.host import describe_versions
 from tests.components.fake_backend import FakeBackend
@@ -85,3 +92,38 @@ def test_a_step_takes_a_trial_that_was_laid_ready_and_the_original_stays(tmp_pat
         assert (tmp_path / "out" / name).read_bytes() == (kept / name).read_bytes()
     assert (tmp_path / "out" / "logs" / "worker-0.log").read_text() == "trained\n"
     assert not any(path.is_symlink() for path in (tmp_path / "out").rglob("*"))
+
+
+def test_what_a_run_had_finished_that_broke_off_is_handed_out_and_what_goes_on_is_a_resumption(tmp_path: Path) -> None:
+    write_trial(tmp_path / "workspace" / "finished" / "single-t1", "single", 1)
+    write_trial(tmp_path / "workspace" / "finished.partial" / "all-reduce-2w-t1", "all-reduce-2w", 1)
+    (tmp_path / "workspace" / "failed").mkdir()
+
+    assert hand_out_finished(tmp_path / "workspace", tmp_path / "out") == 1
+
+    assert [path.parent.name for path in list_trials_below(tmp_path / "out")] == ["single-t1"]
+    assert (tmp_path / "out" / "single-t1" / "model.keras").read_text() == "weights"
+    assert sorted(path.name for path in (tmp_path / "workspace").iterdir()) == [
+        "finished",
+        "finished.partial",
+        "resumed",
+    ]
+
+
+def list_trials_below(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/launch.json"))
+
+
+def test_what_every_step_has_stored_is_not_stored_twice(tmp_path: Path) -> None:
+    write_trial(tmp_path / "workspace" / "finished" / "single-t1", "single", 1)
+    note_handed_out(tmp_path / "workspace")
+
+    assert hand_out_finished(tmp_path / "workspace", tmp_path / "out") == 0
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["README.txt"]
+    assert not (tmp_path / "workspace" / "resumed").exists()
+
+
+def test_a_run_that_broke_off_before_anything_was_trained_hands_out_nothing(tmp_path: Path) -> None:
+    (tmp_path / "workspace").mkdir()
+    assert hand_out_finished(tmp_path / "workspace", tmp_path / "out") == 0

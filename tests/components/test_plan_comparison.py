@@ -55,7 +55,9 @@ def test_gpus_that_this_machine_has_not_are_refused_before_anything_is_trained(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # wherever this test runs
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
     with pytest.raises(SystemExit) as ended:
-        plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | {"gpus_per_replica": 1})
+        plan_comparison.python_func(
+            pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN) | {"gpus_per_replica": 1}
+        )
     assert str(ended.value.code).startswith("error: 1 replica asks for 1 GPU, and this machine has none: lower gpus_")
     assert not (tmp_path / "run_info").exists()
 
@@ -64,7 +66,7 @@ def test_settings_that_have_no_effect_on_this_machine_are_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
-    settings = {"job_settings": '{"node_selector": {"pool": "cpu"}, "env": {"A": 1}}'}
-    plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **PARAMETERS | settings)
+    settings = {"settings": '{"job": {"node_selector": {"pool": "cpu"}, "env": {"A": 1}}}'}
+    plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN) | settings)
     line = "Warning: on this machine these job_settings have no effect: node_selector"
     assert capsys.readouterr().out.splitlines() == [line]

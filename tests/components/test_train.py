@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
+from components.run_plan import DISTRIBUTED, SINGLE_NODE, list_places
 from components.train import train_distributed, train_single_node
 from tests.components.plan_factory import make_plan
 
@@ -14,7 +15,7 @@ def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
         (tmp_path / folder).mkdir()
     make_plan().write(tmp_path / "run_info")
     return {
-        "trial": 2,
+        "round_number": 2,
         "workspace_path": str(tmp_path / "workspace"),
         "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
         "prepared": dsl.Dataset(uri=str(tmp_path / "prepared")),
@@ -22,7 +23,16 @@ def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
     }
 
 
+def finish_before(workspace: Path, round_number: int, step: str) -> None:
+    """Lays ready what the other steps have finished when this one's turn comes."""
+    for place in list_places(make_plan()):
+        if (place.round_number, place.step) == (round_number, step):
+            return
+        (workspace / "finished" / place.name).mkdir(parents=True)
+
+
 def test_the_step_runs_one_process_and_leaves_its_model(tmp_path: Path, inputs: dict[str, object]) -> None:
+    finish_before(tmp_path / "workspace", 2, SINGLE_NODE)
     trained = dsl.Model(uri=str(tmp_path / "trained"))
     train_single_node.python_func(**inputs, trained=trained)
     launch = json.loads((tmp_path / "trained" / "single" / "launch.json").read_text())
@@ -35,15 +45,20 @@ def test_the_step_runs_one_process_and_leaves_its_model(tmp_path: Path, inputs: 
 def test_a_training_that_fails_ends_the_step_with_its_last_lines(
     tmp_path: Path, inputs: dict[str, object], fake_program: Path
 ) -> None:
+    finish_before(tmp_path / "workspace", 2, SINGLE_NODE)
     (fake_program / "train.py").write_text("import sys; print('the loss is not finite'); sys.exit(3)")
     with pytest.raises(SystemExit) as ended:
         train_single_node.python_func(**inputs, trained=dsl.Model(uri=str(tmp_path / "trained")))
     assert str(ended.value.code).startswith("error: Job single-t2-")
     assert str(ended.value.code).endswith("Last lines of worker-0:\n  the loss is not finite")
     assert not (tmp_path / "trained" / "single" / "launch.json").exists()
+    (mark,) = (tmp_path / "workspace" / "failed").iterdir()
+    assert mark.name == "train-single-node-2"
+    assert mark.read_text().splitlines()[0] == "single, trial 2"
 
 
 def test_the_step_trains_every_distributed_configuration(tmp_path: Path, inputs: dict[str, object]) -> None:
+    finish_before(tmp_path / "workspace", 2, DISTRIBUTED)
     trained = dsl.Model(uri=str(tmp_path / "trained"))
     train_distributed.python_func(**inputs, trained=trained)
     launches = [json.loads(path.read_text()) for path in sorted((tmp_path / "trained").glob("*/launch.json"))]
@@ -58,7 +73,8 @@ def test_a_step_that_runs_again_repeats_no_trial_that_it_had_finished(
     tmp_path: Path, inputs: dict[str, object], fake_program: Path
 ) -> None:
     program = (fake_program / "train.py").read_text()
-    inputs["trial"] = 1  # whose order begins with the parameter server
+    inputs["round_number"] = 1  # whose order begins with the parameter server
+    finish_before(tmp_path / "workspace", 1, DISTRIBUTED)
     (fake_program / "train.py").write_text(program + 'if "all_reduce" in sys.argv: sys.exit(3)')
     first, second = (dsl.Model(uri=str(tmp_path / f"trained-{number}")) for number in range(2))
     with pytest.raises(SystemExit, match="failed"):

@@ -1,12 +1,12 @@
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.run_plan import RunPlan
+from components.attempts import Attempt
+from components.run_plan import RunPlan, name_trial
 from components.trial import (
     build_job,
     count_queue_seconds,
@@ -19,7 +19,14 @@ from components.trial import (
 from tests.components.fake_backend import FakeBackend, make_training, read_option
 from tests.components.plan_factory import make_plan
 from tfjob.backend import JobResult, ReplicaResult, StatusChanged
-from tfjob.errors import JobCancelled, JobRestartedTooOften
+from tfjob.errors import (
+    JobCancelled,
+    JobDeadlineExceeded,
+    JobFailed,
+    JobRestartedTooOften,
+    ReplicaLost,
+    TFJobError,
+)
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas.md"
 
@@ -128,7 +135,9 @@ def test_a_trial_is_the_training_program_with_its_own_seed(dataset: Path, tmp_pa
 def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
     def name(run_id: str, index: int, trial: int) -> str:
         plan = make_plan(run_id)
-        return str(build_job(plan, plan.configurations[index], trial, Path("data"), Path("out"))["metadata"]["name"])
+        configuration = plan.configurations[index]
+        folder = Path("workspace", name_trial(configuration.name, trial))
+        return str(build_job(plan, configuration, trial, Path("data"), folder)["metadata"]["name"])
 
     names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in (1, 2)}
     assert len(names) == 2 * 3 * 2
@@ -137,8 +146,8 @@ def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
 
 def test_a_large_jobs_name_is_short_enough_for_the_operator() -> None:
     plan = make_plan(run_id="a-very-long-run-identifier" * 5, workers=[128], num_ps=16, global_batch_size=1024)
-    job = build_job(plan, plan.distributed[1], 99, Path("data"), Path("out"))
-    assert job["metadata"]["name"].startswith("parameter-server-128w-16ps-t99-")
+    job = build_job(plan, plan.distributed[1], 99, Path("data"), Path("parameter-server-128w-16ps-t1000-2"))
+    assert job["metadata"]["name"].startswith("parameter-server-128w-16ps-t1000-2-")
     assert len(job["metadata"]["name"]) <= 50
 
 
@@ -262,19 +271,92 @@ def test_a_models_metadata_are_a_few_figures_of_its_training(tmp_path: Path) -> 
     }
 
 
-def test_no_replica_is_restarted_for_ever(dataset: Path, tmp_path: Path) -> None:
-    class RestartingBackend(FakeBackend):
-        restarts = 0
+class LosingBackend(FakeBackend):
+    """Loses a replica of the first jobs."""
 
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
-            while True:
-                on_event(StatusChanged("Restarting", "worker-1 ended"))
-                self.restarts += 1
+    def __init__(self, losses: int, loss: str = "pod", error: TFJobError | None = None) -> None:
+        super().__init__()
+        self.losses, self.loss, self.error = losses, loss, error
 
-    backend = RestartingBackend()
-    with pytest.raises(JobRestartedTooOften, match=re.escape("given up after 6 restarts")):
+    def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
+        result = super().run(manifest, log_dir=log_dir, on_event=on_event)
+        if len(self.manifests) > self.losses:
+            return result
+        if self.error is not None:
+            raise self.error
+        if self.loss == "process":
+            on_event(StatusChanged("Restarting", "worker-1 ended (killed by SIGKILL); restart 1 in 0 s"))
+        raise ReplicaLost(result.job_name, replica="worker-1", exit_code=None, reason="its pod was evicted")
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        ("pod", "failed: worker-1: its pod was evicted."),
+        ("process", "was given up after 0 restarts. The last: worker-1 ended (killed by SIGKILL)"),
+    ],
+)
+def test_a_trial_that_lost_a_replica_is_trained_anew_from_step_0_and_both_attempts_are_told(
+    dataset: Path, tmp_path: Path, loss: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = run(make_plan(), dataset, tmp_path, index=1, backend=LosingBackend(1, loss))
+
+    first, second = (get_command(manifest) for manifest in backend.manifests)
+    assert [Path(read_option(command, "--output-dir")).name for command in (first, second)] == [
+        "all-reduce-2w-t1",
+        "all-reduce-2w-t1-2",  # no checkpoint of the first is taken up
+    ]
+    names = [manifest["metadata"]["name"] for manifest in backend.manifests]
+    assert names[0].rpartition("-")[0] == "all-reduce-2w-t1"
+    assert names[1].rpartition("-")[0] == "all-reduce-2w-t1-2"
+    launch = read_launch(tmp_path / "out" / "all-reduce-2w")
+    (attempt,) = launch["earlier_attempts"]
+    assert reason in attempt["reason"]
+    assert attempt["started_at"] <= attempt["ended_at"]
+    assert launch["resumed"]
+    told = "trained anew from step 0, and this whole attempt counts; an attempt before it ended: "
+    assert launch["warnings"] == ["slow", told + attempt["reason"]]
+    assert "== all-reduce-2w, trial 1, is trained anew from step 0, once" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("loss", ["pod", "process"])
+def test_a_second_loss_ends_the_step_and_a_retry_begins_anew(dataset: Path, tmp_path: Path, loss: str) -> None:
+    backend = LosingBackend(2, loss)
+    with pytest.raises((ReplicaLost, JobRestartedTooOften)):
         run(make_plan(), dataset, tmp_path, index=1, backend=backend)
-    assert backend.restarts == 6
+    assert len(backend.manifests) == 2
+    run(make_plan(), dataset, tmp_path, index=1, backend=backend)
+    launch = read_launch(tmp_path / "out" / "all-reduce-2w")
+    assert len(launch["earlier_attempts"]) == 2
+    assert launch["job_name"].startswith("all-reduce-2w-t1-3-")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        JobFailed("a", replica="worker-0", exit_code=3, reason="exit code 3"),
+        JobDeadlineExceeded("too long"),
+        JobCancelled("stopped"),
+    ],
+)
+def test_what_would_fail_again_is_not_trained_again(dataset: Path, tmp_path: Path, error: TFJobError) -> None:
+    backend = LosingBackend(1, error=error)
+    with pytest.raises(type(error)):
+        run(make_plan(), dataset, tmp_path, backend=backend)
+    assert len(backend.manifests) == 1
+
+
+def test_a_trial_whose_launcher_was_lost_is_trained_anew_in_a_folder_of_its_own(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "workspace").mkdir()
+    Attempt.begin(tmp_path / "workspace", "single-t1")
+
+    run(make_plan(), dataset, tmp_path)
+
+    launch = read_launch(tmp_path / "out" / "single")
+    assert launch["job_name"].startswith("single-t1-2-")
+    assert [attempt["reason"] for attempt in launch["earlier_attempts"]] == ["its launcher was lost"]
+    assert launch["earlier_attempts"][0]["ended_at"] is None
+    assert launch["resumed"]
 
 
 @pytest.mark.parametrize(

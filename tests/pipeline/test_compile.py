@@ -9,7 +9,7 @@ import yaml
 
 from components.image import DEFAULT_IMAGE
 from components.parameters import Parameters
-from components.run_plan import plan_run
+from components.run_plan import list_places, plan_run
 from pipeline.compile import compile_pipeline, main
 
 # Renew it with: python -m pipeline.compile --output tests/pipeline/golden/pipeline.yaml
@@ -68,20 +68,22 @@ def test_the_graph_has_the_steps_in_an_exit_handler_with_one_loop_and_one_branch
     assert tasks.keys() == STEPS | {"exit-handler-1", "for-loop-2", "condition-3"}
 
 
-def test_the_depth_study_runs_when_asked_for_and_after_everything_timed(tasks: dict[str, dict[str, Any]]) -> None:
+def test_the_depth_study_runs_when_asked_for_after_everything_timed_and_is_not_what_comes_last(
+    tasks: dict[str, dict[str, Any]],
+) -> None:
     branch = tasks["condition-3"]
     asked = "inputs.parameter_values['pipelinechannel--study_depth'] == true"
     assert branch["triggerPolicy"]["condition"] == asked
-    assert branch["dependentTasks"] == ["compare", "plan-comparison", "prepare-data"]
+    assert branch["dependentTasks"] == ["evaluate", "plan-comparison", "prepare-data"]
+    assert "condition-3" not in tasks["compare"]["dependentTasks"]
 
 
 def test_no_step_installs_packages_when_it_runs(compiled: Path) -> None:
     assert "pip install" not in compiled.read_text()
 
 
-def test_no_step_but_the_data_preparation_is_answered_from_a_cache(tasks: dict[str, dict[str, Any]]) -> None:
-    cached = {name for name in STEPS if tasks[name]["cachingOptions"].get("enableCache")}
-    assert cached == {"prepare-data"}
+def test_no_step_is_answered_from_a_cache(tasks: dict[str, dict[str, Any]]) -> None:
+    assert [tasks[name]["cachingOptions"] for name in STEPS] == [{}] * len(STEPS)
 
 
 def test_every_steps_image_is_the_pipelines_parameter(spec: dict[str, Any], tasks: dict[str, dict[str, Any]]) -> None:
@@ -93,9 +95,29 @@ def test_every_steps_image_is_the_pipelines_parameter(spec: dict[str, Any], task
     assert spec["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"] == DEFAULT_IMAGE
 
 
-def test_trials_run_one_after_another(tasks: dict[str, dict[str, Any]]) -> None:
-    assert tasks["for-loop-2"]["iteratorPolicy"] == {"parallelismLimit": 1}
+def test_no_limit_on_the_loop_makes_a_retry_hang(compiled: Path, tasks: dict[str, dict[str, Any]]) -> None:
+    assert "parallelismLimit" not in compiled.read_text()
     assert tasks["train-distributed"]["dependentTasks"] == ["train-single-node"]
+
+
+def test_the_steps_that_train_have_the_names_that_the_plan_gives_them(tasks: dict[str, dict[str, Any]]) -> None:
+    assert {place.step for place in list_places(plan_run("run-1", Parameters()))} <= tasks.keys()
+
+
+def test_the_steps_that_take_turns_and_those_that_see_to_what_is_finished_share_the_workspace(
+    tasks: dict[str, dict[str, Any]],
+) -> None:
+    placeholder = {"runtimeValue": {"constant": "{{$.workspace_path}}"}}
+    mounted = {name for name in STEPS if placeholder in tasks[name].get("inputs", {}).get("parameters", {}).values()}
+    assert mounted == {"train-single-node", "train-distributed", "evaluate", "clean-up"}
+
+
+def test_the_dashboards_page_of_a_task_finds_the_settings_of_steps_that_it_looks_for(
+    documents: list[dict[str, Any]], spec: dict[str, Any]
+) -> None:
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert executors
+    assert executors.keys() <= spec["deploymentSpec"]["executors"].keys()
 
 
 def test_whatever_becomes_of_the_run_its_jobs_are_cleaned_up_at_its_end(tasks: dict[str, dict[str, Any]]) -> None:

@@ -198,6 +198,22 @@ def delete_left_jobs(cluster: Cluster, selector: str, *, keep_failed: bool) -> I
         yield f"TFJob {name} was left, and is deleted"
 
 
+def list_unfinished_jobs(cluster: Cluster, selector: str) -> list[str]:
+    """Returns the names of the TFJobs of a label that have neither succeeded nor failed.
+
+    An API server that does not answer gets no list and no error: submitting a job asks it again, with patience.
+
+    Args:
+        cluster: Where.
+        selector: The label selector.
+    """
+    with suppress(ApiException, *CONNECTION_ERRORS):
+        jobs = cluster.list_objects("tfjobs", label_selector=selector)["items"]
+        unfinished = [job for job in jobs if not (has_condition(job, "Succeeded") or has_condition(job, "Failed"))]
+        return [job["metadata"]["name"] for job in unfinished]
+    return []
+
+
 def _delete(cluster: Cluster, name: str, uid: str) -> bool:
     return _is_done_or_gone(lambda: cluster.delete_job(name, uid))
 

@@ -5,7 +5,13 @@ import pytest
 from urllib3.exceptions import ProtocolError
 
 from tests.tfjob.fake_cluster import JOB, JOB_UID, FakeClock, FakeCluster, job_json, refusal, running
-from tfjob.cluster.submission import MANIFEST_ANNOTATION, Submission, delete_left_jobs, own_manifest
+from tfjob.cluster.submission import (
+    MANIFEST_ANNOTATION,
+    Submission,
+    delete_left_jobs,
+    list_unfinished_jobs,
+    own_manifest,
+)
 from tfjob.errors import ClusterRefused, JobExists, SpecError
 
 MakeJob = Callable[..., dict[str, Any]]
@@ -300,3 +306,14 @@ def test_a_clean_up_without_rights_fails(cluster: FakeCluster) -> None:
     cluster.fail("delete_job", error)
     with pytest.raises(type(error), match="403"):
         list(delete_left_jobs(cluster, "tfjob-speedup/run=r1", keep_failed=True))
+
+
+def test_a_runs_unfinished_jobs_are_those_that_have_neither_succeeded_nor_failed(cluster: FakeCluster) -> None:
+    cluster.jobs = left_jobs() | {"c": job_json(name="c"), "d": job_json("Succeeded", name="d")}
+    assert list_unfinished_jobs(cluster, "tfjob-speedup/run=r1") == ["a", "c"]
+    assert cluster.called("list tfjobs") == [[{"label_selector": "tfjob-speedup/run=r1"}]]
+
+
+def test_an_api_server_that_does_not_answer_has_no_unfinished_jobs(cluster: FakeCluster) -> None:
+    cluster.fail("list tfjobs", AWAY)
+    assert list_unfinished_jobs(cluster, "tfjob-speedup/run=r1") == []

@@ -1,0 +1,59 @@
+"""The attempts at a trial: one that lost a replica or its launcher has no time, and the next begins at step 0."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ATTEMPTS_FOLDER = "attempts"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at a trial that goes on.
+
+    Attributes:
+        name: What its folder in the workspace and its TFJob are called by: no other attempt's checkpoints are taken up.
+        earlier: The attempts before it, each with `started_at`, `ended_at` and the `reason` for its end.
+        note: Where it is noted.
+        started_at: Unix time.
+    """
+
+    name: str
+    earlier: Sequence[dict[str, Any]]
+    note: Path
+    started_at: float
+
+    @classmethod
+    def begin(cls, workspace: Path, trial: str) -> "Attempt":
+        """Begins another attempt at a trial.
+
+        Args:
+            workspace: Folder that all steps see.
+            trial: The trial's name.
+        """
+        folder = workspace / ATTEMPTS_FOLDER / trial
+        folder.mkdir(parents=True, exist_ok=True)
+        notes = sorted(folder.iterdir(), key=lambda note: int(note.stem))
+        number = len(notes) + 1
+        attempt = cls(
+            name=trial if number == 1 else f"{trial}-{number}",
+            earlier=[json.loads(note.read_text(encoding="utf-8")) for note in notes],
+            note=folder / f"{number}.json",
+            started_at=time.time(),
+        )
+        attempt.write("its launcher was lost", ended_at=None)  # what stays where nobody can write more
+        return attempt
+
+    def end(self, reason: str) -> None:
+        """Notes why it has not come to its end."""
+        self.write(reason, ended_at=time.time())
+
+    def write(self, reason: str, *, ended_at: float | None) -> None:
+        """Writes what the next attempt tells of this one."""
+        content = {"started_at": self.started_at, "ended_at": ended_at, "reason": reason}
+        partial = self.note.parent.with_suffix(".partial")
+        partial.write_text(json.dumps(content), encoding="utf-8")
+        partial.replace(self.note)

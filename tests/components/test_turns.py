@@ -1,0 +1,262 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.run_plan import DISTRIBUTED, SINGLE_NODE, Place, list_places, list_rounds
+from components.turns import NotTrainedError, Turns
+from tests.components.plan_factory import make_plan
+from tfjob.errors import JobCancelled, JobFailed, TFJobError
+from tfjob.heartbeat import Heartbeat
+
+PLACES = list_places(make_plan())
+QUICK: dict[str, Any] = {"poll_seconds": 0.005, "settle_seconds": 0.0, "patience_seconds": 30.0, "return_seconds": 10.0}
+WAITING = """
+import sys
+from pathlib import Path
+from components.turns import Turns
+from tests.components.test_turns import PLACES
+turns = Turns(PLACES, "train-distributed-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=lambda: [])
+with turns.take(PLACES[-1]):
+    print("trained")
+"""
+
+
+def make_turns(workspace: Path, step: str = "a-step", **options: Any) -> Turns:
+    return Turns(PLACES, step, workspace, **{"list_jobs": list, **QUICK, **options})
+
+
+def finish(workspace: Path, *places: Place) -> None:
+    for place in places:
+        (workspace / "finished" / place.name).mkdir(parents=True)
+
+
+def leave_mark(workspace: Path, step: str, place: Place) -> None:
+    with pytest.raises(ZeroDivisionError), make_turns(workspace, step).take(place):
+        raise ZeroDivisionError
+
+
+class Attempt(threading.Thread):
+    """Takes a turn in a thread of its own."""
+
+    def __init__(self, turns: Turns, place: Place, train: Callable[[], None] = lambda: None) -> None:
+        super().__init__(daemon=True)
+        self.error: Exception | None = None
+        self.has_trained = False
+        self._turns, self._place, self._train = turns, place, train
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with self._turns.take(self._place):
+                self._train()
+                self.has_trained = True
+        except (TFJobError, OSError) as error:
+            self.error = error
+
+
+def test_every_trial_has_one_place_and_those_of_a_step_follow_each_other() -> None:
+    places = list_places(make_plan(trials=4, bigger_nodes=True, workers=[2, 4]))
+    assert len({place.name for place in places}) == len(places) == 4 * 7
+    steps = [(place.round_number, place.step) for place in places]
+    assert list(dict.fromkeys(steps)) == [(n, step) for n in (1, 2, 3, 4) for step in (SINGLE_NODE, DISTRIBUTED)]
+    assert steps == sorted(steps, key=lambda step: (step[0], step[1] == DISTRIBUTED))
+    assert list_rounds(make_plan(trials=4)) == [1, 2, 3, 4]
+
+
+def test_the_first_trial_waits_for_nothing_and_says_nothing(tmp_path: Path) -> None:
+    lines: list[str] = []
+    with make_turns(tmp_path, report=lines.append, settle_seconds=60.0).take(PLACES[0]):
+        pass
+    assert lines == []
+
+
+def test_a_trial_waits_for_all_that_come_before_it_and_says_so_at_once_and_now_and_then(tmp_path: Path) -> None:
+    lines: list[str] = []
+    finish(tmp_path, *PLACES[:2])
+    attempt = Attempt(make_turns(tmp_path, report=lines.append, tell_seconds=0.05), PLACES[4])
+    time.sleep(0.2)
+    assert lines[:2] == [f"{PLACES[4]}, waits for {PLACES[2]} and 1 more after it: 0 min"] * 2
+    finish(tmp_path, PLACES[2])
+    time.sleep(0.1)
+    assert not attempt.has_trained
+    assert lines[-1] == f"{PLACES[4]}, waits for {PLACES[3]}: 0 min"
+    finish(tmp_path, PLACES[3])
+    attempt.join(10)
+    assert attempt.has_trained
+
+
+def test_a_trial_that_had_to_wait_lets_the_step_before_it_store_its_models(tmp_path: Path) -> None:
+    began = time.monotonic()
+    attempt = Attempt(make_turns(tmp_path, settle_seconds=0.3), PLACES[1])
+    time.sleep(0.05)
+    finish(tmp_path, PLACES[0])
+    attempt.join(10)
+    assert attempt.has_trained
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_failure_ends_the_steps_that_wait_at_once_with_a_plain_sentence(tmp_path: Path) -> None:
+    waiting = [Attempt(make_turns(tmp_path, f"step-{i}"), PLACES[i]) for i in (1, 3, 5)]
+    failing = Attempt(make_turns(tmp_path, "failing"), PLACES[0], lambda: fail("single-t1"))
+    for attempt in (failing, *waiting):
+        attempt.join(10)
+    assert isinstance(failing.error, JobFailed)
+    assert [str(attempt.error) for attempt in waiting] == [
+        f"{PLACES[i]}, is not trained: single, trial 1, failed before. The log of its step says why." for i in (1, 3, 5)
+    ]
+
+
+def fail(job: str) -> None:
+    raise JobFailed(job, replica="worker-0", exit_code=3, reason="exit code 3")
+
+
+def test_a_mark_of_an_earlier_try_is_taken_away_by_the_step_that_is_tried_again(tmp_path: Path) -> None:
+    leave_mark(tmp_path, "failing", PLACES[0])
+    waiting = Attempt(make_turns(tmp_path, "waiting"), PLACES[1])
+    time.sleep(0.1)
+    assert waiting.error is None
+    with make_turns(tmp_path, "failing").take(PLACES[0]):
+        assert [*(tmp_path / "failed").iterdir()] == []
+        finish(tmp_path, PLACES[0])
+    waiting.join(10)
+    assert waiting.has_trained
+
+
+def test_a_second_failure_of_a_step_is_told_apart_from_its_first(tmp_path: Path) -> None:
+    leave_mark(tmp_path, "failing", PLACES[0])
+    waiting = Attempt(make_turns(tmp_path, "waiting"), PLACES[1])
+    leave_mark(tmp_path, "failing", PLACES[0])
+    waiting.join(10)
+    assert isinstance(waiting.error, NotTrainedError)
+
+
+def test_a_step_that_starts_after_the_failure_ends_when_the_failed_one_does_not_come_back(tmp_path: Path) -> None:
+    leave_mark(tmp_path, "failing", PLACES[0])
+    late = Attempt(make_turns(tmp_path, "late", return_seconds=0.1), PLACES[1])
+    late.join(10)
+    assert isinstance(late.error, NotTrainedError)
+
+
+def test_a_step_that_is_told_to_end_has_not_failed(tmp_path: Path) -> None:
+    with pytest.raises(JobCancelled), make_turns(tmp_path, "deleted").take(PLACES[0]):
+        raise JobCancelled("stopped")
+    assert not (tmp_path / "failed").exists()
+
+
+def test_nobody_is_waited_for_who_gives_no_sign_of_life(tmp_path: Path) -> None:
+    waiting = Attempt(make_turns(tmp_path, patience_seconds=0.2), PLACES[1])
+    waiting.join(10)
+    assert isinstance(waiting.error, NotTrainedError)
+    assert "for 0 minutes nothing was finished and no step has renewed its heartbeat" in str(waiting.error)
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_a_step_that_lives_is_waited_for_however_long_its_job_queues(tmp_path: Path, is_alive: bool) -> None:
+    with Heartbeat(tmp_path / "heartbeat", beat_seconds=0.05 if is_alive else 60.0):
+        waiting = Attempt(make_turns(tmp_path, patience_seconds=0.5), PLACES[1])
+        time.sleep(1.5)
+        assert (waiting.error is None) == is_alive
+    finish(tmp_path, PLACES[0])
+    waiting.join(10)
+    assert waiting.has_trained == is_alive
+
+
+def test_no_trial_begins_while_another_job_of_the_run_exists(tmp_path: Path) -> None:
+    lines: list[str] = []
+    jobs = ["left-job"]
+    attempt = Attempt(make_turns(tmp_path, report=lines.append, list_jobs=lambda: jobs), PLACES[0])
+    time.sleep(0.1)
+    assert not attempt.has_trained
+    assert lines == ["single, trial 1, waits for the end of TFJob left-job: 0 min"]
+    jobs.clear()
+    attempt.join(10)
+    assert attempt.has_trained
+
+
+def test_a_signal_ends_a_step_that_waits_at_once(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", WAITING, tmp_path], cwd=root, stdout=-1, stderr=-1, text=True) as step:
+        assert step.stdout is not None
+        assert "waits for single, trial 1 and 4 more" in step.stdout.readline()
+        told = time.monotonic()
+        step.send_signal(signal.SIGTERM)
+        _, errors = step.communicate(timeout=10)
+    assert time.monotonic() - told < 1.5
+    assert f"Job {PLACES[-1].name} was cancelled: this process received SIGTERM." in errors
+
+
+class Cluster:
+    """Steps as KFP starts them: all rounds side by side, what has failed again after a Retry."""
+
+    def __init__(self, workspace: Path, places: Sequence[Place], dice: random.Random) -> None:
+        self.workspace, self.places, self.dice = workspace, places, dice
+        self.log: list[str] = []
+        self.failed: list[str] = []
+        self.succeeded: set[tuple[int, str]] = set()
+
+    def train(self, place: Place) -> None:
+        # Nobody else is here: the file could not be made otherwise.
+        os.close(os.open(self.workspace / "training", os.O_CREAT | os.O_EXCL))
+        time.sleep(self.dice.random() * 0.004)
+        (self.workspace / "training").unlink()
+        if self.dice.random() < 0.15:
+            self.failed.append(place.name)
+            fail(place.name)
+        self.log.append(place.name)
+        finish(self.workspace, place)
+
+    def run_round(self, round_number: int) -> None:
+        for step in (SINGLE_NODE, DISTRIBUTED):
+            if (round_number, step) in self.succeeded:
+                continue
+            time.sleep(self.dice.random() * 0.03)  # a pod starts when it does
+            try:
+                options = QUICK | {"return_seconds": 0.3}
+                turns = Turns(self.places, f"{step}-{round_number}", self.workspace, list_jobs=list, **options)
+                for place in self.places:
+                    if (place.round_number, place.step) == (round_number, step):
+                        with turns.take(place):
+                            if not (self.workspace / "finished" / place.name).exists():
+                                self.train(place)
+            except TFJobError:
+                return  # what comes after it in the round does not start
+            self.succeeded.add((round_number, step))
+
+    def run_until_all_have_ended(self) -> None:
+        rounds = [*{place.round_number for place in self.places}]
+        self.dice.shuffle(rounds)
+        threads = [threading.Thread(target=self.run_round, args=(n,), daemon=True) for n in rounds]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("cleans_up", [True, False])
+def test_trials_never_overlap_and_keep_their_order_through_failures_and_retries(
+    tmp_path: Path, seed: int, cleans_up: bool
+) -> None:
+    places = list_places(make_plan(trials=4, seed=seed))
+    cluster = Cluster(tmp_path, places, random.Random(seed))
+    tries = 0
+    while len(cluster.succeeded) < 8:
+        tries += 1
+        failures = len(cluster.failed)
+        cluster.run_until_all_have_ended()
+        assert len(cluster.failed) - failures <= 1  # one failure ends a try
+        if cleans_up and (tmp_path / "failed").exists():
+            for mark in (tmp_path / "failed").iterdir():
+                mark.unlink()
+    assert cluster.log == [place.name for place in places]
+    assert tries == len(cluster.failed) + 1
