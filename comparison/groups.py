@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from comparison.confusion import ConfusionMatrix, add_matrices
 from comparison.records import RecordError, TrialRecord
 
 SINGLE = "single"
@@ -104,17 +103,9 @@ def is_target_missed(baseline: Trials, trials: Trials) -> bool:
     return count_reached(trials) == 0 and count_reached(baseline) > 0
 
 
-def add_confusion_matrices(trials: Trials) -> list[list[int]]:
-    """Returns the sum of the trials' confusion matrices: rows are true classes, columns predicted ones.
-
-    Trials on data of fewer classes count for the classes that they have.
-    """
-    size = max(len(trial.confusion_matrix) for trial in trials)
-    total = np.zeros((size, size), dtype=np.int64)
-    for trial in trials:
-        own = len(trial.confusion_matrix)
-        total[:own, :own] += np.array(trial.confusion_matrix, dtype=np.int64)
-    return [[int(count) for count in row] for row in total]
+def add_confusion_matrices(trials: Trials) -> ConfusionMatrix:
+    """Returns the sum of the trials' confusion matrices."""
+    return add_matrices(trial.confusion for trial in trials)
 
 
 def _row_order(record: TrialRecord) -> tuple[bool, float, bool, str, int, int, str]:

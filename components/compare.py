@@ -58,5 +58,6 @@ def compare(
         "parameter_server": parameter_server_confusion,
     }
     for strategy, matrix in comparison.confusion_matrices.items():
-        logs[strategy].log_confusion_matrix([str(label) for label in range(len(matrix))], matrix)
+        classes = matrix.select_classes()
+        logs[strategy].log_confusion_matrix([str(label) for label in classes], matrix.to_rows(classes))
     print(f"\n{comparison.terminal_table()}\n\n{comparison.answer()}")

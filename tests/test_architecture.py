@@ -54,7 +54,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "records statistics texts",
+        "confusion statistics texts",
+        "records",
         "clocks groups page power svg",
         "summary",
         "table",

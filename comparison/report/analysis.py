@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from comparison.audit import Finding, Marks, audit_fairness, audit_plan, explain_marks, mark_configurations
+from comparison.confusion import ConfusionMatrix
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
 from comparison.groups import Groups, Trials, add_confusion_matrices, group_trials
 from comparison.records import RunInfo, TrialRecord
@@ -73,8 +74,8 @@ class Analysis:
         return metrics
 
     @property
-    def confusion_matrices(self) -> dict[str, list[list[int]]]:
-        """Of each strategy, summed over its trials; rows are true classes."""
+    def confusion_matrices(self) -> dict[str, ConfusionMatrix]:
+        """Of each strategy, summed over its trials."""
         return {
             strategy: add_confusion_matrices([trial for trial in self.trials if trial.strategy == strategy])
             for strategy in dict.fromkeys(trial.strategy for trial in self.trials)

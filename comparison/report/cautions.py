@@ -71,7 +71,7 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
     """Yields which configurations' models learned no more than which class is the most frequent one."""
     for name, trials in groups.items():
         matrix = add_confusion_matrices(trials)
-        guessed = max(map(sum, matrix)) / sum(map(sum, matrix))
+        guessed = max(matrix.count_true().values()) / matrix.total
         accuracy = compute_mean([trial.test_accuracy for trial in trials])
         if accuracy - guessed <= compute_proportion_difference_ci95(guessed, trials[0].test_n_examples):
             less = (

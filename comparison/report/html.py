@@ -1,13 +1,15 @@
 """The report as one HTML file that needs nothing else."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from comparison.audit import explain_marks, find_winner
 from comparison.clocks import PHASES, TOTAL, TRAINING, compute_overhead_share
+from comparison.confusion import MAX_SHOWN_CLASSES
 from comparison.forecast import (
     Forecast,
     describe_forecast,
@@ -32,8 +34,11 @@ from comparison.report.time_to_accuracy import describe_targets, name_target
 from comparison.table import format_table
 from comparison.texts import say
 
-# Trials whose records the page holds: each takes about 5 kB, and a page of a megabyte still opens at once.
-MAX_EMBEDDED_TRIALS = 200
+# What keeps a page below 2 MB, so that it opens at once: trials whose records it holds and how long these are (a trial
+# takes 7 kB, more where there are many classes), and cells of confusion matrices, 60 bytes each.
+MAX_EMBEDDED_TRIALS = 100
+_MAX_EMBEDDED_LENGTH = 600_000
+_MAX_CELLS = 12_000
 
 _Half = TypeVar("_Half")
 
@@ -71,7 +76,7 @@ def render_report(analysis: Analysis) -> str:
         targets=describe_targets(groups),
         target=name_target(trials),
         **_describe_forecasts(analysis.forecasts),
-        models=[_describe_model(name, own) for name, own in groups.items()],
+        models=[_describe_model(name, own, math.isqrt(_MAX_CELLS // len(groups))) for name, own in groups.items()],
         environment={say(name): value for name, value in describe_environment(trials).items()},
         parameters={name: format_value(value) for name, value in analysis.run_info.parameters.items()},
         records=_embed_records(trials),
@@ -170,20 +175,25 @@ def _is_any_contended(forecasts: Iterable[Forecast]) -> bool:
     return any(point.is_contended for forecast in forecasts for point in forecast.points)
 
 
-def _describe_model(name: str, trials: Trials) -> dict[str, Any]:
+def _describe_model(name: str, trials: Trials, max_classes: int) -> dict[str, Any]:
+    matrix = add_confusion_matrices(trials)
+    classes = matrix.select_classes(min(MAX_SHOWN_CLASSES, max_classes))
     return {
         "name": name,
         "confusions": list_confusions(trials),
         "num_trials": len(trials),
-        "matrix": shade_confusion_matrix(add_confusion_matrices(trials)),
+        "classes": classes,
+        "num_left_out": max(0, len(matrix.list_occurring()) - len(classes)),
+        "matrix": shade_confusion_matrix(matrix, classes),
     }
 
 
-def _embed_records(trials: Trials) -> str | None:
-    """Returns the records as they are in the file, None where they are too many for a page.
+def _embed_records(trials: Trials) -> Markup | None:
+    """Returns the records as they are in the file, None where they are too many or too long for a page.
 
     The images are to be seen elsewhere on it; as letters they would be most of the page.
     """
     if len(trials) > MAX_EMBEDDED_TRIALS:
         return None
-    return format_records(replace(trial, misclassified=None) for trial in trials)
+    records = escape(format_records(replace(trial, misclassified=None) for trial in trials))
+    return records if len(records) <= _MAX_EMBEDDED_LENGTH else None

@@ -61,7 +61,7 @@ def test_metrics_are_a_few_figures_of_the_table(comparison: Analysis) -> None:
 def test_confusion_matrices_are_sums_over_the_trials_of_a_strategy(comparison: Analysis) -> None:
     matrices = comparison.confusion_matrices
 
-    assert matrices["single"] == [[1944, 56, 0], [0, 2000, 0], [0, 0, 2000]]
+    assert matrices["single"].to_rows() == [[1944, 56, 0], [0, 2000, 0], [0, 0, 2000]]
     assert list(matrices) == ["single", "all_reduce", "parameter_server"]
 
 
