@@ -107,6 +107,10 @@ class ConfusionMatrix:
         ranked = sorted(occurring, key=lambda name: (-confused[name], name))
         return sorted(ranked[: min(limit, _MOST_CONFUSED)])
 
+    def count_left_out(self, shown: Collection[int]) -> int:
+        """Returns how many classes occur that are not shown."""
+        return len({*self.list_occurring()} - {*shown})
+
     def to_rows(self, classes: Collection[int] | None = None) -> list[list[int]]:
         """Returns the rows of all classes, or of some: true classes; columns are predicted ones."""
         shown = range(self.num_classes) if classes is None else classes

@@ -16,9 +16,6 @@ def compare(
     report: dsl.Output[dsl.HTML],
     summary: dsl.Output[dsl.Markdown],
     metrics: dsl.Output[dsl.Metrics],
-    single_confusion: dsl.Output[dsl.ClassificationMetrics],
-    all_reduce_confusion: dsl.Output[dsl.ClassificationMetrics],
-    parameter_server_confusion: dsl.Output[dsl.ClassificationMetrics],
     table: dsl.Output[dsl.Dataset],
     trials: dsl.Output[dsl.Dataset],
 ) -> None:
@@ -34,9 +31,6 @@ def compare(
         report: The report, one self-contained page.
         summary: The answer and the table.
         metrics: Speedups and test accuracies.
-        single_confusion: Confusion matrix of the single node's models.
-        all_reduce_confusion: Confusion matrix of the models trained by all-reduce.
-        parameter_server_confusion: Confusion matrix of the models trained with parameter servers.
         table: comparison.csv, one row a configuration.
         trials: trials.jsonl, one record a trial.
     """
@@ -52,12 +46,5 @@ def compare(
         comparison = compare_trials(Path(run_info.path), folders, Path(evaluations.path), outputs)
     for name, value in comparison.metrics.items():
         metrics.log_metric(name, value)
-    logs = {
-        "single": single_confusion,
-        "all_reduce": all_reduce_confusion,
-        "parameter_server": parameter_server_confusion,
-    }
-    for strategy, matrix in comparison.confusion_matrices.items():
-        classes = matrix.select_classes()
-        logs[strategy].log_confusion_matrix([str(label) for label in classes], matrix.to_rows(classes))
+    # The answer comes last; after it KFP logs the metadata of all outputs, so they are few here.
     print(f"\n{comparison.terminal_table()}\n\n{comparison.answer()}")

@@ -6,10 +6,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kfp import dsl
+
 from comparison.compare import compare
+from comparison.groups import add_confusion_matrices
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
+from tfjob.launch import print_line
 
 
 def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRecord]:
@@ -32,6 +36,29 @@ def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRe
             raise RecordError(f"{evaluations_path} lacks the evaluation of {name}, trial {trial}.")
         records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluations[name, trial]))
     return records
+
+
+def show_confusions(
+    trained: Sequence[Path], evaluations_path: Path, shown_by: Mapping[str, dsl.ClassificationMetrics]
+) -> None:
+    """Logs for the dashboard what the models of each strategy take for what; rows are true classes.
+
+    Of many classes it is the most confused ones, so that these metadata stay far below what a server takes.
+
+    Args:
+        trained: Folders that hold the folders of trials.
+        evaluations_path: The evaluations of their models.
+        shown_by: What shows it, by strategy.
+    """
+    records = read_trials(trained, evaluations_path)
+    for strategy, metrics in shown_by.items():
+        if own := [record for record in records if record.strategy == strategy]:
+            matrix = add_confusion_matrices(own)
+            classes = matrix.select_classes()
+            if left_out := matrix.count_left_out(classes):
+                shown = f"the {len(classes)} most confused classes are shown, {left_out:,} more are left out."
+                print_line(f"{strategy}: {shown}")
+            metrics.log_confusion_matrix([str(label) for label in classes], matrix.to_rows(classes))
 
 
 def compare_trials(

@@ -13,6 +13,9 @@ def evaluate(
     baselines: dsl.Input[List[dsl.Model]],  # noqa: UP006
     distributed: dsl.Input[List[dsl.Model]],  # noqa: UP006
     evaluations: dsl.Output[dsl.Dataset],
+    single_confusion: dsl.Output[dsl.ClassificationMetrics],
+    all_reduce_confusion: dsl.Output[dsl.ClassificationMetrics],
+    parameter_server_confusion: dsl.Output[dsl.ClassificationMetrics],
 ) -> None:
     """Counts what every trained model gets right on the test split.
 
@@ -23,13 +26,24 @@ def evaluate(
 
     Returns:
         evaluations: One JSON line a model, each an evaluation.json.
+        single_confusion: Confusion matrix of the single node's models.
+        all_reduce_confusion: Confusion matrix of the models trained by all-reduce.
+        parameter_server_confusion: Confusion matrix of the models trained with parameter servers.
     """
     import json
     from pathlib import Path
 
+    from components.comparison_files import show_confusions
     from components.errors import told_plainly
     from components.trial import evaluate_trials
 
+    trained = [Path(model.path) for model in [*baselines, *distributed]]
+    shown_by = {
+        "single": single_confusion,
+        "all_reduce": all_reduce_confusion,
+        "parameter_server": parameter_server_confusion,
+    }
     with told_plainly():
-        results = evaluate_trials(Path(prepared.path), [Path(model.path) for model in [*baselines, *distributed]])
-    Path(evaluations.path).write_text("\n".join(map(json.dumps, results)), encoding="utf-8")
+        results = evaluate_trials(Path(prepared.path), trained)
+        Path(evaluations.path).write_text("\n".join(map(json.dumps, results)), encoding="utf-8")
+        show_confusions(trained, Path(evaluations.path), shown_by)

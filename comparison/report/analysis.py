@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from comparison.audit import Finding, Marks, audit_fairness, audit_plan, explain_marks, mark_configurations
-from comparison.confusion import ConfusionMatrix
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
-from comparison.groups import Groups, Trials, add_confusion_matrices, group_trials
+from comparison.groups import Groups, Trials, group_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.report.cautions import collect_warnings
 from comparison.report.intervals import describe_statistics
@@ -72,14 +71,6 @@ class Analysis:
                 metrics[f"speedup_{name}"] = row.speedup
             metrics[f"test_accuracy_{name}"] = row.test_accuracy
         return metrics
-
-    @property
-    def confusion_matrices(self) -> dict[str, ConfusionMatrix]:
-        """Of each strategy, summed over its trials."""
-        return {
-            strategy: add_confusion_matrices([trial for trial in self.trials if trial.strategy == strategy])
-            for strategy in dict.fromkeys(trial.strategy for trial in self.trials)
-        }
 
     def terminal_table(self) -> str:
         """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""

@@ -183,7 +183,7 @@ def _describe_model(name: str, trials: Trials, max_classes: int) -> dict[str, An
         "confusions": list_confusions(trials),
         "num_trials": len(trials),
         "classes": classes,
-        "num_left_out": max(0, len(matrix.list_occurring()) - len(classes)),
+        "num_left_out": matrix.count_left_out(classes),
         "matrix": shade_confusion_matrix(matrix, classes),
     }
 

@@ -58,13 +58,6 @@ def test_metrics_are_a_few_figures_of_the_table(comparison: Analysis) -> None:
     assert comparison.rows == summarize(group_trials(make_run()))
 
 
-def test_confusion_matrices_are_sums_over_the_trials_of_a_strategy(comparison: Analysis) -> None:
-    matrices = comparison.confusion_matrices
-
-    assert matrices["single"].to_rows() == [[1944, 56, 0], [0, 2000, 0], [0, 0, 2000]]
-    assert list(matrices) == ["single", "all_reduce", "parameter_server"]
-
-
 def test_the_terminal_table_is_at_most_a_hundred_characters_wide(comparison: Analysis) -> None:
     lines = comparison.terminal_table().splitlines()
 

@@ -2,9 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
+from kfp import dsl
 
 from comparison.records import RecordError
-from components.comparison_files import compare_trials, read_trials
+from components.comparison_files import compare_trials, read_trials, show_confusions
 from tests.comparison.record_factory import make_parts, make_record
 from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
@@ -54,3 +55,33 @@ def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path)
     assert (tmp_path / "deep" / "report").read_text().startswith("<!DOCTYPE html>")
     assert (tmp_path / "table").read_text().startswith("configuration,strategy,")
     assert len((tmp_path / "trials").read_text().splitlines()) == len(TRIALS)
+
+
+def test_the_confusions_of_a_strategy_are_the_sums_over_its_trials(tmp_path: Path) -> None:
+    shown_by = {name: dsl.ClassificationMetrics() for name in ("single", "all_reduce", "parameter_server")}
+    show_confusions(write_run(tmp_path), tmp_path / "evaluations", shown_by)
+    matrix = shown_by["single"].metadata["confusionMatrix"]
+    assert [row["row"] for row in matrix["rows"]] == [[1940, 60, 0], [0, 2000, 0], [0, 0, 2000]]
+    assert [entry["displayName"] for entry in matrix["annotationSpecs"]] == ["0", "1", "2"]
+    assert "confusionMatrix" in shown_by["all_reduce"].metadata
+    assert shown_by["parameter_server"].metadata == {}
+
+
+def test_of_many_classes_the_dashboard_gets_the_most_confused_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = write_run(tmp_path)
+    hits = [[name, name, 2] for name in range(1300)]
+    errors = [[name, (7 * name) % 1300, 1] for name in range(1, 401)]
+    evaluations = [json.loads(line) for line in (tmp_path / "evaluations").read_text().splitlines()]
+    for evaluation in evaluations:
+        del evaluation["confusion_matrix"]
+        evaluation |= {"confusion_counts": [*hits, *errors], "n_correct": 2600, "n_examples": 3000}
+    (tmp_path / "evaluations").write_text("\n".join(map(json.dumps, evaluations)))
+    metrics = dsl.ClassificationMetrics()
+    show_confusions(trained, tmp_path / "evaluations", {"single": metrics})
+    matrix = metrics.metadata["confusionMatrix"]
+    assert len(matrix["rows"]) == len(matrix["annotationSpecs"]) == 20
+    assert len(json.dumps(metrics.metadata)) < 2**18
+    told = "single: the 20 most confused classes are shown, 1,280 more are left out.\n"
+    assert told in capsys.readouterr().out

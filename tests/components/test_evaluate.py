@@ -27,6 +27,9 @@ def run(prepared: PreparedDataset, tmp_path: Path) -> Path:
         baselines=[dsl.Model(uri=str(tmp_path / "baseline"))],
         distributed=[dsl.Model(uri=str(tmp_path / "distributed"))],
         evaluations=dsl.Dataset(uri=str(evaluations)),
+        single_confusion=dsl.ClassificationMetrics(),
+        all_reduce_confusion=dsl.ClassificationMetrics(),
+        parameter_server_confusion=dsl.ClassificationMetrics(),
     )
     return evaluations
 
