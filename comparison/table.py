@@ -72,6 +72,31 @@ def format_table(rows: Iterable[Row], signs: Mapping[str, Collection[str]] = Map
     return Cells(columns, [[_format_name(row, signs), *(cell(row) for cell in _READABLE.values())] for row in rows])
 
 
+def format_brief_table(
+    rows: Iterable[Row], whole_jobs: Mapping[str, Ratio], signs: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> Cells:
+    """Returns the columns that fit beside each other where there is little room: what a reader asks first.
+
+    Args:
+        rows: The table.
+        whole_jobs: The speedups of whole jobs, as `compute_whole_job_speedups` returned them.
+        signs: The configurations that each sign marks.
+    """
+    speedup, accuracy, time = "speedup", "accuracy, %", "training, s"
+    columns = [say("configuration"), say(speedup), say("whole-job speedup"), say(accuracy), say(time)]
+    cells = [
+        [
+            _format_name(row, signs),
+            _READABLE[speedup](row),
+            format_ratio(whole_jobs.get(row.configuration)),
+            _READABLE[accuracy](row),
+            _READABLE[time](row),
+        ]
+        for row in rows
+    ]
+    return Cells(columns, cells)
+
+
 def to_markdown(cells: Cells) -> str:
     """Returns formatted cells as a Markdown table that is aligned as raw text, too."""
     widths = _measure_widths(cells)
