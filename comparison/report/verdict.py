@@ -49,8 +49,8 @@ def name_strategy(strategy: str) -> str:
 def state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks) -> str:
     """Returns one sentence that answers whether distributing the training pays off; one for each kind of scaling.
 
-    It is about the distributed configuration that trains fastest, of those whose models are as good as the baseline's
-    and whose trials can prove anything, if there is one.
+    It is about the distributed configuration of several workers that trains fastest, of those whose models are as good
+    as the baseline's and whose trials can prove anything, if there is one. One worker alone measures overhead.
 
     Args:
         rows: The table.
@@ -75,8 +75,10 @@ def _state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Findi
         return say("No answer: no distributed training was measured.")
     if not speedups:
         return _state_refusal(groups)
-    sound = [name for name in speedups if name not in {*marks.worse, *marks.unproven}]
-    best = max(sound or speedups, key=lambda name: speedups[name].value)
+    several = [row.configuration for row in distributed if row.ratio and row.num_workers > 1]
+    candidates = several or list(speedups)
+    sound = [name for name in candidates if name not in {*marks.worse, *marks.unproven}]
+    best = max(sound or candidates, key=lambda name: speedups[name].value)
     trials, baseline = groups[best], find_baseline(groups, best) or []
     judged = [best, *(trial.configuration for trial in baseline[:1])]
     speedup, whole_job = speedups[best], compute_whole_job_speedups(groups)[best]
