@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from comparison.clocks import is_wholly_timed
 from comparison.confusion import ConfusionMatrix, add_matrices
 from comparison.records import RecordError, TrialRecord
 
@@ -55,7 +56,7 @@ def split_by_scaling(groups: Groups) -> dict[str, dict[str, Trials]]:
     What trained with one worker, the baseline above all, is in each of them, and there passes for a trial of it.
     """
     every = [trials[0] for trials in groups.values()]
-    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [every[0].scaling]
+    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [own.scaling for own in every[:1]]
     return {
         scaling: {
             name: trials if is_scaled(trials[0]) else [replace(trial, scaling=scaling) for trial in trials]
@@ -86,6 +87,16 @@ def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
     equal batches per replica.
     """
     return _find_differences([*baseline, *trials], SAME_WORK.get(trials[0].scaling, SAME_WORK["strong"]))
+
+
+def list_timed(trials: Trials) -> list[TrialRecord]:
+    """Returns the trials that have a time: those that were wholly timed."""
+    return [trial for trial in trials if is_wholly_timed(trial)]
+
+
+def select_timed(groups: Groups) -> dict[str, Trials]:
+    """Returns the trials that have a time, and the configurations that have such."""
+    return {name: timed for name, trials in groups.items() if (timed := list_timed(trials))}
 
 
 def is_any_contended(trials: Trials) -> bool:

@@ -249,8 +249,8 @@ def parse_record(values: Mapping[str, Any], source: str = "trial record") -> Tri
 
 
 def format_records(records: Iterable[TrialRecord]) -> str:
-    """Returns the records as JSON lines, each with its confusion matrix in one form."""
-    return "".join(json.dumps(asdict(own, dict_factory=_keep_form), allow_nan=False) + "\n" for own in records)
+    """Returns the records as JSON lines."""
+    return "".join(json.dumps(asdict(record), allow_nan=False) + "\n" for record in records)
 
 
 def read_run_info(path: Path) -> RunInfo:
@@ -323,10 +323,6 @@ def _check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mappi
         raise RecordError(
             f"{our_name} and {their_name} must have the same {key}. Received: {ours_value!r} and {theirs_value!r}."
         )
-
-
-def _keep_form(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: own for name, own in items if own is not None or name not in {"confusion_matrix", "confusion_counts"}}
 
 
 def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:

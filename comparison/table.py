@@ -119,6 +119,10 @@ def _format_name(row: Row, signs: Mapping[str, Collection[str]]) -> str:
     return f"{row.configuration} {marks}".rstrip()
 
 
+def _format_known(value: float | None, half_width: float | None = None) -> str:
+    return UNKNOWN if value is None else format_measurement(value, half_width)
+
+
 def _format_target(row: Row) -> str:
     if row.seconds_to_target is None:
         return UNKNOWN
@@ -135,13 +139,13 @@ def _format_efficiency(row: Row) -> str:
 
 _READABLE: Mapping[str, Callable[[Row], str]] = {
     "speedup": lambda row: format_ratio(row.ratio),
-    "training, s": lambda row: format_measurement(row.train_seconds, row.train_seconds_ci95),
-    "whole job, s": lambda row: format_number(row.total_seconds),
+    "training, s": lambda row: _format_known(row.train_seconds, row.train_seconds_ci95),
+    "whole job, s": lambda row: _format_known(row.total_seconds),
     "accuracy, %": lambda row: format_accuracy(row.test_accuracy, row.test_accuracy_ci95),
-    "images/s": lambda row: format_measurement(row.images_per_second, row.images_per_second_ci95),
+    "images/s": lambda row: _format_known(row.images_per_second, row.images_per_second_ci95),
     "to target, s": _format_target,
     "efficiency, %": _format_efficiency,
-    "CPU, s": lambda row: format_number(row.cpu_seconds),
+    "CPU, s": lambda row: _format_known(row.cpu_seconds),
     "memory, MiB": lambda row: format_number(row.peak_rss_bytes / 2**20),
     "trials": lambda row: f"{row.trials:,}",
 }

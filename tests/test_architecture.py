@@ -56,7 +56,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "comparison": (
         "confusion statistics texts",
         "records",
-        "clocks groups page power svg",
+        "clocks page power svg",
+        "groups",
         "summary",
         "table",
         "audit/",

@@ -22,7 +22,7 @@ from comparison.forecast import (
     tabulate_networks,
     tabulate_workers,
 )
-from comparison.groups import Groups, Trials, add_confusion_matrices
+from comparison.groups import Groups, Trials, add_confusion_matrices, select_timed
 from comparison.page import render_page
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
@@ -55,7 +55,8 @@ class Plot:
 def render_report(analysis: Analysis) -> str:
     """Returns the report as one self-contained HTML page, in the reader's language."""
     trials, groups = analysis.trials, analysis.groups
-    phases = break_down(groups)
+    timed = select_timed(groups)
+    phases = break_down(timed)
     return render_page(
         "report/report.html.j2",
         run_id=analysis.run_info.run_id,
@@ -66,14 +67,15 @@ def render_report(analysis: Analysis) -> str:
         marks=explain_marks(analysis.marks),
         statistics=analysis.statistics,
         findings=analysis.findings,
-        first_plots=[*_plot_by_workers(analysis.forecasts), _plot_accuracy(groups)],
+        first_plots=[*_plot_by_workers(analysis.forecasts), *([_plot_accuracy(timed)] if timed else [])],
         more_plots=_plot_more(analysis),
-        breakdown_plot=plot_breakdown(phases),
+        is_timed=bool(timed),
+        breakdown_plot=plot_breakdown(phases) if timed else "",
         clocks=[*PHASES, TRAINING, TOTAL],
         phases=format_phases(phases),
-        times=describe_times(groups),
+        times=describe_times(timed),
         overhead_share=compute_overhead_share(trials, analysis.run_info),
-        targets=describe_targets(groups),
+        targets=describe_targets(timed),
         target=name_target(trials),
         **_describe_forecasts(analysis.forecasts),
         models=[_describe_model(name, own, math.isqrt(_MAX_CELLS // len(groups))) for name, own in groups.items()],
@@ -115,10 +117,12 @@ def _plot_accuracy(groups: Groups) -> Plot:
 
 
 def _plot_more(analysis: Analysis) -> list[Plot]:
-    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss."""
+    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss; what there is."""
+    compared = {scaling: rows for scaling, rows in analysis.tables.items() if any(row.ratio for row in rows)}
+    measured = [row for row in analysis.rows if row.images_per_second is not None]
     return [
-        *_plot_halves("speedup", say("Speedup"), analysis.tables, plot_speedup),
-        Plot(say("Throughput"), plot_throughput(analysis.rows)),
+        *(_plot_halves("speedup", say("Speedup"), compared, plot_speedup) if compared else []),
+        *([Plot(say("Throughput"), plot_throughput(measured))] if measured else []),
         Plot(say("Training loss"), plot_loss(analysis.groups)),
     ]
 

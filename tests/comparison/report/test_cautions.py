@@ -125,8 +125,8 @@ def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
             "all-reduce-2w: its replicas asked for more cores than there are; its timings are contended."
         ),
         (
-            "Rule broken: no restart, no resumption. all-reduce-2w: 1 restarted in trial 0, recovery is timed; "
-            "all-reduce-2w: 1 restarted in trial 1, recovery is timed."
+            "Rule broken: no restart, no resumption. all-reduce-2w: 1 restarted in trial 0, which has no time; "
+            "all-reduce-2w: 1 restarted in trial 1, which has no time."
         ),
         "all-reduce-2w: slow disk (2 trials)",
     ]
