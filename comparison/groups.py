@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from comparison.clocks import is_wholly_timed
+from comparison.confusion import ConfusionMatrix, add_matrices
 from comparison.records import RecordError, TrialRecord
 
 SINGLE = "single"
@@ -56,7 +56,7 @@ def split_by_scaling(groups: Groups) -> dict[str, dict[str, Trials]]:
     What trained with one worker, the baseline above all, is in each of them, and there passes for a trial of it.
     """
     every = [trials[0] for trials in groups.values()]
-    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [every[0].scaling]
+    scalings = sorted({own.scaling for own in every if is_scaled(own)}) or [own.scaling for own in every[:1]]
     return {
         scaling: {
             name: trials if is_scaled(trials[0]) else [replace(trial, scaling=scaling) for trial in trials]
@@ -89,6 +89,16 @@ def find_work_differences(baseline: Trials, trials: Trials) -> dict[str, str]:
     return _find_differences([*baseline, *trials], SAME_WORK.get(trials[0].scaling, SAME_WORK["strong"]))
 
 
+def list_timed(trials: Trials) -> list[TrialRecord]:
+    """Returns the trials that have a time: those that were wholly timed."""
+    return [trial for trial in trials if is_wholly_timed(trial)]
+
+
+def select_timed(groups: Groups) -> dict[str, Trials]:
+    """Returns the trials that have a time, and the configurations that have such."""
+    return {name: timed for name, trials in groups.items() if (timed := list_timed(trials))}
+
+
 def is_any_contended(trials: Trials) -> bool:
     """Returns whether replicas shared too few cores in one of the trials."""
     return any(trial.contended for trial in trials)
@@ -104,17 +114,9 @@ def is_target_missed(baseline: Trials, trials: Trials) -> bool:
     return count_reached(trials) == 0 and count_reached(baseline) > 0
 
 
-def add_confusion_matrices(trials: Trials) -> list[list[int]]:
-    """Returns the sum of the trials' confusion matrices: rows are true classes, columns predicted ones.
-
-    Trials on data of fewer classes count for the classes that they have.
-    """
-    size = max(len(trial.confusion_matrix) for trial in trials)
-    total = np.zeros((size, size), dtype=np.int64)
-    for trial in trials:
-        own = len(trial.confusion_matrix)
-        total[:own, :own] += np.array(trial.confusion_matrix, dtype=np.int64)
-    return [[int(count) for count in row] for row in total]
+def add_confusion_matrices(trials: Trials) -> ConfusionMatrix:
+    """Returns the sum of the trials' confusion matrices."""
+    return add_matrices(trial.confusion for trial in trials)
 
 
 def _row_order(record: TrialRecord) -> tuple[bool, float, bool, str, int, int, str]:

@@ -4,10 +4,12 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from comparison.confusion import MAX_DENSE_CLASSES, ConfusionMatrix, read_matrix
 
 SCHEMA_VERSION = 1
 TRIALS_FILE = "trials.jsonl"
@@ -79,7 +81,8 @@ class TrialRecord:
     that lost a replica or their launcher. A record may lack both, `misclassified` and the parts of other clocks: of
     `queue_seconds` what was spent on finding nodes and on pulling images; of `startup_seconds` its three; of
     `compile_seconds`, in older records, the warm-up; of `communication_seconds` the transfer, which with the
-    computation of the slowest and the mean worker of each step is null where workers are not in step.
+    computation of the slowest and the mean worker of each step is null where workers are not in step. Of
+    `confusion_matrix` and `confusion_counts`, entries of true class, predicted class and count, it has one.
     """
 
     schema_version: int
@@ -123,7 +126,6 @@ class TrialRecord:
     curve: list[CurvePoint]
     test_n_correct: int
     test_n_examples: int
-    confusion_matrix: list[list[int]]
     evaluate_seconds: float
     evaluated_at: float
     target_accuracy: float | None
@@ -138,6 +140,8 @@ class TrialRecord:
     host: dict[str, Any]
     versions: dict[str, str | None]
     image: str | None
+    confusion_matrix: list[list[int]] | None = None
+    confusion_counts: list[list[int]] | None = None
     misclassified: list[Misclassified] | None = None
     schedule_seconds: float | None = None
     pull_seconds: float | None = None
@@ -155,6 +159,11 @@ class TrialRecord:
     def test_accuracy(self) -> float:
         """The share of the test images that the trained model classifies correctly."""
         return self.test_n_correct / self.test_n_examples
+
+    @property
+    def confusion(self) -> ConfusionMatrix:
+        """Which classes were taken for which."""
+        return read_matrix(self.confusion_matrix, self.confusion_counts)
 
     @property
     def cpu_seconds(self) -> float:
@@ -212,9 +221,7 @@ def assemble_record(
         ),
     }
     expected = {field.name for field in fields(TrialRecord)}
-    record = parse_object(TrialRecord, {key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
-    _check_values(record)
-    return record
+    return _parse_trial({key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
 
 
 def read_records(path: Path) -> list[TrialRecord]:
@@ -240,9 +247,7 @@ def parse_record(values: Mapping[str, Any], source: str = "trial record") -> Tri
         RecordError: The object is not a record of this schema version.
     """
     check_schema_version(values, source)
-    record = parse_object(TrialRecord, values, source)
-    _check_values(record)
-    return record
+    return _parse_trial(values, source)
 
 
 def format_records(records: Iterable[TrialRecord]) -> str:
@@ -322,31 +327,24 @@ def _check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mappi
         )
 
 
-def _check_values(record: TrialRecord) -> None:
+def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:
+    """Returns the record of an object, checked; a matrix of many classes becomes the counts of what occurred."""
+    record = parse_object(TrialRecord, values, source)
     for name in ("train_seconds", "total_seconds", "images_per_second"):
         if (value := getattr(record, name)) <= 0:
             raise RecordError(f"{name} of {record.configuration} must be above 0. Received: {value}.")
     for replica in record.replicas:
         seconds = replica.calibration_seconds
         if seconds is not None and (len(seconds) != 2 or min(seconds) <= 0):  # noqa: PLR2004 - before and after
-            raise RecordError(
-                f"calibration_seconds of {replica.name} must be two times above 0, before and after the training. "
-                f"Received: {seconds}."
-            )
-    _check_confusion_matrix(record)
-
-
-def _check_confusion_matrix(record: TrialRecord) -> None:
-    matrix = record.confusion_matrix
-    if any(len(row) != len(matrix) for row in matrix):
-        raise RecordError(f"confusion_matrix must be square. Received rows of {[len(row) for row in matrix]}.")
-    counts = (sum(row[true] for true, row in enumerate(matrix)), sum(map(sum, matrix)))
-    expected = (record.test_n_correct, record.test_n_examples)
-    if counts != expected or record.test_n_examples == 0:
-        raise RecordError(
-            f"confusion_matrix of {record.configuration} must count {expected[0]} correct of {expected[1]} examples, "
-            f"and at least one. Received: {counts[0]} of {counts[1]}."
-        )
+            expected = "must be two times above 0, before and after the training"
+            raise RecordError(f"calibration_seconds of {replica.name} {expected}. Received: {seconds}.")
+    try:
+        confusion = record.confusion
+        confusion.check(record.test_n_correct, record.test_n_examples)
+    except ValueError as error:
+        raise RecordError(f"{record.configuration}: {error}") from error
+    is_sparse = confusion.num_classes > MAX_DENSE_CLASSES
+    return replace(record, confusion_matrix=None, confusion_counts=confusion.to_counts()) if is_sparse else record
 
 
 def _join_replicas(training: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -8,7 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from comparison.groups import Groups, Trials, count_reached, find_baseline, find_work_differences, split_by_scaling
+from comparison.groups import (
+    Groups,
+    Trials,
+    count_reached,
+    find_baseline,
+    find_work_differences,
+    list_timed,
+    select_timed,
+    split_by_scaling,
+)
 from comparison.records import TrialRecord
 from comparison.statistics import (
     FloatArray,
@@ -29,7 +38,8 @@ from comparison.statistics import (
 class Row:
     """A row of the table: one configuration, means over its trials; its fields are the columns of `comparison.csv`.
 
-    None is what cannot be known: an interval from a single trial, a speedup without a baseline.
+    None is what cannot be known: an interval from a single trial, a speedup without a baseline, a time where no trial
+    was wholly timed.
     """
 
     configuration: str
@@ -40,12 +50,12 @@ class Row:
     cpus_per_replica: float
     global_batch_size: int
     trials: int
-    images_per_second: float
+    images_per_second: float | None
     images_per_second_ci95: float | None
-    train_seconds: float
+    train_seconds: float | None
     train_seconds_ci95: float | None
-    startup_seconds: float
-    total_seconds: float
+    startup_seconds: float | None
+    total_seconds: float | None
     test_accuracy: float
     test_accuracy_ci95: float | None
     seconds_to_target: float | None
@@ -54,7 +64,7 @@ class Row:
     speedup_ci95_low: float | None
     speedup_ci95_high: float | None
     scaling_efficiency: float | None
-    cpu_seconds: float
+    cpu_seconds: float | None
     peak_rss_bytes: int
 
     @property
@@ -182,10 +192,9 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 
 def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
-    first = trials[0]
-    reached = [trial.seconds_to_target for trial in trials if trial.seconds_to_target is not None]
-    images_per_second = [trial.images_per_second for trial in trials]
-    train_seconds = [trial.train_seconds for trial in trials]
+    first, timed = trials[0], list_timed(trials)
+    images_per_second = [trial.images_per_second for trial in timed]
+    train_seconds = [trial.train_seconds for trial in timed]
     return Row(
         configuration=first.configuration,
         strategy=first.strategy,
@@ -195,28 +204,36 @@ def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
         cpus_per_replica=first.cpus_per_replica,
         global_batch_size=first.global_batch_size,
         trials=len(trials),
-        images_per_second=compute_mean(images_per_second),
-        images_per_second_ci95=compute_ci95(images_per_second),
-        train_seconds=compute_mean(train_seconds),
-        train_seconds_ci95=compute_ci95(train_seconds),
-        startup_seconds=compute_mean([trial.startup_seconds for trial in trials]),
-        total_seconds=compute_mean([trial.total_seconds for trial in trials]),
+        images_per_second=_mean_of_known(images_per_second),
+        images_per_second_ci95=compute_ci95(images_per_second) if timed else None,
+        train_seconds=_mean_of_known(train_seconds),
+        train_seconds_ci95=compute_ci95(train_seconds) if timed else None,
+        startup_seconds=_mean_of_known([trial.startup_seconds for trial in timed]),
+        total_seconds=_mean_of_known([trial.total_seconds for trial in timed]),
         test_accuracy=sum(trial.test_n_correct for trial in trials) / sum(trial.test_n_examples for trial in trials),
         test_accuracy_ci95=compute_ci95([trial.test_accuracy for trial in trials]),
-        seconds_to_target=compute_mean(reached) if reached else None,
-        trials_reaching_target=len(reached),
+        seconds_to_target=_mean_of_known([trial.seconds_to_target for trial in timed]),
+        trials_reaching_target=count_reached(trials),
         speedup=speedup.value if speedup else None,
         speedup_ci95_low=speedup.low if speedup else None,
         speedup_ci95_high=speedup.high if speedup else None,
         scaling_efficiency=speedup.value / first.num_workers if speedup else None,
-        cpu_seconds=compute_mean([trial.cpu_seconds for trial in trials]),
+        cpu_seconds=_mean_of_known([trial.cpu_seconds for trial in timed]),
         peak_rss_bytes=max(trial.peak_rss_bytes for trial in trials),
     )
 
 
+def _mean_of_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return compute_mean(known) if known else None
+
+
 def _compare_each_scaling(groups: Groups, compare: Callable[[Groups], dict[str, Ratio]]) -> dict[str, Ratio]:
-    """Returns the ratios of strong and of weak scaling; what counts in both, as the baseline, has that of the first."""
-    halves = reversed(split_by_scaling(groups).values())
+    """Returns the ratios of strong and of weak scaling; what counts in both, as the baseline, has that of the first.
+
+    They are ratios of times, so that only trials that have one count.
+    """
+    halves = reversed(split_by_scaling(select_timed(groups)).values())
     return {name: ratio for own in halves for name, ratio in compare(own).items()}
 
 
@@ -240,10 +257,10 @@ def _compare(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, 
 
 
 def _select_pooled(groups: Groups) -> dict[str, Trials]:
-    """Returns the configurations that share their noise: contended ones, and such as mix different work, have more."""
+    """Returns the timed trials that share their noise: contended ones, and such as mix different work, have more."""
     return {
         name: trials
-        for name, trials in groups.items()
+        for name, trials in select_timed(groups).items()
         if not any(trial.contended for trial in trials) and not find_work_differences([], trials)
     }
 

@@ -72,6 +72,31 @@ def format_table(rows: Iterable[Row], signs: Mapping[str, Collection[str]] = Map
     return Cells(columns, [[_format_name(row, signs), *(cell(row) for cell in _READABLE.values())] for row in rows])
 
 
+def format_brief_table(
+    rows: Iterable[Row], whole_jobs: Mapping[str, Ratio], signs: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> Cells:
+    """Returns the columns that fit beside each other where there is little room: what a reader asks first.
+
+    Args:
+        rows: The table.
+        whole_jobs: The speedups of whole jobs, as `compute_whole_job_speedups` returned them.
+        signs: The configurations that each sign marks.
+    """
+    speedup, accuracy, time = "speedup", "accuracy, %", "training, s"
+    columns = [say("configuration"), say(speedup), say("whole-job speedup"), say(accuracy), say(time)]
+    cells = [
+        [
+            _format_name(row, signs),
+            _READABLE[speedup](row),
+            format_ratio(whole_jobs.get(row.configuration)),
+            _READABLE[accuracy](row),
+            _READABLE[time](row),
+        ]
+        for row in rows
+    ]
+    return Cells(columns, cells)
+
+
 def to_markdown(cells: Cells) -> str:
     """Returns formatted cells as a Markdown table that is aligned as raw text, too."""
     widths = _measure_widths(cells)
@@ -94,6 +119,10 @@ def _format_name(row: Row, signs: Mapping[str, Collection[str]]) -> str:
     return f"{row.configuration} {marks}".rstrip()
 
 
+def _format_known(value: float | None, half_width: float | None = None) -> str:
+    return UNKNOWN if value is None else format_measurement(value, half_width)
+
+
 def _format_target(row: Row) -> str:
     if row.seconds_to_target is None:
         return UNKNOWN
@@ -110,13 +139,13 @@ def _format_efficiency(row: Row) -> str:
 
 _READABLE: Mapping[str, Callable[[Row], str]] = {
     "speedup": lambda row: format_ratio(row.ratio),
-    "training, s": lambda row: format_measurement(row.train_seconds, row.train_seconds_ci95),
-    "whole job, s": lambda row: format_number(row.total_seconds),
+    "training, s": lambda row: _format_known(row.train_seconds, row.train_seconds_ci95),
+    "whole job, s": lambda row: _format_known(row.total_seconds),
     "accuracy, %": lambda row: format_accuracy(row.test_accuracy, row.test_accuracy_ci95),
-    "images/s": lambda row: format_measurement(row.images_per_second, row.images_per_second_ci95),
+    "images/s": lambda row: _format_known(row.images_per_second, row.images_per_second_ci95),
     "to target, s": _format_target,
     "efficiency, %": _format_efficiency,
-    "CPU, s": lambda row: format_number(row.cpu_seconds),
+    "CPU, s": lambda row: _format_known(row.cpu_seconds),
     "memory, MiB": lambda row: format_number(row.peak_rss_bytes / 2**20),
     "trials": lambda row: f"{row.trials:,}",
 }

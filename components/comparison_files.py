@@ -13,9 +13,7 @@ from comparison.groups import add_confusion_matrices
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
 from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
-
-# The dashboard draws a confusion matrix whole; one of more classes is no picture, and its cells fill the step's log.
-MAX_SHOWN_CLASSES = 50
+from tfjob.launch import print_line
 
 
 def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRecord]:
@@ -45,6 +43,8 @@ def show_confusions(
 ) -> None:
     """Logs for the dashboard what the models of each strategy take for what; rows are true classes.
 
+    Of many classes it is the most confused ones, so that these metadata stay far below what a server takes.
+
     Args:
         trained: Folders that hold the folders of trials.
         evaluations_path: The evaluations of their models.
@@ -54,8 +54,11 @@ def show_confusions(
     for strategy, metrics in shown_by.items():
         if own := [record for record in records if record.strategy == strategy]:
             matrix = add_confusion_matrices(own)
-            if len(matrix) <= MAX_SHOWN_CLASSES:
-                metrics.log_confusion_matrix([str(label) for label in range(len(matrix))], matrix)
+            classes = matrix.select_classes()
+            if left_out := matrix.count_left_out(classes):
+                shown = f"the {len(classes)} most confused classes are shown, {left_out:,} more are left out."
+                print_line(f"{strategy}: {shown}")
+            metrics.log_confusion_matrix([str(label) for label in classes], matrix.to_rows(classes))
 
 
 def compare_trials(

@@ -55,8 +55,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "records statistics streams texts",
-        "clocks groups page power svg",
+        "confusion statistics streams texts",
+        "records",
+        "clocks page power svg",
+        "groups",
         "summary",
         "table",
         "audit/",

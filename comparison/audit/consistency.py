@@ -2,15 +2,11 @@
 
 import math
 
-from comparison.clocks import measure_chief
+from comparison.clocks import get_clock_tolerance, is_wholly_timed, measure_chief
 from comparison.records import TrialRecord
 from comparison.table import UNKNOWN
 from comparison.texts import count_servers, count_workers, say
 
-# What the chief's clocks may leave unexplained of a whole job, by share or in seconds: a trial of a minute leaves less
-# than 0.1 %, one of a few seconds up to 0.2 s.
-CLOCK_TOLERANCE = 0.02
-_CLOCK_TOLERANCE_SECONDS = 1.0
 # What is computed from other figures of the record agrees to the last digits.
 _ROUNDING = 1e-6
 
@@ -18,9 +14,9 @@ _ROUNDING = 1e-6
 def list_contradictions(trial: TrialRecord) -> list[str]:
     """Returns in which figures a record contradicts itself: one of them was changed after the trial, or never measured.
 
-    Of a trial that was restarted or resumed nothing is said, for its clocks began with the restart.
+    Of a trial that was restarted, resumed or taken over nothing is said, for its clocks do not cover all of it.
     """
-    if trial.restarts or any(replica.restored_step for replica in trial.replicas):
+    if not is_wholly_timed(trial):
         return []
     return [*_compare_replicas(trial), *_compare_counts(trial), *_compare_curve(trial), *_compare_clocks(trial)]
 
@@ -83,7 +79,7 @@ def _format(seconds: float | None) -> str:
 
 def _compare_clocks(trial: TrialRecord) -> list[str]:
     contradictions = []
-    tolerance = max(_CLOCK_TOLERANCE_SECONDS, CLOCK_TOLERANCE * trial.total_seconds)
+    tolerance = get_clock_tolerance(trial)
     total, lasted = f"{trial.total_seconds:.1f}", trial.ended_at - trial.started_at
     if abs(lasted - trial.total_seconds) > tolerance:
         apart = "the whole job took {total} s, but {lasted} s from its start to its end"

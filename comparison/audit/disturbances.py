@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from comparison.clocks import is_wholly_timed
 from comparison.groups import Trials
 from comparison.records import Replica, TrialRecord
 from comparison.texts import say
@@ -55,10 +56,11 @@ def list_holdups(trials: Trials) -> list[Disturbance]:
     The median step of a trial hardly notices that, the training's clock does. So the share of the clock that as many
     median steps do not explain is compared over the trials of a configuration and run; more than `HOLDUP_TOLERANCE`
     above its median, of two trials above the other one's, is a disturbance. Contended replicas hold each other up, and
-    the workers of parameter servers are not in step: both are left out.
+    the workers of parameter servers are not in step: both are left out, and so is what was not wholly timed.
     """
     disturbed = []
-    known = [own for own in trials if not (own.contended or own.num_ps) and "p50" in own.step_seconds]
+    in_step = [own for own in trials if not (own.contended or own.num_ps) and "p50" in own.step_seconds]
+    known = [own for own in in_step if is_wholly_timed(own)]
     for own in _group(known, lambda trial: (trial.run_id, trial.configuration)):
         shares = [1 - trial.steps * trial.step_seconds["p50"] / trial.train_seconds for trial in own]
         usual = statistics.median_low(shares)

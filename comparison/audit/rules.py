@@ -8,6 +8,7 @@ from comparison.audit.disturbances import CALIBRATION_TOLERANCE, Disturbance, li
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, list_some, name_trial, state_received
 from comparison.audit.rounds import check_interleaving
 from comparison.audit.sameness import compare_trials
+from comparison.clocks import is_taken_over
 from comparison.groups import SINGLE, Groups, Trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import list_items, say
@@ -157,6 +158,7 @@ def _check_seeds(trials: Trials) -> Evidence:
 
 
 def _check_restarts(trials: Trials) -> Evidence:
+    """What breaks it counts for the accuracy alone."""
     breaches = []
     silent = []
     for trial in trials:
@@ -164,11 +166,14 @@ def _check_restarts(trials: Trials) -> Evidence:
         if not steps:
             silent.append(name_trial(trial))
         if trial.restarts:
-            restarted = "{number} restarted in trial {trial}, recovery is timed"
+            restarted = "{number} restarted in trial {trial}, which has no time"
             breaches.append(Breach(trial.configuration, say(restarted, number=trial.restarts, trial=trial.trial)))
         elif any(steps):
-            resumed = "trial {trial} was resumed from step {step}, not all is timed"
+            resumed = "trial {trial} was resumed from step {step}, and has no time"
             breaches.append(Breach(trial.configuration, say(resumed, trial=trial.trial, step=f"{max(steps):,}")))
+        elif is_taken_over(trial):
+            over = "trial {trial} was taken over from a launcher that was lost, and has no time"
+            breaches.append(Breach(trial.configuration, say(over, trial=trial.trial)))
     unknown = say("Not said from which step on: {trials}", trials=list_some(silent)) if silent else None
     return Evidence(breaches, say("Every trial ran from its first step to its last in one go"), unknown)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from comparison.audit import Finding, Marks, audit_fairness, audit_plan, explain_marks, mark_configurations
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
-from comparison.groups import Groups, Trials, group_trials
+from comparison.groups import Groups, Trials, group_trials, select_timed
 from comparison.records import RunInfo, TrialRecord
 from comparison.report.cautions import collect_warnings
 from comparison.report.intervals import describe_statistics
@@ -92,7 +92,7 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         RecordError: The records do not make a comparison.
     """
     groups = group_trials(records)
-    rows, forecasts = summarize(groups), forecast_scaling(groups)
+    rows, forecasts = summarize(groups), forecast_scaling(select_timed(groups))
     findings = [*audit_fairness(groups), *audit_plan(groups, run_info)]
     marks = mark_configurations(groups, findings)
     return Analysis(

@@ -16,6 +16,8 @@ _CONTENTION = re.compile(
     r"(?P<replicas>\d+) replicas? asks? for (?P<asked>\d+) cores?, this machine has (?P<available>\d+): "
     r"timings are contended"
 )
+# By so much a model that learned something answers better than with the most frequent class.
+_LEARNED = 0.1
 _UNBOUND = "this platform cannot bind processes to cores: CPU limits are not kept"
 
 
@@ -68,12 +70,24 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
 
 
 def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
-    """Yields which configurations' models learned no more than which class is the most frequent one."""
+    """Yields which configurations' models know no more of the test images than which class is the most frequent one.
+
+    Where they know the validation images, which are of the training's, it is not the models that learned nothing.
+    """
     for name, trials in groups.items():
         matrix = add_confusion_matrices(trials)
-        guessed = max(map(sum, matrix)) / sum(map(sum, matrix))
+        guessed = max(matrix.count_true().values()) / matrix.total
         accuracy = compute_mean([trial.test_accuracy for trial in trials])
-        if accuracy - guessed <= compute_proportion_difference_ci95(guessed, trials[0].test_n_examples):
+        validation = compute_mean([trial.curve[-1].validation_accuracy if trial.curve else 0.0 for trial in trials])
+        if accuracy - guessed > compute_proportion_difference_ci95(guessed, trials[0].test_n_examples):
+            continue
+        if validation - guessed > _LEARNED:
+            unlike = (
+                "{name}: validation {validation} %, test {test} %: the test images seem to be prepared unlike the "
+                "training images."
+            )
+            yield say(unlike, name=name, validation=f"{100 * validation:.0f}", test=f"{100 * accuracy:.0f}")
+        else:
             less = (
                 "{name}: its models are no better than answering with the most frequent class each time ({own} % "
                 "against {guessed} %). How fast something trains that learns nothing says little."

@@ -1,13 +1,15 @@
 """The report as one HTML file that needs nothing else."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from comparison.audit import explain_marks, find_winner
 from comparison.clocks import PHASES, TOTAL, TRAINING, compute_overhead_share
+from comparison.confusion import MAX_SHOWN_CLASSES
 from comparison.forecast import (
     Forecast,
     describe_forecast,
@@ -20,7 +22,7 @@ from comparison.forecast import (
     tabulate_networks,
     tabulate_workers,
 )
-from comparison.groups import Groups, Trials, add_confusion_matrices
+from comparison.groups import Groups, Trials, add_confusion_matrices, select_timed
 from comparison.page import render_page
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
@@ -32,8 +34,11 @@ from comparison.report.time_to_accuracy import describe_targets, name_target
 from comparison.table import format_table
 from comparison.texts import say
 
-# Trials whose records the page holds: each takes about 5 kB, and a page of a megabyte still opens at once.
-MAX_EMBEDDED_TRIALS = 200
+# What keeps a page below 2 MB, so that it opens at once: trials whose records it holds and how long these are (a trial
+# takes 7 kB, more where there are many classes), and cells of confusion matrices, 60 bytes each.
+MAX_EMBEDDED_TRIALS = 100
+_MAX_EMBEDDED_LENGTH = 600_000
+_MAX_CELLS = 12_000
 
 _Half = TypeVar("_Half")
 
@@ -50,7 +55,8 @@ class Plot:
 def render_report(analysis: Analysis) -> str:
     """Returns the report as one self-contained HTML page, in the reader's language."""
     trials, groups = analysis.trials, analysis.groups
-    phases = break_down(groups)
+    timed = select_timed(groups)
+    phases = break_down(timed)
     return render_page(
         "report/report.html.j2",
         run_id=analysis.run_info.run_id,
@@ -61,17 +67,18 @@ def render_report(analysis: Analysis) -> str:
         marks=explain_marks(analysis.marks),
         statistics=analysis.statistics,
         findings=analysis.findings,
-        first_plots=[*_plot_by_workers(analysis.forecasts), _plot_accuracy(groups)],
+        first_plots=[*_plot_by_workers(analysis.forecasts), *([_plot_accuracy(timed)] if timed else [])],
         more_plots=_plot_more(analysis),
-        breakdown_plot=plot_breakdown(phases),
+        is_timed=bool(timed),
+        breakdown_plot=plot_breakdown(phases) if timed else "",
         clocks=[*PHASES, TRAINING, TOTAL],
         phases=format_phases(phases),
-        times=describe_times(groups),
+        times=describe_times(timed),
         overhead_share=compute_overhead_share(trials, analysis.run_info),
-        targets=describe_targets(groups),
+        targets=describe_targets(timed),
         target=name_target(trials),
         **_describe_forecasts(analysis.forecasts),
-        models=[_describe_model(name, own) for name, own in groups.items()],
+        models=[_describe_model(name, own, math.isqrt(_MAX_CELLS // len(groups))) for name, own in groups.items()],
         environment={say(name): value for name, value in describe_environment(trials).items()},
         parameters={name: format_value(value) for name, value in analysis.run_info.parameters.items()},
         records=_embed_records(trials),
@@ -110,10 +117,12 @@ def _plot_accuracy(groups: Groups) -> Plot:
 
 
 def _plot_more(analysis: Analysis) -> list[Plot]:
-    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss."""
+    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss; what there is."""
+    compared = {scaling: rows for scaling, rows in analysis.tables.items() if any(row.ratio for row in rows)}
+    measured = [row for row in analysis.rows if row.images_per_second is not None]
     return [
-        *_plot_halves("speedup", say("Speedup"), analysis.tables, plot_speedup),
-        Plot(say("Throughput"), plot_throughput(analysis.rows)),
+        *(_plot_halves("speedup", say("Speedup"), compared, plot_speedup) if compared else []),
+        *([Plot(say("Throughput"), plot_throughput(measured))] if measured else []),
         Plot(say("Training loss"), plot_loss(analysis.groups)),
     ]
 
@@ -170,20 +179,25 @@ def _is_any_contended(forecasts: Iterable[Forecast]) -> bool:
     return any(point.is_contended for forecast in forecasts for point in forecast.points)
 
 
-def _describe_model(name: str, trials: Trials) -> dict[str, Any]:
+def _describe_model(name: str, trials: Trials, max_classes: int) -> dict[str, Any]:
+    matrix = add_confusion_matrices(trials)
+    classes = matrix.select_classes(min(MAX_SHOWN_CLASSES, max_classes))
     return {
         "name": name,
         "confusions": list_confusions(trials),
         "num_trials": len(trials),
-        "matrix": shade_confusion_matrix(add_confusion_matrices(trials)),
+        "classes": classes,
+        "num_left_out": matrix.count_left_out(classes),
+        "matrix": shade_confusion_matrix(matrix, classes),
     }
 
 
-def _embed_records(trials: Trials) -> str | None:
-    """Returns the records as they are in the file, None where they are too many for a page.
+def _embed_records(trials: Trials) -> Markup | None:
+    """Returns the records as they are in the file, None where they are too many or too long for a page.
 
     The images are to be seen elsewhere on it; as letters they would be most of the page.
     """
     if len(trials) > MAX_EMBEDDED_TRIALS:
         return None
-    return format_records(replace(trial, misclassified=None) for trial in trials)
+    records = escape(format_records(replace(trial, misclassified=None) for trial in trials))
+    return records if len(records) <= _MAX_EMBEDDED_LENGTH else None

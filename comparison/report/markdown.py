@@ -2,16 +2,21 @@
 
 from comparison.audit import explain_marks
 from comparison.report.analysis import SCALINGS, Analysis
-from comparison.table import format_table, to_markdown
+from comparison.summary import compute_whole_job_speedups
+from comparison.table import format_brief_table, to_markdown
 from comparison.texts import say
 
 
 def render_markdown(analysis: Analysis) -> str:
-    """Returns verdict, forecast, tables and warnings as Markdown that reads well as raw text, too."""
+    """Returns verdict, forecast, tables and warnings as Markdown that reads well as raw text, too.
+
+    It is read in a narrow pane of KFP's page: the tables have few columns. The page and `comparison.csv` have all.
+    """
+    whole_jobs = compute_whole_job_speedups(analysis.groups)
     paragraphs = [f"# {analysis.verdict}", *filter(None, [analysis.titled_outlook])]
     for scaling, rows in analysis.tables.items():
         paragraphs += [f"## {say(SCALINGS[scaling])}"] if len(analysis.tables) > 1 else []
-        paragraphs.append(to_markdown(format_table(rows, analysis.marks.signs)).rstrip())
+        paragraphs.append(to_markdown(format_brief_table(rows, whole_jobs, analysis.marks.signs)).rstrip())
     paragraphs += [
         f"{say('Means over trials; ± and brackets are 95 % intervals.')} {analysis.statistics}",
         *explain_marks(analysis.marks),

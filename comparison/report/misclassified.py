@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.image import imsave
 
+from comparison.confusion import ConfusionMatrix
 from comparison.groups import Trials, add_confusion_matrices
 from comparison.records import Misclassified
 
@@ -48,26 +49,20 @@ class HeatCell:
 
 def list_confusions(trials: Trials) -> list[Confusion]:
     """Returns the most frequent confusions of a configuration's models, the most frequent first."""
-    matrix = add_confusion_matrices(trials)
-    counts = {
-        (true, predicted): count
-        for true, row in enumerate(matrix)
-        for predicted, count in enumerate(row)
-        if predicted != true and count
-    }
+    counts = add_confusion_matrices(trials).errors
     pairs = sorted(counts, key=lambda pair: (-counts[pair], pair))[:MAX_CONFUSIONS]
     return [Confusion(*pair, counts[pair], tuple(map(encode_png, _find_images(trials, *pair)))) for pair in pairs]
 
 
-def shade_confusion_matrix(matrix: Sequence[Sequence[int]]) -> list[list[HeatCell]]:
-    """Returns the matrix with depths that show the rare errors beside the many hits: square roots of shares."""
-    most_errors = max((count for true, row in enumerate(matrix) for j, count in enumerate(row) if j != true), default=0)
+def shade_confusion_matrix(matrix: ConfusionMatrix, classes: Sequence[int]) -> list[list[HeatCell]]:
+    """Returns the rows of some classes with depths that show the rare errors beside the many hits: roots of shares."""
+    most_errors, sums = max(matrix.errors.values(), default=0), matrix.count_true()
     return [
         [
-            HeatCell(count, j == true, math.sqrt(count / max(sum(row) if j == true else most_errors, 1)))
-            for j, count in enumerate(row)
+            HeatCell(count, own == true, math.sqrt(count / max(sums[true] if own == true else most_errors, 1)))
+            for own, count in zip(classes, row, strict=True)
         ]
-        for true, row in enumerate(matrix)
+        for true, row in zip(classes, matrix.to_rows(classes), strict=True)
     ]
 
 

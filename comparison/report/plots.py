@@ -82,9 +82,9 @@ def plot_throughput(rows: Sequence[Row]) -> Markup:
     bars = []
     for row in rows:
         value, half = row.images_per_second, row.images_per_second_ci95
-        bars.append(
-            Bar(row.configuration, value, value - (half or 0), value + (half or 0), format_measurement(value, half))
-        )
+        if value is not None:
+            label = format_measurement(value, half)
+            bars.append(Bar(row.configuration, value, value - (half or 0), value + (half or 0), label))
 
     def finish(axes: Axes) -> None:
         axes.set_xlim(0, 1.25 * max(bar.value for bar in bars))

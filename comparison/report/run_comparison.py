@@ -16,7 +16,7 @@ from comparison.audit import (
     mark_configurations,
     measure_core,
 )
-from comparison.groups import Groups, Trials, find_work_differences, group_trials, is_any_contended
+from comparison.groups import Groups, Trials, find_work_differences, group_trials, is_any_contended, list_timed
 from comparison.page import render_page
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.environment import describe_environment, format_value
@@ -100,8 +100,10 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
         )
     differences = {name: tuple(find_work_differences(*pair)) for name, pair in shared.items()}
     comparable = {name: pair for name, pair in shared.items() if not differences[name]}
-    seconds = _compute_ratios(comparable, lambda trial: trial.train_seconds)
-    rates = _compute_ratios(comparable, lambda trial: trial.images_per_second)
+    timed = {name: (list_timed(own), list_timed(other)) for name, (own, other) in comparable.items()}
+    timed = {name: pair for name, pair in timed.items() if all(pair)}
+    seconds = _compute_ratios(timed, lambda trial: trial.train_seconds)
+    rates = _compute_ratios(timed, lambda trial: trial.images_per_second)
     return {name: Change(*pair, differences[name], seconds.get(name), rates.get(name)) for name, pair in shared.items()}
 
 
@@ -252,14 +254,16 @@ def _format_milliseconds(seconds: float) -> str:
 
 
 def _format_change(name: str, change: Change) -> list[str]:
-    seconds = [compute_mean([trial.train_seconds for trial in trials]) for trials in (change.before, change.after)]
+    seconds = [
+        format_number(compute_mean([trial.train_seconds for trial in timed])) if timed else UNKNOWN
+        for timed in map(list_timed, (change.before, change.after))
+    ]
     mark = f" {CONTENDED_MARK}" if is_any_contended([*change.before, *change.after]) else ""
     difference = f"{100 * change.accuracy.value:+.2f} ± {100 * change.accuracy.half_width:.2f}"
     is_comparable = not change.work_differences
     return [
         name + mark,
-        format_number(seconds[0]),
-        format_number(seconds[1]),
+        *seconds,
         format_ratio(change.train_seconds),
         _judge_time(change.train_seconds),
         format_ratio(change.images_per_second),

@@ -12,6 +12,8 @@ from comparison.groups import (
     find_work_differences,
     is_any_contended,
     is_target_missed,
+    list_timed,
+    select_timed,
     split_by_scaling,
 )
 from comparison.records import TrialRecord
@@ -49,8 +51,8 @@ def name_strategy(strategy: str) -> str:
 def state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks) -> str:
     """Returns one sentence that answers whether distributing the training pays off; one for each kind of scaling.
 
-    It is about the distributed configuration that trains fastest, of those whose models are as good as the baseline's
-    and whose trials can prove anything, if there is one.
+    It is about the distributed configuration of several workers that trains fastest, of those whose models are as good
+    as the baseline's and whose trials can prove anything, if there is one. One worker alone measures overhead.
 
     Args:
         rows: The table.
@@ -75,8 +77,10 @@ def _state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Findi
         return say("No answer: no distributed training was measured.")
     if not speedups:
         return _state_refusal(groups)
-    sound = [name for name in speedups if name not in {*marks.worse, *marks.unproven}]
-    best = max(sound or speedups, key=lambda name: speedups[name].value)
+    several = [row.configuration for row in distributed if row.ratio and row.num_workers > 1]
+    candidates = several or list(speedups)
+    sound = [name for name in candidates if name not in {*marks.worse, *marks.unproven}]
+    best = max(sound or candidates, key=lambda name: speedups[name].value)
     trials, baseline = groups[best], find_baseline(groups, best) or []
     judged = [best, *(trial.configuration for trial in baseline[:1])]
     speedup, whole_job = speedups[best], compute_whole_job_speedups(groups)[best]
@@ -108,6 +112,10 @@ def _state_refusal(groups: Groups) -> str:
     if differences:
         refusal = "No answer: the trials did not do the same work, they differ in {fields}."
         return say(refusal, fields=list_items(map(say, differences)))
+    if len(select_timed(groups)) < len(groups):
+        return say(
+            "No answer: trials that were restarted, resumed or taken over have no time, and too few others are there."
+        )
     return say("No answer: there is no single node with as many CPUs as a replica to compare with.")
 
 
@@ -178,7 +186,10 @@ def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials:
     """Returns what the clock of the whole job says, where that is not what the training's says."""
     if whole_job.direction == speedup.direction:
         return ()
-    own, base = (format_number(compute_mean([trial.total_seconds for trial in group])) for group in (trials, baseline))
+    own, base = (
+        format_number(compute_mean([trial.total_seconds for trial in list_timed(group)]))
+        for group in (trials, baseline)
+    )
     if whole_job.direction > 0:
         return (say("but the whole job, start-up included, was faster ({own} s against {base} s)", own=own, base=base),)
     if whole_job.direction < 0:
@@ -219,7 +230,7 @@ def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:
-    counts = sorted({len(baseline), len(trials)})
+    counts = sorted({len(list_timed(group)) for group in (baseline, trials)})
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")

@@ -264,7 +264,10 @@ def test_the_weak_half_of_both_scalings_is_what_weak_scaling_alone_gives() -> No
 
 def test_the_efficiency_of_weak_scaling_is_the_ratio_of_throughputs_over_the_workers() -> None:
     rows = {row.configuration: row for row in summarize(group_trials(make_run_of_both()))}
-    ratio = rows["all-reduce-4w-weak"].images_per_second / rows["single"].images_per_second
+    own, base = (rows[name].images_per_second for name in ("all-reduce-4w-weak", "single"))
+    assert own is not None
+    assert base is not None
+    ratio = own / base
 
     assert rows["all-reduce-4w-weak"].speedup == pytest.approx(ratio)
     assert rows["all-reduce-4w-weak"].scaling_efficiency == pytest.approx(ratio / 4)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from comparison.groups import group_trials
 from comparison.statistics import Ratio
-from comparison.summary import summarize
+from comparison.summary import compute_whole_job_speedups, summarize
 from comparison.table import (
     format_accuracy,
+    format_brief_table,
     format_measurement,
     format_number,
     format_ratio,
@@ -25,6 +26,18 @@ def test_markdown_is_the_golden_one() -> None:
     cells = format_table(summarize(group_trials(make_run())), {"†": ["parameter-server-2w-1ps"]})
 
     assert to_markdown(cells) == (GOLDEN / "table.md").read_text()
+
+
+def test_where_there_is_little_room_the_table_has_five_columns() -> None:
+    groups = group_trials(make_run())
+
+    cells = format_brief_table(summarize(groups), compute_whole_job_speedups(groups), {"†": ["single"]})
+
+    assert cells.columns == ["configuration", "speedup", "whole-job speedup", "accuracy, %", "training, s"]
+    assert cells.rows[0] == ["single †", "1.00", "1.00", "99.07 ± 0.85", "61.0 ± 12.7"]
+    ratio = compute_whole_job_speedups(groups)["all-reduce-2w"]
+    assert cells.rows[1][:3] == ["all-reduce-2w", "1.67 (1.48–1.88)", format_ratio(ratio)]
+    assert ratio.value == pytest.approx(76 / 51.5)
 
 
 def test_what_breaks_a_rule_is_marked() -> None:

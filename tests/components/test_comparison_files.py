@@ -5,7 +5,7 @@ import pytest
 from kfp import dsl
 
 from comparison.records import RecordError
-from components.comparison_files import MAX_SHOWN_CLASSES, compare_trials, read_trials, show_confusions
+from components.comparison_files import compare_trials, read_trials, show_confusions
 from tests.comparison.record_factory import make_parts, make_record
 from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
@@ -67,16 +67,21 @@ def test_the_confusions_of_a_strategy_are_the_sums_over_its_trials(tmp_path: Pat
     assert shown_by["parameter_server"].metadata == {}
 
 
-def test_confusions_of_many_classes_are_no_picture_and_are_left_to_the_report(tmp_path: Path) -> None:
+def test_of_many_classes_the_dashboard_gets_the_most_confused_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     trained = write_run(tmp_path)
-    size = MAX_SHOWN_CLASSES + 1
-    lines = (tmp_path / "evaluations").read_text().splitlines()
-    evaluations = [json.loads(line) for line in lines]
+    hits = [[name, name, 2] for name in range(1300)]
+    errors = [[name, (7 * name) % 1300, 1] for name in range(1, 401)]
+    evaluations = [json.loads(line) for line in (tmp_path / "evaluations").read_text().splitlines()]
     for evaluation in evaluations:
-        small = evaluation["confusion_matrix"]
-        rows = [[*row, *[0] * (size - len(row))] for row in small]
-        evaluation["confusion_matrix"] = rows + [[0] * size for _ in range(size - len(rows))]
+        del evaluation["confusion_matrix"]
+        evaluation |= {"confusion_counts": [*hits, *errors], "n_correct": 2600, "n_examples": 3000}
     (tmp_path / "evaluations").write_text("\n".join(map(json.dumps, evaluations)))
     metrics = dsl.ClassificationMetrics()
     show_confusions(trained, tmp_path / "evaluations", {"single": metrics})
-    assert metrics.metadata == {}
+    matrix = metrics.metadata["confusionMatrix"]
+    assert len(matrix["rows"]) == len(matrix["annotationSpecs"]) == 20
+    assert len(json.dumps(metrics.metadata)) < 2**18
+    told = "single: the 20 most confused classes are shown, 1,280 more are left out.\n"
+    assert told in capsys.readouterr().out

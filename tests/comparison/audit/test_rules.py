@@ -522,8 +522,8 @@ def test_a_resumed_trial_is_told_and_one_that_does_not_say_is_not_known() -> Non
     silent = audit(change_replicas(make_fair_run(), "single", restored_step=None))[rule]
 
     assert resumed.sentence == (
-        "single: trial 0 was resumed from step 400, not all is timed; "
-        "single: trial 1 was resumed from step 400, not all is timed."
+        "single: trial 0 was resumed from step 400, and has no time; "
+        "single: trial 1 was resumed from step 400, and has no time."
     )
     assert silent.status is Status.UNKNOWN
     assert silent.sentence == "Not said from which step on: trial 0 of single, trial 1 of single."
@@ -545,7 +545,7 @@ def test_a_restart_is_told_although_nothing_was_resumed() -> None:
     restarted = change(make_fair_run(), "all-reduce-2w", 0, restarts=1)
 
     assert find_violations(restarted)["no restart, no resumption"].sentence == (
-        "all-reduce-2w: 1 restarted in trial 0, recovery is timed."
+        "all-reduce-2w: 1 restarted in trial 0, which has no time."
     )
 
 

@@ -8,7 +8,7 @@ from comparison.audit.findings import Finding, Status
 from comparison.audit.marks import mark_configurations
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
-from comparison.records import TrialRecord
+from comparison.records import CurvePoint, TrialRecord
 from comparison.report.cautions import collect_warnings
 from comparison.report.verdict import state_verdict
 from comparison.summary import summarize
@@ -55,11 +55,27 @@ def test_less_accurate_models_are_no_gain() -> None:
 @pytest.mark.parametrize(("n_correct", "is_told"), [(1000, True), (1050, True), (1120, False)])
 def test_models_that_learned_nothing_are_told(n_correct: int, *, is_told: bool) -> None:
     matrix = [[1000, 0, 0], [2000 - n_correct, n_correct - 1000, 0], [1000, 0, 0]]
-    guessing = [make_record("single", trial, 60.0 + trial, n_correct, confusion_matrix=matrix) for trial in range(2)]
+    curve = [CurvePoint(1, 858, 60.0, 1.1, 0.35)]
+    guessing = [
+        make_record("single", trial, 60.0 + trial, n_correct, confusion_matrix=matrix, curve=curve)
+        for trial in range(2)
+    ]
 
     told = [warning for warning in warn(guessing) if "no better than answering with the most frequent class" in warning]
 
     assert bool(told) == is_told
+
+
+def test_models_that_know_the_validation_images_alone_did_not_learn_nothing() -> None:
+    matrix = [[1000, 0, 0], [1000, 0, 0], [1000, 0, 0]]
+    curve = [CurvePoint(1, 858, 60.0, 0.2, 0.94)]
+    unlike = [
+        make_record("single", trial, 60.0 + trial, 1000, confusion_matrix=matrix, curve=curve) for trial in range(2)
+    ]
+
+    told = "single: validation 94 %, test 33 %: the test images seem to be prepared unlike the training images."
+    assert told in warn(unlike)
+    assert not [warning for warning in warn(unlike) if "learns nothing" in warning]
 
 
 def test_models_that_miss_the_target_are_no_gain() -> None:
@@ -109,8 +125,8 @@ def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
             "all-reduce-2w: its replicas asked for more cores than there are; its timings are contended."
         ),
         (
-            "Rule broken: no restart, no resumption. all-reduce-2w: 1 restarted in trial 0, recovery is timed; "
-            "all-reduce-2w: 1 restarted in trial 1, recovery is timed."
+            "Rule broken: no restart, no resumption. all-reduce-2w: 1 restarted in trial 0, which has no time; "
+            "all-reduce-2w: 1 restarted in trial 1, which has no time."
         ),
         "all-reduce-2w: slow disk (2 trials)",
     ]

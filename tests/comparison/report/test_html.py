@@ -1,6 +1,8 @@
 import base64
 import re
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -153,8 +155,61 @@ def test_a_page_of_many_trials_names_the_file_of_their_records_instead_of_holdin
 
     assert embedded.count("&#34;schema_version&#34;: 1") == MAX_EMBEDDED_TRIALS
     assert "&#34;schema_version&#34;" not in left_out
-    assert "202 trials are too many to hold their records here: trials.jsonl, beside this page, has them." in left_out
+    assert "The records of 102 trials are too much for this page: trials.jsonl, beside it, has them." in left_out
     assert list_unclosed(left_out) == []
+
+
+def make_confused_run(num_classes: int, num_images: int = 10_000) -> list[TrialRecord]:
+    """Returns a run on so many classes, of whose images every second was taken for some other class."""
+    counts: Counter[tuple[int, int]] = Counter()
+    for image in range(num_images):
+        true = image % num_classes
+        counts[true, true if image % 2 else (7 * image + image // num_classes) % num_classes] += 1
+    entries = [[*pair, count] for pair, count in sorted(counts.items())]
+    changes: dict[str, Any] = {
+        "confusion_matrix": None,
+        "confusion_counts": entries,
+        "test_n_correct": sum(count for true, predicted, count in entries if true == predicted),
+        "test_n_examples": num_images,
+    }
+    names = ("single", *(f"all-reduce-{count}w{weak}" for count in (2, 3, 4) for weak in ("", "-weak")))
+    return [make_record(name, trial, 60.0 + trial, **changes) for name in names for trial in range(3)]
+
+
+@pytest.mark.parametrize("num_classes", [47, 200, 1400])
+def test_a_page_of_many_classes_stays_below_two_megabytes(num_classes: int) -> None:
+    page = render(make_confused_run(num_classes))
+
+    assert len(page.encode()) < 2_000_000
+    assert list_unclosed(page) == []
+
+
+def test_of_many_classes_the_most_confused_are_shown_and_the_others_counted() -> None:
+    hits = [[name, name, 10] for name in range(200)]
+    records = [
+        make_record(
+            trial=trial,
+            confusion_matrix=None,
+            confusion_counts=[*hits, [150, 7, 30]],
+            test_n_correct=2000,
+            test_n_examples=2030,
+        )
+        for trial in range(2)
+    ]
+
+    page = render(records)
+
+    assert "true 150, read as 7" in page
+    assert re.search(r'<th scope="row">150</th>.*>60</td>', page)
+    assert "The matrix has the 20 most confused classes; 180 more are left out." in page
+
+
+def test_of_classes_with_large_numbers_only_those_that_occur_are_shown() -> None:
+    counts = [[0, 0, 1000], [700, 700, 990], [700, 1400, 10], [1400, 1400, 1000]]
+    page = render([make_record(n_correct=2990, confusion_matrix=None, confusion_counts=counts)])
+
+    assert re.findall(r'<tr><th scope="row">(\d+)</th><td class="(?:hit|zero|miss)', page) == ["0", "700", "1400"]
+    assert "are left out" not in page
 
 
 def test_each_kind_of_scaling_has_plots_of_its_own() -> None:

@@ -1,9 +1,12 @@
 import re
 from dataclasses import replace
 
+import pytest
+
 from comparison.records import TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.markdown import render_markdown
+from comparison.texts import LANGUAGES, speak
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 
@@ -19,6 +22,14 @@ def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
     assert "\n| parameter-server-2w-1ps † |" in text
     assert "\n† contended: " in text
     assert "\n- Warning: single: slow (2 trials)\n" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_table_has_five_columns_in_every_language(language: str) -> None:
+    with speak(language):
+        header = next(line for line in render_text(make_run()).splitlines() if line.startswith("| "))
+
+    assert len(header.strip("|").split("|")) == 5
 
 
 def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:

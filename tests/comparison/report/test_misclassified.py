@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from comparison.confusion import ConfusionMatrix
 from comparison.records import Misclassified
 from comparison.report.misclassified import (
     MAX_CONFUSIONS,
@@ -70,7 +71,7 @@ def test_an_image_that_misled_several_models_is_shown_once_and_few_are_shown() -
 
 
 def test_errors_are_shaded_by_the_most_frequent_one() -> None:
-    cells = shade_confusion_matrix([[96, 4], [1, 9]])
+    cells = shade_confusion_matrix(ConfusionMatrix.from_rows([[96, 4], [1, 9]]), [0, 1])
 
     assert [[cell.is_correct for cell in row] for row in cells] == [[True, False], [False, True]]
     assert [cells[0][1].depth, cells[1][0].depth] == [1.0, 0.5]
@@ -78,4 +79,12 @@ def test_errors_are_shaded_by_the_most_frequent_one() -> None:
 
 
 def test_a_flawless_matrix_can_be_shaded() -> None:
-    assert [[cell.depth for cell in row] for row in shade_confusion_matrix([[3, 0], [0, 3]])] == [[1, 0], [0, 1]]
+    flawless = ConfusionMatrix.from_rows([[3, 0], [0, 3]])
+
+    assert [[cell.depth for cell in row] for row in shade_confusion_matrix(flawless, [0, 1])] == [[1, 0], [0, 1]]
+
+
+def test_the_cells_of_a_few_classes_are_shaded_as_among_all() -> None:
+    matrix = ConfusionMatrix.from_rows([[8, 0, 2], [0, 10, 0], [1, 0, 9]])
+
+    assert shade_confusion_matrix(matrix, [0])[0][0].depth == pytest.approx(0.8**0.5)

@@ -186,3 +186,19 @@ def test_configurations_are_described_in_words() -> None:
         "all-reduce with 2 workers",
         "parameter-server with 2 workers and 1 server",
     ]
+
+
+def test_the_verdict_is_about_several_workers_where_there_are_any() -> None:
+    alone, two = make_trials("all-reduce-1w", [50.0, 50.5]), make_trials("all-reduce-2w", [58.0, 58.5])
+
+    assert "all-reduce with 2 workers trained 1.04" in judge(SINGLE, alone, two)
+    assert "all-reduce with 1 worker trained 1.20" in judge(SINGLE, alone)
+
+
+def test_the_verdict_is_about_several_workers_even_where_their_models_are_worse() -> None:
+    alone = make_trials("all-reduce-1w", [59.0, 59.5])
+    careless = [make_record("all-reduce-2w", trial, 37.0 + trial, 2850) for trial in range(2)]
+
+    assert judge(SINGLE, alone, careless).startswith(
+        "Distributing is faster here, but its models are less accurate: all-reduce with 2 workers"
+    )
