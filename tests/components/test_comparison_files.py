@@ -80,3 +80,16 @@ def test_confusions_of_many_classes_are_no_picture_and_are_left_to_the_report(tm
     metrics = dsl.ClassificationMetrics()
     show_confusions(trained, tmp_path / "evaluations", {"single": metrics})
     assert metrics.metadata == {}
+
+
+def test_the_attempts_before_the_one_that_counts_are_in_its_record(tmp_path: Path) -> None:
+    write_trial(tmp_path / "trained" / "single", "single", 1)
+    write_evaluations(tmp_path / "evaluations", [("single", 1)])
+    attempt = {"started_at": 1.0, "ended_at": None, "reason": "its launcher was lost"}
+    path = tmp_path / "trained" / "single" / "launch.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"earlier_attempts": [attempt]}))
+
+    (record,) = read_trials([tmp_path / "trained"], tmp_path / "evaluations")
+
+    assert record.earlier_attempts == [attempt]
+    assert make_record("single", 1).earlier_attempts is None  # a record of an earlier version
