@@ -85,7 +85,7 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     try:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-            with loops_one_by_one(speedup_pipeline.pipeline_spec):
+            with ordered_for_one_machine(speedup_pipeline.pipeline_spec):
                 speedup_pipeline(**fill_form(parameters))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
@@ -93,24 +93,31 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
 
 
 @contextlib.contextmanager
-def loops_one_by_one(pipeline: PipelineSpec) -> Iterator[None]:
-    """Lets the local runner go through each loop of a pipeline one iteration after another while the block runs.
+def ordered_for_one_machine(pipeline: PipelineSpec) -> Iterator[None]:
+    """Gives the local runner an order that a server does not need while the block runs.
 
-    Without a word it takes two at a time, of which the one would wait for its turn, and their outputs would mix. The
-    pipeline itself sets no limit, for a server's sake.
+    - One iteration of a loop after another. Without a word the runner takes two at a time, of which the one would wait
+      for its turn, and their outputs would mix.
+    - A branch after all else of its graph. The runner takes one task after another, in any order that their
+      dependencies allow, and ends with the first that fails: the answer is not to wait for the depth study.
 
     Args:
         pipeline: The pipeline that will be run, which is changed and changed back.
     """
-    graphs = [component.dag for component in pipeline.components.values() if component.HasField("dag")]
-    loops = [task for graph in graphs for task in graph.tasks.values() if task.HasField("parameter_iterator")]
-    for loop in loops:
-        loop.iterator_policy.parallelism_limit = 1
+    before = PipelineSpec()
+    before.CopyFrom(pipeline)
+    for component in pipeline.components.values():
+        tasks = component.dag.tasks
+        branches = {name for name, task in tasks.items() if task.trigger_policy.condition}
+        for name, task in tasks.items():
+            if task.HasField("parameter_iterator"):
+                task.iterator_policy.parallelism_limit = 1
+            if name in branches:
+                task.dependent_tasks.extend(sorted(tasks.keys() - branches - {*task.dependent_tasks}))
     try:
         yield
     finally:
-        for loop in loops:
-            loop.ClearField("iterator_policy")
+        pipeline.CopyFrom(before)
 
 
 def stop_steps() -> None:

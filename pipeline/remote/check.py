@@ -31,7 +31,7 @@ def check_form(parameters: Parameters) -> None:
 def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
     """Returns what a person should know before a run with these parameters is started."""
     doubts = []
-    if not is_image_given:
+    if not is_image_given and "/" not in parameters.image:  # `make IMAGE=…` may have named it
         doubts.append(
             f"no --image is given, so every pod will run {parameters.image}, which no registry has: it must have been "
             "loaded on the cluster's nodes. Else name yours: --image registry.example/team/"

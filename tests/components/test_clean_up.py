@@ -20,7 +20,7 @@ def test_the_exit_handler_stores_the_finished_trials_of_a_run_that_broke_off(
 
     clean_up.python_func(
         pipeline_job_id="run-1",
-        keep_failed_jobs=False,
+        settings="{}",
         workspace_path=str(workspace),
         finished=dsl.Artifact(uri=str(tmp_path / "out")),
     )

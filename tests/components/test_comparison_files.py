@@ -85,3 +85,16 @@ def test_of_many_classes_the_dashboard_gets_the_most_confused_ones(
     assert len(json.dumps(metrics.metadata)) < 2**18
     told = "single: the 20 most confused classes are shown, 1,280 more are left out.\n"
     assert told in capsys.readouterr().out
+
+
+def test_the_attempts_before_the_one_that_counts_are_in_its_record(tmp_path: Path) -> None:
+    write_trial(tmp_path / "trained" / "single", "single", 1)
+    write_evaluations(tmp_path / "evaluations", [("single", 1)])
+    attempt = {"started_at": 1.0, "ended_at": None, "reason": "its launcher was lost"}
+    path = tmp_path / "trained" / "single" / "launch.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"earlier_attempts": [attempt]}))
+
+    (record,) = read_trials([tmp_path / "trained"], tmp_path / "evaluations")
+
+    assert record.earlier_attempts == [attempt]
+    assert make_record("single", 1).earlier_attempts is None  # a record of an earlier version

@@ -11,7 +11,7 @@ import pytest
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
 from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
-from tfjob.launch import choose_backend, label_value, run_job
+from tfjob.launch import choose_backend, label_value, list_unfinished_jobs, run_job
 from tfjob.local.backend import LocalBackend
 
 MakeJob = Callable[..., dict[str, Any]]
@@ -112,3 +112,8 @@ def test_a_run_is_known_by_a_label_that_kubernetes_takes(run_id: str, label: str
 def test_importing_the_launcher_loads_neither_the_cluster_libraries_nor_tensorflow() -> None:
     code = "import sys, tfjob.launch; print(sorted({'kubeflow', 'kubernetes', 'tensorflow', 'kfp'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_processes_leave_no_unfinished_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert list_unfinished_jobs("run-1") == []

@@ -1,13 +1,34 @@
-from pipeline.local.run import loops_one_by_one
+import pytest
+from kfp.local.graph_utils import topological_sort_tasks
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+
+from pipeline.local.run import ordered_for_one_machine
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import read_spec
 
 
-def test_on_this_machine_the_rounds_run_one_after_another_and_the_pipeline_stays_as_it_is() -> None:
+@pytest.fixture
+def ordered() -> PipelineSpec:
+    """The pipeline as the local runner gets it."""
+    ordered = PipelineSpec()
+    with ordered_for_one_machine(speedup_pipeline.pipeline_spec):
+        ordered.CopyFrom(speedup_pipeline.pipeline_spec)
+    return ordered
+
+
+def test_on_this_machine_the_rounds_run_one_after_another(ordered: PipelineSpec) -> None:
+    (loop,) = [c.dag.tasks["for-loop-2"] for c in ordered.components.values() if "for-loop-2" in c.dag.tasks]
+    assert loop.iterator_policy.parallelism_limit == 1
+
+
+def test_on_this_machine_the_answer_does_not_wait_for_the_depth_study(ordered: PipelineSpec) -> None:
+    (tasks,) = [c.dag.tasks for c in ordered.components.values() if "condition-3" in c.dag.tasks]
+    assert topological_sort_tasks(dict(tasks))[0] == "condition-3"  # a stack, whose first comes last
+
+
+def test_the_pipeline_itself_stays_as_it_is(ordered: PipelineSpec) -> None:
+    assert ordered != speedup_pipeline.pipeline_spec
     before = read_spec()
-    with loops_one_by_one(speedup_pipeline.pipeline_spec):
-        (graph,) = [
-            c["dag"] for c in read_spec()["components"].values() if "for-loop-2" in c.get("dag", {}).get("tasks", {})
-        ]
-        assert graph["tasks"]["for-loop-2"]["iteratorPolicy"] == {"parallelismLimit": 1}
+    with pytest.raises(KeyError), ordered_for_one_machine(speedup_pipeline.pipeline_spec):
+        raise KeyError
     assert read_spec() == before
