@@ -8,7 +8,7 @@ import numpy as np
 
 from comparison.forecast import CostModel, Job, predict_step_seconds
 from comparison.records import SCHEMA_VERSION, CurvePoint, Replica, RunInfo, TrialRecord
-from components.parameters import Parameters
+from components.planning import Parameters
 
 NUM_PARAMETERS = 77_754
 MESSAGE_BYTES = 4.0 * NUM_PARAMETERS

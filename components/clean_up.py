@@ -19,9 +19,8 @@ def clean_up(pipeline_job_id: str, settings: str, workspace_path: str, finished:
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.finished_trials import hand_out_finished
-    from components.form import keeps_failed_jobs
-    from components.run_plan import name_run
+    from components.planning import keeps_failed_jobs, name_run
+    from components.trials import hand_out_finished
     from tfjob.launch import delete_jobs
 
     with told_plainly():

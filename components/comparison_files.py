@@ -12,7 +12,7 @@ from comparison.compare import compare
 from comparison.groups import add_confusion_matrices
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
-from components.trial import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
+from components.trials import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
 from tfjob.launch import print_line
 
 

@@ -37,8 +37,7 @@ def evaluate(
 
     from components.comparison_files import show_confusions
     from components.errors import told_plainly
-    from components.finished_trials import note_handed_out
-    from components.trial import evaluate_trials
+    from components.trials import evaluate_trials, note_handed_out
 
     note_handed_out(Path(workspace_path))
     trained = [Path(model.path) for model in [*baselines, *distributed]]

@@ -49,9 +49,8 @@ def plan_comparison(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.form import read_form
-    from components.run_plan import list_rounds, name_run, plan_run
-    from components.trial import check_machine
+    from components.planning import list_rounds, name_run, plan_run, read_form
+    from components.trials import check_machine
 
     with told_plainly():
         plan = plan_run(name_run(pipeline_job_id), read_form(form))

@@ -40,8 +40,8 @@ def train_single_node(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.run_plan import SINGLE_NODE, RunPlan
-    from components.trial import run_trials
+    from components.planning import SINGLE_NODE, RunPlan
+    from components.trials import run_trials
 
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
@@ -73,8 +73,8 @@ def train_distributed(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.run_plan import DISTRIBUTED, RunPlan
-    from components.trial import run_trials
+    from components.planning import DISTRIBUTED, RunPlan
+    from components.trials import run_trials
 
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))

@@ -7,8 +7,7 @@ from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any, get_args, get_origin
 
-from components.form import list_form
-from components.parameters import Parameters
+from components.planning import Parameters, list_form
 
 DEFAULTS = Parameters()
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from components.trial import LAUNCH_FILE, list_trials, read_json
+from components.trials import LAUNCH_FILE, list_trials, read_json
 
 LATEST = "latest"
 TRAINED_OUTPUT = "trained"

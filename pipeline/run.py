@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
-from components.form import fill_form
-from components.parameters import Parameters
-from components.run_plan import plan_run
+from components.planning import Parameters, fill_form, plan_run
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, name_option
 from pipeline.local import ResumeError, run_here, take_up

@@ -11,8 +11,8 @@ from kfp.dsl.graph_component import GraphComponent
 from components.clean_up import clean_up
 from components.compare import compare
 from components.evaluate import evaluate
-from components.form import describe_form
 from components.plan_comparison import plan_comparison
+from components.planning import describe_form
 from components.prepare_data import prepare_data
 from components.study_depth import study_depth as study_depth_step
 from components.train import train_distributed, train_single_node
@@ -64,8 +64,8 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
     with dsl.ExitHandler(last, name="comparison"):
         plan = plan_comparison(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **vars(parameters))
         data = prepare_data(dataset=parameters.dataset, max_train_images=plan.outputs["max_train_images"])
-        # The rounds start side by side, and their trials take turns (`components.turns`): with a limit here, a Retry in
-        # the dashboard would wait for ever.
+        # The rounds start side by side, and their trials take turns (`components.trials.turns`): with a limit here, a
+        # Retry in the dashboard would wait for ever.
         with dsl.ParallelFor(plan.outputs["Output"], name="trials") as round_number:
             inputs = {
                 "round_number": round_number,

@@ -28,12 +28,10 @@ ONLY_IN = {
 # import from the floors below it and, where it is a wing, within itself.
 FLOORS: dict[str, tuple[str, ...]] = {
     "components": (
-        "errors image values",
-        "parameters",
-        "form run_plan",
-        "attempts turns",
-        "trial",
-        "comparison_files finished_trials",
+        "errors image",
+        "planning/",
+        "trials/",
+        "comparison_files",
         "clean_up compare evaluate plan_comparison prepare_data study_depth train",
     ),
     "pipeline": (

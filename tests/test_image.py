@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.image import DEFAULT_IMAGE
-from components.parameters import Parameters
+from components.planning.parameters import Parameters
 from model.data.sources import CACHE_VARIABLE, SHIPPED_VARIABLE
 
 ROOT = Path(__file__).parents[1]

@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from components.finished_trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
-from components.parameters import Parameters
-from components.run_plan import RunPlan
-from components.turns import FINISHED_FOLDER
+from components.planning import Parameters, RunPlan
+from components.trials import FINISHED_FOLDER, check_software, lay_ready, read_resumable_plan, remove_torn_trials
 from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
 from pipeline.shell import write_run

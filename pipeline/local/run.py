@@ -16,10 +16,8 @@ import psutil
 from kfp import local
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from components.form import fill_form
-from components.parameters import Parameters
-from components.run_plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan
-from components.turns import FINISHED_FOLDER
+from components.planning import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, Parameters, RunPlan, fill_form
+from components.trials import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (

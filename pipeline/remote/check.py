@@ -6,8 +6,7 @@ Data and models may be in the image alone: whether they are there, the first ste
 import os
 from dataclasses import replace
 
-from components.parameters import Parameters
-from components.run_plan import plan_run
+from components.planning import Parameters, plan_run
 
 _NOT_YET_NAMED = "run"
 # What stands for data and a model that need not be on this machine: both are there everywhere.

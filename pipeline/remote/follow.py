@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from components.parameters import Parameters
+from components.planning import Parameters
 from pipeline.remote.run_state import ENDED, SUCCEEDED, RunState, Step, WaitingPod, read_run_state
 from pipeline.remote.server import Access, ConnectionLostError, Server, UnauthorizedError
 from pipeline.remote.waiting_jobs import WaitingJobs

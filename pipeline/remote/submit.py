@@ -15,8 +15,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from components.form import read_form
-from components.parameters import Parameters
+from components.planning import Parameters, read_form
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
 from pipeline.remote.follow import Pace, Progress, follow

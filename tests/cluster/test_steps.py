@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.parameters import Parameters
-from components.run_plan import plan_run
-from components.trial import run_trial
+from components.planning.parameters import Parameters
+from components.planning.plan import plan_run
+from components.trials.trial import run_trial
 from model.prepare import prepare
 from tests.cluster.site import Namespace
 from tests.cluster.steps import StepPod, Steps, Storage, run_pipeline

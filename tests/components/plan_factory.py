@@ -1,7 +1,7 @@
 from typing import Any
 
-from components.parameters import Parameters
-from components.run_plan import RunPlan, plan_run
+from components.planning.parameters import Parameters
+from components.planning.plan import RunPlan, plan_run
 
 # Unlike the defaults where a test could pass on one that was never read.
 GIVEN = Parameters(image="registry.example/speedup:1", model_arguments='{"stem_stride": 2}', trials=2, seed=7)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from kfp import dsl
 
-from components.form import fill_form, read_form
 from components.plan_comparison import plan_comparison
-from components.run_plan import RUN_ID_VARIABLE, RunPlan
+from components.planning.form import fill_form, read_form
+from components.planning.plan import RUN_ID_VARIABLE, RunPlan
 from tests.components.plan_factory import GIVEN, PARAMETERS
 
 

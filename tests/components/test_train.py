@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from components.run_plan import DISTRIBUTED, SINGLE_NODE, list_places
+from components.planning.plan import DISTRIBUTED, SINGLE_NODE, list_places
 from components.train import train_distributed, train_single_node
 from tests.components.plan_factory import make_plan
 

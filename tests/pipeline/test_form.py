@@ -3,9 +3,9 @@ from dataclasses import fields
 import pytest
 
 from components.clean_up import clean_up
-from components.form import list_form
-from components.parameters import Parameters
 from components.plan_comparison import plan_comparison
+from components.planning.form import list_form
+from components.planning.parameters import Parameters
 from components.prepare_data import prepare_data
 from model.training import TrainingConfig
 from pipeline.speedup import speedup_pipeline

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from components.parameters import Parameters
+from components.planning.parameters import Parameters
 from pipeline.run import build_parser, main
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from components.parameters import Parameters
+from components.planning.parameters import Parameters
 from pipeline.steps import count_steps, name_steps, read_spec
 
 DEFAULTS = vars(Parameters())

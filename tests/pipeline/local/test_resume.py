@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from components.parameters import Parameters
-from components.run_plan import plan_run
+from components.planning.parameters import Parameters
+from components.planning.plan import plan_run
 from model.host import describe_versions
 from pipeline.local.resume import ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main

@@ -8,7 +8,7 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 import pytest
 
-from components.parameters import Parameters
+from components.planning.parameters import Parameters
 from pipeline.remote.follow import Progress, explain_waiting
 from pipeline.remote.run_state import RunState, read_run_state
 from pipeline.remote.server import Access

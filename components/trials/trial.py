@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import SCHEMA_VERSION
-from components.attempts import Attempt
-from components.run_plan import RunPlan, list_places, name_trial
-from components.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns
+from components.planning import RunPlan, list_places, name_trial
+from components.trials.attempts import Attempt
+from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult
 from tfjob.environment import current_namespace, is_in_pod

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from components.run_plan import Place
+from components.planning import Place
 from tfjob.errors import JobCancelled, TFJobError
 from tfjob.launch import print_line
 from tfjob.signals import Signalled, signals_to

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from components.image import DEFAULT_IMAGE, OWN_NAME
-from components.values import read_value
+from components.planning.values import read_value
 from model.errors import ConfigError
 from model.training import TrainingConfig, setting_names
 from tfjob.spec import MIN_CPUS, is_quantity

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import RecordError, load_json, read_text
-from components.run_plan import RunPlan, name_trial, plan_run
-from components.trial import LAUNCH_FILE, MODEL_FILE, RESUMED_FILE, TRAINING_FILE, read_json
-from components.turns import FAILED_FOLDER, FINISHED_FOLDER
+from components.planning import RunPlan, name_trial, plan_run
+from components.trials.trial import LAUNCH_FILE, MODEL_FILE, RESUMED_FILE, TRAINING_FILE, read_json
+from components.trials.turns import FAILED_FOLDER, FINISHED_FOLDER
 from model.host import describe_versions
 
 # In the workspace: says that every step has stored what it trained.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from comparison.records import RecordError
-from components.finished_trials import (
+from components.trials.finished import (
     check_software,
     hand_out_finished,
     lay_ready,
@@ -13,7 +13,7 @@ from components.finished_trials import (
     read_resumable_plan,
     remove_torn_trials,
 )
-from components.trial import run_trial
+from components.trials.trial import run_trial
 from model.host import describe_versions
 from tests.components.fake_backend import FakeBackend
 from tests.components.plan_factory import make_plan

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.form import describe_form, fill_form, keeps_failed_jobs, list_form, read_form
-from components.parameters import Parameters
+from components.planning.form import describe_form, fill_form, keeps_failed_jobs, list_form, read_form
+from components.planning.parameters import Parameters
 from model.errors import ConfigError
 
 # All that is rarely set, unlike the defaults: what a person writes, and the parameters that it stands for.

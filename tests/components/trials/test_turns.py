@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from components.run_plan import DISTRIBUTED, SINGLE_NODE, Place, list_places, list_rounds
-from components.turns import NotTrainedError, Turns
+from components.planning.plan import DISTRIBUTED, SINGLE_NODE, Place, list_places, list_rounds
+from components.trials.turns import NotTrainedError, Turns
 from tests.components.plan_factory import make_plan
 from tfjob.errors import JobCancelled, JobFailed, TFJobError
 from tfjob.heartbeat import Heartbeat
@@ -22,8 +22,8 @@ QUICK: dict[str, Any] = {"poll_seconds": 0.005, "settle_seconds": 0.0, "patience
 WAITING = """
 import sys
 from pathlib import Path
-from components.turns import Turns
-from tests.components.test_turns import PLACES
+from components.trials.turns import Turns
+from tests.components.trials.test_turns import PLACES
 turns = Turns(PLACES, "train-distributed-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=lambda: [])
 with turns.take(PLACES[-1]):
     print("trained")
@@ -183,7 +183,7 @@ def test_no_trial_begins_while_another_job_of_the_run_exists(tmp_path: Path) -> 
 
 
 def test_a_signal_ends_a_step_that_waits_at_once(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", WAITING, tmp_path], cwd=root, stdout=-1, stderr=-1, text=True) as step:
         assert step.stdout is not None
         assert "waits for single, trial 1 and 4 more" in step.stdout.readline()

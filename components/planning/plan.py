@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
-from components.parameters import Parameters
+from components.planning.parameters import Parameters
 from model.data import check_dataset_name
 from model.plan import DISTRIBUTED_STRATEGIES, Configuration, order_of_round, plan_configurations
 from tfjob.settings import parse_job_settings

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from comparison.records import RecordError
-from components.parameters import Parameters
-from components.run_plan import RUN_ID_VARIABLE, RunPlan, name_run
-from components.trial import count_replicas
+from components.planning.parameters import Parameters
+from components.planning.plan import RUN_ID_VARIABLE, RunPlan, name_run
+from components.trials.trial import count_replicas
 from model.errors import ConfigError
 from tests.components.plan_factory import make_plan
 

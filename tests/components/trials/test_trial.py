@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from components.attempts import Attempt
-from components.run_plan import RunPlan, name_trial
-from components.trial import (
+from components.planning.plan import RunPlan, name_trial
+from components.trials.attempts import Attempt
+from components.trials.trial import (
     build_job,
     count_queue_seconds,
     describe_model,
@@ -28,7 +28,7 @@ from tfjob.errors import (
     TFJobError,
 )
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas.md"
+SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas.md"
 
 
 @pytest.fixture

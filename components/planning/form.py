@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any
 
-from components.parameters import Parameters
-from components.values import read_object, read_value
+from components.planning.parameters import Parameters
+from components.planning.values import read_object, read_value
 from model.errors import ConfigError
 from tfjob.errors import SpecError
 from tfjob.settings import parse_job_settings

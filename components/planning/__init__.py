@@ -1,0 +1,37 @@
+"""What a run will train: its parameters, the form that asks for them, and the plan that follows."""
+
+from components.planning.form import describe_form, fill_form, keeps_failed_jobs, list_form, read_form
+from components.planning.parameters import Parameters
+from components.planning.plan import (
+    DISTRIBUTED,
+    RUN_ID_VARIABLE,
+    SINGLE_NODE,
+    STARTED_AT_VARIABLE,
+    Place,
+    RunPlan,
+    list_places,
+    list_rounds,
+    name_run,
+    name_trial,
+    plan_run,
+)
+
+__all__ = [
+    "DISTRIBUTED",
+    "RUN_ID_VARIABLE",
+    "SINGLE_NODE",
+    "STARTED_AT_VARIABLE",
+    "Parameters",
+    "Place",
+    "RunPlan",
+    "describe_form",
+    "fill_form",
+    "keeps_failed_jobs",
+    "list_form",
+    "list_places",
+    "list_rounds",
+    "name_run",
+    "name_trial",
+    "plan_run",
+    "read_form",
+]
