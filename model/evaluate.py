@@ -16,7 +16,7 @@ from model.data import PreparedDataset
 from model.errors import EvaluationError
 from model.files import SCHEMA_VERSION
 from model.networks import build_model
-from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, map_into_memory
+from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, read_range
 from model.training import hash_weights
 
 SPLIT = "test"
@@ -86,8 +86,8 @@ class Evaluator:
         flat = FlatModel.wrap(build_model(model, dataset.image_shape, dataset.num_classes, arguments))
 
         def predict(weights: tf.Tensor, statistics: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images, _ = map_into_memory(dataset.split(SPLIT))
-            logits, _ = flat.call(weights, statistics, images[start : start + EVALUATION_BATCH_SIZE], group=None)
+            images, _ = read_range(dataset.split(SPLIT), start, start + EVALUATION_BATCH_SIZE)
+            logits, _ = flat.call(weights, statistics, images, group=None)
             return tf.argmax(logits, axis=1), tf.reduce_max(tf.nn.softmax(logits), axis=1)
 
         lengths = (flat.num_parameters, len(flat.initial_statistics()))
