@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from model.data import PreparedDataset, Split
 from model.errors import ConfigError
+from model.keras_setup import keras
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
