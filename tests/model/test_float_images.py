@@ -1,5 +1,6 @@
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ COUNT = 3600
 def floats(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
     generator = np.random.default_rng(0)
     images, labels = generator.random((2 * COUNT, 28, 28), np.float32) * 255, np.arange(2 * COUNT) % 3
-    raw = {"x_train": images, "y_train": labels, "x_test": images[:COUNT], "y_test": labels[:COUNT]}
+    raw: dict[str, Any] = {"x_train": images, "y_train": labels, "x_test": images[:COUNT], "y_test": labels[:COUNT]}
     directory = tmp_path_factory.mktemp("floats") / "data"
     prepared = write_dataset(check_arrays(raw), directory, name="floats", source="test", validation_fraction=1 / 2)
     assert prepared.split("validation").images.nbytes > 10 * 2**20
