@@ -13,7 +13,6 @@ from pathlib import Path
 from model.data import PreparedDataset
 from model.errors import ConfigError, DatasetError, ExitCode, TrainingDiverged, tell
 from model.host import seconds_since_process_start
-from model.networks import find_builder
 from model.streams import replace_unencodable
 from model.training import (
     FINISHED_FILE,
@@ -44,8 +43,6 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
             role = parse_tf_config(os.environ.get("TF_CONFIG"), options.strategy)
             config = from_arguments(options, role)
             task = Task(config, PreparedDataset.open(options.data_dir, verify=True))
-        with clock.measure("import_seconds"):  # of the user's module, which may import TensorFlow
-            find_builder(config.model)
         run(task, role, options.output_dir, clock)
     except TrainingDiverged as error:
         return tell(error, ExitCode.DIVERGED)

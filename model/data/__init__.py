@@ -1,6 +1,6 @@
 """Data sets: where they come from, how they are checked, split and kept, and who sees which image when."""
 
-from model.data.arrays import NPZ_FORM, list_doubts
+from model.data.arrays import NPZ_FORM
 from model.data.batches import BatchPlan
 from model.data.dataset import (
     DEFAULT_VALIDATION_FRACTION,
@@ -12,6 +12,7 @@ from model.data.dataset import (
     pick_stratified,
     write_dataset,
 )
+from model.data.doubts import list_doubts
 from model.data.sources import NAMED_DATASETS, Report, check_dataset_name, load_dataset
 
 __all__ = [

@@ -1,10 +1,8 @@
-"""A labelled image data set in memory, checked: what every source gives and what preparation takes."""
+"""A labelled image data set, checked: what every source gives and what preparation takes."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +14,33 @@ NPZ_FORM = (
     f"an .npz file (a path, or a file, http or https URL) with the arrays {', '.join(NPZ_KEYS)}: "
     "images uint8 or float of shape [n, h, w] or [n, h, w, c], labels integer of shape [n] from 0 on"
 )
+_NUMBERING = (
+    "Number them so: classes, y_train = np.unique(y_train, return_inverse=True); "
+    "y_test = np.searchsorted(classes, y_test)"
+)
 _IMAGE_RANKS = (3, 4)
-_USUAL_CHANNELS = (1, 3, 4)
-_MAX_LISTED = 10
+_LABEL_RANKS = (1, 2)
 _LARGEST_LABEL = np.iinfo(np.int32).max
+# Numbers without an image cost a logit and a row of every matrix each. So many may be a part of a known set of classes.
+_MAX_UNUSED = 100
+
+
+class Images(Protocol):
+    """Images [n, h, w, c] in memory or elsewhere: some of them at a time are an array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As an array's."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As an array's."""
+
+    def __len__(self) -> int:
+        """Returns how many they are."""
+
+    def __getitem__(self, key: Any, /) -> NDArray[Any]:
+        """Returns those of a slice or of an array of indices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +51,9 @@ class Arrays:
         num_classes: One more than the largest training label; classes may be without images.
     """
 
-    x_train: NDArray[Any]
+    x_train: Images
     y_train: NDArray[np.int32]
-    x_test: NDArray[Any]
+    x_test: Images
     y_test: NDArray[np.int32]
     num_classes: int
 
@@ -43,8 +64,22 @@ def check_arrays(raw: Mapping[str, NDArray[Any]]) -> Arrays:
     Raises:
         DatasetError: Which array is not as it should be, what came and what was expected.
     """
-    x_train, y_train = _check_images("x_train", raw["x_train"]), _check_labels("y_train", raw["y_train"])
-    x_test, y_test = _check_images("x_test", raw["x_test"]), _check_labels("y_test", raw["y_test"])
+    checks = {"x": check_images, "y": check_labels}
+    forms = {key: describe_form(raw[key].dtype, raw[key].shape) for key in NPZ_KEYS}
+    return assemble({key: checks[key[0]](key, raw[key]) for key in NPZ_KEYS}, forms)
+
+
+def assemble(checked: Mapping[str, Any], forms: Mapping[str, str]) -> Arrays:
+    """Returns arrays that are checked one by one, after a check that they belong together.
+
+    Args:
+        checked: The arrays under NPZ_KEYS, each in its one form.
+        forms: How they came, for the messages.
+
+    Raises:
+        DatasetError: They do not.
+    """
+    x_train, y_train, x_test, y_test = (checked[key] for key in NPZ_KEYS)
     for split, images, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
         if len(images) != len(labels):
             raise DatasetError(
@@ -53,14 +88,9 @@ def check_arrays(raw: Mapping[str, NDArray[Any]]) -> Arrays:
     if x_train.shape[1:] != x_test.shape[1:] or x_train.dtype != x_test.dtype:
         raise DatasetError(
             "x_train and x_test must hold images of one shape and type. "
-            f"Received: {_describe(raw['x_train'])} and {_describe(raw['x_test'])}."
+            f"Received: {forms['x_train']} and {forms['x_test']}."
         )
-    num_classes = int(y_train.max()) + 1
-    if num_classes > len(y_train):
-        raise DatasetError(
-            "y_train must number the classes from 0 on, at least one image a class. "
-            f"Received: a label {y_train.max()} with {len(y_train)} images."
-        )
+    num_classes = _count_classes(y_train)
     if y_test.max() >= num_classes:
         raise DatasetError(
             f"y_test must hold labels that y_train reaches, 0 to {num_classes - 1}. Received: {y_test.max()}."
@@ -68,93 +98,105 @@ def check_arrays(raw: Mapping[str, NDArray[Any]]) -> Arrays:
     return Arrays(x_train, y_train, x_test, y_test, num_classes)
 
 
-def list_doubts(arrays: Arrays) -> list[str]:
-    """Returns what is allowed and yet often a slip, a sentence each."""
-    doubts = []
-    _, height, _, channels = arrays.x_train.shape
-    if height < channels and height in _USUAL_CHANNELS:
-        shape = " x ".join(map(str, arrays.x_train.shape[1:]))
-        doubts.append(
-            f"Images of {shape} have {channels} channels, since [n, h, w, c] is expected. If the channels come first, "
-            "give x.transpose(0, 2, 3, 1)."
-        )
-    if arrays.x_train.dtype.kind == "f" and -1 <= arrays.x_train.min() <= arrays.x_train.max() <= 1:
-        doubts.append(
-            "The pixels are between -1 and 1, where the built-in models expect 0 to 255. Unless a model of your own "
-            "takes them as they are, give them before they are scaled."
-        )
-    histogram = np.bincount(arrays.y_train, minlength=arrays.num_classes)
-    if missing := np.flatnonzero(histogram == 0).tolist():
-        listed = ", ".join(map(str, missing[:_MAX_LISTED])) + (", …" if len(missing) > _MAX_LISTED else "")
-        doubts.append(f"{len(missing)} of {arrays.num_classes} classes have no training image: {listed}.")
-    return doubts
-
-
-def read_npz(file: BinaryIO, source: str) -> Arrays:
-    """Returns the checked arrays of an .npz file; nothing in it is unpickled.
-
-    Args:
-        file: The file, open and seekable.
-        source: What the messages call it.
+def check_images(key: str, images: NDArray[Any]) -> NDArray[Any]:
+    """Returns images in their one form.
 
     Raises:
-        DatasetError: It is no .npz, is cut off, lacks an array, or an array is not as it should be.
+        DatasetError: They are no images, or not finite.
     """
-    try:
-        return check_arrays(_read_members(file))
-    except DatasetError as error:
-        raise DatasetError(f"{source}: {error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(f"{source} is damaged: {error}. Expected {NPZ_FORM}.") from error
-
-
-def _read_members(file: BinaryIO) -> dict[str, NDArray[Any]]:
-    if not zipfile.is_zipfile(file):
-        raise DatasetError(f"not an .npz file, or its end is missing. Expected {NPZ_FORM}.")
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as archive:
-        missing = [key for key in NPZ_KEYS if key not in archive]
-        if missing:
-            raise DatasetError(
-                f"must hold the arrays {', '.join(NPZ_KEYS)}. "
-                f"Missing: {', '.join(missing)}. It holds: {', '.join(archive) or 'nothing'}."
-            )
-        return {key: _read_member(archive, key) for key in NPZ_KEYS}
-
-
-def _read_member(archive: Mapping[str, Any], key: str) -> NDArray[Any]:
-    try:
-        array = archive[key]
-    except ValueError as error:
-        raise DatasetError(f"{key} cannot be read as numbers: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise DatasetError(f"{key} must be an array in NumPy's format. Received: other content.")
-    return array
-
-
-def _check_images(key: str, images: NDArray[Any]) -> NDArray[Any]:
-    if images.ndim not in _IMAGE_RANKS or 0 in images.shape:
-        raise DatasetError(f"{key} must be of shape [n, h, w] or [n, h, w, c], none 0. Received: {_describe(images)}.")
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise DatasetError(f"{key} must be uint8 or float. Received: {_describe(images)}.")
+    check_image_form(key, images.dtype, images.shape)
     if images.dtype.kind == "f":
         with np.errstate(over="ignore"):
             images = images.astype("<f4", copy=False)
-        if not np.isfinite(images).all():
-            count = images.size - np.count_nonzero(np.isfinite(images))
-            raise DatasetError(f"{key} must be finite as float32. Received: {count} values that are not.")
+        refuse_not_finite(key, count_not_finite(images))
     return images if images.ndim == max(_IMAGE_RANKS) else images[..., np.newaxis]
 
 
-def _check_labels(key: str, labels: NDArray[Any]) -> NDArray[np.int32]:
-    if labels.ndim != 1 or labels.size == 0:
-        raise DatasetError(f"{key} must be of shape [n], n at least 1. Received: {_describe(labels)}.")
-    if labels.dtype.kind not in "iu":
-        raise DatasetError(f"{key} must be integers, one class number an image. Received: {_describe(labels)}.")
+def check_image_form(key: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Checks what is known of images before they are read.
+
+    Raises:
+        DatasetError: They are no images.
+    """
+    if len(shape) not in _IMAGE_RANKS or 0 in shape:
+        raise DatasetError(
+            f"{key} must be of shape [n, h, w] or [n, h, w, c], none 0. Received: {describe_form(dtype, shape)}."
+        )
+    if dtype != np.uint8 and dtype.kind != "f":
+        hint = f' If the pixels are from 0 to 255, give {key}.astype("uint8").' if dtype.kind in "biu" else ""
+        raise DatasetError(f"{key} must be uint8 or float. Received: {describe_form(dtype, shape)}.{hint}")
+
+
+def count_not_finite(images: NDArray[Any]) -> int:
+    """Returns how many values are infinite or no number."""
+    return int(images.size - np.count_nonzero(np.isfinite(images)))
+
+
+def refuse_not_finite(key: str, count: int) -> None:
+    """Refuses images of which some values are not finite as float32.
+
+    Raises:
+        DatasetError: `count` is not 0.
+    """
+    if count:
+        raise DatasetError(f"{key} must be finite as float32. Received: {count} values that are not.")
+
+
+def check_labels(key: str, labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Returns class numbers, from integers or from what plainly means them: [n, 1], one-hot, floats without fractions.
+
+    Raises:
+        DatasetError: They are no class numbers.
+    """
+    received = describe_form(labels.dtype, labels.shape)
+    if labels.ndim not in _LABEL_RANKS or 0 in labels.shape:
+        raise DatasetError(f"{key} must be of shape [n], n at least 1. Received: {received}.")
+    if labels.dtype.kind not in "biuf":
+        raise DatasetError(f"{key} must be integers, one class number an image. Received: {received}. {_NUMBERING}.")
+    if labels.ndim == max(_LABEL_RANKS):
+        labels = _flatten_labels(key, labels)
+    if labels.dtype.kind == "f" and not (np.isfinite(labels) & (labels == np.floor(labels))).all():
+        raise DatasetError(
+            f"{key} must be integers, one class number an image. Received: {received} with fractions. {_NUMBERING}."
+        )
     if labels.min() < 0 or labels.max() > _LARGEST_LABEL:
-        raise DatasetError(f"{key} must be numbered from 0 on. Received: {labels.min()} to {labels.max()}.")
+        raise DatasetError(
+            f"{key} must be numbered from 0 on. Received: {labels.min()} to {labels.max()}. {_NUMBERING}."
+        )
     return labels.astype("<i4", copy=False)
 
 
-def _describe(array: NDArray[Any]) -> str:
-    return f"{array.dtype} {list(array.shape)}"
+def _flatten_labels(key: str, labels: NDArray[Any]) -> NDArray[Any]:
+    """Returns labels of shape [n] from a column of them, or from one-hot rows."""
+    if labels.shape[1] == 1:
+        return labels[:, 0]
+    is_one_hot = ((labels == 0) | (labels == 1)).all() and (np.count_nonzero(labels, axis=1) == 1).all()
+    if not is_one_hot:
+        raise DatasetError(
+            f"{key} must be of shape [n], one class number an image, or one-hot. "
+            f"Received: {describe_form(labels.dtype, labels.shape)} with rows that are not one-hot. "
+            f"If each row has a figure a class, the largest for its own: give {key}.argmax(axis=1)."
+        )
+    return np.asarray(labels.argmax(axis=1))
+
+
+def _count_classes(y_train: NDArray[np.int32]) -> int:
+    """Returns the number of classes: one more than the largest label."""
+    num_classes = int(y_train.max()) + 1
+    if num_classes > len(y_train):
+        raise DatasetError(
+            "y_train must number the classes from 0 on, at least one image a class. "
+            f"Received: a label {y_train.max()} with {len(y_train)} images. {_NUMBERING}."
+        )
+    used = int(np.count_nonzero(np.bincount(y_train)))
+    if num_classes - used > max(_MAX_UNUSED, used):
+        raise DatasetError(
+            "y_train must number the classes from 0 on, most of them with an image. "
+            f"Received: {used} different labels up to {y_train.max()}. {_NUMBERING}."
+        )
+    return num_classes
+
+
+def describe_form(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """Returns an array's type and shape, as the messages tell them."""
+    return f"{dtype} {list(shape)}"

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.arrays import Arrays
+from model.data.arrays import Arrays, Images
 from model.errors import DatasetError
 from model.files import SCHEMA_VERSION, name_sibling, write_json
 
@@ -232,7 +232,7 @@ def _write_split(directory: Path, split: str, arrays: Arrays, indices: NDArray[n
     }
 
 
-def _write_array(path: Path, array: NDArray[Any], indices: NDArray[np.int64]) -> dict[str, Any]:
+def _write_array(path: Path, array: Images | NDArray[np.int32], indices: NDArray[np.int64]) -> dict[str, Any]:
     digest = hashlib.sha256()
     with path.open("xb") as file:
         for start in range(0, len(indices), _IMAGES_PER_WRITE):

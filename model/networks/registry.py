@@ -1,11 +1,10 @@
 """Models by name or import path. Importing this module does not import TensorFlow."""
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from model.errors import ConfigError
+from model.networks.own_module import find_module, import_attribute, may_have, told_as_fault_of
 
 if TYPE_CHECKING:
     import keras
@@ -18,10 +17,10 @@ Builder = Callable[..., "keras.Model"]
 
 
 def check_model_name(model: str) -> None:
-    """Checks that `model` can be a model, without importing it.
+    """Checks that `model` can be a model, without running its module.
 
     Raises:
-        ConfigError: It is neither a registered name nor the path of a module that exists.
+        ConfigError: It is neither a registered name nor the path of a module that exists and may have the function.
     """
     if model in MODEL_NAMES:
         return
@@ -29,12 +28,15 @@ def check_model_name(model: str) -> None:
     known = f"Expected one of {', '.join(MODEL_NAMES)}, or an import path such as my_package.my_module:build"
     if not (module and colon and function):
         raise ConfigError(f"Unknown model. {known}. Received: {model!r}.")
-    try:
-        is_found = importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # a parent that is missing, or a relative name
-        is_found = False
-    if not is_found:
+    spec = find_module(module)
+    if spec is None:
         raise ConfigError(f"There is no module {module!r} on the Python path. {known}. Received: {model!r}.")
+    try:
+        is_found = may_have(spec, function)
+    except SyntaxError as error:
+        raise ConfigError(f"Module {module!r} is no Python: {error}. Received: model {model!r}.") from None
+    if not is_found:
+        raise ConfigError(f"Module {module!r} has no function {function!r}. Received: model {model!r}.")
 
 
 def check_model_arguments(model: str, arguments: Mapping[str, Any]) -> None:
@@ -51,8 +53,10 @@ def check_model_arguments(model: str, arguments: Mapping[str, Any]) -> None:
 def find_builder(model: str) -> Builder:
     """Returns the function `(image_shape, num_classes, **arguments) -> keras.Model` that `model` names.
 
+    It runs the model's module, which may use TensorFlow at once: only where nothing must be set up before that.
+
     Raises:
-        ConfigError: There is no such model, module or function.
+        ConfigError: There is no such model, module or function, or the module raises an error.
     """
     check_model_name(model)
     if model in MODEL_NAMES:
@@ -65,8 +69,10 @@ def find_builder(model: str) -> Builder:
             return build_resnet(image_shape, num_classes, depth=depth, has_shortcuts=family == "resnet", **arguments)
 
         return build
+    from model import keras_setup  # noqa: F401, PLC0415 - before the module imports Keras
+
     module, _, function = model.partition(":")
-    builder = getattr(importlib.import_module(module), function, None)
+    builder = import_attribute(module, function)
     if not callable(builder):
         raise ConfigError(f"Module {module!r} has no function {function!r}. Received: model {model!r}.")
     return builder  # type: ignore[no-any-return]
@@ -84,35 +90,79 @@ def build_model(
         arguments: Further keyword arguments of the builder.
 
     Raises:
-        ConfigError: The builder refuses its arguments, or the model's input, output or weights do not fit.
+        ConfigError: The builder raises an error, or the model's input, output or weights do not fit.
     """
-    try:
-        built = find_builder(model)(image_shape, num_classes, **arguments)
-    except TypeError as error:
-        raise ConfigError(f"Model {model!r} could not be built with {dict(arguments)}: {error}.") from error
-    expected, received = (None, num_classes), getattr(built, "output_shape", None)
+    from model.keras_setup import keras  # noqa: PLC0415 - imports TensorFlow
+
+    builder, module = find_builder(model), model.partition(":")[0]
+    with told_as_fault_of(module, f"Model {model!r} could not be built with {dict(arguments)}"):
+        built = builder(image_shape, num_classes, **arguments)
+    if not isinstance(built, keras.Model):
+        raise ConfigError(f"Model {model!r} must be a model of Keras 3. Received: {type(built).__name__}.")
+    _check_input(model, built, image_shape)
+    with told_as_fault_of(module, f"Model {model!r} does not take images of shape {tuple(image_shape)}"):
+        received = _find_output_shape(built, image_shape)
+    expected = (None, num_classes)
     if received != expected:
         raise ConfigError(f"Model {model!r} must return logits of shape {expected}. Received: {received}.")
-    if tuple(built.input_shape[1:]) != tuple(image_shape):
-        raise ConfigError(
-            f"Model {model!r} must take images of shape {tuple(image_shape)}. Received: {built.input_shape[1:]}."
-        )
     if name := _name_probabilities(built):
         raise ConfigError(
             f"Model {model!r} must return logits, since the loss applies the softmax. Received: {name} at its end. "
             "Leave it out."
+        )
+    _check_weights(model, built)
+    _make_savable(built)
+    return built
+
+
+def _check_input(model: str, built: "keras.Model", image_shape: tuple[int, int, int]) -> None:
+    received = getattr(built, "input_shape", None)  # a subclass tells it by taking the images, or not
+    if received is not None and tuple(received[1:]) != tuple(image_shape):
+        raise ConfigError(
+            f"Model {model!r} must take images of shape {tuple(image_shape)}. Received: {tuple(received[1:])}."
+        )
+
+
+def _find_output_shape(built: "keras.Model", image_shape: tuple[int, int, int]) -> Any:
+    """Returns the shape of what the model makes of images; one that gets its weights with the first ones is built."""
+    from model.keras_setup import keras  # noqa: PLC0415
+
+    if (shape := getattr(built, "output_shape", None)) is not None:
+        return shape
+    count = 2
+    outputs = built(keras.ops.zeros((count, *image_shape)), training=False)
+    return keras.tree.map_structure(lambda o: (None if o.shape[0] == count else o.shape[0], *o.shape[1:]), outputs)
+
+
+def _check_weights(model: str, built: "keras.Model") -> None:
+    if not built.trainable_variables:
+        raise ConfigError(
+            f"Model {model!r} must have weights to train. Received: {len(built.variables)} variables, none of them "
+            "trainable. Leave `trainable` of at least one layer with weights at True."
         )
     for variable in built.trainable_variables:
         if variable.dtype != "float32":
             raise ConfigError(
                 f"Model {model!r} must have float32 weights. Received: {variable.path} of type {variable.dtype}."
             )
-    return built
+
+
+def _make_savable(built: "keras.Model") -> None:
+    """Lets a model be saved that does not tell how to make it again: its file then holds the weights alone.
+
+    The programs here make it with its builder anyway, and better so than with an error after a whole training.
+    """
+    from model.keras_setup import keras  # noqa: PLC0415
+
+    try:
+        keras.saving.serialize_keras_object(built)
+    except (NotImplementedError, TypeError, ValueError):
+        built.get_config = dict
 
 
 def _name_probabilities(built: "keras.Model") -> str | None:
     """Returns the name of the function that turns the model's output into probabilities, or None."""
-    import keras  # noqa: PLC0415 - the builder has imported it already
+    from model.keras_setup import keras  # noqa: PLC0415
 
     last = built.layers[-1] if built.layers else None
     if isinstance(last, keras.layers.Softmax):

@@ -1,7 +1,8 @@
 """Residual networks of He et al. 2015 for small images, and their plain counterparts."""
 
-import keras
-from keras import layers
+from model.keras_setup import keras
+
+layers = keras.layers
 
 
 def convolution_block(

@@ -6,7 +6,7 @@ from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
     make_group_function,
-    map_into_memory,
+    read_range,
     split_contribution,
 )
 from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
@@ -20,7 +20,7 @@ __all__ = [
     "connect",
     "connect_all_reduce",
     "make_group_function",
-    "map_into_memory",
+    "read_range",
     "reduce_nothing",
     "serve",
     "split_contribution",

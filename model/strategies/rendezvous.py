@@ -1,9 +1,9 @@
 """From a replica's role to its trainer."""
 
-import keras
 import tensorflow as tf
 
-from model.networks import build_model
+from model.keras_setup import keras
+from model.networks import build_model, find_builder
 from model.strategies.parameter_server import ParameterServerTrainer, connect_servers
 from model.strategies.step import FlatModel
 from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
@@ -21,7 +21,8 @@ PEER_LOST_ERRORS = (
 def connect(task: Task, role: Role, clock: Clock) -> Trainer:
     """Returns the trainer of this role, once all replicas have met.
 
-    The collectives must be set up before anything else runs, hence before the model is built.
+    The collectives must be set up before anything else runs, hence before the model is built, and before its module is
+    imported, which may run TensorFlow at once: a constant, a layer, a data set.
 
     Args:
         task: What is trained.
@@ -36,6 +37,9 @@ def connect(task: Task, role: Role, clock: Clock) -> Trainer:
     with clock.measure("rendezvous_seconds"):
         reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
         servers = connect_servers() if role.strategy == "parameter_server" else None
+    keras.utils.set_random_seed(task.config.seed)  # a module may make a layer
+    with clock.measure("import_seconds"):
+        find_builder(task.config.model)
     with clock.measure("build_seconds"):
         flat = build_flat(task)
         if servers is not None:

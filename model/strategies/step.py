@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from model.data import PreparedDataset, Split
 from model.errors import ConfigError
+from model.keras_setup import keras
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
@@ -137,6 +137,17 @@ def map_into_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
         for array in (split.images, split.labels)
     )
     return images, labels
+
+
+def read_range(split: Split, start: tf.Tensor | int, stop: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the images and labels from `start` up to `stop`, or the split's end, as a copy.
+
+    A slice would share the mapping, which cannot be written: a model's first operation on float32 writes its result
+    over an operand that nobody else reads, and the process would end in a segmentation fault.
+    """
+    images, labels = map_into_memory(split)
+    indices = tf.range(start, tf.minimum(stop, split.count))
+    return tf.gather(images, indices), tf.gather(labels, indices)
 
 
 def crop_shifted(images: tf.Tensor, shifts: tf.Tensor, max_shift: int) -> tf.Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from model.strategies.step import FlatModel, apply_momentum, count_correct, map_into_memory
+from model.strategies.step import FlatModel, apply_momentum, count_correct, read_range
 from model.training import Role, Task, Values
 
 
@@ -93,5 +93,5 @@ class VariableTrainer(abc.ABC):
         ]
 
     def _count_images(self, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-        images, labels = map_into_memory(self._task.dataset.split("validation"))
-        return count_correct(self._flat, *self._pull(), images[start:stop], labels[start:stop])
+        images, labels = read_range(self._task.dataset.split("validation"), start, stop)
+        return count_correct(self._flat, *self._pull(), images, labels)

@@ -80,3 +80,44 @@ class _Counter(layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any) -> Any:
         return x
+
+
+def unbuilt(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential([layers.Flatten(), layers.Dense(num_classes)])
+
+
+class Subclassed(keras.Model):  # type: ignore[misc]
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.normalise, self.flatten = layers.BatchNormalization(), layers.Flatten()
+        self.logits = layers.Dense(num_classes)
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        return self.logits(self.flatten(self.normalise(images, training=training)))
+
+
+def subclassed(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return Subclassed(num_classes)
+
+
+def subclassed_of_another_shape(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return Subclassed(num_classes + 1)
+
+
+class _Reshaping(Subclassed):
+    def call(self, images: Any, training: bool = False) -> Any:
+        return super().call(keras.ops.reshape(images, (-1, 7, 7, 1)))
+
+
+def subclassed_of_other_images(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return _Reshaping(num_classes)
+
+
+def raising(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    raise RuntimeError("no weights\nfound")
+
+
+def frozen(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    model = dense(image_shape, num_classes)
+    model.trainable = False
+    return model

@@ -1,14 +1,27 @@
 import base64
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from model.data.dataset import PreparedDataset
+from model.data.arrays import check_arrays
+from model.data.dataset import PreparedDataset, write_dataset
 from model.errors import EvaluationError
-from model.evaluate import MAX_MISCLASSIFIED, Evaluator, confusion_matrix, make_thumbnail, select_misclassified
+from model.evaluate import (
+    MAX_MISCLASSIFIED,
+    Evaluator,
+    confusion_matrix,
+    describe_confusions,
+    make_thumbnail,
+    select_misclassified,
+)
+from model.networks.registry import build_model
+from model.strategies.step import FlatModel
+from model.training.state import hash_weights
 from tests.model.replicas import Job, read_schema
 
 pytestmark = pytest.mark.slow
@@ -30,6 +43,36 @@ def test_a_confusion_matrix_of_many_classes_counts_each_image_once() -> None:
     matrix = confusion_matrix(labels.astype(np.uint8), predicted, 200)
     assert matrix.sum() == 1000
     np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(labels, minlength=200))
+
+
+def test_of_many_classes_only_the_confusions_that_occurred_are_listed() -> None:
+    labels, predicted = np.array([5, 0, 5, 5, 700], np.int32), np.array([5, 1, 5, 2, 700])
+    counts = [[0, 1, 1], [5, 2, 1], [5, 5, 2], [700, 700, 1]]
+    assert describe_confusions(labels, predicted, 701) == {"confusion_counts": counts}
+    assert [*describe_confusions(labels[:4], predicted[:4], 100)] == ["confusion_matrix"]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
+)  # Keras saves so
+def test_the_record_of_many_classes_is_small(tmp_path: Path) -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (1400, 4, 4)).astype(np.uint8), np.arange(1400) % 700
+    raw: dict[str, Any] = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    dataset = write_dataset(check_arrays(raw), tmp_path / "data", name="many", source="test")
+    model = build_model("tests.model.builders:dense", dataset.image_shape, 700, {})
+    model.save(tmp_path / "model.keras")
+    flat = FlatModel.wrap(model)
+    training = {
+        "dataset_sha256": dataset.sha256,
+        "model": "tests.model.builders:dense",
+        "model_arguments": "{}",
+        "weights_sha256": hash_weights(flat.initial_weights(), flat.initial_statistics()),
+    }
+    evaluation = Evaluator(dataset).evaluate(tmp_path / "model.keras", training)
+    counts = np.array(evaluation["confusion_counts"])
+    assert "confusion_matrix" not in evaluation
+    assert (counts[:, 2].sum(), counts[counts[:, 0] == counts[:, 1], 2].sum()) == (1400, evaluation["n_correct"])
+    assert len(json.dumps(evaluation)) < 50_000
 
 
 def test_the_answers_are_those_of_the_saved_model_in_keras(

@@ -32,7 +32,7 @@ def test_an_own_npz_becomes_a_prepared_data_set(npz: Path, tmp_path: Path) -> No
 
 def test_what_is_often_a_slip_is_a_warning(tmp_path: Path) -> None:
     lines: list[str] = []
-    images, labels = np.full((24, 2, 2), 0.5), np.arange(24) % 3
+    images, labels = np.linspace(-1, 1, 96).reshape(24, 2, 2), np.arange(24) % 3
     np.savez(tmp_path / "scaled.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
 
     prepare(str(tmp_path / "scaled.npz"), tmp_path / "out", report=lines.append)
@@ -77,6 +77,26 @@ def test_the_program_starts_without_tensorflow() -> None:
     program = "import sys, model.prepare; print(*{'tensorflow', 'keras', 'kfp', 'kubernetes'} & set(sys.modules))"
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout == "\n"
+
+
+MEASURE = """
+import resource, sys
+from model.prepare import main
+main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_a_part_of_a_large_file_takes_no_memory_for_the_whole(npz: Path, tmp_path: Path) -> None:
+    images, labels = np.random.default_rng(0).random((20_000, 28, 28)), np.arange(20_000) % 10
+    np.savez(tmp_path / "large.npz", x_train=images, y_train=labels, x_test=images[:100], y_test=labels[:100])
+    peaks = []
+    for file in (npz, tmp_path / "large.npz"):
+        options = [f"--dataset={file}", f"--output-dir={tmp_path / 'out'}", "--max-train-images=60"]
+        command = [sys.executable, "-c", MEASURE, *options]
+        finished = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(finished.stdout.splitlines()[-1]))
+    assert peaks[1] - peaks[0] < images.nbytes
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from model.strategies.step import (
     make_group_function,
     map_into_memory,
     read_batch,
+    read_range,
     smoothed_cross_entropy,
     split_contribution,
     sum_over_groups,
@@ -185,6 +186,13 @@ def test_a_split_is_mapped_as_it_is_on_disk(noise: PreparedDataset, split: str) 
     images, labels = map_into_memory(noise.split(split))
     np.testing.assert_array_equal(images, noise.split(split).images)
     np.testing.assert_array_equal(labels, noise.split(split).labels)
+
+
+def test_a_range_ends_where_the_split_does(noise: PreparedDataset) -> None:
+    test = noise.split("test")
+    images, labels = read_range(test, 5, 500)
+    np.testing.assert_array_equal(images, test.images[5:])
+    np.testing.assert_array_equal(labels, test.labels[5:])
 
 
 def test_a_batch_holds_the_images_of_its_indices_in_their_order(noise: PreparedDataset) -> None:
