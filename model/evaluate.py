@@ -64,6 +64,7 @@ class Evaluator:
         starts = range(0, split.count, EVALUATION_BATCH_SIZE)
         batches = [[part.numpy() for part in predict(weights, statistics, start)] for start in starts]
         predicted, confidences = map(np.concatenate, zip(*batches, strict=True))
+        confidences = np.nan_to_num(confidences)  # of weights that are no numbers: none
         labels = np.asarray(split.labels)
         return {
             "schema_version": SCHEMA_VERSION,

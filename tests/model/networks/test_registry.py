@@ -135,6 +135,22 @@ except ConfigError as error:
     )
 
 
+def test_a_keras_that_runs_on_something_else_already_is_refused() -> None:
+    program = """
+import sys, types
+sys.modules["keras"] = types.ModuleType("keras")
+sys.modules["keras"].config = types.SimpleNamespace(backend=lambda: "jax")
+from model.errors import ConfigError
+try:
+    from model.networks.resnet import build_resnet
+except ConfigError as error:
+    print(error)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.startswith("Keras must run on tensorflow. Received: a Keras that was imported before")
+    assert finished.stdout.endswith("runs on jax.\n")
+
+
 def test_keras_is_imported_in_one_place() -> None:
     sources = Path("model").rglob("*.py")
     importing = [
