@@ -131,6 +131,7 @@ def _find_output_shape(built: "keras.Model", image_shape: tuple[int, int, int]) 
         return shape
     count = 2
     outputs = built(keras.ops.zeros((count, *image_shape)), training=False)
+    built(keras.Input(image_shape), training=True)  # what is trained is a graph, in which not everything works
     return keras.tree.map_structure(lambda o: (None if o.shape[0] == count else o.shape[0], *o.shape[1:]), outputs)
 
 
