@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from model.data import PreparedDataset
 from model.errors import EvaluationError
 from model.files import SCHEMA_VERSION
+from model.frameworks import tf
 from model.networks import build_model
 from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, read_range
 from model.training import hash_weights

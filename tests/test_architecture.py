@@ -66,7 +66,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "model": (
         "errors files host",
-        "keras_setup",
+        "frameworks",
         "data/ networks/",
         "training/",  # no TensorFlow up to here
         "plan strategies/",

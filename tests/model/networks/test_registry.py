@@ -101,15 +101,21 @@ def test_an_error_in_a_module_is_told_in_one_sentence(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", ["model.networks", "model.strategies", "model.evaluate"])
 @pytest.mark.parametrize("backend", [{"KERAS_BACKEND": "jax"}, {}])
-def test_a_persons_own_configuration_of_keras_is_overruled_and_told(tmp_path: Path, backend: dict[str, str]) -> None:
+def test_a_persons_own_configuration_of_keras_is_overruled_and_told(
+    tmp_path: Path, backend: dict[str, str], first: str
+) -> None:
     configured = {"floatx": "float16", "epsilon": 1e-3, "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(configured))
-    program = """
+    program = (
+        f"import {first}"
+        + """
 from model.networks import build_model
 model = build_model("resnet8", (8, 8, 1), 3, {})
 print(model.get_layer("stem_conv").output.shape, model.dtype)
 """
+    )
     inherited = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     env = {**inherited, "KERAS_HOME": str(tmp_path), **backend}
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
@@ -156,7 +162,7 @@ def test_keras_is_imported_in_one_place() -> None:
     importing = [
         str(path) for path in sources if re.search(r"^\s*(import|from) keras\b", path.read_text(), re.MULTILINE)
     ]
-    assert importing == ["model/keras_setup.py", "model/networks/registry.py"]  # the latter for its types
+    assert importing == ["model/frameworks.py", "model/networks/registry.py"]  # the latter for its types
 
 
 def test_names_are_checked_without_tensorflow() -> None:
