@@ -108,14 +108,12 @@ def test_a_persons_own_configuration_of_keras_is_overruled_and_told(
 ) -> None:
     configured = {"floatx": "float16", "epsilon": 1e-3, "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(configured))
-    program = (
-        f"import {first}"
-        + """
+    program = f"""
+import {first}
 from model.networks import build_model
-model = build_model("resnet8", (8, 8, 1), 3, {})
+model = build_model("resnet8", (8, 8, 1), 3, {{}})
 print(model.get_layer("stem_conv").output.shape, model.dtype)
 """
-    )
     inherited = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     env = {**inherited, "KERAS_HOME": str(tmp_path), **backend}
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
