@@ -47,7 +47,7 @@ def make_step(jit_compile: bool, group_size: int) -> Any:
     import numpy as np  # noqa: PLC0415 - after the environment is set
     import tensorflow as tf  # noqa: PLC0415
 
-    from model.keras_setup import keras  # noqa: PLC0415
+    from model.frameworks import keras  # noqa: PLC0415
     from model.networks import build_model  # noqa: PLC0415
     from model.strategies import FlatModel, make_group_function  # noqa: PLC0415
     from model.training import TrainingConfig  # noqa: PLC0415

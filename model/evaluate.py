@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from model.data import PreparedDataset
 from model.errors import EvaluationError
 from model.files import SCHEMA_VERSION
+from model.frameworks import tf
 from model.networks import build_model
 from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, read_range
 from model.training import hash_weights
@@ -64,6 +64,7 @@ class Evaluator:
         starts = range(0, split.count, EVALUATION_BATCH_SIZE)
         batches = [[part.numpy() for part in predict(weights, statistics, start)] for start in starts]
         predicted, confidences = map(np.concatenate, zip(*batches, strict=True))
+        confidences = np.nan_to_num(confidences)  # of weights that are no numbers: none
         labels = np.asarray(split.labels)
         return {
             "schema_version": SCHEMA_VERSION,

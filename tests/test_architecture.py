@@ -67,7 +67,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "model": (
         "errors files host streams",
-        "keras_setup",
+        "frameworks",
         "data/ networks/",
         "training/",  # no TensorFlow up to here
         "plan strategies/",

@@ -69,7 +69,7 @@ def find_builder(model: str) -> Builder:
             return build_resnet(image_shape, num_classes, depth=depth, has_shortcuts=family == "resnet", **arguments)
 
         return build
-    from model import keras_setup  # noqa: F401, PLC0415 - before the module imports Keras
+    from model import frameworks  # noqa: F401, PLC0415 - before the module imports Keras
 
     module, _, function = model.partition(":")
     builder = import_attribute(module, function)
@@ -92,7 +92,7 @@ def build_model(
     Raises:
         ConfigError: The builder raises an error, or the model's input, output or weights do not fit.
     """
-    from model.keras_setup import keras  # noqa: PLC0415 - imports TensorFlow
+    from model.frameworks import keras  # noqa: PLC0415 - imports TensorFlow
 
     builder, module = find_builder(model), model.partition(":")[0]
     with told_as_fault_of(module, f"Model {model!r} could not be built with {dict(arguments)}"):
@@ -125,12 +125,13 @@ def _check_input(model: str, built: "keras.Model", image_shape: tuple[int, int, 
 
 def _find_output_shape(built: "keras.Model", image_shape: tuple[int, int, int]) -> Any:
     """Returns the shape of what the model makes of images; one that gets its weights with the first ones is built."""
-    from model.keras_setup import keras  # noqa: PLC0415
+    from model.frameworks import keras  # noqa: PLC0415
 
     if (shape := getattr(built, "output_shape", None)) is not None:
         return shape
     count = 2
     outputs = built(keras.ops.zeros((count, *image_shape)), training=False)
+    built(keras.Input(image_shape), training=True)  # what is trained is a graph, in which not everything works
     return keras.tree.map_structure(lambda o: (None if o.shape[0] == count else o.shape[0], *o.shape[1:]), outputs)
 
 
@@ -152,7 +153,7 @@ def _make_savable(built: "keras.Model") -> None:
 
     The programs here make it with its builder anyway, and better so than with an error after a whole training.
     """
-    from model.keras_setup import keras  # noqa: PLC0415
+    from model.frameworks import keras  # noqa: PLC0415
 
     try:
         keras.saving.serialize_keras_object(built)
@@ -162,7 +163,7 @@ def _make_savable(built: "keras.Model") -> None:
 
 def _name_probabilities(built: "keras.Model") -> str | None:
     """Returns the name of the function that turns the model's output into probabilities, or None."""
-    from model.keras_setup import keras  # noqa: PLC0415
+    from model.frameworks import keras  # noqa: PLC0415
 
     last = built.layers[-1] if built.layers else None
     if isinstance(last, keras.layers.Softmax):

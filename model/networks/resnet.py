@@ -1,6 +1,6 @@
 """Residual networks of He et al. 2015 for small images, and their plain counterparts."""
 
-from model.keras_setup import keras
+from model.frameworks import keras
 
 layers = keras.layers
 

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
+from model.frameworks import tf
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,

@@ -1,8 +1,6 @@
 """From a replica's role to its trainer."""
 
-import tensorflow as tf
-
-from model.keras_setup import keras
+from model.frameworks import keras, tf
 from model.networks import build_model, find_builder
 from model.strategies.parameter_server import ParameterServerTrainer, connect_servers
 from model.strategies.step import FlatModel

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import tensorflow as tf
 
 from model.data import PreparedDataset, Split
 from model.errors import ConfigError
-from model.keras_setup import keras
+from model.frameworks import keras, tf
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500

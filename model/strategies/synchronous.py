@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from model.frameworks import tf
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,

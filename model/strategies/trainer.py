@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
+from model.frameworks import tf
 from model.strategies.step import FlatModel, apply_momentum, count_correct, read_range
 from model.training import Role, Task, Values
 

@@ -1,5 +1,6 @@
 import base64
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -52,27 +53,43 @@ def test_of_many_classes_only_the_confusions_that_occurred_are_listed() -> None:
     assert [*describe_confusions(labels[:4], predicted[:4], 100)] == ["confusion_matrix"]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
-)  # Keras saves so
-def test_the_record_of_many_classes_is_small(tmp_path: Path) -> None:
-    images, labels = np.random.default_rng(0).integers(0, 256, (1400, 4, 4)).astype(np.uint8), np.arange(1400) % 700
-    raw: dict[str, Any] = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
-    dataset = write_dataset(check_arrays(raw), tmp_path / "data", name="many", source="test")
-    model = build_model("tests.model.builders:dense", dataset.image_shape, 700, {})
-    model.save(tmp_path / "model.keras")
+SAVING = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"  # Keras does so
+
+
+def save_dense(dataset: PreparedDataset, path: Path, factor: float = 1.0) -> dict[str, Any]:
+    model = build_model("tests.model.builders:dense", dataset.image_shape, dataset.num_classes, {})
+    for variable in model.variables:
+        variable.assign(variable * factor)
+    model.save(path)
     flat = FlatModel.wrap(model)
-    training = {
+    return {
         "dataset_sha256": dataset.sha256,
         "model": "tests.model.builders:dense",
         "model_arguments": "{}",
         "weights_sha256": hash_weights(flat.initial_weights(), flat.initial_statistics()),
     }
-    evaluation = Evaluator(dataset).evaluate(tmp_path / "model.keras", training)
+
+
+@pytest.mark.filterwarnings(SAVING)
+def test_the_record_of_many_classes_is_small(tmp_path: Path) -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (1400, 4, 4)).astype(np.uint8), np.arange(1400) % 700
+    raw: dict[str, Any] = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    dataset = write_dataset(check_arrays(raw), tmp_path / "data", name="many", source="test")
+    evaluation = Evaluator(dataset).evaluate(tmp_path / "model.keras", save_dense(dataset, tmp_path / "model.keras"))
     counts = np.array(evaluation["confusion_counts"])
     assert "confusion_matrix" not in evaluation
     assert (counts[:, 2].sum(), counts[counts[:, 0] == counts[:, 1], 2].sum()) == (1400, evaluation["n_correct"])
     assert len(json.dumps(evaluation)) < 50_000
+
+
+@pytest.mark.filterwarnings(SAVING)
+def test_a_model_whose_weights_are_no_numbers_leaves_a_record_that_can_be_read(
+    noise: PreparedDataset, tmp_path: Path
+) -> None:
+    training = save_dense(noise, tmp_path / "model.keras", factor=math.nan)
+    evaluation = Evaluator(noise).evaluate(tmp_path / "model.keras", training)
+    assert {own["confidence"] for own in evaluation["misclassified"]} == {0.0}
+    json.dumps(evaluation, allow_nan=False)
 
 
 def test_the_answers_are_those_of_the_saved_model_in_keras(

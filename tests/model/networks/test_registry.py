@@ -101,13 +101,17 @@ def test_an_error_in_a_module_is_told_in_one_sentence(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", ["model.networks", "model.strategies", "model.evaluate"])
 @pytest.mark.parametrize("backend", [{"KERAS_BACKEND": "jax"}, {}])
-def test_a_persons_own_configuration_of_keras_is_overruled_and_told(tmp_path: Path, backend: dict[str, str]) -> None:
+def test_a_persons_own_configuration_of_keras_is_overruled_and_told(
+    tmp_path: Path, backend: dict[str, str], first: str
+) -> None:
     configured = {"floatx": "float16", "epsilon": 1e-3, "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(configured))
-    program = """
+    program = f"""
+import {first}
 from model.networks import build_model
-model = build_model("resnet8", (8, 8, 1), 3, {})
+model = build_model("resnet8", (8, 8, 1), 3, {{}})
 print(model.get_layer("stem_conv").output.shape, model.dtype)
 """
     inherited = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
@@ -135,12 +139,28 @@ except ConfigError as error:
     )
 
 
+def test_a_keras_that_runs_on_something_else_already_is_refused() -> None:
+    program = """
+import sys, types
+sys.modules["keras"] = types.ModuleType("keras")
+sys.modules["keras"].config = types.SimpleNamespace(backend=lambda: "jax")
+from model.errors import ConfigError
+try:
+    from model.networks.resnet import build_resnet
+except ConfigError as error:
+    print(error)
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.startswith("Keras must run on tensorflow. Received: a Keras that was imported before")
+    assert finished.stdout.endswith("runs on jax.\n")
+
+
 def test_keras_is_imported_in_one_place() -> None:
     sources = Path("model").rglob("*.py")
     importing = [
         str(path) for path in sources if re.search(r"^\s*(import|from) keras\b", path.read_text(), re.MULTILINE)
     ]
-    assert importing == ["model/keras_setup.py", "model/networks/registry.py"]  # the latter for its types
+    assert importing == ["model/frameworks.py", "model/networks/registry.py"]  # the latter for its types
 
 
 def test_names_are_checked_without_tensorflow() -> None:
@@ -175,6 +195,7 @@ def test_a_model_of_ones_own_is_built_by_its_import_path() -> None:
         ("nothing", r"must be a model of Keras 3\. Received: NoneType\."),
         ("subclassed_of_another_shape", r"must return logits of shape \(None, 3\)\. Received: \(None, 4\)\."),
         ("subclassed_of_other_images", r"does not take images of shape \(8, 8, 1\): .*"),
+        ("subclassed_that_works_eagerly_alone", r"does not take images of shape \(8, 8, 1\): .*'numpy'.*line \d+\)$"),
         ("raising", r"could not be built with {}: RuntimeError: no weights found \(.*builders\.py, line \d+\)$"),
         ("frozen", r"must have weights to train\. Received: 2 variables, none of them trainable\."),
         ("softmax_layer", r"must return logits, since the loss applies the softmax\. Received: softmax at its end\."),

@@ -1,4 +1,4 @@
-"""Keras as every program here uses it, whatever a person's own configuration says; nothing here imports it otherwise.
+"""TensorFlow and Keras, which nothing in this package imports otherwise: the same whatever a person has configured.
 
 KERAS_BACKEND and ~/.keras/keras.json are made for a person's own programs. Here they would decide what is trained, on
 one machine and not on another: with `channels_first` a convolution takes an image's rows for its channels.
@@ -26,9 +26,10 @@ def _read_backend() -> str:
 
 
 _received = {"backend": _read_backend()}
-os.environ["KERAS_BACKEND"] = str(SETTINGS["backend"])
+os.environ["KERAS_BACKEND"] = str(SETTINGS["backend"])  # TensorFlow imports a part of Keras already
 try:
     import keras
+    import tensorflow as tf
 except (AttributeError, ValueError) as error:
     raise ConfigError(f"Keras refuses its own configuration, {_FILE}: {error}") from error
 if keras.config.backend() != SETTINGS["backend"]:
@@ -46,4 +47,4 @@ if _overruled := [f"{name} {value}" for name, value in _received.items() if valu
     _where = f"KERAS_BACKEND or {_FILE}"
     print(f"Warning: Keras is used with {_used}. Overruled, from {_where}: {', '.join(_overruled)}.", file=sys.stderr)
 
-__all__ = ["keras"]
+__all__ = ["keras", "tf"]
