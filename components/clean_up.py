@@ -21,10 +21,16 @@ def clean_up(pipeline_job_id: str, settings: str, workspace_path: str, finished:
     from components.errors import told_plainly
     from components.planning import keeps_failed_jobs, name_run
     from components.trials import hand_out_finished
+    from tfjob.errors import TFJobError
     from tfjob.launch import delete_jobs
 
     with told_plainly():
-        delete_jobs(name_run(pipeline_job_id), keep_failed=keeps_failed_jobs(settings))
         number = hand_out_finished(Path(workspace_path), Path(finished.path))
+        try:
+            delete_jobs(name_run(pipeline_job_id), keep_failed=keeps_failed_jobs(settings))
+        except TFJobError as error:
+            if not number:  # KFP stores nothing of a step that fails: no trial is given for a job
+                raise
+            print(f"Warning: {error}")
     if number:
         print(f"The run broke off: {number} finished trial(s) are in the artifact `finished`")

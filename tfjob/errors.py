@@ -48,6 +48,10 @@ class JobCancelled(TFJobError):  # noqa: N818 - named like the condition of the 
     """The job was stopped from outside: by a signal, or because its owner is gone."""
 
 
+class LauncherStopped(JobCancelled):
+    """The launcher itself was told to end. Whoever told it may start it again: on a cluster KFP does."""
+
+
 class NoBackend(TFJobError):  # noqa: N818 - named like the others
     """There is nothing here that could run a TFJob."""
 
@@ -91,10 +95,16 @@ class JobRestartedTooOften(TFJobError):  # noqa: N818 - named like the condition
         job_name: The job.
         max_restarts: How many restarts it was granted.
         message: What happened last.
+        last_lines: The end of the log of the replica that ended last, as `quote_lines` returns it.
     """
 
-    def __init__(self, job_name: str, max_restarts: int, message: str) -> None:
-        super().__init__(f"Job {job_name} was given up after {max_restarts} restarts. The last: {message}")
+    def __init__(self, job_name: str, max_restarts: int, message: str, last_lines: str = "") -> None:
+        if max_restarts:
+            told = f"Job {job_name} was given up after {max_restarts} restarts. The last: {message}"
+        else:
+            ended = message.partition("; restart ")[0]
+            told = f"Job {job_name} was given up: {ended}, and it was not to be restarted"
+        super().__init__(told + last_lines)
 
 
 def quote_lines(replica: str, lines: Sequence[str]) -> str:

@@ -1,14 +1,16 @@
 """One call from a manifest to a result."""
 
 import re
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from os import environ
 from pathlib import Path
 
 from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
 from tfjob.environment import is_in_pod, owner_reference
-from tfjob.errors import JobRestartedTooOften
+from tfjob.errors import JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
+from tfjob.job_run import QUOTED_LINES
 from tfjob.local import LocalBackend
 from tfjob.owner import find_owner
 
@@ -46,14 +48,19 @@ def run_job(
         JobCancelled: The job was stopped from outside.
     """
     restarts = 0
+    last_lines: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=QUOTED_LINES))
 
     def on_event(event: Event) -> None:
         nonlocal restarts
         report(render_event(event))
+        if isinstance(event, LogLine):
+            last_lines[event.replica].append(event.text)
         if isinstance(event, StatusChanged) and event.status == "Restarting":
             restarts += 1
             if max_restarts is not None and restarts > max_restarts:
-                raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message)
+                replica = event.message.partition(" ")[0]
+                quoted = quote_lines(replica, [*last_lines[replica]])
+                raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message, quoted)
 
     return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event)
 
@@ -100,8 +107,10 @@ def delete_jobs(run_id: str, *, keep_failed: bool, report: Callable[[str], None]
         report(line)
 
 
-def list_unfinished_jobs(run_id: str) -> list[str]:
-    """Returns the names of a run's TFJobs that have not ended; processes have none, they end with their launcher.
+def list_unfinished_jobs(run_id: str) -> list[str] | None:
+    """Returns the names of a run's TFJobs that have not ended, None where the API server does not answer.
+
+    Processes are no TFJobs: they end with their launcher.
 
     Args:
         run_id: The run, by whose `RUN_LABEL` its jobs are known.

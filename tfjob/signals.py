@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from tfjob.errors import JobCancelled
+from tfjob.errors import LauncherStopped
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Signalled:
 
         Raises:
             KeyboardInterrupt: It was Ctrl-C.
-            JobCancelled: It was another signal.
+            LauncherStopped: It was another signal.
         """
         if self.signal is signal.SIGINT:
             raise KeyboardInterrupt
-        raise JobCancelled(f"Job {job_name} was cancelled: this process received {self.signal.name}.")
+        raise LauncherStopped(f"Job {job_name} was cancelled: this process received {self.signal.name}.")
 
 
 @contextmanager

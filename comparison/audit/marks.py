@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
-from comparison.groups import Groups, find_baseline, is_any_contended, is_target_missed
+from comparison.groups import SINGLE, Groups, find_baseline, is_any_contended, is_target_missed
 from comparison.summary import Row, compare_accuracies
 from comparison.table import CONTENDED_MARK, DISTURBED_MARK, UNFAIR_MARK, WORSE_MARK
 from comparison.texts import say
@@ -90,7 +90,7 @@ def find_winner(rows: Sequence[Row], marks: Marks) -> str | None:
     """Returns the configuration that trains fastest, or None where the trials cannot tell it from the baseline.
 
     One whose models are worse, or whose trials prove nothing, does not win, nor does the baseline where only such a
-    one was faster.
+    one was faster. Distributing to one worker measures what distributing costs, and wins nothing.
 
     Args:
         rows: The table, or that of one kind of scaling.
@@ -100,7 +100,8 @@ def find_winner(rows: Sequence[Row], marks: Marks) -> str | None:
     measured = {row.configuration: ratio for row in rows if (ratio := row.ratio) and ratio.low is not None}
     if baseline in marks.unproven or not measured:
         return None
-    sound = [name for name in measured if name not in {*marks.worse, *marks.unproven}]
+    alone = [row.configuration for row in rows if row.strategy != SINGLE and row.num_workers == 1]
+    sound = [name for name in measured if name not in {*marks.worse, *marks.unproven, *alone}]
     fastest = max(sound, key=lambda name: measured[name].value, default=None)
     if fastest and measured[fastest].direction > 0:
         return fastest

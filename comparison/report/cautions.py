@@ -19,6 +19,12 @@ _CONTENTION = re.compile(
 # By so much a model that learned something answers better than with the most frequent class.
 _LEARNED = 0.1
 _UNBOUND = "this platform cannot bind processes to cores: CPU limits are not kept"
+_THREADS = re.compile(
+    r"CPUs of (?P<replicas>.+) are threads of the same core, which are slower than cores of their own"
+)
+_ANEW = re.compile(
+    r"trained anew from step 0, and this whole attempt counts; an attempt before it ended: (?P<reason>.+)"
+)
 
 
 def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
@@ -119,4 +125,10 @@ def _translate_warning(message: str) -> str:
     if found := _CONTENTION.fullmatch(message):
         asked = "{replicas} replicas ask for {asked} cores, this machine has {available}: timings are contended"
         return message if get_language() == ENGLISH else say(asked, **found.groupdict())
+    if found := _THREADS.fullmatch(message):
+        threads = "CPUs of {replicas} are threads of the same core, which are slower than cores of their own"
+        return say(threads, **found.groupdict())
+    if found := _ANEW.fullmatch(message):
+        anew = "trained anew from step 0, and this whole attempt counts; an attempt before it ended: {reason}"
+        return say(anew, **found.groupdict())
     return say(_UNBOUND) if message == _UNBOUND else message

@@ -51,7 +51,10 @@ def read_object(name: str, text: str) -> dict[str, Any]:
         tree = _load_yaml(name, text)
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{name} must be an object, as JSON or YAML. Received: {text!r}.")
-    _check_tree(name, tree or {})
+    try:
+        _check_tree(name, tree or {})
+    except RecursionError:  # an alias of YAML may stand within what it names
+        raise ConfigError(f"{name} must not hold itself. Received: {text!r}.") from None
     return tree or {}
 
 

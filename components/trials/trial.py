@@ -13,7 +13,7 @@ from typing import Any
 from comparison.records import SCHEMA_VERSION
 from components.planning import RunPlan, list_places, name_trial
 from components.trials.attempts import Attempt
-from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns
+from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult
 from tfjob.environment import current_namespace, is_in_pod
@@ -31,6 +31,8 @@ TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.
 RESUMED_FILE = "resumed"
 # A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
 SILENCE_SECONDS = 900.0
+# The pods of all rounds start at once. The first trial is not to be beside that, which no other trial is.
+GATHER_SECONDS = 120.0
 # What TensorFlow's runtime says about itself, which the log files keep.
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 
@@ -63,20 +65,21 @@ def run_trials(
     parameters = plan.parameters
     backend = choose_backend(pending_seconds=parameters.pending_minutes * 60, keep_failed=parameters.keep_failed_jobs)
     places = list_places(plan)
+    own = [place for place in places if (place.step, place.round_number) == (step, round_number)]
     turns = Turns(
         places,
-        f"{step}-{round_number}",
+        name_step(own[0]),
         workspace,
         patience_seconds=SILENCE_SECONDS + parameters.pending_minutes * 60,
         list_jobs=lambda: list_unfinished_jobs(plan.run_id),
+        gather_seconds=GATHER_SECONDS if is_in_pod() else 0.0,  # on one machine one round starts after another
     )
     metadata = {}
-    for place in places:
-        if (place.step, place.round_number) == (step, round_number):
-            folder = output_dir / place.configuration.name
-            with turns.take(place):
-                run_trial(plan, place.configuration, place.trial, dataset_dir, workspace, folder, backend, [overlay])
-            metadata[place.configuration.name] = describe_model(folder)
+    for place in own:
+        folder = output_dir / place.configuration.name
+        with turns.take(place):
+            run_trial(plan, place.configuration, place.trial, dataset_dir, workspace, folder, backend, [overlay])
+        metadata[place.configuration.name] = describe_model(folder)
     return metadata
 
 
@@ -168,7 +171,7 @@ def train_trial(
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
             is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
-            if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id):
+            if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
             print_line(f"{error}\n== {configuration.name}, trial {trial}, is trained anew from step 0, once")
         else:

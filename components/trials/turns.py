@@ -12,19 +12,26 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from components.planning import Place
-from tfjob.errors import JobCancelled, TFJobError
+from tfjob.errors import LauncherStopped, TFJobError
 from tfjob.launch import print_line
 from tfjob.signals import Signalled, signals_to
 
 # In the workspace: a folder for each finished trial, what the step that trains renews every few seconds, and a file for
 # each step that failed.
 FINISHED_FOLDER, HEARTBEAT_FILE, FAILED_FOLDER = "finished", "heartbeat", "failed"
+# A file for each step that has started.
+PRESENT_FOLDER = "present"
 POLL_SECONDS = 2.0
 TELL_SECONDS = 300.0
 # The step before still stores what it trained when its last trial is finished: that is not to be beside a timed one.
 SETTLE_SECONDS = 10.0
 # A failed step of an earlier try may come back so late after the others; then it takes its mark away.
 RETURN_SECONDS = 180.0
+
+
+def name_step(place: Place) -> str:
+    """Returns the name of the step that trains a trial, which no other step of the run has."""
+    return f"{place.step}-{place.round_number}"
 
 
 class NotTrainedError(TFJobError):
@@ -39,7 +46,8 @@ class Turns:
         step: The step's name, which no other step of the run has.
         workspace: Folder that all steps see.
         patience_seconds: How long nothing may move before the step gives up.
-        list_jobs: Returns the TFJobs of the run that have not ended.
+        list_jobs: Returns the TFJobs of the run that have not ended, None without an answer.
+        gather_seconds: How long the run's first trial waits for the steps that start side by side with its own.
         report: Gets a line now and then while the step waits.
         poll_seconds: How often it looks.
         tell_seconds: How often it says that it waits.
@@ -54,7 +62,8 @@ class Turns:
         workspace: Path,
         *,
         patience_seconds: float,
-        list_jobs: Callable[[], Sequence[str]],
+        list_jobs: Callable[[], Sequence[str] | None],
+        gather_seconds: float = 0.0,
         report: Callable[[str], None] = print_line,
         poll_seconds: float = POLL_SECONDS,
         tell_seconds: float = TELL_SECONDS,
@@ -64,7 +73,11 @@ class Turns:
         self._places, self._step, self._workspace = places, step, workspace
         self._patience_seconds, self._return_seconds = patience_seconds, return_seconds
         self._list_jobs, self._report = list_jobs, report
+        self._began, self._gather_seconds = time.monotonic(), gather_seconds
         self._poll_seconds, self._tell_seconds, self._settle_seconds = poll_seconds, tell_seconds, settle_seconds
+        present = workspace / PRESENT_FOLDER
+        present.mkdir(parents=True, exist_ok=True)
+        (present / step).touch()
         self._mark = workspace / FAILED_FOLDER / step
         self._mark.unlink(missing_ok=True)
         # From an earlier try, or the step failed before this one had started: its own next try tells which.
@@ -76,12 +89,12 @@ class Turns:
 
         Raises:
             NotTrainedError: The turn does not come.
-            JobCancelled: The step was told to end while it waited.
+            LauncherStopped: The step was told to end while it waited.
         """
         self._wait(place)
         try:
             yield
-        except JobCancelled:  # no failure: KFP starts a step anew whose pod was deleted
+        except LauncherStopped:  # no failure: KFP starts a step anew whose pod was deleted
             raise
         except Exception:
             self._leave_mark(place)
@@ -110,9 +123,21 @@ class Turns:
         if missing := [other for other in before if other.name not in finished]:
             more = f" and {len(missing) - 1} more after it" if missing[1:] else ""
             return f"{missing[0]}{more}"
-        if place.name not in finished and (jobs := self._list_jobs()):
-            return f"the end of TFJob {jobs[0]}"
-        return ""
+        if place.name in finished:
+            return ""
+        jobs = self._list_jobs()
+        if jobs is None:
+            return "the API server's answer"
+        return f"the end of TFJob {jobs[0]}" if jobs else self._find_absence(before)
+
+    def _find_absence(self, before: Sequence[Place]) -> str:
+        """Returns which steps the first trial has to wait for: their start would be on its clock, and on no other's."""
+        if before or time.monotonic() - self._began >= self._gather_seconds:
+            return ""
+        first = self._places[0].step
+        expected = {name_step(place) for place in self._places if place.step == first}
+        absent = expected - _list_names(self._workspace / PRESENT_FOLDER)
+        return f"the start of {len(absent)} more steps" if absent else ""
 
     def _check_hope(self, place: Place, obstacle: str, silent_seconds: float) -> None:
         comes_back_late = silent_seconds >= self._return_seconds

@@ -33,7 +33,7 @@ def check_model_name(model: str) -> None:
         raise ConfigError(f"There is no module {module!r} on the Python path. {known}. Received: {model!r}.")
     try:
         is_found = may_have(spec, function)
-    except SyntaxError as error:
+    except (SyntaxError, UnicodeDecodeError) as error:  # of an encoding that the source does not name, say
         raise ConfigError(f"Module {module!r} is no Python: {error}. Received: model {model!r}.") from None
     if not is_found:
         raise ConfigError(f"Module {module!r} has no function {function!r}. Received: model {model!r}.")

@@ -188,20 +188,30 @@ def delete_left_jobs(cluster: Cluster, selector: str, *, keep_failed: bool) -> I
         cluster: Where.
         selector: The label selector.
         keep_failed: Leave those that failed.
+
+    Raises:
+        ClusterRefused: The cluster does not let them be deleted, or does not answer.
     """
-    for job in cluster.list_objects("tfjobs", label_selector=selector)["items"]:
-        name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-        if keep_failed and has_condition(job, "Failed"):
-            yield f"TFJob {name} failed and is kept"
-            continue
-        _delete(cluster, name, uid)
-        yield f"TFJob {name} was left, and is deleted"
+    try:
+        for job in cluster.list_objects("tfjobs", label_selector=selector)["items"]:
+            name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+            if keep_failed and has_condition(job, "Failed"):
+                yield f"TFJob {name} failed and is kept"
+                continue
+            _delete(cluster, name, uid)
+            yield f"TFJob {name} was left, and is deleted"
+    except ApiException as error:
+        raise ClusterRefused(_state_leftovers(selector, explain(error))) from None
+    except CONNECTION_ERRORS as error:
+        raise ClusterRefused(_state_leftovers(selector, str(error))) from None
 
 
-def list_unfinished_jobs(cluster: Cluster, selector: str) -> list[str]:
-    """Returns the names of the TFJobs of a label that have neither succeeded nor failed.
+def _state_leftovers(selector: str, reason: str) -> str:
+    return f"TFJobs may be left: {reason}. Delete them: kubectl delete tfjobs --selector {selector}"
 
-    An API server that does not answer gets no list and no error: submitting a job asks it again, with patience.
+
+def list_unfinished_jobs(cluster: Cluster, selector: str) -> list[str] | None:
+    """Returns the names of the TFJobs of a label that have neither succeeded nor failed, None without an answer.
 
     Args:
         cluster: Where.
@@ -211,7 +221,7 @@ def list_unfinished_jobs(cluster: Cluster, selector: str) -> list[str]:
         jobs = cluster.list_objects("tfjobs", label_selector=selector)["items"]
         unfinished = [job for job in jobs if not (has_condition(job, "Succeeded") or has_condition(job, "Failed"))]
         return [job["metadata"]["name"] for job in unfinished]
-    return []
+    return None
 
 
 def _delete(cluster: Cluster, name: str, uid: str) -> bool:

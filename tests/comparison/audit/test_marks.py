@@ -49,6 +49,13 @@ def test_the_fastest_sound_configuration_wins_over_a_faster_one_that_is_not() ->
     assert find_winner(table, Marks(worse=["all-reduce-4w"])) == "all-reduce-2w"
 
 
+def test_one_worker_alone_measures_what_distributing_costs_and_wins_nothing() -> None:
+    alone = make_trials("all-reduce-1w", [20.0, 20.2])
+
+    assert find_winner(summarize(group_trials([*SINGLE, *FASTER, *alone])), Marks()) == "all-reduce-2w"
+    assert find_winner(summarize(group_trials([*SINGLE, *alone])), Marks()) is None
+
+
 def test_nothing_wins_over_a_baseline_that_proves_nothing() -> None:
     assert find_winner(summarize(group_trials([*SINGLE, *FASTER])), Marks(unproven=["single"])) is None
 

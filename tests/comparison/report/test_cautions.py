@@ -13,8 +13,9 @@ from comparison.report.cautions import collect_warnings
 from comparison.report.verdict import state_verdict
 from comparison.summary import summarize
 from comparison.texts import speak
+from components.trials.trial import describe_attempt
 from tests.comparison.record_factory import make_record
-from tfjob.local.cores import assign_cores
+from tfjob.local.cores import _warn_of_threads, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -177,6 +178,20 @@ def test_what_the_local_backend_warns_of_is_translated(cores: int, expected: str
     with speak("zh"):
         assert warn(records) == ([f"single：{expected}（2 次试验）"] if expected else [])
     assert warn(records) == ([f"single: {warning} (2 trials)"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    "warning",
+    [
+        _warn_of_threads({"worker-0": [0], "worker-1": [1]}, {0: 0, 1: 0}),
+        describe_attempt({"reason": "worker-1"}),
+    ],
+)
+def test_what_is_recorded_of_threads_and_of_lost_attempts_is_translated(warning: str) -> None:
+    with speak("zh"):
+        (told,) = warn([replace(record, warnings=[warning]) for record in SINGLE])
+    assert "worker-1" in told
+    assert not {"threads", "step"} & {*told.split()}
 
 
 def test_a_run_in_which_every_trial_is_contended_still_has_an_answer() -> None:

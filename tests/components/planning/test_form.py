@@ -74,6 +74,7 @@ def test_a_form_of_an_older_version_is_read() -> None:
             r"settings\.model_arguments\.a\[1\] must be text, .* Received: nan",
         ),
         ("job: {labels: {since: 2026-01-01}}", r"settings\.job\.labels\.since must be text, .* Received: 2026-01-01\."),
+        ("a: &a {b: *a}", r"settings must not hold itself\. Received: "),
         ("job: {labels: {1: a}}", r"settings\.job\.labels must have texts for names: .* Received: 1\."),
         ("job: {labels: {since: 2026-02-30}}", r"settings must be JSON or YAML \(day is out of range"),
         ("job: {queue: a}", r"^settings\.job must be .* queue_name, .*Received: 'queue'"),

@@ -293,7 +293,7 @@ class LosingBackend(FakeBackend):
     ("loss", "reason"),
     [
         ("pod", "failed: worker-1: its pod was evicted."),
-        ("process", "was given up after 0 restarts. The last: worker-1 ended (killed by SIGKILL)"),
+        ("process", "was given up: worker-1 ended (killed by SIGKILL), and it was not to be restarted"),
     ],
 )
 def test_a_trial_that_lost_a_replica_is_trained_anew_from_step_0_and_both_attempts_are_told(

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from components.planning.plan import DISTRIBUTED, SINGLE_NODE, Place, list_places, list_rounds
-from components.trials.turns import NotTrainedError, Turns
+from components.trials.turns import NotTrainedError, Turns, name_step
 from tests.components.plan_factory import make_plan
-from tfjob.errors import JobCancelled, JobFailed, TFJobError
+from tfjob.errors import JobCancelled, JobFailed, LauncherStopped, TFJobError
 from tfjob.heartbeat import Heartbeat
 
 PLACES = list_places(make_plan())
@@ -147,9 +147,49 @@ def test_a_step_that_starts_after_the_failure_ends_when_the_failed_one_does_not_
 
 
 def test_a_step_that_is_told_to_end_has_not_failed(tmp_path: Path) -> None:
-    with pytest.raises(JobCancelled), make_turns(tmp_path, "deleted").take(PLACES[0]):
-        raise JobCancelled("stopped")
+    with pytest.raises(LauncherStopped), make_turns(tmp_path, "deleted").take(PLACES[0]):
+        raise LauncherStopped("stopped")
     assert not (tmp_path / "failed").exists()
+
+
+def test_a_job_that_somebody_deleted_is_a_failure_that_those_who_wait_are_told(tmp_path: Path) -> None:
+    waiting = Attempt(make_turns(tmp_path, "waiting"), PLACES[1])
+    with pytest.raises(JobCancelled), make_turns(tmp_path, "deleted").take(PLACES[0]):
+        raise JobCancelled("Job single was deleted by somebody else.")
+    waiting.join(10)
+    assert isinstance(waiting.error, NotTrainedError)
+    assert "failed before" in str(waiting.error)
+
+
+def test_a_cluster_that_does_not_answer_is_waited_for(tmp_path: Path) -> None:
+    answers: list[list[str] | None] = [None]
+    lines: list[str] = []
+    attempt = Attempt(make_turns(tmp_path, report=lines.append, list_jobs=lambda: answers[-1]), PLACES[0])
+    time.sleep(0.1)
+    assert not attempt.has_trained
+    assert lines == ["single, trial 1, waits for the API server's answer: 0 min"]
+    answers.append([])
+    attempt.join(10)
+    assert attempt.has_trained
+
+
+def test_the_first_trial_does_not_begin_while_the_steps_of_other_rounds_start(tmp_path: Path) -> None:
+    lines: list[str] = []
+    first = Attempt(
+        make_turns(tmp_path, name_step(PLACES[0]), report=lines.append, gather_seconds=30.0, settle_seconds=0.0),
+        PLACES[0],
+    )
+    time.sleep(0.1)
+    assert lines == ["single, trial 1, waits for the start of 1 more steps: 0 min"]
+    make_turns(tmp_path, "train-single-node-2")
+    first.join(10)
+    assert first.has_trained
+
+
+def test_the_first_trial_does_not_wait_for_ever_for_steps_that_do_not_start(tmp_path: Path) -> None:
+    first = Attempt(make_turns(tmp_path, name_step(PLACES[0]), gather_seconds=0.1), PLACES[0])
+    first.join(10)
+    assert first.has_trained
 
 
 def test_nobody_is_waited_for_who_gives_no_sign_of_life(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_a_module_is_looked_at_and_not_run(tmp_path: Path, monkeypatch: pytest.M
     for file in ("__init__.py", "own.py", "bare/own.py"):
         (package / file).write_text("build = 1 / 0\n")
     (package / "broken.py").write_text("def build(:\n")
+    (package / "gbk.py").write_bytes("# 模型\ndef build(): ...\n".encode("gbk"))
     monkeypatch.syspath_prepend(tmp_path)
     check_model_name("explosive:build")
     check_model_name("explosive.own:build")
@@ -57,6 +58,8 @@ def test_a_module_is_looked_at_and_not_run(tmp_path: Path, monkeypatch: pytest.M
         check_model_name("explosive.own:make")
     with pytest.raises(ConfigError, match=r"There is no module 'explosive.other' on the Python path"):
         check_model_name("explosive.other:build")
+    with pytest.raises(ConfigError, match=r"Module 'explosive.gbk' is no Python: .*encoding"):
+        check_model_name("explosive.gbk:build")
     with pytest.raises(
         ConfigError, match=r"Module 'explosive.broken' is no Python: invalid syntax \(broken.py, line 1"
     ):

@@ -60,7 +60,7 @@ def test_a_replica_that_runs_again_after_it_was_out_of_memory_ends_the_job_as_a_
 def test_a_restart_for_memory_that_is_one_too_many_is_told_with_its_limit(run: ClusterRun) -> None:
     run.say(running("worker-0"), running("worker-1"))
     run.say(running("worker-1", second=20, **KILLED_BEFORE))
-    last = re.escape(f"given up after 0 restarts. The last: worker-1 ended ({OUT_OF_MEMORY}); restart 1")
+    last = re.escape(f"was given up: worker-1 ended ({OUT_OF_MEMORY}), and it was not to be restarted\nworker-1 logged")
     with pytest.raises(JobRestartedTooOften, match=last):
         run_job(run.manifest, log_dir=run.log_dir, backend=run.backend(), report=lambda _: None, max_restarts=0)
     assert run.cluster.jobs == {}

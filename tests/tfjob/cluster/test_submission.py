@@ -302,9 +302,14 @@ def test_what_failed_is_kept_on_request(cluster: FakeCluster) -> None:
 
 def test_a_clean_up_without_rights_fails(cluster: FakeCluster) -> None:
     cluster.jobs = left_jobs()
-    error = refusal(403, "cannot delete")
-    cluster.fail("delete_job", error)
-    with pytest.raises(type(error), match="403"):
+    cluster.fail("delete_job", refusal(403, "cannot delete"))
+    with pytest.raises(ClusterRefused, match=r"TFJobs may be left: .*cannot delete.*kubectl delete tfjobs --selector"):
+        list(delete_left_jobs(cluster, "tfjob-speedup/run=r1", keep_failed=True))
+
+
+def test_a_clean_up_that_gets_no_answer_says_what_may_be_left(cluster: FakeCluster) -> None:
+    cluster.fail("list tfjobs", AWAY)
+    with pytest.raises(ClusterRefused, match=r"TFJobs may be left: .*connection refused"):
         list(delete_left_jobs(cluster, "tfjob-speedup/run=r1", keep_failed=True))
 
 
@@ -314,6 +319,6 @@ def test_a_runs_unfinished_jobs_are_those_that_have_neither_succeeded_nor_failed
     assert cluster.called("list tfjobs") == [[{"label_selector": "tfjob-speedup/run=r1"}]]
 
 
-def test_an_api_server_that_does_not_answer_has_no_unfinished_jobs(cluster: FakeCluster) -> None:
+def test_an_api_server_that_does_not_answer_is_no_free_way(cluster: FakeCluster) -> None:
     cluster.fail("list tfjobs", AWAY)
-    assert list_unfinished_jobs(cluster, "tfjob-speedup/run=r1") == []
+    assert list_unfinished_jobs(cluster, "tfjob-speedup/run=r1") is None
