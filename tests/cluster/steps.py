@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from components.planning.form import fill_form
+from components.planning.parameters import Parameters
 from model.data.sources import NAMED_DATASETS, find_cache, load_named
 from pipeline.compile import compile_pipeline
 from tests.cluster.site import MOUNT, SERVICE_ACCOUNT, VOLUME, VOLUME_MOUNT, Namespace
@@ -81,9 +83,7 @@ class Steps:
         path = self.folder / "pipeline.yaml"
         compile_pipeline(path)
         self.spec, *_ = yaml.safe_load_all(path.read_text())
-        inputs = self.spec["root"]["inputDefinitions"]["parameters"]
-        self.parameters = {name: _whole(entry["defaultValue"]) for name, entry in inputs.items()}
-        self.parameters["image"] = self.namespace.image
+        self.parameters: dict[str, Any] = {**vars(Parameters()), "image": self.namespace.image}
         self.root = f"{MOUNT}/artifacts/{self.run_id}"
 
     def start(self, step: str, artifacts: Mapping[str, Any] | None = None, **parameters: Any) -> StepPod:
@@ -102,7 +102,7 @@ class Steps:
             "workspace_path": f"{MOUNT}/runs/{self.run_id}",
             "task_config": TASK_CONFIG,
         }
-        values = {**self.parameters, **known, **parameters}
+        values = {**self.parameters, **fill_form(Parameters(**self.parameters)), **known, **parameters}
         wanted = component.get("inputDefinitions", {}).get("parameters", {})
         executor_input = {
             "inputs": {
@@ -241,13 +241,6 @@ def make_storage(namespace: Namespace) -> Storage:
     storage = Storage(namespace)
     storage.put(find_cache(), f"{CACHE}/tfjob-speedup")
     return storage
-
-
-def _whole(value: Any) -> Any:
-    """Returns a number as KFP's JSON has it, which ends none in .0."""
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _listed(entry: Any) -> list[Any]:
