@@ -144,7 +144,7 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         with _sigterm_interrupts():
             run, state = follow(server, run_id, progress, jobs, pace)
             _tell("Fetching the results …")
-            fetched = fetch_results(server, run_id, runs_dir.resolve())
+            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED)
     except KeyboardInterrupt:
         told = f"the run {state.end}" if state else "the run goes on on the cluster"
         next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))
