@@ -132,6 +132,19 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
     ]
 
 
+def test_the_time_of_a_step_that_takes_turns_is_told_with_its_wait(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--trials=2") == 0
+    ended = [line for line in capsys.readouterr().out.splitlines() if line.startswith("✓")]
+    assert ended[1:5] == [
+        "✓ prepare-data (7 s)",
+        "✓ train-single-node (7 s, its wait for its turn included)",
+        "✓ train-distributed (7 s, its wait for its turn included)",
+        "✓ evaluate (7 s)",
+    ]
+
+
 def test_what_is_rarely_set_reaches_the_run_in_its_one_field(kfp: Kfp, endpoint: str) -> None:
     run("--seed=3", "--model-arguments", '{"width": 4}', "--job-settings", '{"queue_name": "team-a"}')
     settings = json.loads(kfp.runs["run-1"]["runtime_config"]["parameters"]["settings"])
