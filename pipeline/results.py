@@ -10,7 +10,7 @@ from components.trials import LAUNCH_FILE, list_trials, read_json
 
 LATEST = "latest"
 TRAINED_OUTPUT = "trained"
-# What the trials of a run that broke off are handed out in; empty, or not there, where all steps handed out their own.
+# What the trials of a run that broke off are handed out in; without any where all steps handed out their own.
 FINISHED_OUTPUT = "finished"
 PIPELINE_LOG = Path("logs", "pipeline.log")
 # The steps' outputs that a reader wants, by the name they get: step and output in the pipeline.

@@ -49,8 +49,14 @@ class Fetched:
     logs: Sequence[tuple[str, str]]
 
 
-def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
+def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded: bool) -> Fetched:
     """Fetches what a run has stored so far; what was fetched of it before is replaced.
+
+    Args:
+        server: The server.
+        run_id: The run.
+        runs_dir: Folder of all runs' results.
+        has_succeeded: Whether the run has, so that its steps handed out all that they trained.
 
     Raises:
         ServerError: The server does not give it.
@@ -70,7 +76,12 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path) -> Fetched:
             files[name] = downloads / name
             download(server, of_step[-1], files[name])
     folders, left = fetch_folders(server, (a for a in artifacts if a.output == TRAINED_OUTPUT), downloads)
-    finished, left_finished = fetch_folders(server, (a for a in artifacts if a.output == FINISHED_OUTPUT), downloads)
+    finished, left_finished = fetch_folders(
+        server,
+        (a for a in artifacts if a.output == FINISHED_OUTPUT),
+        downloads,
+        is_ignored=lambda error: has_succeeded and _says_not_there(error),
+    )
     arrange_results(partial, files, [*folders, *finished])
     shutil.rmtree(downloads)
     run_dir = runs_dir / run_id
@@ -84,8 +95,20 @@ def find_catalog(server: Server) -> Catalog:
     return MlMetadata(server)
 
 
-def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads: Path) -> tuple[list[Path], list[str]]:
-    """Fetches folders and returns where they are, and what had to be left with the reason."""
+def fetch_folders(
+    server: Server,
+    artifacts: Iterable[StoredArtifact],
+    downloads: Path,
+    is_ignored: Callable[[ServerError], bool] = lambda _: False,
+) -> tuple[list[Path], list[str]]:
+    """Fetches folders and returns where they are, and what had to be left with the reason.
+
+    Args:
+        server: The server.
+        artifacts: The folders.
+        downloads: Folder for them.
+        is_ignored: Whether it does not matter that a folder could not be fetched.
+    """
     folders, left = [], []
     for artifact in artifacts:
         archive, folder = downloads / f"{artifact.number}.tar.gz", downloads / str(artifact.number)
@@ -94,7 +117,7 @@ def fetch_folders(server: Server, artifacts: Iterable[StoredArtifact], downloads
             unpack(archive, folder)
             folders.append(folder)
         except ServerError as error:
-            if not (artifact.output == FINISHED_OUTPUT and _says_not_there(error)):
+            if not is_ignored(error):
                 left.append(f"{artifact.uri}: {error}")
         archive.unlink(missing_ok=True)
     return folders, left

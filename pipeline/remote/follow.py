@@ -47,6 +47,7 @@ class Progress:
         num_steps: Number of steps that will run.
         write: Takes the lines.
         clock: Returns seconds on a monotonic clock.
+        in_turns: Names of those steps that begin side by side and wait for their turn.
     """
 
     access: Access
@@ -54,6 +55,7 @@ class Progress:
     num_steps: int
     write: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
+    in_turns: frozenset[str] = frozenset()
     _numbers: dict[str, int] = field(default_factory=dict)
     _states: dict[str, str] = field(default_factory=dict)
     _retried_at: datetime | None = None
@@ -92,7 +94,8 @@ class Progress:
         if step.ended_at is None:
             return
         if step.state == SUCCEEDED:
-            self.write(f"✓ {step.name} ({(step.ended_at - step.started_at).total_seconds():.0f} s)")
+            included = ", its wait for its turn included" if step.name in self.in_turns else ""
+            self.write(f"✓ {step.name} ({(step.ended_at - step.started_at).total_seconds():.0f} s{included})")
         elif step.was_terminated:
             self.write(f"■ {step.name} ended with the run")
         else:

@@ -2,14 +2,15 @@
 
 The answer lists the nodes of Argo's workflow. A step is a node under its own name, once for each iteration of a loop;
 its try is a further node, `name(0)`, and that one's pods are called `executor(0)`, `executor(1)`, … without saying
-whose they are: the times tell it.
+whose they are: the times tell it. A step's first pod begins with it, its next one when the one before has failed. Steps
+that begin together are told apart by their ends.
 """
 
 import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
@@ -17,6 +18,7 @@ ENDED = frozenset({SUCCEEDED, FAILED, "CANCELED", "SKIPPED"})
 _PENDING, _RUNNING, _CANCELING = "PENDING", "RUNNING", "CANCELING"
 _NOT_RUN = frozenset({None, "RUNTIME_STATE_UNSPECIFIED", _PENDING, "SKIPPED"})
 _UNSUCCESSFUL = ENDED - {SUCCEEDED}
+_NOT_YET = datetime.max.replace(tzinfo=UTC)
 _POD = re.compile(r"(?:executor|(?P<driven>.+)-driver)\((?P<attempt>\d+)\)")
 
 
@@ -116,9 +118,10 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
     nodes = [task for task in tasks if task.display_name in names and task.state not in _NOT_RUN]
     nodes.sort(key=lambda node: node.start_time)
     pods = [(found, task) for task in tasks if (found := _POD.fullmatch(task.display_name))]
-    owned = [(found, pod, _find_node(found, pod, nodes)) for found, pod in pods]
+    tries = [(int(found["attempt"]), pod) for found, pod in pods if not found["driven"]]
+    owned = [(attempt, pod, owners) for chain, owners in _find_owners(_chain(tries), nodes) for attempt, pod in chain]
     steps = [
-        _read_step(node, [pod for _, pod, owner in owned if owner is node], terminated_at)
+        _read_step(node, [pod for _, pod, owners in owned if any(owner is node for owner in owners)], terminated_at)
         for node in nodes
         if not (retried_at and node.state in _UNSUCCESSFUL and node.end_time <= retried_at)
     ]
@@ -128,15 +131,22 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
         terminated_at=terminated_at,
         steps=steps,
         restarts=[
-            (f"{pod.task_id} {number}", node.display_name)
-            for found, pod, node in owned
-            if node and not found["driven"]
-            for number in range(_count_restarts(int(found["attempt"]), pod, retried_at))
+            (f"{pod.task_id} {number}", _name(owners))
+            for attempt, pod, owners in owned
+            if owners
+            for number in range(_count_restarts(attempt, pod, retried_at))
         ],
         waiting=[
-            WaitingPod(pod.task_id, found["driven"] or (node.display_name if node else "a step"), bool(found["driven"]))
-            for found, pod, node in owned
-            if pod.state == _PENDING
+            *(
+                WaitingPod(pod.task_id, found["driven"], is_driver=True)
+                for found, pod in pods
+                if found["driven"] and pod.state == _PENDING
+            ),
+            *(
+                WaitingPod(pod.task_id, _name(owners), is_driver=False)
+                for _, pod, owners in owned
+                if pod.state == _PENDING
+            ),
         ],
     )
 
@@ -168,16 +178,66 @@ def _read_interventions(history: Iterable[Any]) -> tuple[datetime | None, dateti
     return retried_at, terminated_at
 
 
-def _find_node(found: re.Match[str], pod: Any, nodes: Sequence[Any]) -> Any:
-    """Returns the step's node to which a pod belongs: the one that began last of those that ran when the pod began."""
-    if found["driven"]:
-        return None
-    running = [
-        node
-        for node in nodes
-        if node.start_time <= pod.start_time and (node.state not in ENDED or pod.start_time <= node.end_time)
-    ]
-    return running[-1] if running else None
+def _chain(tries: Iterable[tuple[int, Any]]) -> list[list[tuple[int, Any]]]:
+    """Returns the pods of each step, one after another; a pod whose predecessor is not found stands alone.
+
+    Args:
+        tries: The number that a pod's name tells, and the pod.
+    """
+    chains: list[list[tuple[int, Any]]] = []
+    for attempt, pod in sorted(tries, key=lambda numbered: (numbered[0], numbered[1].start_time)):
+        if before := [chain for chain in chains if _is_next(chain[-1], attempt, pod)]:
+            max(before, key=lambda chain: chain[-1][1].end_time).append((attempt, pod))
+        else:
+            chains.append([(attempt, pod)])
+    return chains
+
+
+def _is_next(last: tuple[int, Any], attempt: int, pod: Any) -> bool:
+    """Returns whether a pod may be the next one after the last of a step."""
+    number, before = last
+    return attempt == number + 1 and before.state in _UNSUCCESSFUL and bool(before.end_time <= pod.start_time)
+
+
+def _find_owners(
+    chains: Iterable[Sequence[tuple[int, Any]]], nodes: Sequence[Any]
+) -> list[tuple[Sequence[tuple[int, Any]], list[Any]]]:
+    """Returns each step's pods with its node, or with those nodes that nothing tells apart.
+
+    What begins at the same time belongs together, in the order in which it ends. Pods that begin with no step belong to
+    one of those that run and have no pod.
+
+    Args:
+        chains: The pods of each step.
+        nodes: The nodes of the steps.
+    """
+    owned, lone = [], []
+    free = {node.task_id: node for node in sorted(nodes, key=_find_end)}
+    for chain in sorted(chains, key=lambda chain: _find_end(chain[-1][1])):
+        _, first = chain[0]
+        if owner := next((node for node in free.values() if node.start_time == first.start_time), None):
+            del free[owner.task_id]
+            owned.append((chain, [node for node in nodes if _read_times(node) == _read_times(owner)]))
+        else:
+            lone.append((chain, first.start_time))
+    for chain, at in lone:
+        running = [node for node in nodes if node.start_time <= at <= _find_end(node)]
+        owned.append((chain, [node for node in running if node.task_id in free] or running))
+    return owned
+
+
+def _find_end(task: Any) -> datetime:
+    """Returns when a node or a pod ended; the end of time as long as it has not."""
+    return task.end_time if task.state in ENDED else _NOT_YET
+
+
+def _read_times(task: Any) -> tuple[datetime, datetime]:
+    return task.start_time, _find_end(task)
+
+
+def _name(owners: Iterable[Any]) -> str:
+    """Returns the name of the step that owns a pod; of those that may, if nothing tells them apart."""
+    return " or ".join(dict.fromkeys(node.display_name for node in owners)) or "a step"
 
 
 def _count_restarts(attempt: int, pod: Any, retried_at: datetime | None) -> int:

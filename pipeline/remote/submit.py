@@ -16,6 +16,7 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 
 from components.planning import Parameters, read_form
+from components.train import train_distributed, train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
 from pipeline.remote.follow import Pace, Progress, follow
@@ -35,6 +36,7 @@ from pipeline.shell import FAILED, INTERRUPTED, write_run
 from pipeline.speedup import Workspace, speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
 
+_TRAINING_STEPS = frozenset({train_single_node.name, train_distributed.name})
 _NUM_LOG_LINES = 15
 # How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
 _NO_OPERATOR = re.compile(
@@ -137,14 +139,21 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
     _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
     _tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
     spec = read_spec()
-    progress = Progress(server.access, name_steps(spec), count_steps(spec, parameters), _tell, pace.clock)
+    progress = Progress(
+        server.access,
+        name_steps(spec),
+        count_steps(spec, parameters),
+        _tell,
+        pace.clock,
+        in_turns=_TRAINING_STEPS if int(parameters["trials"]) > 1 else frozenset(),
+    )
     jobs = WaitingJobs(server, find_catalog(server), run_id, _tell, pace.clock)
     state = None
     try:
         with _sigterm_interrupts():
             run, state = follow(server, run_id, progress, jobs, pace)
             _tell("Fetching the results …")
-            fetched = fetch_results(server, run_id, runs_dir.resolve())
+            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED)
     except KeyboardInterrupt:
         told = f"the run {state.end}" if state else "the run goes on on the cluster"
         next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))

@@ -42,7 +42,7 @@ class Kfp:
         states: What each look at a run shows, one after another: the run's state, and names and states of its steps.
         answers: Recorded answers about a run, given in place of those that `states` would make.
         artifacts: Artifacts by step, output and number: a file's content, or a folder's files.
-        pods: Names of the running steps' pods, and their logs.
+        pods: The running steps, and their pods' logs; None for one that cannot be read.
         refusals: Answers in place of the usual ones: part of a path, answer, and how often.
         lost: Number of looks at a run that get no answer, once the first has had one.
         token: Token that a caller must have.
@@ -56,7 +56,7 @@ class Kfp:
     states: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[tuple[str, str, int], bytes | Folder] = field(default_factory=dict)
-    pods: dict[str, str] = field(default_factory=dict)
+    pods: dict[str, str | None] = field(default_factory=dict)
     refusals: dict[str, tuple[Answer, int]] = field(default_factory=dict)
     lost: int = 0
     token: str = ""
@@ -255,7 +255,10 @@ class KfpHandler(BaseHTTPRequestHandler):
 
     def _send_log(self, query: dict[str, str]) -> Answer:
         assert query.keys() == {"podname", "runid", "podnamespace"}
-        return 200, {"Content-Type": "text/plain"}, self.kfp.pods[query["podname"].removeprefix("pod-of-")].encode()
+        log = self.kfp.pods[query["podname"].removeprefix("pod-of-")]
+        if log is None:
+            return 500, {}, b"Could not get main container logs"
+        return 200, {"Content-Type": "text/plain"}, log.encode()
 
     def _send_artifact(self, key: str, query: dict[str, str]) -> Answer:
         assert query == {"namespace": "kubeflow", "providerInfo": SESSION}

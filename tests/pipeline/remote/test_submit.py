@@ -13,7 +13,7 @@ from pipeline.run import main
 from pipeline.speedup import speedup_pipeline
 from pipeline.upload import main as upload
 from tests.components.trial_folders import write_trial
-from tests.pipeline.remote.kfp_server import LOGIN_PAGE, Kfp, Served, error_json, pack
+from tests.pipeline.remote.kfp_server import LOGIN_PAGE, ROOT, Kfp, Served, error_json, pack
 
 TABLE = "configuration speedup\nsingle 1.00\nDistributing pays off here.\n"
 COMPARE_LOG = f"""\
@@ -129,6 +129,19 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
         *TABLE.splitlines(),
         "",
         "Report: runs/run-1/report.html (after 600 s)",
+    ]
+
+
+def test_the_time_of_a_step_that_takes_turns_is_told_with_its_wait(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--trials=2") == 0
+    ended = [line for line in capsys.readouterr().out.splitlines() if line.startswith("✓")]
+    assert ended[1:5] == [
+        "✓ prepare-data (7 s)",
+        "✓ train-single-node (7 s, its wait for its turn included)",
+        "✓ train-distributed (7 s, its wait for its turn included)",
+        "✓ evaluate (7 s)",
     ]
 
 
@@ -642,6 +655,21 @@ def test_trials_of_a_step_that_failed_are_fetched_where_the_run_handed_them_out(
     kfp.artifacts["clean-up", "finished", 1] = read_folder(tmp_path / "handed-out")
     assert run() == 1
     assert "2 finished trial(s): all-reduce-2w/trial-1, single/trial-1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "answer", [(404, {}, b"No objects found"), (500, {}, b"Failed to get object in bucket: no key")], ids=["404", "500"]
+)
+def test_trials_of_a_failed_run_that_cannot_be_fetched_are_told_with_their_place(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], answer: tuple[int, dict[str, str], bytes]
+) -> None:
+    fail(kfp, FAILED_LOG)
+    kfp.artifacts["clean-up", "finished", 1] = b""
+    kfp.refusals["/finished"] = (answer, 9)
+    assert run() == 1
+    (left,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Not fetched")]
+    assert f"{ROOT}/run-1/clean-up/1/finished: " in left
+    assert f"answered with {answer[0]}" in left
 
 
 def test_a_run_without_such_trials_is_fetched_without_a_word_about_them(
