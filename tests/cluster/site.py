@@ -70,7 +70,7 @@ class Namespace:
         self.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
 
     def cluster(self) -> Cluster:
-        """Returns the cluster as this session's administrator sees it."""
+        """Returns the cluster as its administrator sees it."""
         return connect(self.name)
 
     def wait_until_gone(self, kind: str, selector: str, seconds: float) -> None:
