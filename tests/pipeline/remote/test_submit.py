@@ -1,3 +1,4 @@
+# Longer than other modules: every test drives the whole program against one fake server, whose set-up they share.
 import json
 import os
 import signal
