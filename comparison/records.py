@@ -29,8 +29,11 @@ class Replica:
 
     `calibration_seconds` is what a fixed computation took on the replica's own core before and after the training, or
     null; `clocks` are this replica's own seconds by section. Its process was `age_seconds` old at `recorded_at`, when
-    it wrote what it had measured. `num_steps` counts the updates that a worker made which only serves. A record may
-    lack all of these.
+    it wrote what it had measured. `num_steps` counts the updates that a worker made which only serves. During the
+    training's own clock, its threads were ready and waited for a core: the busiest of them `waited_seconds`, all of
+    them `waited_all_seconds`; its control group was under pressure for `pressure_seconds`; the hypervisor stole
+    `steal_seconds` from its cores, and others computed on them for `others_cpu_seconds`. `host` and `node` are where it
+    ran, `environment` what steers its libraries. A record may lack all of these.
     """
 
     name: str
@@ -48,6 +51,37 @@ class Replica:
     age_seconds: float | None = None
     recorded_at: float | None = None
     num_steps: int | None = None
+    waited_seconds: float | None = None
+    waited_all_seconds: float | None = None
+    pressure_seconds: float | None = None
+    steal_seconds: float | None = None
+    others_cpu_seconds: float | None = None
+    host: str | None = None
+    node: str | None = None
+    environment: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Collective:
+    """What the strategy's own exchange costs, timed by itself between the warm-up and the first timed step.
+
+    Medians of `repeats` exchanges of one element and of `num_elements`, the vector of a step: an `all_reduce`, or a
+    parameter server's `pull_push`.
+    """
+
+    operation: str
+    repeats: int
+    num_elements: int
+    one_element_seconds: float
+    vector_seconds: float
+
+
+@dataclass(frozen=True)
+class QuietWait:
+    """How long a trial waited for its cores to be free before it began, and who took them."""
+
+    waited_seconds: float
+    taken_by: list[str]
 
 
 @dataclass(frozen=True)
@@ -83,6 +117,11 @@ class TrialRecord:
     `compile_seconds`, in older records, the warm-up; of `communication_seconds` the transfer, which with the
     computation of the slowest and the mean worker of each step is null where workers are not in step. Of
     `confusion_matrix` and `confusion_counts`, entries of true class, predicted class and count, it has one.
+
+    It was the run's `place`-th trial, in a `round` that holds each configuration once, the baseline perhaps twice; both
+    count from 1, and a record without them is of an older version. `wrong_images` are base64 of a bit for each test
+    image, the first in the highest bit, 1 where the model is wrong. `started_monotonic` and `ended_monotonic` are
+    seconds on a clock that nobody sets, comparable between trials of one `boot_id`.
     """
 
     schema_version: int
@@ -154,6 +193,16 @@ class TrialRecord:
     mean_compute_seconds: float | None = None
     resumed: bool = False
     earlier_attempts: list[dict[str, Any]] | None = None
+    round: int | None = None
+    place: int | None = None
+    same_batch_norm: bool | None = None
+    collective: Collective | None = None
+    wrong_images: str | None = None
+    boot_id: str | None = None
+    started_monotonic: float | None = None
+    ended_monotonic: float | None = None
+    image_digest: str | None = None
+    quiet: QuietWait | None = None
 
     @property
     def test_accuracy(self) -> float:
