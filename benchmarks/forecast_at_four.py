@@ -62,7 +62,7 @@ class Bench:
         """Returns the steps of a training, of the single node if `num_workers` is 1."""
         configuration: Configuration = self._configurations[num_workers]
         output_dir = self._folder / f"{configuration.name}-t{trial}"
-        config = configuration.for_trial(trial)
+        config = configuration.for_round(trial)
         folders = ("--data-dir", str(self._data_dir), "--output-dir", str(output_dir))
         self._run(output_dir.name, num_workers, "model.train", *folders, *config.to_arguments())
         training = json.loads((output_dir / "training.json").read_text(encoding="utf-8"))

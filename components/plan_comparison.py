@@ -39,7 +39,7 @@ def plan_comparison(
 
     Returns:
         run_info: The plan, as run.json.
-        Output: The numbers of the rounds, from 1.
+        Output: The numbers of the iterations that train, from 1.
         max_train_images: What `settings` say of it, for the next step.
         seed: Likewise.
     """
@@ -49,7 +49,7 @@ def plan_comparison(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.planning import list_rounds, name_run, plan_run, read_form
+    from components.planning import count_iterations, name_run, plan_run, read_form
     from components.trials import check_machine
 
     with told_plainly():
@@ -57,4 +57,4 @@ def plan_comparison(
         check_machine(plan)
     plan.write(Path(run_info.path))
     planned = plan.parameters
-    return list_rounds(plan), planned.max_train_images, planned.seed
+    return [*range(1, count_iterations(planned.trials) + 1)], planned.max_train_images, planned.seed

@@ -40,9 +40,9 @@ class Configuration:
         """Returns the configuration of an entry in `run.json`."""
         return cls(entry["name"], TrainingConfig(**entry["training"]), entry["cpus_factor"])
 
-    def for_trial(self, trial: int) -> TrainingConfig:
-        """Returns the settings of one trial: all configurations share a trial's seed, and so its initial weights."""
-        return dataclasses.replace(self.training, seed=self.training.seed + trial - 1)
+    def for_round(self, number: int) -> TrainingConfig:
+        """Returns the settings of a trial of a round: all of a round share its seed, and so their initial weights."""
+        return dataclasses.replace(self.training, seed=self.training.seed + number - 1)
 
 
 def plan_configurations(
@@ -97,25 +97,25 @@ def plan_configurations(
     return [baseline, *bigger, *distributed]
 
 
-def order_of_round(configurations: Sequence[Configuration], seed: int, trial: int) -> list[Configuration]:
-    """Returns the configurations in the order in which a trial trains them.
+def order_of_round(configurations: Sequence[Configuration], seed: int, number: int) -> list[Configuration]:
+    """Returns the configurations in the order in which a round trains them.
 
-    A fixed order would give each configuration its own place in every round, so that a machine that slows down within
-    a round slows the same ones every time. Here n configurations are at each place equally often in every n trials, and
-    follow each other one equally often in every n trials (2 n where n is odd); the seed says which is called which, and
-    in which order the rows of the square are used.
+    A fixed order would give each configuration the same neighbours in every round, which leave it the same caches and
+    the same heat. Here n configurations are at each place equally often in every n rounds, and follow each other one
+    equally often in every n rounds (2 n where n is odd); the seed says which is called which, and in which order the
+    rows of the square are used.
 
     Args:
-        configurations: What a trial trains.
+        configurations: What a round trains.
         seed: Of the run.
-        trial: Number of the repeat, from 1.
+        number: Number of the round that is drawn, from 1.
 
     Source: Williams, "Experimental designs balanced for the estimation of residual effects of treatments", Australian
     Journal of Scientific Research A 2 (1949): 0, 1, n - 1, 2, n - 2, … and its cyclic shifts are a Latin square, which
     for odd n its mirror image completes.
     """
     count = len(configurations)
-    square, row = divmod(trial - 1, max(1, count))
+    square, row = divmod(number - 1, max(1, count))
     zigzag = [(place + 1) // 2 if place % 2 else (count - place // 2) % count for place in range(count)]
     if count % 2 and square % 2:
         zigzag.reverse()

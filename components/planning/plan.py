@@ -11,7 +11,7 @@ from typing import Self
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
 from components.planning.parameters import Parameters
 from model.data import check_dataset_name
-from model.plan import DISTRIBUTED_STRATEGIES, Configuration, order_of_round, plan_configurations
+from model.plan import DISTRIBUTED_STRATEGIES, Configuration, plan_configurations
 from tfjob.settings import parse_job_settings
 from tfjob.spec import ReplicaSpec
 
@@ -19,8 +19,6 @@ from tfjob.spec import ReplicaSpec
 RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
 # A run that is resumed started when it was started first.
 STARTED_AT_VARIABLE = "TFJOB_SPEEDUP_STARTED_AT"
-# The steps that train, as the pipeline names them.
-SINGLE_NODE, DISTRIBUTED = "train-single-node", "train-distributed"
 # What stands for all strategies.
 _ALL = "both"
 
@@ -86,57 +84,6 @@ class RunPlan:
             )
         configurations = [Configuration.from_json(entry) for entry in info.configurations]
         return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations)
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place of a trial in the order of its run.
-
-    Attributes:
-        round_number: The round of the loop, from 1.
-        step: Which step of the round trains it.
-        configuration: What is trained.
-        trial: Which repeat of it this is, from 1.
-    """
-
-    round_number: int
-    step: str
-    configuration: Configuration
-    trial: int
-
-    @property
-    def name(self) -> str:
-        """The name of the trial's folders in the workspace."""
-        return name_trial(self.configuration.name, self.trial)
-
-    def __str__(self) -> str:
-        return f"{self.configuration.name}, trial {self.trial}"
-
-
-def list_places(plan: RunPlan) -> list[Place]:
-    """Returns all trials of a run in the order in which they are trained, one after another.
-
-    A step's trials of a round follow each other, and the steps of a round come in the pipeline's order: a step may wait
-    for what comes before it, and never for what comes after. Every round trains each configuration once, so that drift
-    hits all alike; the order within a step is drawn for each round, so that none always has the coolest or the busiest
-    machine.
-    """
-    return [
-        Place(round_number, step, configuration, round_number)
-        for round_number in range(1, plan.parameters.trials + 1)
-        for step, own in ((SINGLE_NODE, plan.single_nodes), (DISTRIBUTED, plan.distributed))
-        for configuration in order_of_round(own, plan.parameters.seed, round_number)
-    ]
-
-
-def list_rounds(plan: RunPlan) -> list[int]:
-    """Returns the numbers of the rounds, over which the pipeline's loop goes."""
-    return sorted({place.round_number for place in list_places(plan)})
-
-
-def name_trial(configuration: str, trial: int) -> str:
-    """Returns the name of a trial's folders in the workspace."""
-    return f"{configuration}-t{trial}"
 
 
 def plan_run(run_id: str, parameters: Parameters) -> RunPlan:

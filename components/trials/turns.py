@@ -1,4 +1,4 @@
-"""Taking turns: KFP starts the steps of all rounds side by side, and their trials run one after another all the same.
+"""Taking turns: KFP starts the iterations of a loop side by side, and their trials run one after another all the same.
 
 The plan gives each trial its place, and the workspace says how far the run has come: a step waits until every trial
 whose place is before its own is finished. A limit on the loop would do that, too; but where one is compiled in, KFP's
@@ -31,7 +31,7 @@ RETURN_SECONDS = 180.0
 
 def name_step(place: Place) -> str:
     """Returns the name of the step that trains a trial, which no other step of the run has."""
-    return f"{place.step}-{place.round_number}"
+    return f"{place.step}-{place.iteration}"
 
 
 class NotTrainedError(TFJobError):

@@ -156,13 +156,13 @@ def test_the_order_of_a_round_follows_from_the_seed_and_the_trial() -> None:
 
 
 def test_a_trial_has_one_seed_in_all_configurations_and_each_trial_its_own() -> None:
-    seeds = [{c.for_trial(trial).seed for c in plan([2, 4], seed=10)} for trial in (1, 2, 3)]
+    seeds = [{c.for_round(trial).seed for c in plan([2, 4], seed=10)} for trial in (1, 2, 3)]
     assert seeds == [{10}, {11}, {12}]
 
 
 def test_a_trial_differs_from_its_configuration_in_the_seed_only() -> None:
     configuration = plan([2])[1]
-    trial = configuration.for_trial(3)
+    trial = configuration.for_round(3)
     assert dataclasses.replace(trial, seed=0) == configuration.training
 
 

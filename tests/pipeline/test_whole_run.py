@@ -156,7 +156,7 @@ def test_an_interrupted_run_stops_everything_and_keeps_what_is_finished(
     tmp_path: Path, line: str, interrupt: Callable[[subprocess.Popen[str]], None]
 ) -> None:
     with start(tmp_path, "--epochs=10", "--strategies=all_reduce") as process:
-        wait_for_line(process, "▶ 4/7 train-distributed")
+        wait_for_line(process, "▶ 4/9 train-distributed")
         wait_for_line(process, line)
         interrupt(process)
         output, errors = process.communicate(timeout=30)

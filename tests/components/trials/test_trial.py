@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from components.planning.plan import RunPlan, name_trial
+from components.planning.order import name_trial
+from components.planning.plan import RunPlan
 from components.trials.attempts import Attempt
 from components.trials.trial import (
     build_job,
@@ -17,7 +18,7 @@ from components.trials.trial import (
     stage_dataset,
 )
 from tests.components.fake_backend import FakeBackend, make_training, read_option
-from tests.components.plan_factory import make_plan
+from tests.components.plan_factory import find_place, make_plan
 from tfjob.backend import JobResult, ReplicaResult, StatusChanged
 from tfjob.errors import (
     JobCancelled,
@@ -45,8 +46,8 @@ def run(
     backend = backend or FakeBackend()
     workspace = tmp_path / "workspace"
     workspace.mkdir(exist_ok=True)
-    configuration = plan.configurations[index]
-    run_trial(plan, configuration, trial, dataset, workspace, tmp_path / "out" / configuration.name, backend)
+    place = find_place(plan, plan.configurations[index].name, trial)
+    run_trial(plan, place, dataset, workspace, tmp_path / "out" / place.configuration.name, backend)
     return backend
 
 
@@ -166,7 +167,7 @@ def test_a_trial_prints_which_one_it_is_and_what_the_program_says(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(make_plan(), dataset, tmp_path, trial=2, backend=FakeBackend(["epoch 1/2 done", "I0000 00:00:1 a.cc:1] hm"]))
-    assert capsys.readouterr().out.splitlines() == ["== single, trial 2 of 2", "[worker-0] epoch 1/2 done"]
+    assert capsys.readouterr().out.splitlines() == ["== single, trial 2, round 2 of 2", "[worker-0] epoch 1/2 done"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_finished_trial_is_taken_and_not_trained_again_and_the_next_one_tells_
     assert len(again.manifests) == 2
     assert list_files(tmp_path / "out" / "single") == before
     assert capsys.readouterr().out.splitlines()[:2] == [
-        "== single, trial 1 of 2",
+        "== single, trial 1, round 1 of 2",
         "Finished before the interruption: its results are taken, it is not trained again.",
     ]
     resumed = {path.name: read_launch(path)["resumed"] for path in (tmp_path / "out").iterdir()}
