@@ -11,6 +11,8 @@ from model.errors import ConfigError
 from model.training import STRATEGIES, Strategy, TrainingConfig
 
 DISTRIBUTED_STRATEGIES = tuple(strategy for strategy in STRATEGIES if strategy != "single")
+# The single node under its second name, in a run that compares it with itself.
+SINGLE_AGAIN = "single-again"
 # What a run may compare; a single training has one of the two.
 SCALINGS = {"strong": ("strong",), "weak": ("weak",), "both": ("strong", "weak")}
 
@@ -54,9 +56,9 @@ def plan_configurations(
     workers: Sequence[int],
     num_ps: int,
     scaling: str | None = None,
-    bigger_nodes: bool = False,
+    max_cpus_factor: float = 0.0,
 ) -> list[Configuration]:
-    """Returns the baseline, then bigger single nodes if asked for, then each strategy with each number of workers.
+    """Returns the baseline, then bigger single nodes as far as may be, then each strategy with each number of workers.
 
     With strong scaling the global batch is that of `base` for all. With weak scaling it is the batch of one worker;
     the global batch and the learning rate grow with the number of workers. With both, each number of workers is there
@@ -69,8 +71,8 @@ def plan_configurations(
         workers: Numbers of workers.
         num_ps: Parameter servers of each parameter-server configuration.
         scaling: `strong`, `weak` or `both`; that of `base` by default.
-        bigger_nodes: Whether to add, for each number of workers above 1, one node with as many times the CPUs: what
-            "two machines" compete with is also "one bigger machine".
+        max_cpus_factor: For each number of workers above 1 up to this, one node with as many times the CPUs is added:
+            what "two machines" compete with is also "one bigger machine".
 
     Raises:
         ConfigError: A configuration cannot be.
@@ -94,9 +96,18 @@ def plan_configurations(
     shares = [draft.training.per_replica_batch_size for draft in drafts]
     group_size = (base.batch_norm_group_size or math.gcd(*shares)) if base.same_batch_norm else 0
     baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
-    factors = sorted({count for count in workers if count > 1}) if bigger_nodes else []
+    factors = sorted(count for count in workers if 1 < count <= max_cpus_factor)
     bigger = [Configuration(f"single-{factor}x-cpus", baseline.training, factor) for factor in factors]
     return [baseline, *bigger, *distributed]
+
+
+def plan_a_a(base: TrainingConfig) -> list[Configuration]:
+    """Returns the single node under two names: a comparison that finds a difference between them is wrong.
+
+    Args:
+        base: The single node's settings.
+    """
+    return [Configuration(name, base) for name in ("single", SINGLE_AGAIN)]
 
 
 def order_of_round(configurations: Sequence[Configuration], seed: int, number: int) -> list[Configuration]:

@@ -11,7 +11,7 @@ from tfjob.environment import is_in_pod, owner_reference
 from tfjob.errors import JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
-from tfjob.local import LocalBackend
+from tfjob.local import LocalBackend, available_cores
 from tfjob.owner import find_owner
 
 # What tells the jobs of one run from all others.
@@ -120,6 +120,20 @@ def list_unfinished_jobs(run_id: str) -> list[str] | None:
     from tfjob.cluster import connect, list_unfinished_jobs  # noqa: PLC0415
 
     return list_unfinished_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}")
+
+
+def find_free_cpus(memory: str, node_labels: Mapping[str, str]) -> float | None:
+    """Returns the CPUs of the largest replica that there is room for; None where a cluster does not let it be seen.
+
+    Args:
+        memory: What the replica needs beside, as a Kubernetes quantity; on this machine that is not looked at.
+        node_labels: The labels of the nodes that it may run on; none for all nodes.
+    """
+    if not is_in_pod():
+        return float(len(available_cores()))
+    from tfjob.cluster import connect, find_free_cpus  # noqa: PLC0415
+
+    return find_free_cpus(connect(), memory, node_labels)
 
 
 def label_value(text: str) -> str:

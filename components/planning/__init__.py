@@ -11,9 +11,11 @@ from components.planning.order import (
 )
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run
+from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
 
 __all__ = [
     "DISTRIBUTED",
+    "FREE_CPUS_VARIABLE",
     "RUN_ID_VARIABLE",
     "SINGLE_NODE",
     "STARTED_AT_VARIABLE",
@@ -22,7 +24,9 @@ __all__ = [
     "RunPlan",
     "count_iterations",
     "describe_form",
+    "describe_missing_nodes",
     "fill_form",
+    "find_room",
     "keeps_failed_jobs",
     "list_form",
     "list_places",

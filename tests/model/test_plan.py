@@ -22,7 +22,7 @@ def plan(workers: list[int], strategies: list[str] = BOTH, num_ps: int = 1, **ba
 
 def plan_both(workers: list[int], **base: Any) -> list[Configuration]:
     return plan_configurations(
-        TrainingConfig(**base), strategies=BOTH, workers=workers, num_ps=1, scaling="both", bigger_nodes=True
+        TrainingConfig(**base), strategies=BOTH, workers=workers, num_ps=1, scaling="both", max_cpus_factor=math.inf
     )
 
 

@@ -24,7 +24,7 @@ from tfjob.job import Manifest
 from tfjob.spec import CONTAINER_NAME
 
 Json = dict[str, Any]
-Kind = Literal["tfjobs", "pods", "events"]
+Kind = Literal["tfjobs", "pods", "events", "nodes", "pods of all namespaces"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
@@ -54,6 +54,8 @@ class Cluster:
             "tfjobs": partial(self._jobs.list_namespaced_custom_object, *self._where),
             "pods": partial(core.list_namespaced_pod, namespace),
             "events": partial(core.list_namespaced_event, namespace),
+            "nodes": core.list_node,
+            "pods of all namespaces": core.list_pod_for_all_namespaces,
         }
         self._read_log = partial(core.read_namespaced_pod_log, namespace=namespace, container=CONTAINER_NAME)
 

@@ -104,6 +104,15 @@ def test_a_step_never_waits_for_what_comes_after_it(changes: dict[str, Any], tri
     assert {place.iteration for place in places} == {*range(1, count_iterations(trials) + 1)}
 
 
+def test_the_single_node_under_its_second_name_has_the_places_of_a_distributed_training() -> None:
+    for trials in range(1, 9):
+        both = [
+            [(p.round_number, p.iteration, p.step, p.trial) for p in list_places(make_plan(trials=trials, **changes))]
+            for changes in ({"a_a": True}, {"strategies": ["all_reduce"]})
+        ]
+        assert both[0] == both[1]
+
+
 @EVERY_PLAN
 @EVERY_NUMBER
 def test_single_nodes_and_distributed_trainings_have_a_step_each(changes: dict[str, Any], trials: int) -> None:
