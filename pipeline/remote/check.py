@@ -43,9 +43,9 @@ def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
         gibibytes = waiting * MEBIBYTES_OF_A_WAITING_POD / 1024
         doubts.append(
             f"with {parameters.trials:,} trials the run begins with {waiting:,} pods at once, of which all but one wait "
-            f"for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and a pod each of "
-            "what a quota allows and a node takes (110, as a rule). Where they do not all find room, the run breaks off. "
-            "Several runs of fewer trials, with other seeds, need less at once."
+            f"for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and one each of "
+            "the pods that a quota allows and a node takes (110, as a rule). Where they do not all find room, the run "
+            "breaks off. Several runs of fewer trials, with other seeds, need less at once."
         )
     if is_path(parameters.dataset):
         doubts.append(f"{parameters.dataset} must be in the image: the first step looks for it there, not here.")
