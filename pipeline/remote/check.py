@@ -42,8 +42,8 @@ def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
     if (waiting := count_iterations(parameters.trials)) > _MANY_WAITING_PODS:
         gibibytes = waiting * MEBIBYTES_OF_A_WAITING_POD / 1024
         doubts.append(
-            f"with {parameters.trials:,} trials the run begins with {waiting:,} pods at once, of which all but one wait "
-            f"for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and one each of "
+            f"with {parameters.trials:,} trials the run begins with {waiting:,} pods at once, of which all but one "
+            f"wait for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and one of "
             "the pods that a quota allows and a node takes (110, as a rule). Where they do not all find room, the run "
             "breaks off. Several runs of fewer trials, with other seeds, need less at once."
         )
