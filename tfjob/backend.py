@@ -37,6 +37,24 @@ Event = StatusChanged | Warned | LogLine
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where on one machine a job is to run, and how long it may wait there. A cluster places its pods by itself.
+
+    Args:
+        first_core: How many cores are passed over before the first that a worker gets, in turn: another for each round
+            of a comparison, lest a neighbour on one core always hits the same configuration.
+        patience_seconds: How long the job waits, before its clock starts, for others to leave the cores that it will
+            use; None: it does not look.
+    """
+
+    first_core: int = 0
+    patience_seconds: float | None = None
+
+
+ANYWHERE = Placement()
+
+
+@dataclass(frozen=True)
 class ReplicaResult:
     """How one replica ended.
 
@@ -99,13 +117,21 @@ class JobResult:
 class Backend(Protocol):
     """Something that runs a TFJob."""
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,
+    ) -> JobResult:
         """Returns when the job has succeeded; leaves nothing running, however it ends.
 
         Args:
             manifest: The TFJob, as `build_manifest` makes it.
             log_dir: Where each replica's log is written, as `<replica>.log`.
             on_event: Called for each change of status, warning and log line as it comes, in the calling thread.
+            placement: Which cores of this machine it gets.
 
         Raises:
             JobFailed: A replica failed and was not restarted.

@@ -15,7 +15,7 @@ from components.planning import RunPlan, list_places, name_trial
 from components.trials.attempts import Attempt
 from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
 from model.plan import Configuration
-from tfjob.backend import Backend, JobResult
+from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
@@ -166,7 +166,12 @@ def train_trial(
         shutil.rmtree(output_dir / "logs", ignore_errors=True)  # this step's own log has what an attempt before said
         try:
             result = run_job(
-                manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=0
+                manifest,
+                log_dir=output_dir / "logs",
+                backend=backend,
+                report=print_readable,
+                max_restarts=0,
+                placement=Placement(first_core=trial - 1),
             )
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfjob.backend import Event, JobResult, LogLine, Status, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, Status, StatusChanged, Warned
 from tfjob.cluster.api import Cluster, Json
 from tfjob.cluster.failure import (
     describe_end,
@@ -57,7 +57,14 @@ class KubernetesBackend:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,  # noqa: ARG002 - scheduler and kubelet choose nodes and cores
+    ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`.
 
         Raises:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, ReplicaResult, StatusChanged, Warned
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES, JobRun, is_success
-from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
+from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
 from tfjob.local.cpus import read_cores
 from tfjob.local.gpus import find_gpus, list_gpus, visible_gpus
 from tfjob.local.ports import find_free_addresses
@@ -61,11 +61,24 @@ class LocalBackend:
     clock: Callable[[], float] = time.monotonic
     gpus: Callable[[], Sequence[str]] = list_gpus
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,
+    ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`."""
         with Keeper() as guard:
             job_run = _JobRun(
-                backend=self, guard=guard, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock
+                backend=self,
+                guard=guard,
+                placement=placement,
+                manifest=manifest,
+                log_dir=log_dir,
+                on_event=on_event,
+                clock=self.clock,
             )
             return job_run.see_through()
 
@@ -104,11 +117,12 @@ class _ReplicaRun:
 class _JobRun(JobRun[Message]):
     backend: LocalBackend
     guard: Keeper
+    placement: Placement
     queue_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.assignment, self.warnings = _assign_cores(self.job)
+        self.assignment, self.warnings = _assign_cores(self.job, self.placement.first_core)
         gpus = find_gpus({replica.name: replica.gpus for replica in self.job.replicas}, self.backend.gpus)
         self.replicas = _prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
         self.next_owner_check = self.submitted
@@ -274,10 +288,11 @@ class _JobRun(JobRun[Message]):
                 self.hear_while_stopping(message)
 
 
-def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:
+def _assign_cores(job: Job, first_core: int) -> tuple[CoreAssignment, list[str]]:
     """Returns each replica's cores, and what to warn of."""
     available = available_cores()
     core_of = read_cores(available) if CAN_BIND else None
+    available = rotate_cores(available, core_of, first_core)
     assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available, core_of)
     if CAN_BIND:
         return assignment, assignment.warnings

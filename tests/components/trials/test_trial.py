@@ -18,7 +18,7 @@ from components.trials.trial import (
 )
 from tests.components.fake_backend import FakeBackend, make_training, read_option
 from tests.components.plan_factory import make_plan
-from tfjob.backend import JobResult, ReplicaResult, StatusChanged
+from tfjob.backend import ANYWHERE, JobResult, Placement, ReplicaResult, StatusChanged
 from tfjob.errors import (
     JobCancelled,
     JobDeadlineExceeded,
@@ -151,6 +151,15 @@ def test_a_large_jobs_name_is_short_enough_for_the_operator() -> None:
     assert len(job["metadata"]["name"]) <= 50
 
 
+def test_the_first_core_changes_with_the_round_and_is_the_same_for_all_configurations_of_it(
+    dataset: Path, tmp_path: Path
+) -> None:
+    backend = FakeBackend()
+    for index, trial in ((0, 1), (1, 1), (0, 2), (1, 2)):
+        run(make_plan(), dataset, tmp_path, index=index, trial=trial, backend=backend)
+    assert [placement.first_core for placement in backend.placements] == [0, 0, 1, 1]
+
+
 def test_the_data_are_staged_once_and_only_when_whole(dataset: Path, tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     (workspace / "dataset.partial").mkdir(parents=True)
@@ -248,8 +257,8 @@ def test_a_trial_of_another_round_or_of_which_half_was_kept_is_trained(dataset: 
 
 def test_a_trial_that_failed_is_not_kept(dataset: Path, tmp_path: Path) -> None:
     class FailingBackend(FakeBackend):
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
-            super().run(manifest, log_dir=log_dir, on_event=on_event)
+        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+            super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
             raise JobCancelled("stopped")
 
     with pytest.raises(JobCancelled):
@@ -278,8 +287,8 @@ class LosingBackend(FakeBackend):
         super().__init__()
         self.losses, self.loss, self.error = losses, loss, error
 
-    def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
-        result = super().run(manifest, log_dir=log_dir, on_event=on_event)
+    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
         if len(self.manifests) > self.losses:
             return result
         if self.error is not None:

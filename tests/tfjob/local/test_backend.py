@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, StatusChanged, Warned
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.local.backend import LocalBackend
 from tfjob.local.cores import available_cores
@@ -30,14 +30,19 @@ class LocalRun:
     events: list[Event] = field(default_factory=list)
 
     def __call__(
-        self, manifest: dict[str, Any], on_line: Callable[[], object] | None = None, **changes: Any
+        self,
+        manifest: dict[str, Any],
+        on_line: Callable[[], object] | None = None,
+        placement: Placement = ANYWHERE,
+        **changes: Any,
     ) -> JobResult:
         def take(event: Event) -> None:
             self.events.append(event)
             if on_line is not None and isinstance(event, LogLine):
                 on_line()
 
-        return replace(FAST, **changes).run(manifest, log_dir=self.log_dir, on_event=take)
+        backend = replace(FAST, **changes)
+        return backend.run(manifest, log_dir=self.log_dir, on_event=take, placement=placement)
 
     def lines(self, replica: str) -> list[str]:
         return [event.text for event in self.events if isinstance(event, LogLine) and event.replica == replica]
@@ -121,6 +126,14 @@ def test_replicas_are_bound_to_their_cores(make_job: MakeJob, run_local: LocalRu
     expected = [[core] for core in [*cores, cores[0]]]
     assert [replica.cpus for replica in result.replicas] == expected
     assert [run_local.lines(replica.name) for replica in result.replicas] == [[str(cpus)] for cpus in expected]
+
+
+def test_the_first_core_is_the_one_that_the_placement_says(make_job: MakeJob, run_local: LocalRun) -> None:
+    cores = available_cores()
+    code = "print(sorted(os.sched_getaffinity(0)))"
+    result = run_local(make_job(code), placement=Placement(first_core=len(cores) - 1))
+    assert result.replicas[0].cpus == [cores[-1]]
+    assert run_local.lines("worker-0") == [str([cores[-1]])]
 
 
 def test_contended_cores_are_warned_of(make_job: MakeJob, run_local: LocalRun) -> None:
