@@ -67,6 +67,7 @@ class ReplicaResult:
         cpus: The cores it was bound to; empty when unbound or unknown.
         started_at: Unix time of its first start.
         ended_at: Unix time of its last end.
+        node: The cluster's node that it ran on; None on this machine.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ReplicaResult:
     cpus: list[int]
     started_at: float
     ended_at: float
+    node: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class JobResult:
         replicas: Each replica.
         started_at: Unix time at which it was submitted.
         ended_at: Unix time at which it had succeeded.
+        boot_id: Which boot of the launching machine its monotonic clock counts from; None where that is not told.
+        started_monotonic: When it was submitted, in seconds on that clock, which nobody sets.
+        ended_monotonic: When it had succeeded, on the same clock.
+        image_digest: The digest of the image that its pods ran, of several images all of them; None on this machine.
     """
 
     job_name: str
@@ -108,6 +114,10 @@ class JobResult:
     replicas: list[ReplicaResult]
     started_at: float
     ended_at: float
+    boot_id: str | None = None
+    started_monotonic: float | None = None
+    ended_monotonic: float | None = None
+    image_digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns this result's part of `launch.json`."""

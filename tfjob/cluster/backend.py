@@ -26,6 +26,7 @@ from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
 from tfjob.cluster.waiting import FIRST_REMINDER_SECONDS, Waiting
 from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
+from tfjob.environment import read_boot_id
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
 from tfjob.job_run import JobRun
@@ -150,6 +151,7 @@ class _JobRun(JobRun[Message]):
         # A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
         queue_seconds = _latest(run.started_at for run in runs) - self.submitted_at
         schedule_seconds = _latest(run.scheduled_at for run in runs) - self.submitted_at
+        digests = sorted({run.pod.image_digest for run in runs if run.pod and run.pod.image_digest})
         return JobResult(
             job_name=self.job.name,
             backend="kubernetes",
@@ -158,10 +160,14 @@ class _JobRun(JobRun[Message]):
             pull_seconds=max(run.pull_seconds for run in runs),
             total_seconds=self.total_seconds,
             contended=False,  # the scheduler places no more requests on a node than it has cores
-            warnings=[],
+            warnings=[f"the replicas ran different images: {', '.join(digests)}"] if digests[1:] else [],
             replicas=[run.result() for run in runs],
             started_at=self.submitted_at,
             ended_at=self.submitted_at + self.total_seconds,
+            boot_id=read_boot_id(),
+            started_monotonic=self.submitted,
+            ended_monotonic=self.submitted + self.total_seconds,
+            image_digest=", ".join(digests) or None,
         )
 
     def _submit(self) -> None:

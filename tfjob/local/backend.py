@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, ReplicaResult, StatusChanged, Warned
+from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES, JobRun, is_success
@@ -165,6 +166,9 @@ class _JobRun(JobRun[Message]):
             replicas=[run.result() for run in self.replicas.values()],
             started_at=self.submitted_at,
             ended_at=self.submitted_at + self.total_seconds,
+            boot_id=read_boot_id(),
+            started_monotonic=self.submitted,
+            ended_monotonic=self.submitted + self.total_seconds,
         )
 
     def _report_created(self) -> None:

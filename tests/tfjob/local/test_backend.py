@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, StatusChanged, Warned
+from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.local.backend import LocalBackend
 from tfjob.local.cores import available_cores
@@ -61,10 +62,14 @@ def run_local(tmp_path: Path) -> LocalRun:
 
 
 def is_running(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    for _ in range(20):  # what was killed is gone a moment later, on a busy machine a longer one
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_a_job_that_succeeds_says_so_and_returns_what_it_measured(make_job: MakeJob, run_local: LocalRun) -> None:
@@ -75,6 +80,20 @@ def test_a_job_that_succeeds_says_so_and_returns_what_it_measured(make_job: Make
     assert (result.job_name, result.backend) == ("mnist", "local")
     assert 0 < result.queue_seconds <= result.total_seconds
     assert before <= result.started_at <= result.replicas[0].started_at <= result.replicas[0].ended_at <= time.time()
+
+
+def test_a_result_has_two_readings_of_a_clock_that_all_processes_of_a_boot_share(
+    make_job: MakeJob, run_local: LocalRun
+) -> None:
+    before = time.monotonic()
+    result = run_local(make_job("print(time.monotonic())"))
+    (seen,) = run_local.lines("worker-0")
+    assert result.started_monotonic is not None
+    assert result.ended_monotonic is not None
+    assert before <= result.started_monotonic < float(seen) < result.ended_monotonic <= time.monotonic()
+    assert result.ended_monotonic - result.started_monotonic == pytest.approx(result.ended_at - result.started_at)
+    assert result.boot_id == read_boot_id()
+    assert (result.image_digest, result.replicas[0].node) == (None, None)
 
 
 def test_the_result_is_plain_json(make_job: MakeJob, run_local: LocalRun) -> None:
@@ -88,6 +107,7 @@ def test_the_result_is_plain_json(make_job: MakeJob, run_local: LocalRun) -> Non
         "cpus": [],
         "started_at": 0,
         "ended_at": 0,
+        "node": None,
     }
 
 
