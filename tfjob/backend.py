@@ -55,6 +55,19 @@ ANYWHERE = Placement()
 
 
 @dataclass(frozen=True)
+class QuietWait:
+    """How a job waited for free cores before it began.
+
+    Args:
+        waited_seconds: How long; 0 where they were free.
+        taken_by: Who took them meanwhile, in words, most first.
+    """
+
+    waited_seconds: float
+    taken_by: list[str]
+
+
+@dataclass(frozen=True)
 class ReplicaResult:
     """How one replica ended.
 
@@ -101,6 +114,7 @@ class JobResult:
         started_monotonic: When it was submitted, in seconds on that clock, which nobody sets.
         ended_monotonic: When it had succeeded, on the same clock.
         image_digest: The digest of the image that its pods ran, of several images all of them; None on this machine.
+        quiet: How it waited for free cores before it was submitted; None where nobody looked.
     """
 
     job_name: str
@@ -118,6 +132,7 @@ class JobResult:
     started_monotonic: float | None = None
     ended_monotonic: float | None = None
     image_digest: str | None = None
+    quiet: QuietWait | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns this result's part of `launch.json`."""
