@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from os import environ
 from pathlib import Path
 
-from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Backend, Event, JobResult, LogLine, Placement, StatusChanged, Warned
 from tfjob.environment import is_in_pod, owner_reference
 from tfjob.errors import JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
@@ -30,6 +30,7 @@ def run_job(
     backend: Backend | None = None,
     report: Callable[[str], None] = print_line,
     max_restarts: int | None = None,
+    placement: Placement = ANYWHERE,
 ) -> JobResult:
     """Returns how the job went, when it has succeeded.
 
@@ -40,6 +41,7 @@ def run_job(
         report: Gets status and log lines as they come.
         max_restarts: Number of restarts, over all replicas, after which the job is given up; None: the operator's
             rules alone decide, which under ExitCode restart for ever.
+        placement: Which cores it gets where it runs on this machine.
 
     Raises:
         JobFailed: A replica failed and was not restarted.
@@ -62,7 +64,7 @@ def run_job(
                 quoted = quote_lines(replica, [*last_lines[replica]])
                 raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message, quoted)
 
-    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event)
+    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
 
 
 def choose_backend(

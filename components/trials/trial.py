@@ -13,9 +13,16 @@ from typing import Any
 from comparison.records import SCHEMA_VERSION
 from components.planning import Place, RunPlan, list_places
 from components.trials.attempts import Attempt
+from components.trials.disturbance import (
+    accepts_noise,
+    choose_patience,
+    describe_attempts,
+    find_disturbance,
+    is_disturbed,
+)
 from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
 from model.plan import Configuration
-from tfjob.backend import Backend, JobResult
+from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
@@ -161,49 +168,59 @@ def train_trial(
 ) -> None:
     """Trains a trial and writes what it left into `output_dir`; see `run_trial`.
 
-    What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once.
+    What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once. So
+    is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it.
 
     Args:
         dataset: The prepared data, where all replicas see them.
     """
     configuration = place.configuration
-    for may_lose in (True, False):
+    cpus = count_replicas(plan, configuration)["Worker"].cpus
+    may_lose = True
+    while True:
         attempt = Attempt.begin(workspace, place.name)
         training_dir = workspace / attempt.name
         manifest = build_job(plan, configuration, place.round_number, dataset, training_dir, overlays)
+        patience = choose_patience(is_first=not (workspace / FINISHED_FOLDER).exists() and not attempt.earlier)
         output_dir.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(output_dir / "logs", ignore_errors=True)  # this step's own log has what an attempt before said
         try:
             result = run_job(
-                manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=0
+                manifest,
+                log_dir=output_dir / "logs",
+                backend=backend,
+                report=print_readable,
+                max_restarts=0,
+                placement=Placement(first_core=place.trial - 1, patience_seconds=patience),
             )
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
             is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
             if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
+            may_lose = False
             print_line(f"{error}\n== {place}, is trained anew from step 0, once")
-        else:
+            continue
+        training = read_json(training_dir / TRAINING_FILE)
+        disturbance = find_disturbance(training, result, cpus)
+        if not disturbance or accepts_noise() or any(map(is_disturbed, attempt.earlier)):
             break
+        attempt.end(disturbance, train_seconds=training["train_seconds"])
+        print_line(f"== {place}, is trained once more: {disturbance}")
     for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
-        **describe_launch(plan, result, read_json(training_dir / TRAINING_FILE)),
-        "cpus_per_replica": count_replicas(plan, configuration)["Worker"].cpus,
+        **describe_launch(plan, result, training),
+        "cpus_per_replica": cpus,
         "configuration": configuration.name,
         "trial": place.trial,
         "round": place.round_number,
         "place": place.number,
-        "warnings": [*result.warnings, *map(describe_attempt, attempt.earlier)],
-        "resumed": (workspace / RESUMED_FILE).exists() or bool(attempt.earlier),
+        "warnings": [*result.warnings, *describe_attempts(attempt.earlier, disturbance)],
+        "resumed": (workspace / RESUMED_FILE).exists() or not all(map(is_disturbed, attempt.earlier)),
         "earlier_attempts": attempt.earlier,
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
-
-
-def describe_attempt(attempt: Mapping[str, Any]) -> str:
-    """Returns what the report says of an attempt before the one that counts."""
-    return f"trained anew from step 0, and this whole attempt counts; an attempt before it ended: {attempt['reason']}"
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:

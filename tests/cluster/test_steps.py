@@ -68,6 +68,10 @@ def test_the_whole_pipeline_runs_and_learns_what_it_learns_on_one_machine(
     ]
     assert {record["backend"] for record in records} == {"kubernetes"}
     assert {record["image"] for record in records} == {steps.parameters["image"]}
+    assert len({record["image_digest"] for record in records}) == 1
+    assert "sha256:" in records[0]["image_digest"]
+    nodes = {node["metadata"]["name"] for node in pods["compare"].namespace.get("nodes")["items"]}
+    assert {replica["node"] for record in records for replica in record["replicas"]} <= nodes
     assert min(record["test_n_correct"] / record["test_n_examples"] for record in records) > 0.9
     assert "<title>" in outputs["report"].read_text()
     curve = read_curve(outputs["trained"] / "all-reduce-2w-t1")

@@ -220,12 +220,16 @@ def pod_json(
     job_uid: str = JOB_UID,
     second: int = 0,
     is_scheduled: bool = True,
+    node: str = "node-1",
+    image_id: str = "registry.example/x@sha256:1234",
     **status: Any,
 ) -> Json:
     """Returns a replica's pod as the kubelet leaves it; without a state no kubelet has taken it yet."""
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": _EPOCH.format(second)}
     container = {
         "name": "tensorflow",
+        "image": "x:1",
+        "imageID": "" if state and "waiting" in state else image_id,
         "ready": False,
         "restartCount": restarts,
         "state": state,
@@ -245,7 +249,7 @@ def pod_json(
             },
             "ownerReferences": [{"kind": "TFJob", "name": JOB, "uid": job_uid, "controller": True}],
         },
-        "spec": {"nodeName": "node-1"} if is_scheduled else {},
+        "spec": {"nodeName": node} if is_scheduled else {},
         "status": {
             "phase": phase,
             **({"conditions": [scheduled]} if is_scheduled else {}),

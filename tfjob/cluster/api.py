@@ -24,7 +24,9 @@ from tfjob.job import Manifest
 from tfjob.spec import CONTAINER_NAME
 
 Json = dict[str, Any]
-Kind = Literal["tfjobs", "pods", "events", "nodes", "pods of all namespaces"]
+# What is watched of a job, and what the whole cluster is asked for once.
+Kind = Literal["tfjobs", "pods", "events"]
+WideKind = Literal["nodes", "pods of all namespaces"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
@@ -76,7 +78,7 @@ class Cluster:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
 
-    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
         """Returns the list of those objects of a kind that a label or field selector names."""
         response = self._lists[kind](**selector, _preload_content=False, _request_timeout=self._timeout)
         return json.loads(response.data)  # type: ignore[no-any-return]
