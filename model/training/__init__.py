@@ -2,6 +2,7 @@
 
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
+from model.training.disturbance import ServerWatch
 from model.training.heartbeat import PATIENCE_SECONDS, supervise
 from model.training.loop import TrainingLoop
 from model.training.record import FINISHED_FILE, begin, write_replica_record
@@ -16,6 +17,7 @@ __all__ = [
     "Clock",
     "OnStep",
     "Role",
+    "ServerWatch",
     "StepTiming",
     "Strategy",
     "Task",

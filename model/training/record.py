@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from model.files import SCHEMA_VERSION, write_atomically, write_json
+from model.files import SCHEMA_VERSION, write_json
 from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
 from model.training.clocks import read_clocks
+from model.training.disturbance import Span, add_others
 from model.training.role import Role
 from model.training.state import CurvePoint, State, Values
 from model.training.task import StepTiming, Task
@@ -68,6 +69,7 @@ def write_replica_record(
     restored_step: int | None = None,
     calibration_seconds: Sequence[float] | None = None,
     steps: StepParts | None = None,
+    disturbance: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what this replica used and measured.
 
@@ -79,6 +81,7 @@ def write_replica_record(
         restored_step: The step at which it took up a checkpoint.
         calibration_seconds: What `calibrate` measured before and after the training.
         steps: What its steps took; None for those that only serve.
+        disturbance: What the machine did meanwhile, as `disturbance.describe` tells it.
     """
     record = {
         "type": role.task_type,
@@ -92,20 +95,26 @@ def write_replica_record(
         "age_seconds": seconds_since_process_start(),
         "recorded_at": time.time(),
         "steps": steps and steps.to_json(),
+        **(disturbance or {}),
     }
     directory = output_dir / REPLICAS_FOLDER
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / f"{role.name}.json", record)
 
 
-def finish(output_dir: Path, role: Role) -> None:
+def finish(output_dir: Path, role: Role, spans: Sequence[Span] = ()) -> None:
     """Waits until every replica has written its record, so that none ends while another still needs it.
 
     A collective cannot tell that: the first to leave it takes those down that still receive its last bytes.
+
+    Args:
+        output_dir: The training's folder.
+        role: This replica's.
+        spans: When its training's clock ran, for those that only serve.
     """
     expected = role.num_workers
     if role.strategy == "parameter_server":
-        write_atomically(output_dir / FINISHED_FILE, b"")  # what the workers and parameter servers wait for
+        write_json(output_dir / FINISHED_FILE, spans)  # what the workers and parameter servers wait for
         expected += role.num_ps + 1
     deadline = time.monotonic() + RECORDS_PATIENCE_SECONDS
     while (found := len(list((output_dir / REPLICAS_FOLDER).glob("*.json")))) < expected:
@@ -134,6 +143,7 @@ def describe_training(
     clocks = read_clocks(state.clocks)
     replicas = read_replica_records(output_dir)
     add_worker_clocks(replicas, steps)
+    add_others(replicas)
     return {
         "schema_version": SCHEMA_VERSION,
         "strategy": config.strategy,
