@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import shutil
 import statistics
 import time
@@ -12,7 +13,14 @@ from typing import Any
 import numpy as np
 
 from model.files import SCHEMA_VERSION, write_json
-from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
+from model.host import (
+    cpu_seconds,
+    describe_environment,
+    describe_host,
+    describe_versions,
+    peak_rss_bytes,
+    seconds_since_process_start,
+)
 from model.training.clocks import read_clocks
 from model.training.disturbance import Span, add_others
 from model.training.role import Role
@@ -94,6 +102,8 @@ def write_replica_record(
         "clocks": read_clocks(clocks),
         "age_seconds": seconds_since_process_start(),
         "recorded_at": time.time(),
+        "host": platform.node(),
+        "environment": describe_environment(),
         "steps": steps and steps.to_json(),
         **(disturbance or {}),
     }
