@@ -262,7 +262,8 @@ def measure_others(load: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) 
     busy: float | None = load["busy_seconds"]
     if busy is None:
         return None
-    cores, own = set(load["cores"]), load["own_seconds"]
+    cores: set[int] = set(load["cores"])
+    own: float = load["own_seconds"]
     for peer in peers:
         if peer["machine"] != load["machine"]:
             continue

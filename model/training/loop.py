@@ -5,6 +5,7 @@ import hashlib
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 from model.files import write_json
 from model.host import calibrate
@@ -42,6 +43,7 @@ class TrainingLoop:
         self._task, self._trainer, self._role, self._output_dir, self._clock = task, trainer, role, output_dir, clock
         self._checkpoints = find_checkpoints(output_dir, task.config, task.dataset.sha256)
         self._steps, self._disturbance = StepParts(), Disturbance()
+        self._collective: dict[str, Any] | None = None
         # Of the workers of a parameter-server training the chief hears one after another, and they work side by side.
         self._sharers = role.num_workers if role.strategy == "parameter_server" else 1
         with clock.measure("build_seconds"):
@@ -91,6 +93,7 @@ class TrainingLoop:
             trainer.compile()
         with self._clock.measure("warmup_seconds"):
             trainer.warm_up()
+            self._collective = trainer.time_exchange()
         return state.step
 
     def _calibrate(self) -> float:
@@ -139,7 +142,13 @@ class TrainingLoop:
 
     def _write_record(self) -> None:
         record = describe_training(
-            self._task, self._role, self._state, self._initial_sha256, self._output_dir, steps=self._steps
+            self._task,
+            self._role,
+            self._state,
+            self._initial_sha256,
+            self._output_dir,
+            steps=self._steps,
+            collective=self._collective,
         )
         write_json(self._output_dir / "training.json", record)
         say(f"trained in {record['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")

@@ -136,7 +136,14 @@ def finish(output_dir: Path, role: Role, spans: Sequence[Span] = ()) -> None:
 
 
 def describe_training(
-    task: Task, role: Role, state: State, initial_weights_sha256: str, output_dir: Path, *, steps: StepParts
+    task: Task,
+    role: Role,
+    state: State,
+    initial_weights_sha256: str,
+    output_dir: Path,
+    *,
+    steps: StepParts,
+    collective: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Returns the content of `training.json`, as docs/schemas.md defines it.
 
@@ -147,6 +154,7 @@ def describe_training(
         initial_weights_sha256: Digest of the weights that it began with.
         output_dir: The training's folder, with the records of all replicas.
         steps: What the chief knows of the steps.
+        collective: What the strategy's exchange costs by itself; None where nothing is exchanged.
     """
     config = task.config
     images_seen = state.step * config.global_batch_size
@@ -176,6 +184,7 @@ def describe_training(
         "initial_weights_sha256": initial_weights_sha256,
         "weights_sha256": state.values.sha256,
         **clocks,
+        "collective": collective,
         **compare_steps([replica.pop("steps") for replica in replicas], role),
         "images_per_second": images_seen / clocks["train_seconds"],
         "step_seconds": describe_steps(state.step_seconds),

@@ -49,7 +49,16 @@ def test_the_record_has_exactly_the_keys_of_the_schema(job: Job) -> None:
     for record in (*training["replicas"], *schema["replicas"]):
         environment = record.pop("environment")  # whose variables are the machine's
         assert {type(text) for entry in environment.items() for text in entry} == {str}
+    collectives = [record.pop("collective") for record in (training, schema)]
+    assert describe(collectives[0]) == (None if training["strategy"] == "single" else describe(collectives[1]))
     assert describe(training) == describe(schema)
+
+
+def test_an_exchange_by_itself_is_a_small_part_of_the_warm_up(job: Job) -> None:
+    if (collective := job.training["collective"]) is not None:
+        seconds = collective["repeats"] * (collective["one_element_seconds"] + collective["vector_seconds"])
+        assert 0 < seconds / 2 < job.training["warmup_seconds"]
+        assert collective["num_elements"] > job.training["num_parameters"]
 
 
 def test_all_replicas_tell_the_same_of_themselves(job: Job) -> None:
