@@ -26,8 +26,13 @@ _STEERING = (
     *("TF_", "TF2_", "XLA_", "KERAS_", "OMP_", "KMP_", "GOMP_", "MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "VECLIB_"),
     *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_TF32_", "NCCL_", "LD_PRELOAD", "MALLOC_"),
 )
-# Addresses of the replicas differ in every trial, and what looks like a secret goes into no record.
-_UNTOLD = re.compile(r"^TF_CONFIG$|TOKEN|SECRET|PASSW|CREDENTIAL|(^|_)KEY(_|$)|APIKEY|(^|_)AUTH", re.IGNORECASE)
+# Addresses of the replicas differ in every trial; Terraform's variables begin like TensorFlow's and hold anything; and
+# what looks like a secret goes into no record.
+_UNTOLD = re.compile(
+    r"^TF_(CONFIG$|VAR_|CLI_|LOG|DATA_DIR|PLUGIN_|REGISTRY_|WORKSPACE|INPUT$|IN_AUTOMATION)"
+    r"|TOKEN|SECRET|PASSW|CREDENTIAL|(^|_)KEY(_|$)|APIKEY|(^|_)AUTH",
+    re.IGNORECASE,
+)
 _SECRET_VALUE = re.compile(r"://[^/\s]*@")
 CALIBRATION_BURSTS, CALIBRATION_CALLS, CALIBRATION_PAUSE_SECONDS = 9, 15_000, 0.09
 
@@ -132,7 +137,10 @@ def _git_sha() -> str:
     """Returns the commit that this file is of, with `-dirty` where its checkout holds what is in no commit."""
     try:
         _run_git("ls-files", "--error-unmatch", Path(__file__).name)  # a package in somebody else's checkout is not it
-        return _run_git("rev-parse", "HEAD") + ("-dirty" if _run_git("status", "--porcelain") else "")
+        changed = _run_git("status", "--porcelain", "--untracked-files=no")
+        # Of what is new, only programs: results of this run may lie in the checkout, and grow with every trial.
+        new = _run_git("ls-files", "--others", "--exclude-standard", ":(top)*.py")
+        return _run_git("rev-parse", "HEAD") + ("-dirty" if changed or new else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -54,11 +54,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_checkout_with_changes_is_not_its_commit(checkout: Path) -> None:
     head = run_git(checkout, "rev-parse", "HEAD")
     (checkout / "runs").mkdir()
-    (checkout / "runs" / "a-run").write_text("ignored")
+    (checkout / "runs" / "copy.py").write_text("ignored")
+    (checkout / "results.json").write_text("{}")
     assert describe_versions()["git_sha"] == head
-    (checkout / "new.py").write_text("")
+    (checkout / "package").mkdir()
+    (checkout / "package" / "new.py").write_text("")
     assert describe_versions()["git_sha"] == f"{head}-dirty"
-    (checkout / "new.py").unlink()
+    (checkout / "package" / "new.py").unlink()
     (checkout / "host.py").write_text("changed")
     assert describe_versions()["git_sha"] == f"{head}-dirty"
 
@@ -88,6 +90,7 @@ def test_the_environment_is_what_steers_the_libraries_and_no_secret() -> None:
         "TF_API_TOKEN": "a",
         "KERAS_HUB_KEY": "a",
         "NCCL_PASSWORD": "a",
+        "TF_VAR_database": "terraform's",
         "TF_MIRROR": "https://user:password@mirror",
     }
     assert describe_environment({**others, **steering}) == steering
