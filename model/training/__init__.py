@@ -2,7 +2,7 @@
 
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
-from model.training.disturbance import ServerWatch
+from model.training.disturbance import Disturbance, ServerWatch, add_others
 from model.training.heartbeat import PATIENCE_SECONDS, supervise
 from model.training.loop import TrainingLoop
 from model.training.record import FINISHED_FILE, begin, write_replica_record
@@ -15,6 +15,7 @@ __all__ = [
     "PATIENCE_SECONDS",
     "STRATEGIES",
     "Clock",
+    "Disturbance",
     "OnStep",
     "Role",
     "ServerWatch",
@@ -27,6 +28,7 @@ __all__ = [
     "Values",
     "Vector",
     "add_arguments",
+    "add_others",
     "begin",
     "check_loss",
     "from_arguments",
