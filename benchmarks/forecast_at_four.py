@@ -78,7 +78,7 @@ class Bench:
         steps = str(max(10, images // self._configurations[1].training.global_batch_size // 2))
         computing = self._folder / f"alone-t{trial}.json"
         batches = [str(training.per_replica_batch_size) for training in trainings.values()]
-        group = str(trainings[_WORKERS[0]].group_size)
+        group = str(trainings[_WORKERS[0]].batch_norm_group_size)
         sizes = ("--batch-sizes", *batches, "--group-size", group, "--steps", steps)
         self._run(
             computing.stem,

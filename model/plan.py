@@ -37,8 +37,10 @@ class Configuration:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> "Configuration":
-        """Returns the configuration of an entry in `run.json`."""
-        return cls(entry["name"], TrainingConfig(**entry["training"]), entry["cpus_factor"])
+        """Returns the configuration of an entry in `run.json`; older ones always had the same groups."""
+        return cls(
+            entry["name"], TrainingConfig(**{"same_batch_norm": True, **entry["training"]}), entry["cpus_factor"]
+        )
 
     def for_trial(self, trial: int) -> TrainingConfig:
         """Returns the settings of one trial: all configurations share a trial's seed, and so its initial weights."""
@@ -61,8 +63,8 @@ def plan_configurations(
     twice. A training of one worker is the same in both, and so is the baseline: they are there once, as strong.
 
     Args:
-        base: The baseline's settings. Its `batch_norm_group_size` of 0 is replaced by the largest size that divides
-            every configuration's share of the batch.
+        base: The baseline's settings. With `same_batch_norm` a `batch_norm_group_size` of 0 is replaced by the largest
+            size that divides every configuration's share of the batch.
         strategies: Names of ways to distribute.
         workers: Numbers of workers.
         num_ps: Parameter servers of each parameter-server configuration.
@@ -90,7 +92,7 @@ def plan_configurations(
     rows = [_Row("single", 1, scalings[0]), *rows]
     drafts = [_configure(base, row, num_ps, group_size=0) for row in rows]
     shares = [draft.training.per_replica_batch_size for draft in drafts]
-    group_size = base.batch_norm_group_size or math.gcd(*shares)
+    group_size = (base.batch_norm_group_size or math.gcd(*shares)) if base.same_batch_norm else 0
     baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
     factors = sorted({count for count in workers if count > 1}) if bigger_nodes else []
     bigger = [Configuration(f"single-{factor}x-cpus", baseline.training, factor) for factor in factors]

@@ -148,6 +148,7 @@ def describe_training(
         "dataset_sha256": task.dataset.sha256,
         "global_batch_size": config.global_batch_size,
         "per_replica_batch_size": config.per_replica_batch_size,
+        "same_batch_norm": config.same_batch_norm,
         "batch_norm_group_size": config.group_size,
         "learning_rate": config.learning_rate,
         "epochs": config.epochs,

@@ -60,6 +60,7 @@ def test_the_record_says_what_was_trained(job: Job, mnist: PreparedDataset) -> N
         "dataset_sha256": mnist.sha256,
         "global_batch_size": 32,
         "per_replica_batch_size": 32 // training["num_workers"],
+        "same_batch_norm": True,
         "batch_norm_group_size": 16,
         "learning_rate": 0.1,
         "epochs": 3,
