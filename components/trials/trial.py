@@ -27,7 +27,7 @@ from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
 from tfjob.job import Manifest
-from tfjob.launch import RUN_LABEL, choose_backend, label_value, list_unfinished_jobs, print_line, run_job
+from tfjob.launch import RUN_LABEL, choose_backend, delete_jobs, label_value, list_unfinished_jobs, print_line, run_job
 from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
@@ -83,6 +83,7 @@ def run_trials(
         workspace,
         patience_seconds=SILENCE_SECONDS + parameters.pending_minutes * 60,
         list_jobs=lambda: list_unfinished_jobs(plan.run_id),
+        delete_jobs=lambda: delete_jobs(plan.run_id, keep_failed=parameters.keep_failed_jobs),
         gather_seconds=GATHER_SECONDS if is_in_pod() else 0.0,  # on one machine one step starts after another
     )
     metadata = {}
@@ -191,7 +192,7 @@ def train_trial(
                 backend=backend,
                 report=print_readable,
                 max_restarts=0,
-                placement=Placement(first_core=place.trial - 1, patience_seconds=patience),
+                placement=Placement(first_core=place.round_number - 1, patience_seconds=patience),
             )
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])

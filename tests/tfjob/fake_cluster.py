@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind
+from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind, WideKind
 from tfjob.job import Manifest
 
 JOB, JOB_UID = "mnist", "job-1"
@@ -116,9 +116,9 @@ class FakeCluster(Cluster):
         if not self.are_pods_left:
             self.pods.clear()
 
-    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
         self._note(f"list {kind}", selector)
-        return _listing({"tfjobs": self.jobs, "pods": self.pods, "events": {}}[kind])
+        return _listing({"tfjobs": self.jobs, "pods": self.pods}.get(kind, {}))
 
     def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
         self._note(f"watch {kind}", resource_version, selector)

@@ -24,14 +24,14 @@ import sys
 from pathlib import Path
 from components.trials.turns import Turns
 from tests.components.trials.test_turns import PLACES
-turns = Turns(PLACES, "train-single-node-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=lambda: [])
+turns = Turns(PLACES, "train-single-node-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=list, delete_jobs=list)
 with turns.take(PLACES[-1]):
     print("trained")
 """
 
 
 def make_turns(workspace: Path, step: str = "a-step", **options: Any) -> Turns:
-    return Turns(PLACES, step, workspace, **{"list_jobs": list, **QUICK, **options})
+    return Turns(PLACES, step, workspace, **{"list_jobs": list, "delete_jobs": list, **QUICK, **options})
 
 
 def finish(workspace: Path, *places: Place) -> None:
@@ -213,6 +213,18 @@ def test_no_trial_begins_while_another_job_of_the_run_exists(tmp_path: Path) -> 
     assert attempt.has_trained
 
 
+def test_a_job_whose_launcher_was_killed_is_deleted_and_one_whose_launcher_lives_is_not(tmp_path: Path) -> None:
+    jobs = ["suspended-job"]
+    with Heartbeat(tmp_path / "heartbeat", beat_seconds=0.02):
+        turns = make_turns(tmp_path, list_jobs=lambda: jobs, delete_jobs=jobs.clear, left_seconds=0.5)
+        attempt = Attempt(turns, PLACES[0])
+        time.sleep(1.0)
+        assert jobs == ["suspended-job"]
+    attempt.join(10)
+    assert attempt.has_trained
+    assert not jobs
+
+
 def test_a_signal_ends_a_step_that_waits_at_once(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", WAITING, tmp_path], cwd=root, stdout=-1, stderr=-1, text=True) as step:
@@ -252,7 +264,14 @@ class Cluster:
             time.sleep(self.dice.random() * 0.03)  # a pod starts when it does
             try:
                 options = QUICK | {"return_seconds": 0.3}
-                turns = Turns(self.places, f"{step}-{iteration}", self.workspace, list_jobs=list, **options)
+                turns = Turns(
+                    self.places,
+                    f"{step}-{iteration}",
+                    self.workspace,
+                    list_jobs=list,
+                    delete_jobs=lambda: None,
+                    **options,
+                )
                 for place in self.places:
                     if (place.iteration, place.step) == (iteration, step):
                         with turns.take(place):

@@ -4,7 +4,7 @@ import pytest
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster.api import Cluster, Json, Kind
+from tfjob.cluster.api import Cluster, Json, Kind, WideKind
 from tfjob.cluster.nodes import find_free_cpus
 
 
@@ -15,7 +15,7 @@ class Nodes(Cluster):
         self.nodes, self.pods = nodes, pods
         self.selectors: list[dict[str, Any]] = []
 
-    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
         self.selectors.append(selector)
         if kind == "nodes":
             return {"items": [*self.nodes]}
