@@ -67,6 +67,7 @@ def measure_trainings(folder: Path, trainings: int, steps: int) -> list[dict[str
         figures = disturbance.to_json()
         add_others([figures])
         calibration = {"calibration, mean": (before + after) / 2, "calibration, change": after / before - 1}
+        print(f"training {number + 1} of {trainings}: {clock.seconds['train_seconds']:.1f} s", file=sys.stderr)
         samples.append({"train_seconds": clock.seconds["train_seconds"], **figures, **calibration})
     return samples
 
