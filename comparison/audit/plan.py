@@ -18,7 +18,6 @@ SETTINGS_RULE = "settings as they were planned, the same for all"
 _OF_DISTRIBUTION = frozenset({"strategy", "num_workers", "num_ps"})
 # With weak scaling these grow with the workers, so that the settings of one worker are the same.
 _GROWING = frozenset({"global_batch_size", "learning_rate"})
-_GROUP_SIZE, _SAME_GROUPS = "batch_norm_group_size", "same_batch_norm"
 # The planned settings that a record repeats under the same name.
 _RECORDED = (
     *("strategy", "num_workers", "num_ps", "model", "model_arguments", "epochs", "global_batch_size"),
@@ -130,8 +129,6 @@ def _compare_settings(base: Mapping[str, Any], training: Mapping[str, Any]) -> l
     growth = training.get("num_workers", 1) if training.get("scaling") == "weak" else 1
     expected = {name: value * growth if name in _GROWING else value for name, value in base.items()}
     varying = {*_OF_DISTRIBUTION, "scaling"}
-    if training.get(_SAME_GROUPS) is False:  # then each normalises over its own share
-        varying.add(_GROUP_SIZE)
     return [
         _describe_difference(name, training.get(name), expected.get(name))
         for name in sorted(base.keys() | training.keys())

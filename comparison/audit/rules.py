@@ -75,6 +75,9 @@ def _check_restarts(trials: Trials) -> Evidence:
         elif is_taken_over(trial):
             over = "trial {trial} was taken over from a launcher that was lost, and has no time"
             breaches.append(Breach(trial.configuration, say(over, trial=trial.trial)))
+        if (number := sum("train_seconds" in attempt for attempt in trial.earlier_attempts or ())) > 1:
+            again = "trial {trial} was measured again {number} times, once is what a disturbance allows"
+            breaches.append(Breach(trial.configuration, say(again, trial=trial.trial, number=number)))
     unknown = say("Not said from which step on: {trials}", trials=list_some(silent)) if silent else None
     return Evidence(breaches, say("Every trial ran from its first step to its last in one go"), unknown)
 

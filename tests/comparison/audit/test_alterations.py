@@ -347,6 +347,11 @@ FRESH: dict[str, tuple[Alteration, str, str]] = {
     "groups that one configuration shares": (change_fields(same_batch_norm=True), "same way of BatchNorm", SHARED),
     "a curve whose epochs are out of order": (alter(change_curve), CONSISTENT, SHARED),
     "fewer steps than the clock says": (alter(cut_steps_in_half), CONSISTENT, SHARED),
+    "measured again until it suited": (
+        change_fields(name=SINGLE, rounds=[2], earlier_attempts=[{"train_seconds": 50.0}, {"train_seconds": 55.0}]),
+        "no restart, no resumption",
+        SINGLE,
+    ),
     "a restart that is not counted": (change_replicas(index=1, restarts=1), CONSISTENT, SHARED),
     "a learning rate that was not planned": (
         lambda records: [replace(own, learning_rate=0.1) for own in records],
