@@ -22,6 +22,7 @@ _IMAGES_OF_A_CLASS = 1000
 _P90_OF_NORMAL = 1.2815515655446004
 _STARTED_AT = 1_700_000_000.0
 _SECONDS_OF_A_PLACE = 3600.0
+_PLACES = 10
 
 
 def describe_truth(
@@ -84,7 +85,7 @@ def simulate_trial(
     growth = truth.setup_seconds + truth.setup_seconds_per_worker * num_workers
     setup_seconds = setup * (truth.single_setup_seconds if is_single else growth)
     total_seconds = train_seconds + setup_seconds
-    started_at = _STARTED_AT + _SECONDS_OF_A_PLACE * (100 * trial + place)
+    started_at = _STARTED_AT + _SECONDS_OF_A_PLACE * (_PLACES * trial + place)
     clocks = {
         "startup_seconds": 0.6 * setup_seconds,
         "rendezvous_seconds": 0.0 if is_single else 0.1 * setup_seconds,
@@ -135,7 +136,11 @@ def simulate_trial(
         },
         curve=[
             CurvePoint(
-                epoch, steps * epoch // _EPOCHS, train_seconds * epoch / _EPOCHS, 0.7 / epoch, 0.97 + 0.01 * epoch
+                epoch,
+                steps * epoch // _EPOCHS,
+                train_seconds * epoch / _EPOCHS,
+                (0.7 + trial / 1000) / epoch,
+                0.97 + 0.01 * epoch,
             )
             for epoch in range(1, _EPOCHS + 1)
         ],
@@ -213,9 +218,9 @@ def _list_replicas(truth: CostModel, num_workers: int, weights: str, clocks: dic
             restored_step=0,
             restarts=0,
             exit_code=0,
-            cpus=[index],
+            cpus=[core],
             calibration_seconds=[0.036, 0.036],
             clocks=clocks if kind == "worker" else None,
         )
-        for kind, index in kinds
+        for core, (kind, index) in enumerate(kinds)
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from comparison.audit import CALIBRATION_TOLERANCE, Finding, Marks, list_broken_rules, measure_core
+from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
     SINGLE,
     Groups,
@@ -97,7 +97,6 @@ def _state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Findi
         say("{answer}: {speedup} {accuracy}", answer=answer, speedup=how_fast, accuracy=how_accurate),
         *_state_target(baseline, trials),
         *notes,
-        *_state_cores(baseline, trials),
         *_state_bigger_node(speedup, trials[0], rows),
         *_state_contention(baseline, trials),
     ]
@@ -209,18 +208,6 @@ def _state_bigger_node(speedup: Ratio, trial: TrialRecord, rows: Sequence[Row]) 
         return ()
     factor = f"{bigger[0].value:.2f}"
     return (say("while one node with {cpus} was {factor}× as fast", cpus=_count_cpus(cpus), factor=factor),)
-
-
-def _state_cores(baseline: Trials, trials: Trials) -> Sequence[str]:
-    """Returns that the cores were not as fast in the two configurations' trials, where that alone explains a part."""
-    change = measure_core(trials) / measure_core(baseline) - 1
-    # Contended replicas slow each other's cores down, which is told apart.
-    if is_any_contended([*baseline, *trials]) or not abs(change) > CALIBRATION_TOLERANCE:
-        return ()
-    slower = "though a fixed computation took its cores {percent} % longer than the single node's"
-    faster = "though a fixed computation took its cores {percent} % less time than the single node's"
-    percent = f"{100 * abs(change):.0f}"
-    return (say(slower, percent=percent) if change > 0 else say(faster, percent=percent),)
 
 
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
