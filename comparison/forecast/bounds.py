@@ -60,27 +60,28 @@ def bound_speedup(measured: Measured, num_workers: int, *, is_weak: bool, is_ser
         is_served: Whether they exchange with parameter servers, instead of with each other.
     """
     few, many, communicated = measured.num_workers, num_workers, measured.communication_share
-    # A step of the measured workers, in steps of the single node, and what of it is computation.
+    # A step of the measured workers, in steps of the single node.
     images = few if is_weak else 1
     step = Range(images / measured.speedup.high, images / measured.speedup.low)
-    computed = Range((1 - communicated) * step.low, (1 - communicated) * step.high)
+    # By what computation shrinks at best, and noise with it where that is a share of it.
+    shrunk = 1.0 if is_weak else few / many / _vary(few, many)
     bound_computation = _bound_own_batches if is_weak else _bound_shared_batch
-    computation = bound_computation(computed, few, many)
+    longest_computation = bound_computation((1 - communicated) * step.high, few, many)
     latency = np.minimum(measured.latency_share, communicated)
     transfer = np.minimum(measured.transfer_share, communicated - latency)
-    # Noise that is a share of what is computed shrinks with it.
-    waiting = (communicated - latency - transfer) * computation.low / computed.low
-    least = waiting + latency + transfer
+    exchanged = latency + transfer
     if not is_served:
-        least = waiting + latency * grow_least(few, many) + transfer * grow_ring_transfer(few, many)
-    shortest = computation.low + least * step.low
-    longest = computation.high + communicated * step.high * grow_most(few, many)
+        latency, transfer = latency * grow_least(few, many), transfer * grow_ring_transfer(few, many)
+    shortest = step.low * (shrunk * (1 - exchanged) + latency + transfer)
+    longest = longest_computation + communicated * step.high * grow_most(few, many)
     if is_served:
         # At worst the servers, or the coordinator that hands out the updates, have no room left: then there never are
         # more updates a second than were measured.
         longest = np.maximum(longest, step.high * many / few)
     images = many if is_weak else 1
-    return Range(images / longest, images / shortest)
+    # More than N times as fast is not expected of N, unless fewer were.
+    ideal = np.maximum(1, measured.speedup.high / few) * many
+    return Range(images / longest, np.minimum(ideal, images / shortest))
 
 
 def bound_job_speedup(measured: Measured, num_workers: int, speedup: Range) -> Range:
@@ -120,25 +121,27 @@ def grow_ring_transfer(few: int, many: int) -> float:
     return (1 - 1 / many) / (1 - 1 / few)
 
 
-def _bound_shared_batch(computed: Range, few: int, many: int) -> Range:
-    """Returns the bounds of what many workers compute for, each a smaller share of the batch.
+def _vary(few: int, many: int) -> float:
+    """Returns by what an image's time may change where many workers share the batch of few."""
+    return float(SHARE_FACTOR ** np.log2(many / few))
 
-    At best they halve it with each doubling. At worst a part is fixed, as Amdahl has it; a smaller share never takes
-    longer than a larger one, unless it was seen to. Either way an image's time may change by `SHARE_FACTOR`.
+
+def _bound_shared_batch(computed: Values, few: int, many: int) -> Values:
+    """Returns the longest that many workers compute for, each a smaller share of the batch than few did.
+
+    A part is fixed, as Amdahl has it, and an image's time may change. A smaller share never takes longer than a larger
+    one, unless it was seen to.
 
     Source: Amdahl, "Validity of the single processor approach", AFIPS 1967.
     """
-    slack = SHARE_FACTOR ** np.log2(many / few)
-    fixed = np.maximum(0, (computed.high - 1 / few) / (1 - 1 / few))
+    fixed = np.maximum(0, (computed - 1 / few) / (1 - 1 / few))
     amdahl = fixed + (1 - fixed) / many
-    high = np.maximum(amdahl, np.minimum(amdahl * slack, computed.high))
-    return Range(computed.low * few / many / slack, high)
+    return np.maximum(amdahl, np.minimum(amdahl * _vary(few, many), computed))
 
 
-def _bound_own_batches(computed: Range, few: int, many: int) -> Range:
-    """Returns the bounds of what many workers compute for, each a batch as large as ever.
+def _bound_own_batches(computed: Values, few: int, many: int) -> Values:
+    """Returns the longest that many workers compute for, each a batch as large as ever.
 
-    What that takes longer than on a single node, as where they share a memory, stays or grows with each further worker.
+    What that takes longer than on a single node, as where they share a memory, grows with each further worker.
     """
-    excess = np.maximum(0, computed.high - 1)
-    return Range(computed.low, computed.high + excess * (grow_most(few, many) - 1))
+    return computed + np.maximum(0, computed - 1) * (grow_most(few, many) - 1)

@@ -124,7 +124,7 @@ def forecast_scaling(groups: Groups, marks: Marks | None = None) -> list[Forecas
 
 def find_next(few: int, *, scaling: str, global_batch_size: int) -> int | None:
     """Returns the most workers that can be forecast from fewer: with strong scaling they divide the batch."""
-    counts = range(REACH * few, few, -1)
+    counts = range(min(REACH * few, MAX_WORKERS), few, -1)
     return next((count for count in counts if scaling == "weak" or global_batch_size % count == 0), None)
 
 
@@ -224,7 +224,7 @@ def _forecast(baseline: Trials, groups: Groups, scales: Mapping[str, Scale]) -> 
             for few, many in pairwise(sound)
             if scales[many].num_workers <= REACH * scales[few].num_workers
         ],
-        most_possible=batch if first.scaling == "strong" else MAX_WORKERS,
+        most_possible=min(batch, MAX_WORKERS) if first.scaling == "strong" else MAX_WORKERS,
         is_exchange_timed=is_exchange_timed(largest),
         machine_cores=trials[0].host.get("cores") if is_local else None,
         is_local=is_local,

@@ -7,7 +7,7 @@ from comparison.audit import Marks, find_winner
 from comparison.forecast.scaling import PARAMETER_SERVER, Check, Forecast, Interval, Scale
 from comparison.statistics import Ratio
 from comparison.summary import Row, split_rows
-from comparison.table import Cells, format_range, format_ratio
+from comparison.table import CONTENDED_MARK, Cells, format_range, format_ratio
 from comparison.texts import count_servers, count_workers, say
 
 # Of distributing, that the answer in brief is about.
@@ -69,7 +69,7 @@ def tabulate_workers(forecast: Forecast) -> Cells:
     rows = [
         [
             f"{scale.num_workers:,}",
-            say("measured") if scale.measured else say("forecast"),
+            _name_source(scale),
             _format_scale(scale, scale.speedup),
             format_range(*scale.job_speedup),
         ]
@@ -84,7 +84,7 @@ def _recommend(forecast: Forecast) -> str:
         "way": describe_forecast(forecast),
         "workers": count_workers(choice.num_workers),
         "range": _state_range(choice.speedup),
-        "source": say("measured") if choice.measured else say("forecast"),
+        "source": _name_source(choice),
     }
     if choice.speedup.low > 1:
         recommended = "{workers} are recommended for {way}: {range} times as fast as a single node{job} ({source})."
@@ -112,6 +112,8 @@ def _state_end(forecast: Forecast) -> str:
     largest = forecast.largest
     if largest >= forecast.most_possible:
         return ""
+    if not forecast.ahead:  # the batch has no divisor that is near enough
+        return say("Not known beyond {largest}.", largest=count_workers(largest))
     others = forecast.num_ps + 1 if forecast.strategy == PARAMETER_SERVER else 0
     cores = (largest + others) * math.ceil(forecast.cpus_per_replica)
     is_here = forecast.machine_cores is None or cores <= forecast.machine_cores
@@ -142,6 +144,12 @@ def _list_own_caveats(forecast: Forecast) -> list[str]:
         full = "Parameter servers and their coordinator may be full with any further worker: hence the range's low end."
         caveats.append(say(full))
     return caveats
+
+
+def _name_source(scale: Scale) -> str:
+    """Returns where a speedup is known from, marked where replicas shared too few cores."""
+    source = say("measured") if scale.measured else say("forecast")
+    return f"{source} {CONTENDED_MARK}" if scale.is_contended else source
 
 
 def _state_range(interval: Interval) -> str:

@@ -141,6 +141,11 @@ def test_an_exchange_that_took_longer_by_itself_is_no_more_than_what_was_communi
     assert more == all_of_it
 
 
+@pytest.mark.parametrize(("speedup", "most"), [(1.9, 4.0), (2.2, 4.4)])
+def test_no_more_than_n_times_as_fast_is_expected_of_n_unless_fewer_were(speedup: float, most: float) -> None:
+    assert bound(make_measured(2, speedup, 0.01), 4)[1] == pytest.approx(most)
+
+
 def test_the_bounds_close_where_nothing_is_added() -> None:
     measured = make_measured(2, 1.5, 0.2, setup_share=np.array(0.3))
 

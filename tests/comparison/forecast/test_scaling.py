@@ -78,6 +78,8 @@ def test_trials_that_did_not_time_an_exchange_give_a_wider_range() -> None:
         (64, "strong", 96, 96),
         (128, "strong", 128, None),
         (3, "weak", 7, 6),
+        (2, "strong", 202, None),
+        (700, "weak", 128, 1024),
     ],
 )
 def test_with_strong_scaling_what_is_forecast_divides_the_batch(

@@ -86,6 +86,7 @@ def test_a_start_up_that_eats_up_what_training_saves_is_told(job: Interval, stat
 
 def test_where_no_more_workers_are_possible_nothing_is_unknown() -> None:
     assert "known" not in state_forecast(make_forecast(TWO, ahead=FOUR, most_possible=4))
+    assert state_forecast(make_forecast(TWO)).endswith("(measured). Not known beyond 2 workers.")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,8 @@ def test_the_table_has_a_row_for_each_number_of_workers_that_is_known() -> None:
         ["4", "forecast", "1.60–3.20", "1.60–3.20"],
     ]
     assert len(cells.columns) == 4
+    contended = make_scale(4, 1.1, 1.3, 1.2, is_sound=False, is_contended=True)
+    assert tabulate_workers(make_forecast(TWO, contended)).rows[1][:2] == ["4", "measured †"]
 
 
 def test_servers_and_scaling_are_named() -> None:
