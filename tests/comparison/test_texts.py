@@ -12,7 +12,6 @@ from comparison.audit.findings import Status
 from comparison.audit.plan import PLAN_RULE, SEEDS_RULE, SETTINGS_RULE, TARGET_RULE
 from comparison.audit.rules import audit_fairness
 from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING
-from comparison.forecast.model import NETWORKS
 from comparison.groups import SAME_WORK, group_trials
 from comparison.report.analysis import SCALINGS
 from comparison.report.environment import describe_environment
@@ -74,7 +73,6 @@ def list_texts_by_value() -> Iterator[str]:
     yield from (part.label for part in PARTS)
     yield from KINDS
     yield from (str(header) for header in format_table(summarize(group_trials(records))).columns)
-    yield from (network.name for network in NETWORKS if not re.search(r"GbE", network.name))
     yield from (name for name in describe_environment([make_record()]) if name not in UNTRANSLATED)
     yield "parameter-server"
     yield from ("strong", "weak", "clocks", "start", "trained weights", *OTHER_TRACES, "local", "kubernetes")
