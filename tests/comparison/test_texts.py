@@ -15,6 +15,7 @@ from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING
 from comparison.groups import SAME_WORK, group_trials
 from comparison.report.analysis import SCALINGS
 from comparison.report.environment import describe_environment
+from comparison.report.recorded import RECORDED
 from comparison.summary import summarize
 from comparison.table import format_table
 from comparison.texts import ENGLISH, LANGUAGES, add_language, list_items, name_language, read_catalogue, say, say_count
@@ -78,6 +79,7 @@ def list_texts_by_value() -> Iterator[str]:
     yield from ("strong", "weak", "clocks", "start", "trained weights", *OTHER_TRACES, "local", "kubernetes")
     yield from (field for fields in SAME_WORK.values() for field in fields if field not in UNTRANSLATED)
     yield from SCALINGS.values()
+    yield from RECORDED
 
 
 def list_texts() -> set[str]:
