@@ -7,7 +7,9 @@ from comparison.groups import (
     SINGLE,
     Groups,
     Trials,
+    average_rounds,
     count_reached,
+    count_rounds,
     find_baseline,
     find_work_differences,
     is_any_contended,
@@ -155,8 +157,8 @@ def _state_speedup(speedup: Ratio, baseline: Trials, trials: Trials) -> str:
 
 def _state_accuracy(baseline: Trials, trials: Trials) -> str:
     """Returns how the test accuracies compare, given the test set's size and the scatter between trials."""
-    own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
-    accuracies = {"own": format_accuracy(compute_mean(own)), "base": format_accuracy(compute_mean(base))}
+    own, base = (average_rounds(group, lambda trial: trial.test_accuracy).values() for group in (trials, baseline))
+    accuracies = {"own": format_accuracy(compute_mean([*own])), "base": format_accuracy(compute_mean([*base]))}
     return {
         -1: say("at lower accuracy ({own} % against {base} %)", **accuracies),
         0: say("at indistinguishable accuracy ({own} % against {base} %)", **accuracies),
@@ -186,7 +188,7 @@ def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials:
     if whole_job.direction == speedup.direction:
         return ()
     own, base = (
-        format_number(compute_mean([trial.total_seconds for trial in list_timed(group)]))
+        format_number(compute_mean([*average_rounds(list_timed(group), lambda trial: trial.total_seconds).values()]))
         for group in (trials, baseline)
     )
     if whole_job.direction > 0:
@@ -217,7 +219,7 @@ def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:
-    counts = sorted({len(list_timed(group)) for group in (baseline, trials)})
+    counts = sorted({count_rounds(list_timed(group)) for group in (baseline, trials)})
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")
