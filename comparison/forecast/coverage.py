@@ -5,7 +5,7 @@ how a small batch computes. Trials are drawn from it with noise on every clock, 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -100,7 +100,7 @@ def measure_coverage(
     """Returns how good the forecasts for one number of workers are in a world.
 
     Args:
-        world: One of `WORLDS`.
+        world: One of `WORLDS` or `OUTSIDE`.
         num_workers: One of `PLANS`, which says what is measured.
         is_weak: Whether scaling is weak.
         noise: Standard deviation of the logarithms of training times between trials.
@@ -108,7 +108,7 @@ def measure_coverage(
         draws: Number of runs.
     """
     generator = np.random.default_rng(0)
-    true = WORLDS[world](generator, draws)
+    true = (WORLDS | OUTSIDE)[world](generator, draws)
     setup, setup_of = _draw_setup(generator, draws)
     counts = (1, *PLANS[num_workers])
     few = counts[-1]
@@ -233,6 +233,12 @@ def _draw_small_batches(measured: tuple[float, ...], generator: Generator, runs:
     return lambda batch, _: measured[round(-math.log2(batch))] ** -power
 
 
+def _draw_floor(generator: Generator, runs: int) -> Callable[[float, int], Values]:
+    """Returns how much longer an image takes from the share on below which no step gets shorter."""
+    floor = np.exp(generator.uniform(math.log(1 / 64), 0, runs))
+    return lambda batch, _: np.maximum(1, floor / batch)
+
+
 def _draw_cache(generator: Generator, runs: int) -> Callable[[float, int], Values]:
     """Returns how much shorter an image takes from the share on that a cache takes in."""
     gain, largest = generator.uniform(0, 0.3, runs), 0.5 ** generator.integers(1, 4, runs)
@@ -253,69 +259,92 @@ def _grow_link(count: int) -> float:
     return count - 1
 
 
+def _slow_down(count: int) -> float:
+    return 4.0 if count > min(map(max, PLANS.values())) else 1.0
+
+
 def _stay(_: int) -> float:
     return 1.0
 
 
 _draw_servers = partial(_draw_world, grow_latency=_stay, grow_transfer=_stay)
-_OF_SHARES = ("small batches on a core", "small batches on a GPU", "a cache")
-WORLDS: Mapping[str, Callable[[Generator, int], World]] = MappingProxyType(
-    {
-        "a ring, bytes alone": partial(_draw_world, latency_share=(0.0, 0.0)),
-        "a ring, latencies alone": partial(_draw_world, latency_share=(1.0, 1.0)),
-        "a tree": partial(_draw_world, grow_latency=_grow_tree, grow_transfer=_grow_tree),
-        "one shared link": partial(_draw_world, grow_transfer=_grow_link),
-        "a fixed part (Amdahl)": partial(_draw_world, fixed=0.5),
-        "rare long delays": partial(_draw_world, delays=(0.05, 5.0)),
-        "unequal machines": partial(_draw_world, slowness=0.05),
-        "a memory that all share": partial(_draw_world, shape=_draw_shared_memory),
-        "small batches on a core": partial(_draw_world, shape=partial(_draw_small_batches, _ON_A_CORE)),
-        "small batches on a GPU": partial(_draw_world, shape=partial(_draw_small_batches, _ON_A_GPU)),
-        "a cache": partial(_draw_world, shape=_draw_cache),
-        "a large model (ResNet-50), thin network": partial(
-            _draw_world, exchange=(0.15, 1.5), latency_share=(0.0, 0.05), fixed=0.02
-        ),
-        "servers with room": partial(_draw_servers, busy=0.0),
-        "servers' bandwidth": partial(_draw_servers, busy=0.9),
-        "servers' coordinator": partial(_draw_servers, busy=0.2, handed_out=0.3),
-        "all at once": partial(
-            _draw_world,
-            fixed=0.2,
-            grow_transfer=_grow_link,
-            grow_latency=_grow_tree,
-            slowness=0.03,
-            delays=(0.02, 2.0),
-            shape=_draw_cache,
-        ),
-    }
-)
+# The shape says all of what a smaller share does not shorten.
+_draw_shares = partial(_draw_world, fixed=0.0)
+_OF_SHARES = ("small batches on a core", "small batches on a GPU", "a processor that they do not fill", "a cache")
+WORLDS: dict[str, Callable[[Generator, int], World]] = {
+    "a ring, bytes alone": partial(_draw_world, latency_share=(0.0, 0.0)),
+    "a ring, latencies alone": partial(_draw_world, latency_share=(1.0, 1.0)),
+    "a tree": partial(_draw_world, grow_latency=_grow_tree, grow_transfer=_grow_tree),
+    "one shared link": partial(_draw_world, grow_transfer=_grow_link),
+    "a fixed part (Amdahl)": partial(_draw_world, fixed=0.5),
+    "rare long delays": partial(_draw_world, delays=(0.05, 5.0)),
+    "unequal machines": partial(_draw_world, slowness=0.05),
+    "a memory that all share": partial(_draw_world, shape=_draw_shared_memory),
+    "small batches on a core": partial(_draw_shares, shape=partial(_draw_small_batches, _ON_A_CORE)),
+    "small batches on a GPU": partial(_draw_shares, shape=partial(_draw_small_batches, _ON_A_GPU)),
+    "a processor that they do not fill": partial(_draw_shares, shape=_draw_floor),
+    "a cache": partial(_draw_world, shape=_draw_cache),
+    "a large model (ResNet-50), thin network": partial(
+        _draw_world, exchange=(0.15, 1.5), latency_share=(0.0, 0.05), fixed=0.02
+    ),
+    "servers with room": partial(_draw_servers, busy=0.0),
+    "servers' bandwidth": partial(_draw_servers, busy=0.9),
+    "servers' coordinator": partial(_draw_servers, busy=0.2, handed_out=0.3),
+    "all at once": partial(
+        _draw_world,
+        fixed=0.2,
+        grow_transfer=_grow_link,
+        grow_latency=_grow_tree,
+        slowness=0.03,
+        delays=(0.02, 2.0),
+        shape=_draw_cache,
+    ),
+}
+# Where what is added is not more of the same; no range claims to hold there.
+OUTSIDE: dict[str, Callable[[Generator, int], World]] = {
+    "a network four times slower from the third worker on": partial(
+        _draw_world,
+        grow_latency=lambda count: (count - 1) * _slow_down(count),
+        grow_transfer=lambda count: 2 * (1 - 1 / count) * _slow_down(count),
+    ),
+    "a shared link that congests": partial(
+        _draw_world, grow_latency=lambda count: (count - 1) ** 1.5, grow_transfer=lambda count: (count - 1) ** 1.5
+    ),
+}
 
 
 def print_coverage(draws: int = DRAWS) -> None:
     """Prints how often the forecast's ranges hold the truth, a Markdown table for each kind of scaling."""
-    plans = [(count, noise) for count in PLANS for noise in NOISES]
-    names = [f"{count} from {' and '.join(map(str, PLANS[count]))}, noise {noise:.0%}" for count, noise in plans]
-    headers = ["world", *names, "not timed, least", "whole job, least", "high / low"]
+    truth = "how often the range holds the truth"
     for scaling, is_weak in (("strong", False), ("weak", True)):
-        print(f"\nForecasts of more workers, {scaling} scaling, {TRIALS} trials: how often the range holds the truth\n")
-        print(f"| {' | '.join(headers)} |\n|---|{'---:|' * (len(headers) - 1)}")
-        for world in list_worlds(is_weak=is_weak):
-            timed, untimed = (
-                [
-                    measure_coverage(world, count, is_weak=is_weak, noise=noise, is_timed=is_timed, draws=draws)
-                    for count, noise in plans
-                ]
-                for is_timed in (True, False)
-            )
-            shares = [
-                *(own.speedup for own in timed),
-                min(own.speedup for own in untimed),
-                min(own.job_speedup for own in (*timed, *untimed)),
-            ]
-            width = np.median([own.width for own in timed])
-            print(f"| {world} | {' | '.join(f'{own:.1%}' for own in shares)} | {width:.1f} |", flush=True)
+        print(f"\nForecasts of more workers, {scaling} scaling, {TRIALS} trials: {truth}\n")
+        _print_worlds(list_worlds(is_weak=is_weak), is_weak=is_weak, draws=draws)
+    print(f"\nForecasts of more workers, strong scaling, where these are not more of the same: {truth}\n")
+    _print_worlds(OUTSIDE, is_weak=False, draws=draws)
 
 
 def list_worlds(*, is_weak: bool) -> list[str]:
     """Returns the worlds of a kind of scaling: with weak scaling no batch is small."""
     return [world for world in WORLDS if not is_weak or world not in _OF_SHARES]
+
+
+def _print_worlds(worlds: Iterable[str], *, is_weak: bool, draws: int) -> None:
+    plans = [(count, noise) for count in PLANS for noise in NOISES]
+    names = [f"{count} from {' and '.join(map(str, PLANS[count]))}, noise {noise:.0%}" for count, noise in plans]
+    headers = ["world", *names, "not timed, least", "whole job, least", "high / low"]
+    print(f"| {' | '.join(headers)} |\n|---|{'---:|' * (len(headers) - 1)}")
+    for world in worlds:
+        timed, untimed = (
+            [
+                measure_coverage(world, count, is_weak=is_weak, noise=noise, is_timed=is_timed, draws=draws)
+                for count, noise in plans
+            ]
+            for is_timed in (True, False)
+        )
+        shares = [
+            *(own.speedup for own in timed),
+            min(own.speedup for own in untimed),
+            min(own.job_speedup for own in (*timed, *untimed)),
+        ]
+        width = np.median([own.width for own in timed])
+        print(f"| {world} | {' | '.join(f'{own:.1%}' for own in shares)} | {width:.1f} |", flush=True)

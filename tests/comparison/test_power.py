@@ -98,6 +98,7 @@ def test_the_program_prints_the_tables_of_the_documentation(capsys: pytest.Captu
         "Three identical configurations, the last with more noise",
         "Forecasts of more workers, strong scaling, 3 trials",
         "Forecasts of more workers, weak scaling, 3 trials",
+        "Forecasts of more workers, strong scaling, where these are not more of the same",
     ]
     assert [len(table) for table in tables[:6]] == [2 + 9, 2 + 9, 2 + 9, 2 + 7, 2 + 9, 2 + 9]
     for table in tables:

@@ -6,6 +6,7 @@ import pytest
 
 from comparison.forecast.coverage import (
     NOISES,
+    OUTSIDE,
     PLANS,
     WORLDS,
     list_worlds,
@@ -36,6 +37,11 @@ def test_a_timed_exchange_makes_the_range_narrower_and_it_still_holds() -> None:
     assert timed.width < 0.8 * untimed.width
 
 
+@pytest.mark.parametrize("world", OUTSIDE)
+def test_the_range_does_not_hold_where_what_is_added_is_not_more_of_the_same(world: str) -> None:
+    assert measure_coverage(world, 4, is_weak=False, noise=0.02, draws=DRAWS).speedup < LEAST
+
+
 def test_a_world_says_what_its_formulas_say() -> None:
     worlds = {name: make(np.random.default_rng(0), 50) for name, make in WORLDS.items()}
     grown = {
@@ -57,4 +63,4 @@ def test_the_program_prints_a_row_for_each_world(capsys: pytest.CaptureFixture[s
     print_coverage(20)
 
     printed = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("| ") and "world" not in line for line in printed) == len(CASES)
+    assert sum(line.startswith("| ") and "world" not in line for line in printed) == len(CASES) + len(OUTSIDE)
