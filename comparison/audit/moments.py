@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from comparison.audit.findings import Breach, Evidence, name_trial
+from comparison.audit.findings import Breach, Evidence, count_silent, name_trial
 from comparison.groups import Trials
 from comparison.records import TrialRecord
 from comparison.texts import say
@@ -40,7 +40,10 @@ def choose_timeline(trials: Iterable[TrialRecord]) -> Timeline:
 
 
 def check_overlap(trials: Trials) -> Evidence:
-    """Returns whether every trial had ended when the next one started."""
+    """Returns whether every trial had ended when the next one started.
+
+    Where one of the records tells the clock that nobody sets, all must.
+    """
     timeline = choose_timeline(trials)
     breaches = []
     by_start = sorted(trials, key=timeline.start)
@@ -56,7 +59,9 @@ def check_overlap(trials: Trials) -> Evidence:
             starts = say("trial {trial} started before the end of {other}", trial=trial.trial, other=name_trial(latest))
             breaches += [Breach(latest.configuration, lasts), Breach(trial.configuration, starts)]
         latest = max(latest, trial, key=timeline.end)
-    return Evidence(breaches, say("Every trial had ended when the next one started"))
+    boots = [trial.boot_id for trial in trials]
+    silent = count_silent(boots.count(None)) if any(boots) else None
+    return Evidence(breaches, say("Every trial had ended when the next one started"), silent)
 
 
 def find_holes(trials: Trials, rounds: Iterable[Trials]) -> list[Breach]:

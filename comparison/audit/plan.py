@@ -18,6 +18,8 @@ SETTINGS_RULE = "settings as they were planned, the same for all"
 _OF_DISTRIBUTION = frozenset({"strategy", "num_workers", "num_ps"})
 # With weak scaling these grow with the workers, so that the settings of one worker are the same.
 _GROWING = frozenset({"global_batch_size", "learning_rate"})
+# A parameter that plans have since rounds come in mirrored pairs.
+_OF_MIRRORED = "a_a"
 # The planned settings that a record repeats under the same name.
 _RECORDED = (
     *("strategy", "num_workers", "num_ps", "model", "model_arguments", "epochs", "global_batch_size"),
@@ -60,7 +62,7 @@ def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None
         return _say_unplanned()
     found = Counter(trial.configuration for trial in trials)
     expected = dict.fromkeys(names, planned)
-    if is_mirrored := any(trial.round is not None for trial in trials):
+    if is_mirrored := any(trial.round is not None for trial in trials) or _OF_MIRRORED in run_info.parameters:
         # A last round without a partner begins and ends with the baseline, which the plan names first.
         expected[names[0]] += planned % 2
     received = "{found} of {planned} planned trials"

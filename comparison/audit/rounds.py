@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from comparison.audit.findings import Breach, Evidence, list_some, name_trial
+from comparison.audit.findings import Breach, Evidence, name_trial
 from comparison.audit.moments import choose_timeline, find_holes, format_duration
 from comparison.groups import SINGLE, Trials
 from comparison.records import TrialRecord
 from comparison.table import UNKNOWN
-from comparison.texts import list_items, say
+from comparison.texts import count_trials, list_items, say
 
 # By chance two rounds often agree in a place.
 _FEW_ROUNDS = 3
 _TWICE = 2
+_FEW_NAMES = 3
 
 
 def number_round(trial: TrialRecord) -> int:
@@ -135,13 +136,13 @@ def _find_displacements(trials: Trials, rounds: Sequence[Trials]) -> list[Breach
     Places count without a gap, trials start in their order, and of two rounds the second mirrors the first.
     """
     places = {id(trial): trial.place for trial in trials if trial.place is not None}
-    if not places:
-        return []
     breaches = [
         Breach(trial.configuration, say("trial {trial} does not say its place", trial=trial.trial))
         for trial in trials
-        if trial.place is None
+        if trial.place is None and (places or trial.round is not None)
     ]
+    if not places:
+        return breaches
     by_place = sorted((trial for trial in trials if id(trial) in places), key=lambda trial: places[id(trial)])
     before = 0
     for trial in by_place:
@@ -229,6 +230,8 @@ def _list_waits(trials: Trials) -> list[str]:
     if not waits:
         return []
     seconds = format_duration(sum(wait.waited_seconds for wait in waits))
-    names = list_some(name for wait in waits for name in wait.taken_by)
-    waited = "Waited {duration} for free cores before {number} trials, for {names}"
-    return [say(waited, duration=seconds, number=f"{len(waits):,}", names=names or UNKNOWN)]
+    # Such as "chrome, 80 % of a core".
+    takers = Counter(taker.partition(",")[0] for wait in waits for taker in wait.taken_by)
+    names = list_items(name for name, _ in takers.most_common(_FEW_NAMES)) or UNKNOWN
+    waited = "Waited {duration} for free cores before {trials}, which these had above all: {names}"
+    return [say(waited, duration=seconds, trials=count_trials(len(waits)), names=names)]

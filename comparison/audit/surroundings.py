@@ -18,11 +18,11 @@ _UNSET = "–"
 
 
 class _Software(NamedTuple):
-    """What a replica ran: versions, and its environment variables."""
+    """What a replica ran: its versions, or its environment variables."""
 
     configuration: str
     cpus: float
-    facts: Mapping[str, str]
+    facts: dict[str, str]
 
 
 def check_software(trials: Trials) -> Evidence:
@@ -31,18 +31,15 @@ def check_software(trials: Trials) -> Evidence:
     Without a commit, or of a checkout with changes, two trainings may be of different programs, unless one image is
     known to have run. Older records have no environment: where one of the records has it, all must.
     """
-    is_steering_told = any(replica.environment is not None for trial in trials for replica in trial.replicas)
+    is_steering_told = any(map(_is_steering_due, trials))
     silent = count_silent(sum(not _is_software_known(trial, is_steering_told) for trial in trials))
-    software = [
-        _read_software(trial, replica) for trial in trials for replica in trial.replicas if _has_versions(trial)
-    ]
-    if not software:
+    versions = [_read_versions(trial) for trial in trials if _has_versions(trial)]
+    steering = [_read_steering(trial, own) for trial in trials for own in trial.replicas if own.environment is not None]
+    if not versions:
         return Evidence([], "", silent)
-    varying = _find_varying(software)
-    values = [(own.configuration, _list_facts(own.facts, varying)) for own in software]
-    breaches = find_clashes(values)[0] if varying else []
-    first = software[0].facts
-    return Evidence(list(dict.fromkeys(breaches)), state_received([_list_facts(first, sorted(first))]), silent)
+    facts = versions[0].facts | (steering[0].facts if steering else {})
+    received = _list_facts(facts, sorted(facts))
+    return Evidence([*_compare_facts(versions), *_compare_facts(steering)], state_received([received]), silent)
 
 
 def check_image(trials: Trials) -> Evidence:
@@ -94,6 +91,11 @@ def _has_versions(trial: TrialRecord) -> bool:
     return bool(trial.versions) and None not in trial.versions.values()
 
 
+def _is_steering_due(trial: TrialRecord) -> bool:
+    """Returns whether a record is of a version that tells the environment, as it tells the way of BatchNorm."""
+    return trial.same_batch_norm is not None or any(replica.environment is not None for replica in trial.replicas)
+
+
 def _is_software_known(trial: TrialRecord, is_steering_told: bool) -> bool:
     commit = (trial.versions or {}).get("git_sha") or ""
     is_program_known = trial.image_digest is not None or not (commit == _UNKNOWN_COMMIT or commit.endswith(_CHANGED))
@@ -101,10 +103,23 @@ def _is_software_known(trial: TrialRecord, is_steering_told: bool) -> bool:
     return _has_versions(trial) and is_program_known and (is_steering_known or not is_steering_told)
 
 
-def _read_software(trial: TrialRecord, replica: Replica) -> _Software:
-    variables = {name: text for name, text in (replica.environment or {}).items() if name not in _OF_A_REPLICA}
+def _read_versions(trial: TrialRecord) -> _Software:
     versions = {name: str(version) for name, version in trial.versions.items()}
-    return _Software(trial.configuration, trial.cpus_per_replica, versions | variables)
+    return _Software(trial.configuration, trial.cpus_per_replica, versions)
+
+
+def _read_steering(trial: TrialRecord, replica: Replica) -> _Software:
+    variables = {name: text for name, text in (replica.environment or {}).items() if name not in _OF_A_REPLICA}
+    return _Software(trial.configuration, trial.cpus_per_replica, variables)
+
+
+def _compare_facts(software: Sequence[_Software]) -> list[Breach]:
+    """Returns what is not as most configurations have it, each named once, and only in what differs somewhere."""
+    varying = _find_varying(software)
+    if not varying:
+        return []
+    clashes, _ = find_clashes([(own.configuration, _list_facts(own.facts, varying)) for own in software])
+    return list(dict.fromkeys(clashes))
 
 
 def _find_varying(software: Sequence[_Software]) -> list[str]:

@@ -309,6 +309,7 @@ FRESH: dict[str, tuple[Alteration, str, str]] = {
         ROUNDS,
         SINGLE,
     ),
+    "places that all trials hide": (lambda records: [replace(own, place=None) for own in records], ROUNDS, SINGLE),
     "one trial that hides its place": (change_fields(rounds=[2], place=None), ROUNDS, SHARED),
     "a better round's seed and number for the baseline": (repeat_best_baseline, ROUNDS, SINGLE),
     "luckier seeds than were planned": (
@@ -433,4 +434,30 @@ def test_a_wait_for_a_quiet_machine_explains_a_pause_and_is_told() -> None:
     assert ROUNDS in find_broken(records)
     finding = audit_run(waited)[ROUNDS]
     assert finding.status is Status.HOLDS
-    assert "Waited 99 s for free cores before 1 trials, for chrome, 80 % of a core." in finding.sentence
+    assert "Waited 99 s for free cores before 1 trial, which these had above all: chrome." in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("hide", "rule"),
+    [
+        (
+            change_fields(rounds=[2], boot_id=None, started_monotonic=None, ended_monotonic=None),
+            "no two trials at a time",
+        ),
+        (change_replicas(environment=None), SOFTWARE),
+        (change_replicas(rounds=[2], others_cpu_seconds=None, steal_seconds=None, waited_seconds=None), CORES_RULE),
+    ],
+)
+def test_what_some_trials_hide_is_not_known(hide: Alteration, rule: str) -> None:
+    assert audit_run(hide(make_mirrored_run()))[rule].status is Status.UNKNOWN
+
+
+def test_an_environment_that_all_trials_hide_is_not_known_either() -> None:
+    silent = [
+        replace(own, replicas=[replace(replica, environment=None) for replica in own.replicas])
+        for own in make_mirrored_run()
+    ]
+
+    assert audit_run(silent)[SOFTWARE].status is Status.UNKNOWN
+    older = [replace(own, same_batch_norm=None, batch_norm_group_size=64) for own in silent]
+    assert audit_run(older)[SOFTWARE].status is Status.HOLDS

@@ -45,8 +45,8 @@ def test_every_other_setting_of_one_configuration_alone_is_told(name: str, scali
     assert check([*entries, last | {"training": last["training"] | {name: other}}]) == (last["name"],)
 
 
-def count_baselines(records: list[TrialRecord], trials: int) -> str:
-    plan = make_run_info(parameters={"trials": trials, "seed": 0})
+def count_baselines(records: list[TrialRecord], trials: int, **parameters: Any) -> str:
+    plan = make_run_info(parameters={"trials": trials, "seed": 0, **parameters})
     plan = dataclasses.replace(plan, configurations=plan.configurations[:2])
     return audit_plan(group_trials(records), plan)[0].sentence
 
@@ -61,3 +61,4 @@ def test_an_odd_number_of_rounds_has_one_more_trial_of_the_baseline() -> None:
     assert count_baselines(records, 3) == "single: 3 of 4 planned trials."
     older = [dataclasses.replace(own, round=None, place=None) for own in records]
     assert count_baselines(older, 3) == "Received: 3 trials of each configuration."
+    assert count_baselines(older, 3, a_a=False) == "single: 3 of 4 planned trials."
