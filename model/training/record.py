@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from model.errors import PeerLost
 from model.files import SCHEMA_VERSION, write_atomically, write_json
 from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
 from model.training.clocks import read_clocks
@@ -102,6 +103,10 @@ def finish(output_dir: Path, role: Role) -> None:
     """Waits until every replica has written its record, so that none ends while another still needs it.
 
     A collective cannot tell that: the first to leave it takes those down that still receive its last bytes.
+
+    Raises:
+        PeerLost: A replica has not. Who ended all the same would not be there for it when it starts again; the chief
+            goes on, and leaves the record of those that have.
     """
     expected = role.num_workers
     if role.strategy == "parameter_server":
@@ -111,7 +116,10 @@ def finish(output_dir: Path, role: Role) -> None:
     while (found := len(list((output_dir / REPLICAS_FOLDER).glob("*.json")))) < expected:
         if time.monotonic() > deadline:
             patience = f"{RECORDS_PATIENCE_SECONDS:.0f} s"
-            print(f"only {found} of {expected} replicas wrote their record in {patience}", flush=True)
+            told = f"only {found} of {expected} replicas wrote their record in {patience}"
+            if not role.is_chief:
+                raise PeerLost(told)
+            print(told, flush=True)
             return
         time.sleep(0.05)
 
