@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.idle_ring import wait_for_records
-
+PATIENCE_SECONDS = 30.0
 # About a second: the median of bursts that far apart is that of the core, not that of one interruption.
 CALIBRATION_BURSTS, CALIBRATION_CALLS, CALIBRATION_PAUSE_SECONDS = 9, 15_000, 0.09
 
@@ -70,6 +69,19 @@ def calibrate() -> float:
             np.exp(values, out=result)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
+
+
+def wait_for_records(output_dir: Path, num_workers: int) -> None:
+    """Waits until all workers have written: the first to leave would take those down that still receive its bytes.
+
+    Raises:
+        TimeoutError: One has not, in time.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(list(output_dir.glob("ring-*.json"))) < num_workers:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"All {num_workers} workers must write to {output_dir} within {PATIENCE_SECONDS:g} s.")
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

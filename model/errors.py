@@ -33,6 +33,7 @@ class ExitCode(enum.IntEnum):
     USER_ERROR = 2
     DIVERGED = 3
     LAUNCHER_GONE = 4
+    TRAINING_OVER = 5
     PEER_LOST = 138
 
 
@@ -50,6 +51,14 @@ class EvaluationError(ValueError):
 
 class TrainingDiverged(Exception):  # noqa: N818 - the field's word
     """The loss is no longer a finite number."""
+
+
+class TrainingOver(Exception):  # noqa: N818 - named like the other ends of a training
+    """This replica was lost after the others had ended, who do not come back."""
+
+
+class PeerLost(Exception):  # noqa: N818 - named like the other ends of a training
+    """Another replica has not come to its end."""
 
 
 def is_peer_lost(error: Exception) -> bool:

@@ -9,9 +9,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from model.data import PreparedDataset
-from model.errors import ConfigError, DatasetError, ExitCode, TrainingDiverged, is_peer_lost, tell
+from model.errors import (
+    ConfigError,
+    DatasetError,
+    ExitCode,
+    PeerLost,
+    TrainingDiverged,
+    TrainingOver,
+    is_peer_lost,
+    tell,
+)
 from model.host import seconds_since_process_start
 from model.streams import replace_unencodable
 from model.training import (
@@ -25,6 +35,9 @@ from model.training import (
     add_arguments,
     begin,
     from_arguments,
+    identify,
+    meet_ending,
+    note_complete,
     parse_tf_config,
     supervise,
     write_replica_record,
@@ -47,6 +60,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
         run(task, role, options.output_dir, clock)
     except TrainingDiverged as error:
         return tell(error, ExitCode.DIVERGED)
+    except TrainingOver as error:
+        return tell(error, ExitCode.TRAINING_OVER)
     except (ConfigError, DatasetError) as error:
         return tell(error)
     return 0
@@ -80,7 +95,12 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
     Raises:
         TrainingDiverged: The loss is no longer finite.
         ConfigError: The model does not fit the data or the program.
+        TrainingOver: This replica was lost after all others had ended.
     """
+    identity = identify(task.config, task.dataset.sha256)
+    if meet_ending(output_dir, role, identity):
+        print("the training is complete: nothing is left to do", flush=True)
+        return
     with clock.measure("import_seconds"):  # errors of the user's are told before TensorFlow's seconds of import
         from model.strategies import RuntimeFailure, connect, serve  # noqa: PLC0415
 
@@ -99,8 +119,16 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         if not is_peer_lost(error):
             raise
         # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.
-        tell(f"lost contact with another replica: {_find_cause(error.message)}")
-        os._exit(ExitCode.PEER_LOST)  # the runtime's own end would wait for peers that are gone
+        _end_without(_find_cause(error.message))
+    except PeerLost as error:
+        _end_without(str(error))
+    if role.is_chief:
+        note_complete(output_dir, identity)
+
+
+def _end_without(cause: str) -> NoReturn:
+    tell(f"lost contact with another replica: {cause}")
+    os._exit(ExitCode.PEER_LOST)  # the runtime's own end would wait for peers that are gone
 
 
 def _find_cause(message: str) -> str:

@@ -3,8 +3,9 @@
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
 from model.training.disturbance import Disturbance, ServerWatch, add_others
+from model.training.ending import meet_ending, note_complete
 from model.training.heartbeat import PATIENCE_SECONDS, supervise
-from model.training.loop import TrainingLoop
+from model.training.loop import TrainingLoop, identify
 from model.training.record import FINISHED_FILE, begin, write_replica_record
 from model.training.role import STRATEGIES, Role, Strategy, parse_tf_config
 from model.training.state import Values, Vector, hash_weights
@@ -33,6 +34,9 @@ __all__ = [
     "check_loss",
     "from_arguments",
     "hash_weights",
+    "identify",
+    "meet_ending",
+    "note_complete",
     "parse_tf_config",
     "setting_names",
     "supervise",

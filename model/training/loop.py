@@ -21,10 +21,14 @@ PROGRESS_SECONDS = 2.0
 say = functools.partial(print, flush=True)
 
 
+def identify(config: TrainingConfig, dataset_sha256: str) -> str:
+    """Returns what a training with other settings or data does not have."""
+    return hashlib.sha256(f"{config} {dataset_sha256}".encode()).hexdigest()[:12]
+
+
 def find_checkpoints(output_dir: Path, config: TrainingConfig, dataset_sha256: str) -> Path:
     """Returns the folder of this training's checkpoints, which one with other settings or data never looks into."""
-    identity = f"{config} {dataset_sha256}"
-    return output_dir / "checkpoints" / hashlib.sha256(identity.encode()).hexdigest()[:12]
+    return output_dir / "checkpoints" / identify(config, dataset_sha256)
 
 
 class TrainingLoop:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from model.errors import PeerLost
 from model.files import SCHEMA_VERSION, write_json
 from model.host import (
     cpu_seconds,
@@ -118,6 +119,10 @@ def finish(output_dir: Path, role: Role, spans: Sequence[Span] = ()) -> None:
         output_dir: The training's folder.
         role: This replica's.
         spans: When its training's clock ran, for those that only serve.
+
+    Raises:
+        PeerLost: A replica has not. Who ended all the same would not be there for it when it starts again; the chief
+            goes on, and leaves the record of those that have.
     """
     expected = role.num_workers
     if role.strategy == "parameter_server":
@@ -127,7 +132,10 @@ def finish(output_dir: Path, role: Role, spans: Sequence[Span] = ()) -> None:
     while (found := len(list((output_dir / REPLICAS_FOLDER).glob("*.json")))) < expected:
         if time.monotonic() > deadline:
             patience = f"{RECORDS_PATIENCE_SECONDS:.0f} s"
-            print(f"only {found} of {expected} replicas wrote their record in {patience}", flush=True)
+            told = f"only {found} of {expected} replicas wrote their record in {patience}"
+            if not role.is_chief:
+                raise PeerLost(told)
+            print(told, flush=True)
             return
         time.sleep(0.05)
 
