@@ -37,8 +37,9 @@ def measure_steps(data_dir: Path, batch_size: int, group_size: int, steps: int) 
     from model.strategies import connect  # noqa: PLC0415 - the parser's errors are told before TensorFlow's import
     from model.training import Clock, StepTiming, Task, TrainingConfig, parse_tf_config  # noqa: PLC0415
 
-    groups = {"same_batch_norm": group_size > 0, "batch_norm_group_size": group_size}
-    config = TrainingConfig(global_batch_size=batch_size, **groups)
+    config = TrainingConfig(
+        global_batch_size=batch_size, same_batch_norm=group_size > 0, batch_norm_group_size=group_size
+    )
     trainer = connect(Task(config, PreparedDataset.open(data_dir)), parse_tf_config(None), Clock())
     seconds: list[float] = []
 

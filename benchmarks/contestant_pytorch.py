@@ -25,7 +25,7 @@ def main() -> None:
 
 def make_pytorch(data_dir: Path, batch_size: int, stride: int) -> Train:
     """Returns PyTorch's training, with the baseline's loss and optimizer."""
-    import torch  # noqa: PLC0415 - once the threads are set
+    import torch  # type: ignore[import-not-found]  # noqa: PLC0415 - in its environment, once the threads are set
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -70,7 +70,7 @@ def build_resnet8(channels: int, num_classes: int, stride: int, width: int = 16)
         layer = nn.Conv2d(inputs, outputs, kernel, step, padding=kernel // 2, bias=False)
         return nn.Sequential(layer, nn.BatchNorm2d(outputs))
 
-    class Block(nn.Module):  # type: ignore[misc,name-defined]
+    class Block(nn.Module):  # type: ignore[misc]
         def __init__(self, inputs: int, outputs: int, step: int) -> None:
             super().__init__()
             self.first, self.second = convolution(inputs, outputs, 3, step), convolution(outputs, outputs, 3, 1)

@@ -79,7 +79,7 @@ class Contestant:
                 return line
         self._log.seek(0)
         last = "".join(self._log.readlines()[-20:])
-        raise RuntimeError(f"{self._process.args} ended with {self._process.wait()}:\n{last}")
+        raise RuntimeError(f"{self._process.args!r} ended with {self._process.wait()}:\n{last}")
 
 
 @contextlib.contextmanager
