@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser setup-browser coverage lint format lock bench image clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser setup-browser coverage lint format lock bench bench-peers image clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -89,6 +89,19 @@ format: $(VENV)/ready-dev ## Format the code
 
 bench: $(VENV)/ready-dev ## Measure what docs/performance.md reports; leave the machine alone meanwhile
 	@$(BIN)/python -m benchmarks.measure
+
+# What else the environment's pip is told, e.g. make bench-peers PEERS_FLAGS="--index-url https://…" for PyTorch without CUDA
+PEERS_FLAGS ?=
+PEERS := build/peers
+$(PEERS)/ready:
+	@test -n "$(PYTHON)" || { echo 'error: Python 3.11, 3.12 or 3.13 is needed; none was found.' >&2; exit 2; }
+	@echo "Installing PyTorch into $(PEERS), some minutes …"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install --quiet $(PEERS_FLAGS) numpy torch
+	@touch $@
+
+bench-peers: $(VENV)/ready-dev $(PEERS)/ready ## Measure the single node beside Keras' fit and PyTorch on one core
+	@$(BIN)/python -m benchmarks.peers --pytorch $(PEERS)/bin/python $(ARGS)
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/ready-dev ## Renew the locks from pyproject.toml

@@ -161,10 +161,21 @@ def crop_shifted(images: tf.Tensor, shifts: tf.Tensor, max_shift: int) -> tf.Ten
     """
     if max_shift == 0:
         return images
-    _, height, width, _ = images.shape
-    padded = tf.pad(images, [[0, 0], [max_shift, max_shift], [max_shift, max_shift], [0, 0]])
-    rows = tf.gather(padded, shifts[:, :1] + tf.range(height), axis=1, batch_dims=1)
-    return tf.gather(rows, shifts[:, 1:] + tf.range(width), axis=2, batch_dims=1)
+    _, height, width, channels = images.shape
+    padded = _pad(_pad(images, 2, max_shift), 1, max_shift)
+    # All images moved to each side: copies that cost little. Of these an image's rows are gathered whole, which costs
+    # much less than to gather its pixels.
+    moved = tf.stack([padded[:, :, start : start + width] for start in range(2 * max_shift + 1)])
+    count = tf.shape(images)[0]
+    first_rows = (shifts[:, 1] * count + tf.range(count)) * (height + 2 * max_shift) + shifts[:, 0]
+    return tf.gather(tf.reshape(moved, [-1, width, channels]), first_rows[:, tf.newaxis] + tf.range(height))
+
+
+def _pad(images: tf.Tensor, axis: int, size: int) -> tf.Tensor:
+    """Returns images between zeros on both sides of an axis: of bytes faster than tf.pad, which copies them singly."""
+    sizes = [size if i == axis else tf.shape(images)[i] for i in range(len(images.shape))]
+    margin = tf.zeros(sizes, images.dtype)
+    return tf.concat([margin, images, margin], axis)
 
 
 def read_batch(

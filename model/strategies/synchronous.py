@@ -50,9 +50,7 @@ class SynchronousTrainer(VariableTrainer):
     def __init__(self, task: Task, flat: FlatModel, role: Role, reduce: Reduce) -> None:
         super().__init__(task, flat, role)
         self._reduce = reduce
-        self._read = self._make_read()
-        self._contribute = self._make_contribute()
-        self._update = self._make_update()
+        self._step = self._make_step()
 
     def load(self, values: Values, step: int) -> int:
         """Takes over the chief's values and step: the others contribute zeros to a sum."""
@@ -70,15 +68,8 @@ class SynchronousTrainer(VariableTrainer):
         for step in range(start, stop):
             began = time.perf_counter()
             share = task.plan.take(step, role.rank, role.num_workers)
-            images, labels = self._read(share.indices, share.shifts)
-            read = time.perf_counter()
-            contribution = self._contribute(images, labels, task.first_group(step, role.rank))
-            contribution[-1].numpy()  # waits for the device, so that the clock is read after the work
-            computed = time.perf_counter()
-            reduced = self._reduce(contribution)
-            reduced[-1].numpy()
-            communicated = time.perf_counter()
-            loss = float(self._update(reduced, task.learning_rate(step)))
+            group, rate = task.first_group(step, role.rank), task.learning_rate(step)
+            loss, read, computed, communicated = self._step(share.indices, share.shifts, group, rate).numpy().tolist()
             check_loss(step, loss)
             ended = time.perf_counter()
             parts = {"input_seconds": read - began, "update_seconds": ended - communicated}
@@ -111,46 +102,48 @@ class SynchronousTrainer(VariableTrainer):
 
     def _make_idle_steps(self) -> None:
         share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
-        images, labels = self._read(share.indices, share.shifts)
-        self._update(self._reduce(self._contribute(images, labels, 0)), 0.0).numpy()
+        self._step(share.indices, share.shifts, 0, 0.0).numpy()
 
     def _make_idle_counts(self) -> None:
         self._reduce(self._count(0, 1)[tf.newaxis]).numpy()
 
-    def _make_read(self) -> Any:
-        task, share_size = self._task, self._task.config.per_replica_batch_size
+    def _make_step(self) -> Any:
+        """Returns the compiled step: in one call, for each call from Python costs a single node some hundredths of it.
 
-        def read(indices: tf.Tensor, shifts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return read_batch(task.dataset, indices, shifts, task.config.max_shift)
+        What it returns is the loss and when the batch was read, the contribution computed and the sum received.
+        """
+        task, flat, config = self._task, self._flat, self._task.config
+        group_function = make_group_function(flat, config)
 
-        signature = [tf.TensorSpec([share_size], tf.int64), tf.TensorSpec([share_size, 2], tf.int32)]
-        return tf.function(read, input_signature=signature, autograph=False)
-
-    def _make_contribute(self) -> Any:
-        task, share_size = self._task, self._task.config.per_replica_batch_size
-        group_function = make_group_function(self._flat, task.config)
-
-        def contribute(images: tf.Tensor, labels: tf.Tensor, first_group: tf.Tensor) -> tf.Tensor:
-            return sum_over_groups(group_function, task.config, self._pull(), (images, labels), first_group)
-
-        pixels = tf.as_dtype(task.dataset.split("train").images.dtype)
-        signature = [
-            tf.TensorSpec([share_size, *task.dataset.image_shape], pixels),
-            tf.TensorSpec([share_size], tf.int32),
-            tf.TensorSpec([], tf.int32),
-        ]
-        return tf.function(contribute, input_signature=signature, autograph=False)
-
-    def _make_update(self) -> Any:
-        config, flat = self._task.config, self._flat
-
-        def update(total: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+        def step(indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+            read, *batch = read_clock_after(*read_batch(task.dataset, indices, shifts, config.max_shift))
+            total = sum_over_groups(group_function, config, self._pull(), (batch[0], batch[1]), first_group)
+            computed, total = read_clock_after(total)
+            communicated, total = read_clock_after(self._reduce(total))
             mean = total / config.groups_per_step
             gradient, statistics, loss = split_contribution(mean, flat.num_parameters)
-            self._push(gradient, learning_rate)
-            self._statistics.assign(statistics)
-            return loss
+            pushes = [*self._push(gradient, learning_rate), self._statistics.assign(statistics)]
+            with tf.control_dependencies(pushes):
+                return tf.stack([tf.cast(loss, tf.float64), read, computed, communicated])
 
-        length = flat.num_parameters + len(flat.initial_statistics()) + 1
-        signature = [tf.TensorSpec([length], tf.float32), tf.TensorSpec([], tf.float32)]
-        return tf.function(update, input_signature=signature, autograph=False)
+        signature = [
+            tf.TensorSpec([config.per_replica_batch_size], tf.int64),
+            tf.TensorSpec([config.per_replica_batch_size, 2], tf.int32),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([], tf.float32),
+        ]
+        return tf.function(step, input_signature=signature, autograph=False)
+
+
+def read_clock_after(*tensors: tf.Tensor) -> list[tf.Tensor]:
+    """Returns the time when the tensors were computed, on the clock of `time.perf_counter`, and the tensors after that.
+
+    The clock gets a number of the last tensor, so that on an accelerator it waits until the work is done. TensorFlow's
+    own clock is no choice: it can be set, and refuses to run where operations must be deterministic.
+    """
+    with tf.control_dependencies(tensors):
+        number = tf.reshape(tensors[-1], [-1])[-1]
+        now = tf.numpy_function(lambda _: time.perf_counter(), [number], tf.float64)
+    now.set_shape([])
+    with tf.control_dependencies([now]):
+        return [now, *(tf.identity(tensor) for tensor in tensors)]

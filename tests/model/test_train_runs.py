@@ -179,6 +179,10 @@ def test_one_seed_gives_the_same_bits_twice(singles: list[Job], all_reduces: lis
         assert first.losses == second.losses
 
 
+def test_with_the_same_groups_two_workers_end_with_the_bits_of_one(singles: list[Job], all_reduces: list[Job]) -> None:
+    assert all_reduces[0].training["weights_sha256"] == singles[0].training["weights_sha256"]
+
+
 def test_two_workers_learn_what_one_does(singles: list[Job], all_reduces: list[Job]) -> None:
     one, two = singles[0].training["curve"], all_reduces[0].training["curve"]
     for name in ("train_loss", "validation_accuracy"):

@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from model.data.dataset import PreparedDataset
 from model.errors import TrainingDiverged
 from model.networks.registry import build_model
 from model.strategies.step import FlatModel
-from model.strategies.synchronous import SynchronousTrainer, reduce_nothing
+from model.strategies.synchronous import SynchronousTrainer, read_clock_after, reduce_nothing
 from model.training.config import TrainingConfig
 from model.training.role import Role
 from model.training.task import StepTiming, Task
@@ -87,6 +89,21 @@ def test_by_default_a_single_process_trains_as_keras_does_on_whole_batches(noise
     flat.assign(values.weights, values.statistics)
     for received, whole in zip(flat.model.get_weights(), reference.get_weights(), strict=True):
         np.testing.assert_allclose(received, whole, rtol=1e-3, atol=1e-5)
+
+
+def test_the_clock_in_a_graph_is_read_after_the_work_and_gives_it_on() -> None:
+    def measure(size: tf.Tensor) -> list[tf.Tensor]:
+        began, size = read_clock_after(size)
+        return [began, *read_clock_after(size, tf.linalg.matmul(*[tf.ones([size, size])] * 2))]
+
+    function, size = tf.function(measure, autograph=False), tf.constant(1500)
+    function(size)  # which traces it
+    before = time.perf_counter()
+    began, ended, size, product = function(size)
+    after = time.perf_counter()
+    assert before < began < ended < after
+    assert ended - began > 0.5 * (after - before)  # the product's time is between the two
+    assert (size, product.shape, product[7, 7]) == (1500, (1500, 1500), 1500)
 
 
 def test_training_in_two_parts_is_training_in_one(task: Task, flat: FlatModel, trainer: SynchronousTrainer) -> None:

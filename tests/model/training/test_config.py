@@ -78,11 +78,17 @@ def test_a_batch_that_the_workers_do_not_divide_is_refused_with_both_numbers() -
 
 def test_a_group_that_does_not_divide_a_workers_share_is_refused_with_both_numbers() -> None:
     with pytest.raises(ConfigError, match=r"Received: 48 and 64 \(128 images over 2 workers\)"):
-        TrainingConfig(**ALL_REDUCE, global_batch_size=128, same_batch_norm=True, batch_norm_group_size=48)
+        TrainingConfig(
+            strategy="all_reduce",
+            num_workers=2,
+            global_batch_size=128,
+            same_batch_norm=True,
+            batch_norm_group_size=48,
+        )
 
 
 def test_the_batch_is_shared_by_the_workers_and_normalised_in_groups() -> None:
-    groups = {"same_batch_norm": True, "batch_norm_group_size": 16}
+    groups: dict[str, Any] = {"same_batch_norm": True, "batch_norm_group_size": 16}
     config = TrainingConfig(strategy="all_reduce", num_workers=4, global_batch_size=128, **groups)
     assert (config.per_replica_batch_size, config.group_size) == (32, 16)
     assert (config.groups_per_replica, config.groups_per_step) == (2, 8)

@@ -1,0 +1,68 @@
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import compute_ratios, describe_machine, judge, measure, report, rotate
+
+# Answers at once and says that it was twice as fast with stem stride 2.
+QUICK = """
+from benchmarks.turns import Turn, take_turns
+take_turns({stride: lambda seconds, stride=stride: 100 * stride for stride in (1, 2)}, warmup_seconds=0)
+"""
+RATES = {
+    ("ours", 2): [300.0, 150.0, 330.0],
+    ("fit", 2): [200.0, 100.0, 300.0],
+    ("ours", 1): [90.0, 90.0, 90.0],
+    ("fit", 1): [100.0, 80.0, 100.0],
+}
+
+
+def test_a_ratio_is_the_median_over_rounds_so_that_a_slow_round_slows_both() -> None:
+    assert compute_ratios(RATES) == {"one-core-stride-2-fit": 1.5, "one-core-stride-1-fit": 0.9}
+
+
+def test_the_report_has_a_row_for_each_contestant_and_a_line_for_each_ratio() -> None:
+    lines = report(RATES, dict.fromkeys(RATES, 0.991), compute_ratios(RATES)).splitlines()
+    assert lines[2] == "| ours | 2 | 300 | 150 | 330 | 0.99 |"
+    assert lines[-2:] == ["ratio one-core-stride-2-fit 1.500", "ratio one-core-stride-1-fit 0.900"]
+
+
+def test_a_baseline_slower_than_fit_is_told_and_ends_with_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert judge({"one-core-stride-1-fit": 0.99, "one-core-stride-2-fit": 1.2, "one-core-stride-1-pytorch": 0.5}) == 1
+    assert capsys.readouterr().out == "NO: the baseline is slower than Keras' own fit: one-core-stride-1-fit\n"
+    assert judge({"one-core-stride-1-fit": 1.0, "one-core-stride-1-pytorch": 0.5}) == 0
+
+
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_each_contestant_is_at_each_place_equally_often_and_before_and_after_each_other(names: str) -> None:
+    rounds = [rotate(names, number) for number in range(2 * len(names))]
+    for places in zip(*rounds, strict=True):
+        assert {places.count(name) for name in names} == {2}
+    pairs = [pair for order in rounds for pair in itertools.pairwise(order)]
+    assert {pairs.count((a, b)) for a in names for b in names if a != b} == {2}
+
+
+def test_contestants_take_turns_in_processes_of_their_own() -> None:
+    programs = {name: [sys.executable, "-c", QUICK] for name in ("ours", "fit")}
+    turns = measure(programs, rounds=2, seconds=0.0)
+    assert {key: [turn.images for turn in own] for key, own in turns.items()} == {
+        ("ours", 2): [200, 200],
+        ("fit", 2): [200, 200],
+        ("ours", 1): [100, 100],
+        ("fit", 1): [100, 100],
+    }
+    assert all(turn.seconds > 0 for own in turns.values() for turn in own)
+
+
+def test_a_contestant_that_fails_is_told_with_its_last_lines() -> None:
+    with pytest.raises(RuntimeError, match=r"ended with 3:\nno PyTorch here"):
+        measure(
+            {"ours": [sys.executable, "-c", "import sys; print('no PyTorch here', file=sys.stderr); exit(3)"]}, 1, 1
+        )
+
+
+def test_the_machine_is_described() -> None:
+    assert f"Python {sys.version.split()[0]}" in describe_machine()
+    assert not Path("/proc/cpuinfo").exists() or " cores, " in describe_machine()
