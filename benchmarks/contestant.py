@@ -81,10 +81,10 @@ def _stop_after(seconds: float) -> Any:
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
         batches = 0
 
-        def on_train_begin(self, _logs: Any = None) -> None:
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
             self.began = time.perf_counter()
 
-        def on_train_batch_end(self, _batch: int, _logs: Any = None) -> None:
+        def on_train_batch_end(self, *_: Any, **__: Any) -> None:
             self.batches += 1
             self.model.stop_training = time.perf_counter() - self.began > seconds
 
