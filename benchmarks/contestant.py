@@ -5,12 +5,15 @@ The baseline is this project's program as a run trains it: random shifts, the cl
 """
 
 import argparse
+import functools
+import itertools
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.turns import Train, bind_to_one_core, take_turns
+from benchmarks.turns import Stopwatch, Train, Turn, bind_to_one_core, repeat, take_turns
+
+_STEPS = 8  # of a look at the clock
 
 
 def main() -> None:
@@ -35,17 +38,14 @@ def make_ours(data_dir: Path, batch_size: int, stride: int) -> Train:
     arguments = json.dumps({"stem_stride": stride})
     config = TrainingConfig(global_batch_size=batch_size, model_arguments=arguments, epochs=1000)
     trainer = connect(Task(config, PreparedDataset.open(data_dir)), parse_tf_config(None), Clock())
-    steps = 0
+    first = itertools.count(step=_STEPS)
 
-    def train(seconds: float) -> int:
-        nonlocal steps
-        began, first = time.perf_counter(), steps
-        while time.perf_counter() - began < seconds:
-            trainer.train(steps, steps + 8, lambda _: None)
-            steps += 8
-        return (steps - first) * batch_size
+    def compute() -> int:
+        start = next(first)
+        trainer.train(start, start + _STEPS, lambda _: None)
+        return _STEPS * batch_size
 
-    return train
+    return functools.partial(repeat, compute)
 
 
 def make_fit(data_dir: Path, batch_size: int, stride: int) -> Train:
@@ -66,27 +66,32 @@ def make_fit(data_dir: Path, batch_size: int, stride: int) -> Train:
         jit_compile=False,
     )
 
-    def train(seconds: float) -> int:
-        watch = _stop_after(seconds)
+    def train(seconds: float) -> Turn:
+        watch = _make_watch(seconds, batch_size)
         model.fit(images, labels, batch_size=batch_size, epochs=1000, verbose=0, callbacks=[watch])
-        return int(watch.batches) * batch_size
+        turn: Turn = watch.turn
+        return turn
 
     return train
 
 
-def _stop_after(seconds: float) -> Any:
-    """Returns a callback of Keras that ends a training after so many seconds, and counts its batches."""
+def _make_watch(seconds: float, batch_size: int) -> Any:
+    """Returns a callback of Keras that ends a training after so many seconds, and has the turn from its first batch on.
+
+    What `fit` does before that it does once in a training, not once in a turn.
+    """
     from model.frameworks import keras  # noqa: PLC0415
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc]
-        batches = 0
-
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
-            self.began = time.perf_counter()
+        stopwatch: Stopwatch | None = None
+        turn = Turn(0, 0.0, 0.0)
 
         def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-            self.batches += 1
-            self.model.stop_training = time.perf_counter() - self.began > seconds
+            if self.stopwatch is None:
+                self.stopwatch = Stopwatch()
+                return
+            self.turn = self.stopwatch.read(self.turn.images + batch_size)
+            self.model.stop_training = self.turn.seconds >= seconds
 
     return Watch()
 

@@ -4,12 +4,12 @@ As a person would write it for CPUs: channels last, the loss fetched in each ste
 """
 
 import argparse
+import functools
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.turns import Train, bind_to_one_core, take_turns
+from benchmarks.turns import Train, bind_to_one_core, repeat, take_turns
 
 
 def main() -> None:
@@ -35,20 +35,17 @@ def make_pytorch(data_dir: Path, batch_size: int, stride: int) -> Train:
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     model.train()
 
-    def train(seconds: float) -> int:
-        began, steps = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
-            chosen = torch.randint(len(images), (batch_size,))
-            pixels = images[chosen].float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_function(model(pixels), labels[chosen])
-            loss.backward()
-            optimizer.step()
-            loss.item()
-            steps += 1
-        return steps * batch_size
+    def compute() -> int:
+        chosen = torch.randint(len(images), (batch_size,))
+        pixels = images[chosen].float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_function(model(pixels), labels[chosen])
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        return batch_size
 
-    return train
+    return functools.partial(repeat, compute)
 
 
 def read_images(data_dir: Path) -> tuple[Any, Any]:

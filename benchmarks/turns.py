@@ -17,9 +17,6 @@ from typing import IO, NamedTuple, cast
 READY = "ready"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
 
-# Trains for at least so many seconds and returns how many images that were.
-Train = Callable[[float], int]
-
 
 class Turn(NamedTuple):
     """What a contestant did in a turn: images, in seconds of the wall clock and of its core."""
@@ -31,6 +28,29 @@ class Turn(NamedTuple):
     def rate(self, *, of_core: bool = False) -> float:
         """Returns images a second; of the seconds in which it had its core, where other work runs beside."""
         return self.images / (self.cpu_seconds if of_core else self.seconds)
+
+
+# Trains for at least so many seconds.
+Train = Callable[[float], Turn]
+
+
+class Stopwatch:
+    """The clocks of a turn, from when it is made."""
+
+    def __init__(self) -> None:
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+
+    def read(self, images: int) -> Turn:
+        """Returns the turn until now, in which so many images were computed."""
+        return Turn(images, time.perf_counter() - self._began, time.process_time() - self._cpu_began)
+
+
+def repeat(compute: Callable[[], int], seconds: float) -> Turn:
+    """Calls a function that returns how many images it computed, until so many seconds have passed."""
+    watch, images = Stopwatch(), 0
+    while (turn := watch.read(images)).seconds < seconds:
+        images += compute()
+    return turn
 
 
 def bind_to_one_core() -> None:
@@ -47,10 +67,7 @@ def take_turns(trains: Mapping[int, Train], warmup_seconds: float = 1.0) -> None
     print(READY, flush=True)
     for line in sys.stdin:
         stride, seconds = line.split()
-        began, cpu_began = time.perf_counter(), time.process_time()
-        images = trains[int(stride)](float(seconds))
-        turn = Turn(images, time.perf_counter() - began, time.process_time() - cpu_began)
-        print(json.dumps(turn._asdict()), flush=True)
+        print(json.dumps(trains[int(stride)](float(seconds))._asdict()), flush=True)
 
 
 class Contestant:
