@@ -19,15 +19,16 @@ def check_distinct(trials: Trials) -> Evidence:
     """Returns whether no two records share what two trainings never have in common, a cached or a copied result.
 
     That is the start; the training's clocks, also if all are longer by one factor; trained weights of two seeds; and of
-    different weights the very same losses or mistakes.
+    different weights the very same losses or mistakes, unless most of the models make these: then it is the data.
     """
+    common = _find_common_answers(trials)
     breaches = []
     seen: dict[tuple[object, ...], TrialRecord] = {}
     copied = "trial {trial} has the same {what} as {other}: a cached or copied result"
     for trial in trials:
         for what, key in _list_traces(trial):
             other = seen.setdefault(key, trial)
-            if other is not trial and not _is_explained(what, trial, other):
+            if other is not trial and key not in common and not _is_explained(what, trial, other):
                 received = say(copied, trial=trial.trial, what=say(what), other=name_trial(other))
                 breaches.append(Breach(trial.configuration, received))
     distinct = say("{number} measurements, no two with the same clocks or weights", number=f"{len(trials):,}")
@@ -44,11 +45,25 @@ def _list_traces(trial: TrialRecord) -> Iterator[tuple[str, tuple[object, ...]]]
         ratios = [f"{seconds / trial.train_seconds:{_SIGNIFICANT}}" for seconds in (*clocks, trial.input_seconds)]
         yield "clocks, up to a factor,", ("ratios", *ratios)
     yield "learning curve", ("curve", *((point.train_loss, point.validation_accuracy) for point in trial.curve))
+    yield from _list_answers(trial)
+
+
+def _list_answers(trial: TrialRecord) -> Iterator[tuple[str, tuple[object, ...]]]:
     errors = trial.confusion.errors
     if trial.wrong_images is not None and trial.test_n_examples - trial.test_n_correct >= _FEW_ANSWERS:
         yield "wrong answers", ("wrong", trial.wrong_images)
     if len(errors) >= _MANY_CONFUSIONS:
         yield "confusions", ("confusions", *sorted(errors.items()))
+
+
+def _find_common_answers(trials: Trials) -> set[tuple[object, ...]]:
+    """Returns the mistakes that most of all different models make: wrong labels, or one answer to all images."""
+    weights: dict[tuple[object, ...], set[str]] = {}
+    for trial in trials:
+        for _, key in _list_answers(trial):
+            weights.setdefault(key, set()).add(trial.weights_sha256)
+    num_models = len({trial.weights_sha256 for trial in trials})
+    return {key for key, own in weights.items() if len(own) * 2 > num_models}
 
 
 def _is_explained(what: str, trial: TrialRecord, other: TrialRecord) -> bool:

@@ -83,7 +83,7 @@ def list_holdups(trials: Trials) -> list[Disturbance]:
     median steps do not explain is compared over the trials of a configuration and run; more than `HOLDUP_TOLERANCE`
     above its median, of two trials above the other one's, is a disturbance. Contended replicas hold each other up, and
     the workers of parameter servers are not in step: both are left out, and so is what was not wholly timed. And within
-    a training one half of the epochs takes as long as the other, up to `HALVES_TOLERANCE`.
+    a training the halves of its epochs differ as little as in the steadiest configuration, up to `HALVES_TOLERANCE`.
     """
     disturbed = {id(own.trial): own for own in _list_slow_halves(trials)}
     known = [trial for trial in _select(trials) if not trial.num_ps and "p50" in trial.step_seconds]
@@ -101,9 +101,18 @@ def _measure_holdup(trial: TrialRecord) -> float:
 
 
 def _list_slow_halves(trials: Trials) -> Iterator[Disturbance]:
-    for trial in _select(trials):
+    """Yields the trials one half of which took longer, beyond what the steadiest configuration of the run shows.
+
+    What comes with the training, such as a first epoch that warms up, is in all configurations alike.
+    """
+    changes: dict[str, dict[str, list[float]]] = {}
+    known = _select(trials)
+    for trial in known:
+        changes.setdefault(trial.run_id, {}).setdefault(trial.configuration, []).append(_compare_halves(trial))
+    usual = {run_id: min(map(statistics.median_low, own.values()), key=abs) for run_id, own in changes.items()}
+    for trial in known:
         change = _compare_halves(trial)
-        if abs(change) > HALVES_TOLERANCE:
+        if abs(change - usual[trial.run_id]) > HALVES_TOLERANCE:
             slower = "its second half took {percent} % longer than its first"
             faster = "its second half took {percent} % less time than its first"
             percent = f"{100 * abs(change):.0f}"

@@ -461,3 +461,10 @@ def test_an_environment_that_all_trials_hide_is_not_known_either() -> None:
     assert audit_run(silent)[SOFTWARE].status is Status.UNKNOWN
     older = [replace(own, same_batch_norm=None, batch_norm_group_size=64) for own in silent]
     assert audit_run(older)[SOFTWARE].status is Status.HOLDS
+
+
+def test_mistakes_that_most_models_make_are_the_datas() -> None:
+    same = {own: value for own, value in confuse(1).items() if own != "test_n_examples"}
+    alike = [replace(own, **same) for own in make_mirrored_run()]
+
+    assert find_broken(alike) == {}

@@ -78,6 +78,14 @@ def test_a_training_that_was_throttled_half_way_is_told(change: float, words: st
     assert list_holdups([replace(records[0], curve=records[0].curve[-1:]), *records[1:]]) == []
 
 
+def test_a_first_epoch_that_is_slower_in_every_configuration_is_no_disturbance_and_in_one_alone_it_is() -> None:
+    records = [record for record in make_fair_run() if not record.num_ps]
+
+    assert list_holdups([slow_down(record, -0.2) for record in records]) == []
+    throttled = [slow_down(own, 0.2) if own.configuration == "single" else own for own in records]
+    assert [own.trial.configuration for own in list_holdups(throttled)] == ["single", "single"]
+
+
 @pytest.mark.parametrize(
     "seconds", [{"others_cpu_seconds": 0.12 * 60}, {"steal_seconds": 0.11 * 60}, {"others_cpu_seconds": 0.5 * 60}]
 )

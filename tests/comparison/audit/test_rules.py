@@ -102,6 +102,21 @@ def test_a_synchronous_training_that_ends_with_the_weights_of_the_single_node_is
     )
 
 
+def test_the_single_nodes_weights_are_odd_where_each_replica_normalises_over_its_own_share() -> None:
+    rule = "same final weights in all replicas of a synchronous training"
+    parted = [
+        replace(own, same_batch_norm=False, batch_norm_group_size=own.per_replica_batch_size) for own in make_fair_run()
+    ]
+
+    findings = audit(parted)
+
+    assert findings["same way of BatchNorm"].sentence == "Received: over each replica's own share."
+    assert findings[rule].sentence == (
+        "Received: one digest in each of 2 trials. With the very weights of the single node in every round, though not "
+        "the same computation: all-reduce-2w."
+    )
+
+
 @pytest.mark.parametrize("make", [make_run, make_fair_run])
 def test_the_same_records_give_the_same_findings(make: Callable[[], list[TrialRecord]]) -> None:
     assert audit(make()) == audit(make()[::-1])
