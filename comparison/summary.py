@@ -1,7 +1,7 @@
 """The table: one row a configuration, every column derived from the trial records."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from comparison.groups import (
     Trials,
     average_rounds,
     count_reached,
+    count_rounds,
     find_baseline,
     find_work_differences,
     list_timed,
@@ -20,9 +21,10 @@ from comparison.groups import (
     select_timed,
     split_by_scaling,
 )
+from comparison.quantiles import FloatArray
 from comparison.records import TrialRecord
+from comparison.sample_size import count_trials_to_find
 from comparison.statistics import (
-    FloatArray,
     Noise,
     Ratio,
     compute_ci95,
@@ -30,9 +32,9 @@ from comparison.statistics import (
     compute_mean,
     compute_proportion_difference_ci95,
     compute_ratios,
-    count_trials_to_find,
     estimate_noise,
     find_outliers,
+    find_possibly_smallest,
 )
 
 
@@ -145,20 +147,53 @@ def compare_accuracies(baseline: Trials, trials: Trials) -> Difference:
     return Difference(compute_mean(own) - compute_mean(base), half_width)
 
 
+def find_possibly_fastest(groups: Groups, among: Collection[str] | None = None) -> list[str]:
+    """Returns the configurations that may be the fastest, for no other one is shown to be faster.
+
+    With 95 % confidence the truly fastest is among them. Only a single one may be called the fastest; several cannot be
+    told apart.
+
+    Args:
+        groups: The trials of each configuration, of one kind of scaling.
+        among: Those that may be called so, all by default. Each must have done the same work as the others: those that
+            differ from the first of them are left out.
+    """
+    timed = {name: own for name, own in select_timed(groups).items() if among is None or name in among}
+    if not timed:
+        return []
+    first = next(iter(timed.values()))
+    timed = {name: own for name, own in timed.items() if not find_work_differences(first, own)}
+    pooled = _select_pooled(timed)
+    unpooled = [index for index, name in enumerate(timed) if name not in pooled]
+    is_possible = find_possibly_smallest(_tabulate(timed, _read_training_clock), unpooled)
+    return [name for name, own in zip(timed, is_possible, strict=True) if own]
+
+
 def estimate_trial_noise(groups: Groups) -> Noise:
-    """Returns the noise of the training clock between trials that the intervals of the speedups rest on."""
-    return estimate_noise(_tabulate(_select_pooled(groups), _read_training_clock))
+    """Returns the noise of the training clock between trials that the intervals of the speedups rest on.
+
+    With it are the comparisons that the table makes, contended ones included: the more there are, the wider each.
+    """
+    pooled, timed = _select_pooled(groups), select_timed(groups)
+    noise = estimate_noise(_tabulate(pooled, _read_training_clock))
+    repeated = {name for name, trials in timed.items() if count_rounds(trials) > 1}
+    pairs = [(own, base) for own, base in _find_baselines(timed).items() if own != base and {own, base} <= repeated]
+    if not any({*pair} <= pooled.keys() for pair in pairs):
+        return noise
+    is_dunnetts = len({base for _, base in pairs}) == 1 and all({*pair} <= pooled.keys() for pair in pairs)
+    return noise._replace(shares=(0.5 * is_dunnetts,) * len(pairs))
 
 
 def count_trials_needed(groups: Groups) -> int | None:
     """Returns how many trials of each configuration find a difference of 10 % in nine of ten comparisons of this kind.
 
-    It goes by the noise of these trials. None: nothing was repeated, or no number of trials is enough.
+    It goes by the noise of these trials, and by the comparisons that the table makes with it. None: nothing was
+    repeated, nothing is compared by it, or no number of trials is enough.
     """
-    noise, num_pooled = estimate_trial_noise(groups), len(_select_pooled(groups))
-    if noise.degrees_of_freedom == 0 or num_pooled == 1:
+    noise = estimate_trial_noise(groups)
+    if noise.degrees_of_freedom == 0 or not noise.shares:
         return None
-    return count_trials_to_find(float(noise.relative_sd), num_pooled)
+    return count_trials_to_find(float(noise.relative_sd), noise.num_configurations, shares=noise.shares)
 
 
 def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
@@ -253,16 +288,22 @@ def _compare_seconds(groups: Groups, read: Callable[[TrialRecord], float]) -> di
 
 def _compare(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
     """Returns the ratio of each configuration's mean to its baseline's, where both did the same work."""
-    names = list(groups)
-    pairs: dict[str, tuple[int, int]] = {}
-    for name, trials in groups.items():
-        baseline = find_baseline(groups, name)
-        if baseline and not find_work_differences(baseline, trials):
-            pairs[name] = (names.index(name), names.index(baseline[0].configuration))
-    compared = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    names, baselines = list(groups), _find_baselines(groups)
     unpooled = [names.index(name) for name in groups.keys() - _select_pooled(groups).keys()]
-    ratios = compute_ratios(_tabulate(groups, read), [*compared.values()], unpooled)
-    return dict.fromkeys(pairs, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
+    compared = {name: base for name, base in baselines.items() if name != base}
+    pairs = [(names.index(name), names.index(base)) for name, base in compared.items()]
+    ratios = compute_ratios(_tabulate(groups, read), pairs, unpooled)
+    return dict.fromkeys(baselines, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
+
+
+def _find_baselines(groups: Groups) -> dict[str, str]:
+    """Returns which configuration each is compared with, where both did the same work; a baseline with itself."""
+    baselines = {name: find_baseline(groups, name) for name in groups}
+    return {
+        name: base[0].configuration
+        for name, base in baselines.items()
+        if base and not find_work_differences(base, groups[name])
+    }
 
 
 def _select_pooled(groups: Groups) -> dict[str, Trials]:

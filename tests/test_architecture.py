@@ -53,9 +53,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "confusion statistics streams texts",
-        "records",
-        "clocks page power svg",
+        "confusion quantiles streams texts",
+        "statistics",
+        "records sample_size",
+        "clocks page power/ svg",
         "groups",
         "summary",
         "table",

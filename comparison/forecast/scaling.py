@@ -27,8 +27,9 @@ from comparison.forecast.model import (
     predict_speedup,
 )
 from comparison.groups import SINGLE, Groups, Trials, find_baseline, is_any_contended, split_by_scaling
+from comparison.quantiles import CONFIDENCE
 from comparison.records import TrialRecord
-from comparison.statistics import CONFIDENCE, Ratio
+from comparison.statistics import Ratio
 from comparison.summary import compute_speedups
 
 MAX_WORKERS = 1024

@@ -11,7 +11,7 @@ from scipy import stats
 
 from comparison.groups import find_work_differences, group_trials
 from comparison.records import TrialRecord
-from comparison.statistics import count_trials_to_find
+from comparison.sample_size import count_trials_to_find
 from comparison.summary import (
     COLUMNS,
     Row,
@@ -69,10 +69,9 @@ def test_every_figure_of_a_row_is_that_of_its_records() -> None:
         return float(np.mean([read(record) for record in own]))
 
     base_seconds, own_seconds = np.array([[r.train_seconds for r in group] for group in (base, own)])
-    # Contended, and so with a noise of its own: Welch's interval at the level of two comparisons.
-    errors = np.array([stats.sem(np.log(values)) for values in (base_seconds, own_seconds)]) ** 2
-    degrees = errors.sum() ** 2 / (errors**2 / 1).sum()
-    factor = np.exp(stats.t.ppf((1 + 0.95 ** (1 / 2)) / 2, degrees) * np.sqrt(errors.sum()))
+    # Contended, and so with a noise of its own: the paired t-test at the level of two comparisons.
+    differences = np.log(base_seconds) - np.log(own_seconds)
+    factor = np.exp(stats.t.ppf((1 + 0.95 ** (1 / 2)) / 2, 1) * stats.sem(differences))
     speedup = base_seconds.mean() / own_seconds.mean()
     expected = {
         "configuration": "parameter-server-2w-1ps",
@@ -199,10 +198,10 @@ def test_the_more_trials_scatter_the_more_are_needed() -> None:
 
     needed = [count_trials_needed(scatter(deviation)) for deviation in (0.005, 0.03, 0.06)]
 
-    assert needed == [2, count_trials_to_find(float(estimate_trial_noise(scatter(0.03)).relative_sd), 3), needed[2]]
+    assert needed == [3, count_trials_to_find(float(estimate_trial_noise(scatter(0.03)).relative_sd), 3), needed[2]]
     assert needed[2] is not None
     assert needed[1] is not None
-    assert 2 < needed[1] < needed[2]
+    assert 3 < needed[1] < needed[2]
     assert count_trials_needed(group_trials([make_record(), make_record("all-reduce-2w")])) is None
     assert count_trials_needed(group_trials([make_record(), make_record(trial=1)])) is None
 
@@ -312,7 +311,7 @@ def test_means_speedups_and_accuracies_are_over_rounds() -> None:
     assert single.test_accuracy_ci95 == double.test_accuracy_ci95
     assert single.total_seconds == pytest.approx(values[0].mean() + 15)
     assert single.seconds_to_target == pytest.approx(values[0].mean() / 2)
-    assert estimate_trial_noise(groups).degrees_of_freedom == 4
+    assert estimate_trial_noise(groups)[1:] == (2, True, 2, (0.5,))
 
 
 def test_of_a_round_with_two_baselines_the_one_that_is_off_is_noted() -> None:
