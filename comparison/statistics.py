@@ -21,6 +21,8 @@ from comparison.quantiles import (
 MIN_BLOCKED_DEGREES = 4
 # Of a pair the differences are all that counts: their t-test is exact, whatever the noise of each of the two.
 _A_PAIR = 2
+# A second figure stands beside the mean where it differs by more: a third of what a comparison is made to find.
+DISAGREEMENT = 1.03
 # Beyond this an interval says nothing, and its exponential would overflow.
 _MAX_LOG_HALF_WIDTH = 700.0
 
@@ -291,9 +293,14 @@ def find_possibly_smallest(values: FloatArray, unpooled: Collection[int] = ()) -
     return is_possible
 
 
-def compute_ratios(values: FloatArray, pairs: Sequence[tuple[int, int]], unpooled: Collection[int] = ()) -> list[Ratio]:
+def compute_ratios(
+    values: FloatArray,
+    pairs: Sequence[tuple[int, int]],
+    unpooled: Collection[int] = (),
+    min_blocked_degrees: int | None = None,
+) -> list[Ratio]:
     """Returns the ratios of a single comparison; see `compute_ratio_arrays`."""
-    rows = np.stack(compute_ratio_arrays(values, pairs, unpooled), axis=-1).tolist()
+    rows = np.stack(compute_ratio_arrays(values, pairs, unpooled, min_blocked_degrees), axis=-1).tolist()
     return [Ratio(value) if math.isnan(low) else Ratio(value, low, high) for value, low, high in rows]
 
 

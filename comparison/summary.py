@@ -1,8 +1,9 @@
 """The table: one row a configuration, every column derived from the trial records."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -25,12 +26,11 @@ from comparison.quantiles import FloatArray
 from comparison.records import TrialRecord
 from comparison.sample_size import count_trials_to_find
 from comparison.statistics import (
+    DISAGREEMENT,
     Noise,
     Ratio,
     compute_ci95,
-    compute_difference_ci95,
     compute_mean,
-    compute_proportion_difference_ci95,
     compute_ratios,
     estimate_noise,
     find_outliers,
@@ -77,19 +77,8 @@ class Row:
         return None if self.speedup is None else Ratio(self.speedup, self.speedup_ci95_low, self.speedup_ci95_high)
 
 
+_FEWEST_FOR_MEDIAN = 3
 COLUMNS = tuple(field.name for field in fields(Row))
-
-
-class Difference(NamedTuple):
-    """A difference of two means, and the half-width of its 95 % interval."""
-
-    value: float
-    half_width: float
-
-    @property
-    def direction(self) -> int:
-        """1 for a difference above zero, -1 for one below, 0 for one that its interval cannot tell from zero."""
-        return (self.value > self.half_width) - (self.value < -self.half_width)
 
 
 class OutlyingTrial(NamedTuple):
@@ -124,27 +113,88 @@ def compute_target_speedups(groups: Groups) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each configuration reaches the target accuracy.
 
     A configuration has none where one of its trials, or one of its baseline's, never reached it: the mean over the
-    others would take the lucky ones for all.
+    others would take the lucky ones for all. Trials of a round share their seed, and are paired where all were in it
+    (`is_target_paired`).
     """
 
     def compare(own: Groups) -> dict[str, Ratio]:
         reached = {name: trials for name, trials in own.items() if count_reached(trials) == len(trials)}
         baselines = {name: find_baseline(own, name) or () for name in reached}
-        ratios = _compare_seconds(reached, _read_seconds_to_target)
+        # Seeds differ by far more than machines do: rounds are taken out wherever they can be.
+        ratios = _compare_seconds(reached, _read_seconds_to_target, min_blocked_degrees=1)
         return {name: ratio for name, ratio in ratios.items() if baselines[name][0].configuration in reached}
 
     return _compare_each_scaling(groups, compare)
 
 
-def compare_accuracies(baseline: Trials, trials: Trials) -> Difference:
-    """Returns by how much the trials' mean test accuracy differs from the baseline's.
+def is_target_paired(groups: Groups) -> bool:
+    """Returns whether the speedups to the target compare round with round: all that reached it have the same rounds.
 
-    Its interval is the wider one of what the size of the test set and of what the scatter between trials explain.
+    Args:
+        groups: The trials of each configuration, of one kind of scaling.
     """
-    own, base = (_list_values(group, lambda trial: trial.test_accuracy) for group in (trials, baseline))
-    sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
-    half_width = max(sampling_ci95, compute_difference_ci95(own, base) or 0)
-    return Difference(compute_mean(own) - compute_mean(base), half_width)
+    reached = [own for own in select_timed(groups).values() if count_reached(own) == len(own)]
+    return len({frozenset(map(name_round, own)) for own in reached}) == 1 and count_rounds(reached[0]) > 1
+
+
+def compute_robust_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns the median over rounds of how many times as fast as its baseline each configuration trains.
+
+    One slow trial in three or more moves it little, where it moves the ratio of the means and widens its interval. It
+    is given from three rounds on that both have in common, has no interval and decides nothing.
+    """
+
+    def compare(own: Groups) -> dict[str, Ratio]:
+        robust = {}
+        for name, base in _find_baselines(own).items():
+            seconds = [average_rounds(own[each], _read_training_clock) for each in (base, name)]
+            ratios = [seconds[0][turn] / seconds[1][turn] for turn in seconds[0].keys() & seconds[1].keys()]
+            if name != base and len(ratios) >= _FEWEST_FOR_MEDIAN:
+                robust[name] = Ratio(median(ratios))
+        return robust
+
+    return _compare_each_scaling(groups, compare)
+
+
+def compute_undisturbed_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns the speedups of training time less what a trial waited for a core beyond its configuration's own floor.
+
+    Threads of a process wait for each other, more in a replica than in a single node: the smallest share that a trial
+    of a configuration waited is that, and what is above it is taken for the machine's. It is given where every timed
+    trial says how long its replicas waited, and stands beside the mean, which it does not replace: the floor is the
+    luckiest of few.
+    """
+    timed = select_timed(groups)
+    waited = {name: [_measure_waiting(trial) for trial in trials] for name, trials in timed.items()}
+    if any(math.isnan(own) for values in waited.values() for own in values):
+        return {}
+    floors = {name: min(values) for name, values in waited.items()}
+
+    def read(trial: TrialRecord) -> float:
+        return _read_training_clock(trial) * (1 - _measure_waiting(trial) + floors[trial.configuration])
+
+    return _compare_each_scaling(timed, lambda own: _compare_seconds(own, read))
+
+
+def find_disagreeing(speedups: Mapping[str, Ratio], others: Mapping[str, Ratio]) -> dict[str, Ratio]:
+    """Returns the second figures that differ from the first by more than `DISAGREEMENT`, the rule for showing them.
+
+    Args:
+        speedups: Ratios of means, as `compute_speedups` returned them.
+        others: As `compute_robust_speedups` or `compute_undisturbed_speedups` returned them.
+    """
+    return {
+        name: other
+        for name, other in others.items()
+        if name in speedups and abs(math.log(other.value / speedups[name].value)) > math.log(DISAGREEMENT)
+    }
+
+
+def _measure_waiting(trial: TrialRecord) -> float:
+    """Returns the share of the training that the replica which waited longest waited for a core; NaN if unknown."""
+    waited = [replica.waited_seconds for replica in trial.replicas if replica.type != "ps"]
+    known = [own for own in waited if own is not None]
+    return min(max(known) / trial.train_seconds, 1.0) if known and len(known) == len(waited) else math.nan
 
 
 def find_possibly_fastest(groups: Groups, among: Collection[str] | None = None) -> list[str]:
@@ -281,18 +331,22 @@ def _compare_each_scaling(groups: Groups, compare: Callable[[Groups], dict[str, 
     return {name: ratio for own in halves for name, ratio in compare(own).items()}
 
 
-def _compare_seconds(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
+def _compare_seconds(
+    groups: Groups, read: Callable[[TrialRecord], float], min_blocked_degrees: int | None = None
+) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each configuration is by a clock."""
-    return {name: ratio.inverse for name, ratio in _compare(groups, read).items()}
+    return {name: ratio.inverse for name, ratio in _compare(groups, read, min_blocked_degrees).items()}
 
 
-def _compare(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
+def _compare(
+    groups: Groups, read: Callable[[TrialRecord], float], min_blocked_degrees: int | None = None
+) -> dict[str, Ratio]:
     """Returns the ratio of each configuration's mean to its baseline's, where both did the same work."""
     names, baselines = list(groups), _find_baselines(groups)
     unpooled = [names.index(name) for name in groups.keys() - _select_pooled(groups).keys()]
     compared = {name: base for name, base in baselines.items() if name != base}
     pairs = [(names.index(name), names.index(base)) for name, base in compared.items()]
-    ratios = compute_ratios(_tabulate(groups, read), pairs, unpooled)
+    ratios = compute_ratios(_tabulate(groups, read), pairs, unpooled, min_blocked_degrees)
     return dict.fromkeys(baselines, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
 
 

@@ -54,11 +54,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "comparison": (
         "confusion quantiles streams texts",
-        "statistics",
+        "paired statistics",
         "records sample_size",
         "clocks page power/ svg",
         "groups",
-        "summary",
+        "accuracies summary",
         "table",
         "audit/",
         "depth_study/ forecast/",

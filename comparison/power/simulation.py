@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from comparison.sample_size import RELEVANT_POWER, RELEVANT_RATIO
-from comparison.statistics import compute_ratio_arrays
+from comparison.statistics import DISAGREEMENT, compute_ratio_arrays, find_possibly_smallest
 
 # Standard deviation of a configuration's training time between trials, over its mean, on a quiet machine with a core
 # for each replica: the upper end of what was measured, 1 to 2 %.
@@ -82,3 +82,74 @@ def find_highest_noise(
         )
         low, high = (step, high) if rates.last_found >= power else (low, step)
     return low / 1000
+
+
+class Named(NamedTuple):
+    """Who is called the fastest: how often the one with the best mean is not, and how the ones that may be fare."""
+
+    best_mean_is_wrong: float
+    one_alone_is_wrong: float
+    truth_is_named: float
+    mean_number: float
+
+
+def name_fastest(*, speedups: Sequence[float], trials: int, noise: float, simulations: int, seed: int = 0) -> Named:
+    """Returns how well the fastest of a baseline and configurations of known speedups is named.
+
+    Args:
+        speedups: Of all but the baseline; the last is the highest.
+        trials: Of each configuration.
+        noise: Standard deviation of the logarithms between trials.
+        simulations: Number of comparisons.
+        seed: Of the random numbers.
+    """
+    generator = np.random.default_rng(seed)
+    means = 60 / np.array([1.0, *speedups])[:, None]
+    seconds = means * np.exp(noise * generator.standard_normal((simulations, len(means), trials)))
+    is_named = find_possibly_smallest(seconds)
+    is_alone = is_named.sum(axis=-1) == 1
+    is_wrong = seconds.mean(axis=-1).argmin(axis=-1) != len(speedups)
+    return Named(
+        float(is_wrong.mean()),
+        float((is_alone & ~is_named[:, -1]).mean()),
+        float(is_named[:, -1].mean()),
+        float(is_named.sum(axis=-1).mean()),
+    )
+
+
+class SlowTrials(NamedTuple):
+    """What slow trials do to what is found, and to two figures of the speedup.
+
+    They are the ratio of the means and the median of the rounds' ratios, and the errors are those that nine of ten stay
+    below. `is_shown` is how often the two differ by so much that the second one is shown.
+    """
+
+    found: float
+    mean_is_off: float
+    median_is_off: float
+    is_shown: float
+
+
+def slow_trials_down(*, share: float, trials: int, simulations: int, seed: int = 0) -> SlowTrials:
+    """Returns what trials that take a fifth longer do to the speedup of the last of three configurations.
+
+    Args:
+        share: Of the trials.
+        trials: Of each configuration.
+        simulations: Number of comparisons.
+        seed: Of the random numbers.
+    """
+    generator = np.random.default_rng(seed)
+    shape = (simulations, 3, trials)
+    seconds = 60 * np.exp(BETWEEN_TRIAL_CV * generator.standard_normal(shape))
+    seconds[:, -1] *= SLOWDOWN
+    seconds *= np.where(generator.random(shape) < share, 1.2, 1.0)
+    ratios = compute_ratio_arrays(seconds, [(1, 0), (2, 0)])
+    mean = ratios.value[:, -1] / SLOWDOWN
+    median = np.median(seconds[:, -1] / seconds[:, 0], axis=-1) / SLOWDOWN
+    return SlowTrials(
+        float(((ratios.low > 1) | (ratios.high < 1))[:, -1].mean()),
+        float(np.quantile(np.abs(np.log(mean)), 0.9)),
+        float(np.quantile(np.abs(np.log(median)), 0.9)),
+        float((np.abs(np.log(median / mean)) > np.log(DISAGREEMENT)).mean()),
+    )

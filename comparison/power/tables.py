@@ -5,7 +5,16 @@ import sys
 from collections.abc import Sequence
 from itertools import product
 
-from comparison.power.simulation import BETWEEN_TRIAL_CV, SIMULATIONS, SLOWDOWN, find_highest_noise, simulate
+from comparison.power.accuracies import NUM_IMAGES, NUM_ROUNDS, measure_accuracy_rates
+from comparison.power.simulation import (
+    BETWEEN_TRIAL_CV,
+    SIMULATIONS,
+    SLOWDOWN,
+    find_highest_noise,
+    name_fastest,
+    simulate,
+    slow_trials_down,
+)
 from comparison.power.worlds import WORLDS, measure_false_positives
 from comparison.sample_size import RELEVANT_POWER, compute_power, count_trials_to_find
 from comparison.streams import replace_unencodable
@@ -37,6 +46,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
     _print_trials(simulations)
     _print_rounds(simulations)
     _print_unequal_noise(simulations)
+    _print_fastest(simulations)
+    _print_slow_trials(simulations)
+    _print_accuracies(max(1, simulations // 2))
     return 0
 
 
@@ -151,6 +163,40 @@ def _print_unequal_noise(simulations: int) -> None:
         different, found = rates
         cells = [*(f"{rate.any_found:.1%}" for rate in different), *(f"{rate.last_found:.0%}" for rate in found)]
         _print_row(trials, f"{times} times", *cells)
+
+
+def _print_fastest(simulations: int) -> None:
+    print("\nSpeedups of 1.40, 1.42 and 1.44: who is called the fastest\n")
+    _print_header("trials", "noise", "the best mean is wrong", "one named, and wrong", "the truth is named", "named")
+    for trials, noise in product((3, 5), (0.01, 0.03, 0.05)):
+        named = name_fastest(speedups=(1.40, 1.42, 1.44), trials=trials, noise=noise, simulations=simulations)
+        shares = [f"{share:.1%}" for share in named[:-1]]
+        _print_row(trials, f"{noise:.0%}", *shares, f"{named.mean_number:.1f} of 4")
+
+
+def _print_slow_trials(simulations: int) -> None:
+    title = f"One configuration slower by {SLOWDOWN - 1:.0%}, one trial in ten by 20 % more"
+    print(f"\n{title}: means and medians of rounds\n")
+    headers = ("found", "the mean is off by", "the median is off by", "the median is shown")
+    _print_header("trials", "slow trials", *headers)
+    for trials, share in product((3, 5, 10), (0.0, 0.1)):
+        rates = slow_trials_down(share=share, trials=trials, simulations=simulations)
+        off = (f"{rates.mean_is_off:.1%}", f"{rates.median_is_off:.1%}")
+        _print_row(trials, f"{share:.0%}", f"{rates.found:.0%}", *off, f"{rates.is_shown:.0%}")
+
+
+def _print_accuracies(simulations: int) -> None:
+    print(f"\nTest accuracies of {NUM_ROUNDS} rounds on {NUM_IMAGES:,} images: how often they are called unlike\n")
+    cases = {"as many errors": 1.0, "30 % more errors": 1.3}
+    ways = ("two shares", "image by image")
+    _print_header("seeds", *(f"{case}, {way}" for case in cases for way in ways))
+    for seed_effect in (0.0, 0.1, 0.2):
+        rates = [
+            measure_accuracy_rates(more_errors=more, seed_effect=seed_effect, simulations=simulations)
+            for more in cases.values()
+        ]
+        cells = [f"{share:.1%}" for rate in rates for share in (rate.unpaired, rate.paired)]
+        _print_row(f"errors ± {seed_effect:.0%}", *cells)
 
 
 def _print_header(*cells: str) -> None:

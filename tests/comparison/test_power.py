@@ -153,7 +153,7 @@ def test_rounds_that_are_taken_out_cost_power_without_drift_and_save_it_under_dr
     )
     assert still[0] > still[1] > 0.7
     assert drifting[0] < still[0] - 0.05
-    assert drifting[1] == pytest.approx(still[1], abs=0.001)
+    assert drifting[1] == pytest.approx(still[1], abs=0.005)  # of the mean's logarithm
 
 
 def test_the_same_seed_gives_the_same_rates_and_another_one_others() -> None:
@@ -186,8 +186,11 @@ def test_the_program_prints_the_tables_of_the_documentation(capsys: pytest.Captu
         "One configuration slower by 10%",
         "One configuration slower by 10%, noise 2%",
         "Three identical configurations, the last with more noise",
+        "Speedups of 1.40, 1.42 and 1.44",
+        "One configuration slower by 10%, one trial in ten by 20 % more",
+        "Test accuracies of 3 rounds on 10,000 images",
     ]
-    assert [len(table) for table in tables] == [2 + len(WORLDS), 2 + 9, 2 + 9, 2 + 7, 2 + 9, 2 + 9]
+    assert [len(table) for table in tables] == [2 + len(WORLDS), 2 + 9, 2 + 9, 2 + 7, 2 + 9, 2 + 9, 2 + 6, 2 + 6, 2 + 3]
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
         assert set(table[1]) == set("|-:")

@@ -592,5 +592,5 @@ def test_the_tables_of_the_documentation_are_printed_by_a_command(capsys: pytest
     assert main(["--simulations=50"]) == 0
 
     output = capsys.readouterr().out
-    assert output.count("\n|---:|") == 6
+    assert output.count("\n|---:|") == 9
     assert "| 3 | 2 |" in output
