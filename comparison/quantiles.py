@@ -81,10 +81,10 @@ def interpolate_simultaneous_quantile(
 def compute_independent_quantile(
     degrees_of_freedom: FloatArray, num_compared: int, *, is_one_sided: bool = False
 ) -> FloatArray:
-    """Returns the quantile of a comparison that shares neither its noise nor, for all that is known, its baseline.
+    """Returns the quantiles of comparisons that share neither baseline nor, for all that is known, noise.
 
     Args:
-        degrees_of_freedom: Of the comparison's own estimate of the variance.
+        degrees_of_freedom: Of a comparison's own estimate of the variance.
         num_compared: How many comparisons are to hold at once.
         is_one_sided: As `compute_simultaneous_quantile` takes it.
 

@@ -199,7 +199,7 @@ def compute_ratio_arrays(
                 widths[..., index] = compute(spread, places=[pooled.index(place) for place in pair])
             else:
                 alone = _measure_spread(select_pooled(values, {*range(len(counts))} - {*pair}), min_blocked_degrees)
-                widths[..., index] = np.fmax(compute(spread, places=()), compute(alone, places=(0, 1), is_alone=True))
+                widths[..., index] = np.fmax(compute(spread, places=()), compute(alone, places=(0, 1)))
         half_width[..., is_measured] = widths
     factor = np.exp(np.minimum(half_width, _MAX_LOG_HALF_WIDTH))
     return RatioArrays(ratio, ratio / factor, ratio * factor)
@@ -228,7 +228,6 @@ def compute_log_half_widths(
     places: Sequence[int],
     shares: tuple[float, ...],
     *,
-    is_alone: bool = False,
     is_one_sided: bool = False,
 ) -> FloatArray:
     """Returns the half-widths of the intervals of log(ratio) of a configuration's mean to its baseline's.
@@ -243,8 +242,8 @@ def compute_log_half_widths(
         spread: Of the configurations that share their noise.
         counts: Trials of the two.
         places: Where the two are among these configurations; nothing where one of them is not.
-        shares: As `compute_simultaneous_quantile` takes them.
-        is_alone: Whether no other comparison rests on this noise.
+        shares: As `compute_simultaneous_quantile` takes them, or zeros for comparisons that share neither baseline nor,
+            for all that is known, noise: Student's quantile at the level of Šidák.
         is_one_sided: As `compute_simultaneous_quantile` takes it.
 
     Source: Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2
@@ -258,7 +257,7 @@ def compute_log_half_widths(
     weighted = (squares**2 / degrees).sum(axis=-1)
     effective = np.divide(total**2, weighted, out=np.full(total.shape, float(most)), where=weighted > 0)
     effective = np.clip(effective, 1, most)
-    if is_alone:
+    if not any(shares):
         quantile = compute_independent_quantile(effective, len(shares), is_one_sided=is_one_sided)
     else:
         quantile = interpolate_simultaneous_quantile(effective, most, shares, is_one_sided=is_one_sided)

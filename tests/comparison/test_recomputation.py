@@ -62,23 +62,22 @@ def recompute_means(lines: list[Line]) -> Line:
     }
 
 
-def simulate_quantile(degrees: int, counts: list[int], base_count: int, are_correlated: bool) -> float:
-    """95 % of the largest of several studentised differences from one baseline, or of independent ones."""
+def simulate_quantile(degrees: int, counts: list[int], base_count: int) -> float:
+    """95 % of the largest of several studentised differences from one baseline."""
     generator = np.random.default_rng(0)
     own = generator.standard_normal((400_000, len(counts))) / np.sqrt(counts)
-    if are_correlated:
-        own -= generator.standard_normal((400_000, 1)) / math.sqrt(base_count)
-        own /= np.sqrt(1 / np.array(counts) + 1 / base_count)
-    else:
-        own *= np.sqrt(counts)
+    own -= generator.standard_normal((400_000, 1)) / math.sqrt(base_count)
+    own /= np.sqrt(1 / np.array(counts) + 1 / base_count)
     scale = np.sqrt(generator.chisquare(degrees, (400_000, 1)) / degrees)
     return float(np.quantile(np.abs(own / scale).max(axis=1), 0.95))
 
 
 def find_quantile(degrees: float, highest: int, counts: list[int], base_count: int, are_correlated: bool) -> float:
-    """Between whole degrees of freedom a straight line."""
+    """Between whole degrees of freedom a straight line; of comparisons that share nothing, each by itself."""
+    if not are_correlated:
+        return float(stats.t.ppf((1 + 0.95 ** (1 / len(counts))) / 2, degrees))
     ends = [math.floor(degrees), min(math.floor(degrees) + 1, highest)]
-    return float(np.interp(degrees, ends, [simulate_quantile(own, counts, base_count, are_correlated) for own in ends]))
+    return float(np.interp(degrees, ends, [simulate_quantile(own, counts, base_count) for own in ends]))
 
 
 def measure_scatter(logs: dict[str, dict[int, float]]) -> dict[str, tuple[float, float]]:
