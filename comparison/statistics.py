@@ -2,29 +2,29 @@
 
 import math
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
-CONFIDENCE = 0.95
+from comparison.quantiles import (
+    CONFIDENCE,
+    FloatArray,
+    compute_independent_quantile,
+    compute_quantile,
+    interpolate_simultaneous_quantile,
+)
+
 # Taking rounds out costs degrees of freedom. While four remain, that widens an interval by a fifth at most, which a
 # drift as large as the noise outweighs; with fewer, two trials could tell nothing apart. See docs/statistics.md.
 MIN_BLOCKED_DEGREES = 4
-# A difference that a comparison must not miss, and how often it must find it.
-RELEVANT_RATIO = 1.10
-RELEVANT_POWER = 0.9
-# More trials than this are no advice.
-_MOST_TRIALS = 1000
-# Degrees of freedom at which a variance is as good as known.
-_KNOWN = 10**6
+# Of a pair the differences are all that counts: their t-test is exact, whatever the noise of each of the two.
+_A_PAIR = 2
+# A second figure stands beside the mean where it differs by more: a third of what a comparison is made to find.
+DISAGREEMENT = 1.03
 # Beyond this an interval says nothing, and its exponential would overflow.
 _MAX_LOG_HALF_WIDTH = 700.0
-
-FloatArray = NDArray[np.float64]
 
 
 class Ratio(NamedTuple):
@@ -65,12 +65,14 @@ class Noise(NamedTuple):
         degrees_of_freedom: Of that estimate.
         is_blocked: Whether what a round did to all configurations alike was taken out.
         num_configurations: How many it was estimated from.
+        shares: Of the comparisons that rest on it, as `compute_simultaneous_quantile` takes them.
     """
 
     relative_sd: FloatArray
     degrees_of_freedom: int
     is_blocked: bool
     num_configurations: int
+    shares: tuple[float, ...] = ()
 
 
 class Outlier(NamedTuple):
@@ -93,7 +95,7 @@ def compute_ci95(values: Sequence[float]) -> float | None:
     """
     if len(values) == 1:
         return None
-    return _quantile(len(values) - 1) * math.sqrt(_squared_error(values))
+    return compute_quantile(len(values) - 1) * math.sqrt(_squared_error(values))
 
 
 def compute_difference_ci95(first: Sequence[float], second: Sequence[float]) -> float | None:
@@ -109,7 +111,7 @@ def compute_difference_ci95(first: Sequence[float], second: Sequence[float]) -> 
     if total == 0:
         return 0.0
     shares = [(error / total) ** 2 / (len(values) - 1) for error, values in zip(errors, (first, second), strict=True)]
-    return _quantile(1 / math.fsum(shares)) * math.sqrt(total)
+    return compute_quantile(1 / math.fsum(shares)) * math.sqrt(total)
 
 
 def compute_proportion_difference_ci95(proportion: float, num_examples: int) -> float:
@@ -117,22 +119,24 @@ def compute_proportion_difference_ci95(proportion: float, num_examples: int) -> 
 
     Source: the normal approximation to the binomial, 1.96 · sqrt(2 p (1 - p) / n).
     """
-    return _quantile(math.inf) * math.sqrt(2 * proportion * (1 - proportion) / num_examples)
+    return compute_quantile(math.inf) * math.sqrt(2 * proportion * (1 - proportion) / num_examples)
 
 
-def estimate_noise(values: FloatArray, min_blocked_degrees: int = MIN_BLOCKED_DEGREES) -> Noise:
+def estimate_noise(values: FloatArray, min_blocked_degrees: int | None = None) -> Noise:
     """Returns the noise that all configurations of a comparison share, relative to their means.
 
     Two or three trials say next to nothing about their own variance; all configurations together say more. So the
     variances of the logarithms are pooled: the mean square within configurations of a one-way analysis of variance or,
-    where every configuration took part in every round and `MIN_BLOCKED_DEGREES` remain, the residual mean square of a
-    randomised block design, from which the drift of the machine between rounds is gone. Which of the two it is follows
-    from the design alone, never from the values, so that choosing costs no error rate.
+    where every configuration took part in every round and enough degrees of freedom remain, the residual mean square
+    of a randomised block design, from which the drift of the machine between rounds is gone. Two configurations are
+    paired always: that is exact, whatever the noise of each. Which of the two it is follows from the design alone,
+    never from the values, so that choosing costs no error rate.
 
     Args:
         values: Positive measurements, shape [..., configurations, rounds], NaN where there was no such trial; every
             configuration has one. Leading axes are independent comparisons of the same design.
-        min_blocked_degrees: Rounds are taken out where so many degrees of freedom remain.
+        min_blocked_degrees: Rounds are taken out where so many degrees of freedom remain; by default as
+            `choose_min_blocked_degrees` says.
 
     Source: Fisher, "The Design of Experiments" (1935), chapter IV; Cochran & Cox, "Experimental Designs" (1957),
     sections 4.2 and 4.3.
@@ -144,29 +148,36 @@ def estimate_noise(values: FloatArray, min_blocked_degrees: int = MIN_BLOCKED_DE
     return Noise(np.sqrt(np.nansum(residuals**2, axis=(-2, -1)) / degrees), degrees, is_blocked, logs.shape[-2])
 
 
+def choose_min_blocked_degrees(num_configurations: int) -> int:
+    """Returns how many degrees of freedom must remain for rounds to be taken out."""
+    return 1 if num_configurations == _A_PAIR else MIN_BLOCKED_DEGREES
+
+
 def compute_ratio_arrays(
     values: FloatArray,
     pairs: Sequence[tuple[int, int]],
     unpooled: Collection[int] = (),
-    min_blocked_degrees: int = MIN_BLOCKED_DEGREES,
+    min_blocked_degrees: int | None = None,
+    *,
+    is_one_sided: bool = False,
 ) -> RatioArrays:
     """Returns the ratios of the means of pairs of configurations with intervals that hold for all pairs at once.
 
-    The interval of log(ratio) is ± q · s · sqrt(1 / n_own + 1 / n_baseline), with s from `estimate_noise` and q from
-    `compute_simultaneous_quantile`; the logarithm of a mean is treated as the mean of the logarithms, which for a noise
-    of 5 % is off by a tenth of a per cent and by the same in both. Where a pair holds a configuration whose noise is
-    not that of the others, its interval is the wider one of this and of Welch's, from the pair alone at the level of
-    Šidák. A configuration with a single trial has no interval.
+    The interval of log(ratio) is ± `compute_log_half_widths` of the noise of all configurations; the logarithm of a
+    mean is treated as the mean of the logarithms, which for a noise of 5 % is off by a tenth of a per cent and by the
+    same in both. Where a pair holds a configuration whose noise is known not to be that of the others, its interval is
+    the wider one of this and of that from the pair alone. A configuration with a single trial has no interval.
 
     Args:
         values: As `estimate_noise` takes them.
         pairs: Indices of configurations: numerator and denominator, the latter being the baseline.
         unpooled: Indices of configurations whose noise is their own, such as contended ones.
         min_blocked_degrees: As `estimate_noise` takes it.
+        is_one_sided: Whether only one end of each interval is meant.
 
     Source: Hedges, Gurevitch & Curtis, "The meta-analysis of response ratios in experimental ecology", Ecology 80
-    (1999), for the logarithm of a ratio of means; Welch, Biometrika 34 (1947); Šidák, "Rectangular confidence regions
-    for the means of multivariate normal distributions", JASA 62 (1967).
+    (1999), for the logarithm of a ratio of means; Šidák, "Rectangular confidence regions for the means of multivariate
+    normal distributions", JASA 62 (1967), for pairs that have no noise in common.
     """
     counts = _is_present(values).sum(axis=-1)
     own, base = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
@@ -178,118 +189,118 @@ def compute_ratio_arrays(
         own, base = own[is_measured], base[is_measured]
         is_unpooled = np.isin(own, [*unpooled]) | np.isin(base, [*unpooled])
         is_dunnetts = len({*base.tolist()}) == 1 and not is_unpooled.any()
-        shares = counts[own] / (counts[own] + counts[base]) * is_dunnetts
-        noise = estimate_noise(select_pooled(values, unpooled), min_blocked_degrees)
-        width = _compute_pooled_width(noise, counts, own, base, tuple(shares.tolist()))
-        welch = _compute_welch_width(np.log(values), own, base)
-        half_width[..., is_measured] = np.where(is_unpooled, np.fmax(width, welch), width)
+        shares = tuple((counts[own] / (counts[own] + counts[base]) * is_dunnetts).tolist())
+        spread = _measure_spread(select_pooled(values, unpooled), min_blocked_degrees)
+        pooled = [index for index in range(len(counts)) if index not in unpooled]
+        widths = np.empty((*ratio.shape[:-1], len(own)))
+        for index, pair in enumerate(zip(own.tolist(), base.tolist(), strict=True)):
+            compute = partial(compute_log_half_widths, counts=counts[[*pair]], shares=shares, is_one_sided=is_one_sided)
+            if not is_unpooled[index]:
+                widths[..., index] = compute(spread, places=[pooled.index(place) for place in pair])
+            else:
+                alone = _measure_spread(select_pooled(values, {*range(len(counts))} - {*pair}), min_blocked_degrees)
+                widths[..., index] = np.fmax(compute(spread, places=()), compute(alone, places=(0, 1)))
+        half_width[..., is_measured] = widths
     factor = np.exp(np.minimum(half_width, _MAX_LOG_HALF_WIDTH))
     return RatioArrays(ratio, ratio / factor, ratio * factor)
 
 
-def compute_ratios(values: FloatArray, pairs: Sequence[tuple[int, int]], unpooled: Collection[int] = ()) -> list[Ratio]:
+class Spread(NamedTuple):
+    """How much the trials of each configuration scatter.
+
+    Attributes:
+        squares: Sum of the squared residuals of each configuration, shape [..., configurations].
+        degrees: Of freedom of each, shape [configurations].
+    """
+
+    squares: FloatArray
+    degrees: FloatArray
+
+    @property
+    def num_degrees(self) -> int:
+        """The degrees of freedom of all together."""
+        return round(float(self.degrees.sum()))
+
+
+def compute_log_half_widths(
+    spread: Spread,
+    counts: NDArray[np.intp],
+    places: Sequence[int],
+    shares: tuple[float, ...],
+    *,
+    is_one_sided: bool = False,
+) -> FloatArray:
+    """Returns the half-widths of the intervals of log(ratio) of a configuration's mean to its baseline's.
+
+    Were all configurations equally noisy, a half-width would be q · s · sqrt(1 / n_own + 1 / n_baseline), with s from
+    all of them and q for all its degrees of freedom. Two or three trials cannot prove that they are, and where they are
+    not, that errs in 8 to 17 % in place of 5 %. So s is that of all or, where that is larger, of the noisier one of the
+    two; and the degrees of freedom are those of a sum of variances that are as unequal as they seem to be. Where all
+    seem equal, nothing changes. Which of the two speaks for both needs no test, so that none can be lucky.
+
+    Args:
+        spread: Of the configurations that share their noise.
+        counts: Trials of the two.
+        places: Where the two are among these configurations; nothing where one of them is not.
+        shares: As `compute_simultaneous_quantile` takes them, or zeros for comparisons that share neither baseline nor,
+            for all that is known, noise: Student's quantile at the level of Šidák.
+        is_one_sided: As `compute_simultaneous_quantile` takes it.
+
+    Source: Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2
+    (1946), for the degrees of freedom. The level is held by simulation: `python -m comparison.power`.
+    """
+    total, most = spread.squares.sum(axis=-1), spread.num_degrees
+    if most == 0:
+        return np.full(total.shape, np.nan)
+    known = spread.degrees > 0
+    squares, degrees = spread.squares[..., known], spread.degrees[known]
+    weighted = (squares**2 / degrees).sum(axis=-1)
+    effective = np.divide(total**2, weighted, out=np.full(total.shape, float(most)), where=weighted > 0)
+    effective = np.clip(effective, 1, most)
+    if not any(shares):
+        quantile = compute_independent_quantile(effective, len(shares), is_one_sided=is_one_sided)
+    else:
+        quantile = interpolate_simultaneous_quantile(effective, most, shares, is_one_sided=is_one_sided)
+    variance = total / most
+    for place in places:
+        variance = np.maximum(variance, spread.squares[..., place] / spread.degrees[place])
+    width: FloatArray = quantile * np.sqrt(variance * (1 / counts).sum())
+    return width
+
+
+def find_possibly_smallest(values: FloatArray, unpooled: Collection[int] = ()) -> NDArray[np.bool_]:
+    """Returns which configurations may have the smallest mean: those that no other one is shown to be below.
+
+    The truly smallest is among them in 95 %, for it is out only where one of the others is below it by chance: so many
+    one-sided comparisons with a baseline. One that cannot be told from the smallest stays in; with little data that is
+    all of them.
+
+    Args:
+        values: As `estimate_noise` takes them.
+        unpooled: As `compute_ratio_arrays` takes them.
+
+    Source: multiple comparisons with the best, Hsu, "Constrained simultaneous confidence intervals for multiple
+    comparisons with the best", Annals of Statistics 12 (1984).
+    """
+    indices = range(values.shape[-2])
+    is_possible = np.ones(values.shape[:-1], dtype=np.bool_)
+    for own in indices:
+        pairs = [(other, own) for other in indices if other != own]
+        if pairs:
+            others = compute_ratio_arrays(values, pairs, unpooled, is_one_sided=True)
+            is_possible[..., own] = ~(others.high < 1).any(axis=-1)
+    return is_possible
+
+
+def compute_ratios(
+    values: FloatArray,
+    pairs: Sequence[tuple[int, int]],
+    unpooled: Collection[int] = (),
+    min_blocked_degrees: int | None = None,
+) -> list[Ratio]:
     """Returns the ratios of a single comparison; see `compute_ratio_arrays`."""
-    rows = np.stack(compute_ratio_arrays(values, pairs, unpooled), axis=-1).tolist()
+    rows = np.stack(compute_ratio_arrays(values, pairs, unpooled, min_blocked_degrees), axis=-1).tolist()
     return [Ratio(value) if math.isnan(low) else Ratio(value, low, high) for value, low, high in rows]
-
-
-@lru_cache(maxsize=256)
-def compute_simultaneous_quantile(degrees_of_freedom: int, shares: tuple[float, ...]) -> float:
-    """Returns how many standard errors wide the intervals are that all hold at once with 95 % confidence.
-
-    Each interval is of a difference to a baseline. One of many of them misses by chance more often than one alone, and
-    the verdict is about the fastest of many: so the more are compared, the wider each.
-
-    Args:
-        degrees_of_freedom: Of the common estimate of the variance.
-        shares: For each comparison n / (n + n of the baseline); the correlation of two is the root of the product of
-            their shares. Zeros, for comparisons that have no baseline or no noise in common, are on the safe side:
-            the studentised maximum modulus, by the inequality of Šidák (1967).
-
-    Source: Dunnett, "A multiple comparison procedure for comparing several treatments with a control", JASA 50 (1955),
-    with the integral over the baseline's error by Gauss and Hermite, that over the variance by Gauss and Legendre.
-    """
-    single = _quantile(degrees_of_freedom)
-    if len(shares) == 1:
-        return single
-    errors, error_weights = np.polynomial.hermite_e.hermegauss(80)
-    scales, scale_weights = _spread_over_variances(degrees_of_freedom)
-    scales = scales[:, None, None]
-    roots = np.sqrt(np.array(shares))
-    shifts, spreads = errors[:, None] * roots, np.sqrt(1 - roots**2)
-
-    def miss(quantile: float) -> float:
-        inside = ndtr((quantile * scales + shifts) / spreads) - ndtr((shifts - quantile * scales) / spreads)
-        coverage = scale_weights @ inside.prod(axis=-1) @ error_weights / math.sqrt(2 * math.pi)
-        return float(coverage) - CONFIDENCE
-
-    return float(brentq(miss, 0.9 * single, 1.1 * _quantile(degrees_of_freedom, 1 - (1 - CONFIDENCE) / len(shares))))
-
-
-def compute_power(noise: float, num_configurations: int, num_trials: int, ratio: float = RELEVANT_RATIO) -> float:
-    """Returns how often a comparison finds that a configuration differs from the baseline by a ratio.
-
-    Args:
-        noise: Standard deviation of the logarithms between trials, without what `estimate_noise` takes out.
-        num_configurations: All that are compared, the baseline among them; at least two.
-        num_trials: Of each configuration, at least two.
-        ratio: How many times as long it takes.
-
-    Source: the power of Student's t-test, Cohen, "Statistical power analysis for the behavioral sciences" (1988),
-    section 2.5, with Dunnett's quantile in place of Student's; the non-central t distribution by Gauss and Legendre.
-    """
-    blocked_degrees = (num_configurations - 1) * (num_trials - 1)
-    is_blocked = blocked_degrees >= MIN_BLOCKED_DEGREES
-    degrees = blocked_degrees if is_blocked else num_configurations * (num_trials - 1)
-    quantile = compute_simultaneous_quantile(degrees, (0.5,) * (num_configurations - 1))
-    distance = math.log(ratio) / noise / math.sqrt(2 / num_trials) if noise else math.inf
-    scales, weights = _spread_over_variances(degrees)
-    missed = ndtr(quantile * scales - distance) - ndtr(-quantile * scales - distance)
-    return 1 - float(weights @ missed)
-
-
-def count_trials_to_find(
-    noise: float, num_configurations: int, ratio: float = RELEVANT_RATIO, power: float = RELEVANT_POWER
-) -> int | None:
-    """Returns the fewest trials of each configuration that find a ratio often enough, or None beyond a thousand.
-
-    Args:
-        noise: As `compute_power` takes it.
-        num_configurations: As `compute_power` takes it.
-        ratio: The ratio to find, not 1.
-        power: How often to find it.
-    """
-    # With a known variance fewer would do, so that none before these can be enough.
-    standard_errors = compute_simultaneous_quantile(_KNOWN, (0.5,) * (num_configurations - 1)) + float(ndtri(power))
-    fewest = 2 * (standard_errors * noise / math.log(ratio)) ** 2
-    if not fewest < _MOST_TRIALS:
-        return None
-    counts = range(max(2, math.floor(fewest)), _MOST_TRIALS + 1)
-    return next((count for count in counts if compute_power(noise, num_configurations, count, ratio) >= power), None)
-
-
-def count_trials_range(
-    noise: Noise, ratio: float = RELEVANT_RATIO, power: float = RELEVANT_POWER
-) -> tuple[int | None, int | None]:
-    """Returns the fewest trials that find a ratio often enough at the ends of the noise's 95 % interval.
-
-    With four degrees of freedom the ends are a factor of five apart, and the trials that are needed grow with the
-    square. None stands for more than a thousand.
-
-    Args:
-        noise: Of a single comparison of two configurations at least, with a degree of freedom at least.
-        ratio: As `count_trials_to_find` takes it.
-        power: As `count_trials_to_find` takes it.
-
-    Source: the χ² distribution of a normal sample's variance, Helmert, Astronomische Nachrichten 88 (1876).
-    """
-    tail, degrees = (1 - CONFIDENCE) / 2, noise.degrees_of_freedom
-    # `chdtri` takes the probability of more: a χ² that is seldom exceeded belongs to a small true noise.
-    low, high = (float(noise.relative_sd) * math.sqrt(degrees / chdtri(degrees, share)) for share in (tail, 1 - tail))
-    return (
-        count_trials_to_find(low, noise.num_configurations, ratio, power),
-        count_trials_to_find(high, noise.num_configurations, ratio, power),
-    )
 
 
 def select_pooled(values: FloatArray, unpooled: Collection[int]) -> FloatArray:
@@ -312,7 +323,7 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     Regression" (1982), section 2.2.2.
     """
     logs = np.log(values)
-    residuals, degrees, is_blocked = _fit(logs, MIN_BLOCKED_DEGREES)
+    residuals, degrees, is_blocked = _fit(logs)
     free = 1 - _compute_leverage(logs, is_blocked)
     is_candidate = _is_present(logs) & (free > 0)
     if degrees <= 1:
@@ -322,7 +333,7 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     # Rounding leaves a little where the others agree perfectly.
     remaining = np.maximum(remaining, 1e-12 * explained.max() + np.finfo(float).tiny)
     distances = np.sqrt(explained * (degrees - 1) / remaining)
-    limit = _quantile(degrees - 1, 1 - (1 - CONFIDENCE) / is_candidate.sum())
+    limit = compute_quantile(degrees - 1, 1 - (1 - CONFIDENCE) / is_candidate.sum())
     farthest = distances.max()
     if farthest <= limit:
         return []
@@ -331,20 +342,14 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     return [Outlier(int(row), int(column), float(np.exp(shift[row, column]))) for row, column in found]
 
 
-@lru_cache(maxsize=256)
-def _spread_over_variances(degrees_of_freedom: int) -> tuple[FloatArray, FloatArray]:
-    """Returns by which factors estimates of a standard deviation are off, and the weight of each, after Gauss."""
-    points, weights = np.polynomial.legendre.leggauss(80)
-    return np.sqrt(chdtri(degrees_of_freedom, (1 - points) / 2) / degrees_of_freedom), weights / 2
-
-
-def _fit(logs: FloatArray, min_blocked_degrees: int) -> tuple[FloatArray, int, bool]:
+def _fit(logs: FloatArray, min_blocked_degrees: int | None = None) -> tuple[FloatArray, int, bool]:
     """Returns the residuals, their degrees of freedom and whether the rounds' effects were taken out, too."""
     is_present = _is_present(logs)
     num_configurations, num_rounds = is_present.shape
     residuals = logs - np.nanmean(logs, axis=-1, keepdims=True)
     blocked_degrees = (num_configurations - 1) * (num_rounds - 1)
-    if not is_present.all() or blocked_degrees < min_blocked_degrees:
+    least = min_blocked_degrees or choose_min_blocked_degrees(num_configurations)
+    if not is_present.all() or blocked_degrees < least:
         return residuals, int(is_present.sum()) - num_configurations, False
     return residuals - residuals.mean(axis=-2, keepdims=True), blocked_degrees, True
 
@@ -357,31 +362,14 @@ def _compute_leverage(logs: FloatArray, is_blocked: bool) -> FloatArray:
     return leverage
 
 
-def _compute_pooled_width(
-    noise: Noise,
-    counts: NDArray[np.intp],
-    own: NDArray[np.intp],
-    base: NDArray[np.intp],
-    shares: tuple[float, ...],
-) -> FloatArray:
-    if noise.degrees_of_freedom == 0:
-        return np.full((*noise.relative_sd.shape, len(own)), np.nan)
-    quantile = compute_simultaneous_quantile(noise.degrees_of_freedom, shares)
-    errors = np.sqrt(1 / counts[own] + 1 / counts[base])
-    width: FloatArray = noise.relative_sd[..., None] * quantile * errors
-    return width
-
-
-def _compute_welch_width(logs: FloatArray, own: NDArray[np.intp], base: NDArray[np.intp]) -> FloatArray:
-    counts = _is_present(logs).sum(axis=-1)
-    squares = np.nansum((logs - np.nanmean(logs, axis=-1, keepdims=True)) ** 2, axis=-1)
-    errors = squares / np.maximum(counts - 1, 1) / counts
-    total = errors[..., own] + errors[..., base]
-    weighted = errors[..., own] ** 2 / (counts[own] - 1) + errors[..., base] ** 2 / (counts[base] - 1)
-    degrees = np.divide(total**2, weighted, out=np.ones_like(total), where=weighted > 0)
-    quantiles: FloatArray = stdtrit(degrees, (1 + CONFIDENCE ** (1 / len(own))) / 2)
-    width: FloatArray = quantiles * np.sqrt(total)
-    return width
+def _measure_spread(values: FloatArray, min_blocked_degrees: int | None = None) -> Spread:
+    logs = np.log(values)
+    residuals, _, is_blocked = _fit(logs, min_blocked_degrees)
+    num_configurations = logs.shape[-2]
+    own = _is_present(logs).sum(axis=-1) - 1
+    # Each configuration has its part in what was taken out of every round.
+    degrees = own * (num_configurations - 1) / num_configurations if is_blocked else own.astype(float)
+    return Spread(np.nansum(residuals**2, axis=-1), degrees)
 
 
 def _is_present(values: FloatArray) -> NDArray[np.bool_]:
@@ -394,7 +382,3 @@ def _squared_error(values: Sequence[float]) -> float:
     """Returns the squared standard error of the mean."""
     mean = compute_mean(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values)
-
-
-def _quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
-    return float(stdtrit(degrees_of_freedom, (1 + confidence) / 2))

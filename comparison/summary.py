@@ -1,8 +1,9 @@
 """The table: one row a configuration, every column derived from the trial records."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from comparison.groups import (
     Trials,
     average_rounds,
     count_reached,
+    count_rounds,
     find_baseline,
     find_work_differences,
     list_timed,
@@ -20,19 +22,19 @@ from comparison.groups import (
     select_timed,
     split_by_scaling,
 )
+from comparison.quantiles import FloatArray
 from comparison.records import TrialRecord
+from comparison.sample_size import count_trials_to_find
 from comparison.statistics import (
-    FloatArray,
+    DISAGREEMENT,
     Noise,
     Ratio,
     compute_ci95,
-    compute_difference_ci95,
     compute_mean,
-    compute_proportion_difference_ci95,
     compute_ratios,
-    count_trials_to_find,
     estimate_noise,
     find_outliers,
+    find_possibly_smallest,
 )
 
 
@@ -75,19 +77,8 @@ class Row:
         return None if self.speedup is None else Ratio(self.speedup, self.speedup_ci95_low, self.speedup_ci95_high)
 
 
+_FEWEST_FOR_MEDIAN = 3
 COLUMNS = tuple(field.name for field in fields(Row))
-
-
-class Difference(NamedTuple):
-    """A difference of two means, and the half-width of its 95 % interval."""
-
-    value: float
-    half_width: float
-
-    @property
-    def direction(self) -> int:
-        """1 for a difference above zero, -1 for one below, 0 for one that its interval cannot tell from zero."""
-        return (self.value > self.half_width) - (self.value < -self.half_width)
 
 
 class OutlyingTrial(NamedTuple):
@@ -122,43 +113,137 @@ def compute_target_speedups(groups: Groups) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each configuration reaches the target accuracy.
 
     A configuration has none where one of its trials, or one of its baseline's, never reached it: the mean over the
-    others would take the lucky ones for all.
+    others would take the lucky ones for all. Trials of a round share their seed, and are paired where all were in it
+    (`is_target_paired`).
     """
 
     def compare(own: Groups) -> dict[str, Ratio]:
         reached = {name: trials for name, trials in own.items() if count_reached(trials) == len(trials)}
         baselines = {name: find_baseline(own, name) or () for name in reached}
-        ratios = _compare_seconds(reached, _read_seconds_to_target)
+        # Seeds differ by far more than machines do: rounds are taken out wherever they can be.
+        ratios = _compare_seconds(reached, _read_seconds_to_target, min_blocked_degrees=1)
         return {name: ratio for name, ratio in ratios.items() if baselines[name][0].configuration in reached}
 
     return _compare_each_scaling(groups, compare)
 
 
-def compare_accuracies(baseline: Trials, trials: Trials) -> Difference:
-    """Returns by how much the trials' mean test accuracy differs from the baseline's.
+def is_target_paired(groups: Groups) -> bool:
+    """Returns whether the speedups to the target compare round with round: all that reached it have the same rounds.
 
-    Its interval is the wider one of what the size of the test set and of what the scatter between trials explain.
+    Args:
+        groups: The trials of each configuration, of one kind of scaling.
     """
-    own, base = (_list_values(group, lambda trial: trial.test_accuracy) for group in (trials, baseline))
-    sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
-    half_width = max(sampling_ci95, compute_difference_ci95(own, base) or 0)
-    return Difference(compute_mean(own) - compute_mean(base), half_width)
+    reached = [own for own in select_timed(groups).values() if count_reached(own) == len(own)]
+    return len({frozenset(map(name_round, own)) for own in reached}) == 1 and count_rounds(reached[0]) > 1
+
+
+def compute_robust_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns the median over rounds of how many times as fast as its baseline each configuration trains.
+
+    One slow trial in three or more moves it little, where it moves the ratio of the means and widens its interval. It
+    is given from three rounds on that both have in common, has no interval and decides nothing.
+    """
+
+    def compare(own: Groups) -> dict[str, Ratio]:
+        robust = {}
+        for name, base in _find_baselines(own).items():
+            seconds = [average_rounds(own[each], _read_training_clock) for each in (base, name)]
+            ratios = [seconds[0][turn] / seconds[1][turn] for turn in seconds[0].keys() & seconds[1].keys()]
+            if name != base and len(ratios) >= _FEWEST_FOR_MEDIAN:
+                robust[name] = Ratio(median(ratios))
+        return robust
+
+    return _compare_each_scaling(groups, compare)
+
+
+def compute_undisturbed_speedups(groups: Groups) -> dict[str, Ratio]:
+    """Returns the speedups of training time less what a trial waited for a core beyond its configuration's own floor.
+
+    Threads of a process wait for each other, more in a replica than in a single node: the smallest share that a trial
+    of a configuration waited is that, and what is above it is taken for the machine's. It is given where every timed
+    trial says how long its replicas waited, and stands beside the mean, which it does not replace: the floor is the
+    luckiest of few.
+    """
+    timed = select_timed(groups)
+    waited = {name: [_measure_waiting(trial) for trial in trials] for name, trials in timed.items()}
+    if any(math.isnan(own) for values in waited.values() for own in values):
+        return {}
+    floors = {name: min(values) for name, values in waited.items()}
+
+    def read(trial: TrialRecord) -> float:
+        return _read_training_clock(trial) * (1 - _measure_waiting(trial) + floors[trial.configuration])
+
+    return _compare_each_scaling(timed, lambda own: _compare_seconds(own, read))
+
+
+def find_disagreeing(speedups: Mapping[str, Ratio], others: Mapping[str, Ratio]) -> dict[str, Ratio]:
+    """Returns the second figures that differ from the first by more than `DISAGREEMENT`, the rule for showing them.
+
+    Args:
+        speedups: Ratios of means, as `compute_speedups` returned them.
+        others: As `compute_robust_speedups` or `compute_undisturbed_speedups` returned them.
+    """
+    return {
+        name: other
+        for name, other in others.items()
+        if name in speedups and abs(math.log(other.value / speedups[name].value)) > math.log(DISAGREEMENT)
+    }
+
+
+def _measure_waiting(trial: TrialRecord) -> float:
+    """Returns the share of the training that the replica which waited longest waited for a core; NaN if unknown."""
+    waited = [replica.waited_seconds for replica in trial.replicas if replica.type != "ps"]
+    known = [own for own in waited if own is not None]
+    return min(max(known) / trial.train_seconds, 1.0) if known and len(known) == len(waited) else math.nan
+
+
+def find_possibly_fastest(groups: Groups, among: Collection[str] | None = None) -> list[str]:
+    """Returns the configurations that may be the fastest, for no other one is shown to be faster.
+
+    With 95 % confidence the truly fastest is among them. Only a single one may be called the fastest; several cannot be
+    told apart.
+
+    Args:
+        groups: The trials of each configuration, of one kind of scaling.
+        among: Those that may be called so, all by default. Each must have done the same work as the others: those that
+            differ from the first of them are left out.
+    """
+    timed = {name: own for name, own in select_timed(groups).items() if among is None or name in among}
+    if not timed:
+        return []
+    first = next(iter(timed.values()))
+    timed = {name: own for name, own in timed.items() if not find_work_differences(first, own)}
+    pooled = _select_pooled(timed)
+    unpooled = [index for index, name in enumerate(timed) if name not in pooled]
+    is_possible = find_possibly_smallest(_tabulate(timed, _read_training_clock), unpooled)
+    return [name for name, own in zip(timed, is_possible, strict=True) if own]
 
 
 def estimate_trial_noise(groups: Groups) -> Noise:
-    """Returns the noise of the training clock between trials that the intervals of the speedups rest on."""
-    return estimate_noise(_tabulate(_select_pooled(groups), _read_training_clock))
+    """Returns the noise of the training clock between trials that the intervals of the speedups rest on.
+
+    With it are the comparisons that the table makes, contended ones included: the more there are, the wider each.
+    """
+    pooled, timed = _select_pooled(groups), select_timed(groups)
+    noise = estimate_noise(_tabulate(pooled, _read_training_clock))
+    repeated = {name for name, trials in timed.items() if count_rounds(trials) > 1}
+    pairs = [(own, base) for own, base in _find_baselines(timed).items() if own != base and {own, base} <= repeated]
+    if not any({*pair} <= pooled.keys() for pair in pairs):
+        return noise
+    is_dunnetts = len({base for _, base in pairs}) == 1 and all({*pair} <= pooled.keys() for pair in pairs)
+    return noise._replace(shares=(0.5 * is_dunnetts,) * len(pairs))
 
 
 def count_trials_needed(groups: Groups) -> int | None:
     """Returns how many trials of each configuration find a difference of 10 % in nine of ten comparisons of this kind.
 
-    It goes by the noise of these trials. None: nothing was repeated, or no number of trials is enough.
+    It goes by the noise of these trials, and by the comparisons that the table makes with it. None: nothing was
+    repeated, nothing is compared by it, or no number of trials is enough.
     """
-    noise, num_pooled = estimate_trial_noise(groups), len(_select_pooled(groups))
-    if noise.degrees_of_freedom == 0 or num_pooled == 1:
+    noise = estimate_trial_noise(groups)
+    if noise.degrees_of_freedom == 0 or not noise.shares:
         return None
-    return count_trials_to_find(float(noise.relative_sd), num_pooled)
+    return count_trials_to_find(float(noise.relative_sd), noise.num_configurations, shares=noise.shares)
 
 
 def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
@@ -246,23 +331,33 @@ def _compare_each_scaling(groups: Groups, compare: Callable[[Groups], dict[str, 
     return {name: ratio for own in halves for name, ratio in compare(own).items()}
 
 
-def _compare_seconds(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
+def _compare_seconds(
+    groups: Groups, read: Callable[[TrialRecord], float], min_blocked_degrees: int | None = None
+) -> dict[str, Ratio]:
     """Returns how many times as fast as its baseline each configuration is by a clock."""
-    return {name: ratio.inverse for name, ratio in _compare(groups, read).items()}
+    return {name: ratio.inverse for name, ratio in _compare(groups, read, min_blocked_degrees).items()}
 
 
-def _compare(groups: Groups, read: Callable[[TrialRecord], float]) -> dict[str, Ratio]:
+def _compare(
+    groups: Groups, read: Callable[[TrialRecord], float], min_blocked_degrees: int | None = None
+) -> dict[str, Ratio]:
     """Returns the ratio of each configuration's mean to its baseline's, where both did the same work."""
-    names = list(groups)
-    pairs: dict[str, tuple[int, int]] = {}
-    for name, trials in groups.items():
-        baseline = find_baseline(groups, name)
-        if baseline and not find_work_differences(baseline, trials):
-            pairs[name] = (names.index(name), names.index(baseline[0].configuration))
-    compared = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    names, baselines = list(groups), _find_baselines(groups)
     unpooled = [names.index(name) for name in groups.keys() - _select_pooled(groups).keys()]
-    ratios = compute_ratios(_tabulate(groups, read), [*compared.values()], unpooled)
-    return dict.fromkeys(pairs, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
+    compared = {name: base for name, base in baselines.items() if name != base}
+    pairs = [(names.index(name), names.index(base)) for name, base in compared.items()]
+    ratios = compute_ratios(_tabulate(groups, read), pairs, unpooled, min_blocked_degrees)
+    return dict.fromkeys(baselines, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
+
+
+def _find_baselines(groups: Groups) -> dict[str, str]:
+    """Returns which configuration each is compared with, where both did the same work; a baseline with itself."""
+    baselines = {name: find_baseline(groups, name) for name in groups}
+    return {
+        name: base[0].configuration
+        for name, base in baselines.items()
+        if base and not find_work_differences(base, groups[name])
+    }
 
 
 def _select_pooled(groups: Groups) -> dict[str, Trials]:

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from comparison.accuracies import compare_accuracies
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
 from comparison.groups import SINGLE, Groups, find_baseline, is_any_contended, is_target_missed
-from comparison.summary import Row, compare_accuracies
+from comparison.summary import Row
 from comparison.table import CONTENDED_MARK, DISTURBED_MARK, UNFAIR_MARK, WORSE_MARK
 from comparison.texts import say
 

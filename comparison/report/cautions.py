@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from comparison.accuracies import compare_accuracies
 from comparison.audit import Finding, Status, list_violations
 from comparison.groups import Groups, add_confusion_matrices, count_reached, find_baseline, find_work_differences
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
-from comparison.summary import compare_accuracies, find_outlying_trials
+from comparison.summary import find_outlying_trials
 from comparison.table import format_accuracy
 from comparison.texts import ENGLISH, count_trials, get_language, list_items, say
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from comparison.accuracies import Difference, compare_accuracies
 from comparison.audit import (
     CALIBRATION_TOLERANCE,
     TOLD_APART,
@@ -30,7 +31,6 @@ from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, Tria
 from comparison.report.environment import describe_environment, format_value
 from comparison.report.plots import plot_ratios
 from comparison.statistics import Ratio, compute_mean, compute_ratios
-from comparison.summary import Difference, compare_accuracies
 from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, format_number, format_ratio, to_markdown
 from comparison.texts import list_items, say
 

@@ -7,7 +7,7 @@ from typing import Any
 from comparison.groups import Groups, split_by_scaling
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_ci95, compute_mean
-from comparison.summary import compute_target_speedups
+from comparison.summary import compute_target_speedups, is_target_paired
 from comparison.table import UNKNOWN, format_measurement, format_number, format_ratio
 from comparison.texts import list_items, say, say_count
 
@@ -49,11 +49,15 @@ def tabulate_targets(groups: Groups) -> list[TargetRow]:
 
 
 def describe_targets(groups: Groups) -> list[dict[str, Any]]:
-    """Returns what the template `time_to_accuracy.html.j2` shows: for each kind of scaling a title and rows of text."""
+    """Returns what the template `time_to_accuracy.html.j2` shows: for each kind of scaling title, rows and a note."""
     halves = split_by_scaling(groups)
     titles = {"strong": say("Strong scaling"), "weak": say("Weak scaling")}
     described = [
-        {"title": titles[scaling] if len(halves) > 1 else "", "rows": [_describe(row) for row in tabulate_targets(own)]}
+        {
+            "title": titles[scaling] if len(halves) > 1 else "",
+            "rows": [_describe(row) for row in tabulate_targets(own)],
+            "note": _describe_pairing(own),
+        }
         for scaling, own in halves.items()
     ]
     return [half for half in described if half["rows"]]
@@ -69,6 +73,15 @@ def _count_epochs(trial: TrialRecord) -> int | None:
     target = trial.target_accuracy
     reached = (point.epoch for point in trial.curve if target is not None and point.validation_accuracy >= target)
     return next(reached, None)
+
+
+def _describe_pairing(groups: Groups) -> str:
+    """Returns whether the speedups compare round with round; nothing where there is no speedup with an interval."""
+    if all(ratio.low is None for ratio in compute_target_speedups(groups).values()):
+        return ""
+    if is_target_paired(groups):
+        return say("Speedups to the target compare round with round: what trained in one shares its seed.")
+    return say("Speedups to the target compare means: not all configurations trained in the same rounds.")
 
 
 def _describe(row: TargetRow) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from comparison.accuracies import compare_accuracies
 from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
     SINGLE,
@@ -20,7 +21,7 @@ from comparison.groups import (
 )
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_mean
-from comparison.summary import Row, compare_accuracies, compute_whole_job_speedups, split_rows
+from comparison.summary import Row, compute_whole_job_speedups, split_rows
 from comparison.table import format_accuracy, format_number, format_range
 from comparison.texts import (
     count_servers,

@@ -10,24 +10,26 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from comparison.power import BETWEEN_TRIAL_CV, SLOWDOWN, find_highest_noise, main, simulate
-from comparison.statistics import (
+from comparison.quantiles import (
     FloatArray,
+    compute_quantile,
+    compute_simultaneous_quantile,
+    interpolate_simultaneous_quantile,
+)
+from comparison.sample_size import compute_power, count_trials_range, count_trials_to_find
+from comparison.statistics import (
     Noise,
     Outlier,
     Ratio,
-    _quantile,
     compute_ci95,
     compute_difference_ci95,
     compute_mean,
-    compute_power,
     compute_proportion_difference_ci95,
     compute_ratio_arrays,
     compute_ratios,
-    compute_simultaneous_quantile,
-    count_trials_range,
-    count_trials_to_find,
     estimate_noise,
     find_outliers,
+    find_possibly_smallest,
 )
 
 seconds = st.floats(min_value=1e-3, max_value=1e6)
@@ -152,7 +154,7 @@ def test_more_noise_widens_an_interval_in_proportion(first: list[float], second:
 
 @given(st.integers(1, 200), st.floats(0.5, 0.998), st.floats(1e-4, 1e-3))
 def test_more_confidence_takes_a_wider_interval(degrees: int, confidence: float, more: float) -> None:
-    assert _quantile(degrees, confidence + more) > _quantile(degrees, confidence) > 0
+    assert compute_quantile(degrees, confidence + more) > compute_quantile(degrees, confidence) > 0
 
 
 @settings(max_examples=20)
@@ -199,7 +201,9 @@ def test_more_test_images_narrow_the_interval_of_two_accuracies(proportion: floa
 def test_two_identical_configurations_are_called_different_with_the_probability_that_is_stated(
     noise: float, trials: int
 ) -> None:
-    assert compute_power(noise, 2, trials, ratio=1.0) == pytest.approx(0.05, abs=1e-4)
+    # Of drawn scatter; a pair is exact, more configurations are on the safe side.
+    assert compute_power(noise, 2, trials, ratio=1.0) == pytest.approx(0.05, abs=6e-3)
+    assert compute_power(noise, 3, trials, ratio=1.0) < 0.035
 
 
 @settings(max_examples=30)
@@ -211,8 +215,8 @@ def test_power_grows_with_the_difference_and_shrinks_with_the_noise(
 
     assert 0 <= power <= 1
     assert compute_power(noise, configurations, trials, 1 / ratio) == pytest.approx(power)
-    assert compute_power(noise, configurations, trials, ratio * 1.01) >= power
-    assert compute_power(noise * 1.01, configurations, trials, ratio) <= power
+    assert compute_power(noise, configurations, trials, ratio * 1.01) >= power - 1e-12
+    assert compute_power(noise * 1.01, configurations, trials, ratio) <= power + 1e-12
 
 
 @pytest.mark.parametrize("configurations", [2, 3, 5])
@@ -248,10 +252,10 @@ def test_few_degrees_of_freedom_leave_the_number_of_trials_wide_open() -> None:
     assert (low, high) == (count_trials_to_find(0.048 * 0.5991, 3), count_trials_to_find(0.048 * 2.8737, 3))
     assert low is not None
     assert high is not None
-    assert high > 12 * low
+    assert high > 9 * low
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(st.floats(0.005, 0.03), st.integers(2, 5), st.integers(2, 40))
 def test_the_range_of_the_trials_holds_what_their_noise_says_and_narrows_with_more_of_them(
     noise: float, configurations: int, degrees: int
@@ -265,7 +269,7 @@ def test_the_range_of_the_trials_holds_what_their_noise_says_and_narrows_with_mo
 
 
 def test_the_noises_interval_holds_the_truth_in_nineteen_of_twenty() -> None:
-    truth, simulations = 0.04, 400
+    truth, simulations = 0.04, 200
     values = np.exp(truth * np.random.default_rng(0).standard_normal((simulations, 3, 3)))
     needed = count_trials_to_find(truth, 3)
     assert needed is not None
@@ -277,7 +281,7 @@ def test_the_noises_interval_holds_the_truth_in_nineteen_of_twenty() -> None:
 
 
 def test_the_range_of_the_trials_has_no_end_beyond_a_thousand() -> None:
-    assert count_trials_range(Noise(np.array(0.03), 1, False, 2)) == (2, None)
+    assert count_trials_range(Noise(np.array(0.03), 1, False, 2)) == (3, None)
     assert count_trials_range(Noise(np.array(0.0), 3, False, 2)) == (2, 2)
     assert count_trials_range(Noise(np.array(2.0), 8, True, 3)) == (None, None)
 
@@ -331,17 +335,9 @@ def test_the_interval_of_two_accuracies_is_that_of_the_binomial() -> None:
     assert compute_proportion_difference_ci95(0.99, 10_000) == pytest.approx(0.002758, rel=1e-3)
 
 
-def test_of_two_configurations_with_few_trials_the_interval_is_that_of_students_t_test() -> None:
-    first, second = [60.0, 61.5, 60.2], [40.0, 40.9, 40.1]
-    interval = stats.ttest_ind(np.log(first), np.log(second)).confidence_interval()
-
-    half_width = compute_log_half_width(compare(first, second))
-
-    assert half_width == pytest.approx((interval.high - interval.low) / 2)
-
-
-def test_of_two_configurations_with_many_rounds_the_interval_is_that_of_the_paired_t_test() -> None:
-    first, second = [60.0, 63.5, 66.2, 61.0, 70.0], [40.0, 42.9, 44.1, 40.5, 46.0]
+@pytest.mark.parametrize("rounds", [2, 3, 5])
+def test_of_two_configurations_in_the_same_rounds_the_interval_is_that_of_the_paired_t_test(rounds: int) -> None:
+    first, second = [60.0, 63.5, 66.2, 61.0, 70.0][:rounds], [40.0, 42.9, 44.1, 40.5, 46.0][:rounds]
     interval = stats.ttest_rel(np.log(first), np.log(second)).confidence_interval()
 
     half_width = compute_log_half_width(compare(first, second))
@@ -349,14 +345,78 @@ def test_of_two_configurations_with_many_rounds_the_interval_is_that_of_the_pair
     assert half_width == pytest.approx((interval.high - interval.low) / 2)
 
 
-def test_of_many_configurations_the_intervals_are_dunnetts() -> None:
-    baseline, *others = [60.0, 61.5, 60.2], [40.0, 40.9], [50.0, 49.5, 51.0, 50.2]
-    expected = stats.dunnett(*map(np.log, others), control=np.log(baseline), random_state=0).confidence_interval()
+# Two, three and four trials whose logarithms have the same variance, 0.0001.
+EQUALLY_NOISY = [
+    0.01 * np.array(deviates) for deviates in ([-(0.5**0.5), 0.5**0.5], [-1.0, 0.0, 1.0], [-1.0, -1.0, 1.0, 1.0])
+]
+EQUALLY_NOISY[2] *= 0.75**0.5
 
-    ratios = compute_ratios(tabulate(baseline, *others), [(1, 0), (2, 0)])
+
+def test_where_all_configurations_seem_equally_noisy_the_intervals_are_dunnetts() -> None:
+    baseline, *others = EQUALLY_NOISY[1], EQUALLY_NOISY[0] - 0.4, EQUALLY_NOISY[2] - 0.2
+    expected = stats.dunnett(*others, control=baseline, random_state=0).confidence_interval()
+
+    ratios = compute_ratios(tabulate(*([*map(math.exp, own)] for own in (baseline, *others))), [(1, 0), (2, 0)])
 
     half_widths = list(map(compute_log_half_width, ratios))
     assert half_widths == pytest.approx((expected.high - expected.low) / 2, rel=5e-3)
+
+
+def test_where_one_configuration_is_noisier_its_noise_counts_in_its_comparisons_and_all_are_wider() -> None:
+    def compare_with_noise(times: float) -> list[float]:
+        logs = [EQUALLY_NOISY[1], EQUALLY_NOISY[2] - 0.2, times * EQUALLY_NOISY[0] - 0.4]
+        values = tabulate(*([*map(math.exp, own)] for own in logs))
+        return [*map(compute_log_half_width, compute_ratios(values, [(1, 0), (2, 0)]))]
+
+    equal, noisier = compare_with_noise(1), compare_with_noise(3)
+    # Satterthwaite's degrees of freedom of three, two and one with squares of three, two and nine.
+    degrees = (3 + 2 + 9) ** 2 / (9 / 3 + 4 / 2 + 81 / 1)
+    quantile = float(interpolate_simultaneous_quantile(np.array(degrees), 6, (4 / 7, 2 / 5)))
+
+    assert noisier == pytest.approx([quantile * 0.01 * (14 / 6 * 7 / 12) ** 0.5, quantile * 0.03 * (5 / 6) ** 0.5])
+    assert noisier[0] > 2 * equal[0]
+
+
+def test_quantiles_between_whole_degrees_of_freedom_are_on_the_safe_side() -> None:
+    at = [float(own) for own in interpolate_simultaneous_quantile(np.array([3.0, 3.5, 4.0]), 8, (0.5, 0.5))]
+
+    assert at[0] == compute_simultaneous_quantile(3, (0.5, 0.5))
+    assert at[2] == compute_simultaneous_quantile(4, (0.5, 0.5))
+    assert at[1] == pytest.approx((at[0] + at[2]) / 2)
+    single = float(interpolate_simultaneous_quantile(np.array(3.5), 8, (0.5,)))
+    assert single > stats.t.ppf(0.975, 3.5)
+
+
+@pytest.mark.parametrize(("degrees", "compared", "quantile"), [(5, 2, 2.44), (10, 3, 2.34), (20, 9, 2.60)])
+def test_one_sided_quantiles_are_those_of_dunnetts_table(degrees: int, compared: int, quantile: float) -> None:
+    assert compute_simultaneous_quantile(degrees, (0.5,) * compared, is_one_sided=True) == pytest.approx(
+        quantile, abs=0.006
+    )
+
+
+def test_only_what_another_one_is_shown_to_be_below_cannot_be_the_smallest() -> None:
+    quiet = np.array([[0.999, 1.0, 1.001], [1.0, 1.001, 0.999], [1.001, 0.999, 1.0], [0.999, 1.001, 1.0]])
+    values = np.array([[60.0], [40.0], [40.01], [50.0]]) * quiet
+
+    assert find_possibly_smallest(values).tolist() == [False, True, True, False]
+    assert find_possibly_smallest(values[:1]).tolist() == [True]
+    assert find_possibly_smallest(values[:, :1]).tolist() == [True] * 4
+    assert find_possibly_smallest(np.stack([values, values[[1, 0, 2, 3]]]))[:, :2].tolist() == [
+        [False, True],
+        [True, False],
+    ]
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.03])
+def test_the_truly_smallest_is_left_out_in_five_per_cent_at_most(noise: float) -> None:
+    generator = np.random.default_rng(0)
+    values = 60 / np.array([[1.0], [1.40], [1.42], [1.44]]) * np.exp(noise * generator.standard_normal((5_000, 4, 3)))
+
+    is_possible = find_possibly_smallest(values)
+
+    assert is_possible[:, 3].mean() >= 0.95 - 3 * (0.05 * 0.95 / 5_000) ** 0.5
+    is_alone = is_possible.sum(axis=-1) == 1
+    assert (is_alone & ~is_possible[:, 3]).mean() <= 0.05
 
 
 @pytest.mark.parametrize(
@@ -380,19 +440,22 @@ def test_without_a_common_baseline_quantiles_are_those_of_the_maximum_modulus(
 
 def test_noise_is_pooled_over_configurations_and_is_free_of_rounds_where_enough_is_left() -> None:
     drift = np.array([1.0, 1.3, 0.8])
-    small = estimate_noise(np.outer([60.0, 40.0], drift))
+    pair = estimate_noise(np.outer([60.0, 40.0], drift[:2]))
+    small = estimate_noise(np.outer([60.0, 40.0, 90.0], drift[:2]))
     large = estimate_noise(np.outer([60.0, 40.0, 90.0], drift))
 
-    assert small.relative_sd == pytest.approx(np.log(drift).std(ddof=1))
-    assert small[1:] == (4, False, 2)
+    assert pair.relative_sd == pytest.approx(0, abs=1e-12)
+    assert pair[1:4] == (1, True, 2)
+    assert small.relative_sd == pytest.approx(np.log(drift[:2]).std(ddof=1))
+    assert small[1:4] == (3, False, 3)
     assert large.relative_sd == pytest.approx(0, abs=1e-12)
-    assert large[1:] == (4, True, 3)
+    assert large[1:4] == (4, True, 3)
 
 
 def test_a_round_that_lacks_a_configuration_is_not_taken_out() -> None:
     noise = estimate_noise(tabulate([60.0, 61.0, 62.0], [40.0, 41.0, 40.5], [30.0, 31.0]))
 
-    assert noise[1:] == (5, False, 3)
+    assert noise[1:4] == (5, False, 3)
     variances = [np.var(np.log(own), ddof=1) for own in ([60.0, 61.0, 62.0], [40.0, 41.0, 40.5], [30.0, 31.0])]
     assert noise.relative_sd == pytest.approx(math.sqrt(np.average(variances, weights=[2, 2, 1])))
 
@@ -429,12 +492,11 @@ def test_a_configuration_with_noise_of_its_own_widens_only_its_own_interval() ->
 
 def test_where_no_noise_is_shared_each_pair_has_its_own() -> None:
     first, second = [60.0, 61.0, 62.0], [40.0, 40.1, 40.2]
-    errors = [np.var(np.log(own), ddof=1) / 3 for own in (first, second)]
-    degrees = sum(errors) ** 2 / sum(error**2 / 2 for error in errors)
+    differences = np.log(first) - np.log(second)
 
     ratio = compute_ratios(tabulate(first, second), [(1, 0)], unpooled=[0, 1])[0]
 
-    assert compute_log_half_width(ratio) == pytest.approx(stats.t.ppf(0.975, degrees) * math.sqrt(sum(errors)))
+    assert compute_log_half_width(ratio) == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(differences))
     equal = compute_ratios(tabulate([60.0, 60.0], [40.0, 40.0]), [(1, 0)], unpooled=[0, 1])[0]
     assert equal == pytest.approx((2 / 3, 2 / 3, 2 / 3))
 
@@ -492,10 +554,10 @@ def test_a_contended_configuration_with_more_noise_is_not_called_different_more_
 
     rates = simulate(configurations=3, trials=trials, noise=noise, unpooled=[2], simulations=SIMULATIONS)
 
-    assert rates.any_found <= HIGHEST_RATE + 0.01  # Welch's degrees of freedom are an approximation
+    assert rates.any_found <= HIGHEST_RATE
 
 
-@pytest.mark.parametrize(("trials", "noise"), [(2, 0.01), (3, 0.02), (5, 0.03)])
+@pytest.mark.parametrize(("trials", "noise"), [(3, 0.015), (4, 0.02), (5, 0.03)])
 def test_a_tenth_slower_is_found_in_nine_of_ten_comparisons(trials: int, noise: float) -> None:
     rates = simulate(configurations=3, trials=trials, noise=noise, slowdown=SLOWDOWN, simulations=SIMULATIONS)
 
@@ -504,9 +566,12 @@ def test_a_tenth_slower_is_found_in_nine_of_ten_comparisons(trials: int, noise: 
 
 @pytest.mark.parametrize("drift", [0.02, 0.05, 0.2])
 def test_from_three_rounds_on_drift_between_rounds_costs_no_power(drift: float) -> None:
-    rates = simulate(configurations=3, trials=3, drift=drift, slowdown=SLOWDOWN, simulations=SIMULATIONS)
+    still, drifting = (
+        simulate(configurations=3, trials=3, drift=own, slowdown=SLOWDOWN, simulations=SIMULATIONS).last_found
+        for own in (0.0, drift)
+    )
 
-    assert rates.last_found >= 0.9
+    assert drifting == pytest.approx(still, abs=0.005)
 
 
 def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -519,7 +584,7 @@ def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says() ->
 
 
 def test_the_highest_noise_is_the_last_that_is_found_often_enough() -> None:
-    assert 0.005 < find_highest_noise(2, 2, simulations=500, highest=0.1) < 0.02
+    assert 0.002 < find_highest_noise(2, 2, simulations=500, highest=0.1) < 0.02
     assert find_highest_noise(2, 2, simulations=500, highest=0.003) == 0.003
 
 
@@ -527,5 +592,5 @@ def test_the_tables_of_the_documentation_are_printed_by_a_command(capsys: pytest
     assert main(["--simulations=50"]) == 0
 
     output = capsys.readouterr().out
-    assert output.count("\n|---:|") == 6
+    assert output.count("\n|---:|") == 9
     assert "| 3 | 2 |" in output

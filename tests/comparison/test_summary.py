@@ -11,15 +11,20 @@ from scipy import stats
 
 from comparison.groups import find_work_differences, group_trials
 from comparison.records import TrialRecord
-from comparison.statistics import count_trials_to_find
+from comparison.sample_size import count_trials_to_find
+from comparison.statistics import Ratio
 from comparison.summary import (
     COLUMNS,
     Row,
+    compute_robust_speedups,
     compute_speedups,
+    compute_undisturbed_speedups,
     compute_whole_job_speedups,
     count_trials_needed,
     estimate_trial_noise,
+    find_disagreeing,
     find_outlying_trials,
+    find_possibly_fastest,
     split_rows,
     summarize,
     to_csv,
@@ -69,10 +74,9 @@ def test_every_figure_of_a_row_is_that_of_its_records() -> None:
         return float(np.mean([read(record) for record in own]))
 
     base_seconds, own_seconds = np.array([[r.train_seconds for r in group] for group in (base, own)])
-    # Contended, and so with a noise of its own: Welch's interval at the level of two comparisons.
-    errors = np.array([stats.sem(np.log(values)) for values in (base_seconds, own_seconds)]) ** 2
-    degrees = errors.sum() ** 2 / (errors**2 / 1).sum()
-    factor = np.exp(stats.t.ppf((1 + 0.95 ** (1 / 2)) / 2, degrees) * np.sqrt(errors.sum()))
+    # Contended, and so with a noise of its own: the paired t-test at the level of two comparisons.
+    differences = np.log(base_seconds) - np.log(own_seconds)
+    factor = np.exp(stats.t.ppf((1 + 0.95 ** (1 / 2)) / 2, 1) * stats.sem(differences))
     speedup = base_seconds.mean() / own_seconds.mean()
     expected = {
         "configuration": "parameter-server-2w-1ps",
@@ -199,10 +203,10 @@ def test_the_more_trials_scatter_the_more_are_needed() -> None:
 
     needed = [count_trials_needed(scatter(deviation)) for deviation in (0.005, 0.03, 0.06)]
 
-    assert needed == [2, count_trials_to_find(float(estimate_trial_noise(scatter(0.03)).relative_sd), 3), needed[2]]
+    assert needed == [3, count_trials_to_find(float(estimate_trial_noise(scatter(0.03)).relative_sd), 3), needed[2]]
     assert needed[2] is not None
     assert needed[1] is not None
-    assert 2 < needed[1] < needed[2]
+    assert 3 < needed[1] < needed[2]
     assert count_trials_needed(group_trials([make_record(), make_record("all-reduce-2w")])) is None
     assert count_trials_needed(group_trials([make_record(), make_record(trial=1)])) is None
 
@@ -312,7 +316,7 @@ def test_means_speedups_and_accuracies_are_over_rounds() -> None:
     assert single.test_accuracy_ci95 == double.test_accuracy_ci95
     assert single.total_seconds == pytest.approx(values[0].mean() + 15)
     assert single.seconds_to_target == pytest.approx(values[0].mean() / 2)
-    assert estimate_trial_noise(groups).degrees_of_freedom == 4
+    assert estimate_trial_noise(groups)[1:] == (2, True, 2, (0.5,))
 
 
 def test_of_a_round_with_two_baselines_the_one_that_is_off_is_noted() -> None:
@@ -325,3 +329,76 @@ def test_of_a_round_with_two_baselines_the_one_that_is_off_is_noted() -> None:
 
     assert [(own.trial.configuration, own.trial.trial) for own in outliers] == [("single", 6)]
     assert outliers[0].factor > 1.3
+
+
+def test_a_slow_trial_moves_the_mean_and_not_the_median_of_the_rounds() -> None:
+    seconds = {"single": [60.0, 61.0, 60.5], "all-reduce-2w": [40.0, 40.5, 55.0]}
+    groups = group_trials(
+        make_record(name, trial, own) for name, all_ in seconds.items() for trial, own in enumerate(all_)
+    )
+    robust, speedups = compute_robust_speedups(groups), compute_speedups(groups)
+
+    assert robust == {"all-reduce-2w": Ratio(60.0 / 40.0)}
+    assert find_disagreeing(speedups, robust) == robust
+    assert find_disagreeing(robust, {"all-reduce-2w": Ratio(1.5 * 1.029), "single": Ratio(3.0)}) == {}
+    few = {name: own[:2] for name, own in groups.items()}
+    assert compute_robust_speedups(few) == {}
+
+
+def wait(record: TrialRecord, *seconds: float | None) -> TrialRecord:
+    pairs = zip(record.replicas, seconds, strict=True)
+    return replace(record, replicas=[replace(own, waited_seconds=waited) for own, waited in pairs])
+
+
+def test_what_a_trial_waited_beyond_its_configurations_own_floor_is_taken_from_its_time() -> None:
+    single = [wait(make_record("single", trial, own), own / 10) for trial, own in ((1, 60.0), (2, 61.0))]
+    # A replica waits for half of its time anyway; in the second trial one of them for 15 s more of 45 s.
+    double = [
+        wait(make_record("all-reduce-2w", 1, 30.0), 15.0, 14.0),
+        wait(make_record("all-reduce-2w", 2, 45.0), 22.5, 37.5),
+    ]
+    undisturbed = compute_undisturbed_speedups(group_trials([*single, *double]))
+
+    assert undisturbed["all-reduce-2w"].value == pytest.approx((60 + 61) / (30 + (45 - 15)))
+    assert undisturbed["single"] == Ratio(1.0)
+    unknown = [*single, *double[:1], wait(double[1], None, 37.5)]
+    assert compute_undisturbed_speedups(group_trials(unknown)) == {}
+
+
+def test_those_that_cannot_be_told_from_the_fastest_may_all_be_it() -> None:
+    seconds = {"single": 60.0, "all-reduce-2w": 40.0, "all-reduce-4w": 40.1, "parameter-server-2w-1ps": 50.0}
+    noise = [[0.999, 1.0, 1.001], [1.0, 1.001, 0.999], [1.001, 0.999, 1.0], [0.999, 1.001, 1.0]]
+    groups = group_trials(
+        make_record(name, trial, own * factor)
+        for (name, own), factors in zip(seconds.items(), noise, strict=True)
+        for trial, factor in enumerate(factors)
+    )
+
+    assert find_possibly_fastest(groups) == ["all-reduce-2w", "all-reduce-4w"]
+    assert find_possibly_fastest(groups, {"single", "parameter-server-2w-1ps"}) == ["parameter-server-2w-1ps"]
+    assert find_possibly_fastest(groups, ()) == []
+    one_trial = {name: own[:1] for name, own in groups.items()}
+    assert find_possibly_fastest(one_trial) == [*groups]
+
+
+def test_the_promise_counts_the_comparisons_of_contended_rows_too() -> None:
+    def scatter(*, contended: bool) -> dict[str, list[TrialRecord]]:
+        names = {"single": 60.0, "all-reduce-2w": 40.0, "all-reduce-4w": 30.0}
+        factors = [[0.97, 1.0, 1.03], [1.02, 0.97, 1.01], [1.03, 0.98, 0.99]]
+        records = [
+            make_record(name, trial, own * factors[row][trial])
+            for row, (name, own) in enumerate(names.items())
+            for trial in range(3)
+        ]
+        more = [make_record("parameter-server-2w-1ps", trial, 90.0 + trial, contended=True) for trial in range(3)]
+        return group_trials([*records, *more * contended])
+
+    alone, beside = (scatter(contended=contended) for contended in (False, True))
+    needed = count_trials_needed(beside)
+
+    assert estimate_trial_noise(alone).shares == (0.5, 0.5)
+    assert estimate_trial_noise(beside).shares == (0.0, 0.0, 0.0)
+    assert estimate_trial_noise(beside)[:4] == estimate_trial_noise(alone)[:4]
+    assert needed == count_trials_to_find(float(estimate_trial_noise(beside).relative_sd), 3, shares=(0.0,) * 3)
+    only = {name: own for name, own in beside.items() if name in {"single", "parameter-server-2w-1ps"}}
+    assert count_trials_needed(only) is None

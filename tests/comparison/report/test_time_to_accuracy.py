@@ -109,3 +109,23 @@ def test_the_section_names_the_target() -> None:
 
     assert name_target([*SINGLE, replace(SINGLE[0], target_accuracy=0.975)]) == "97.5 %, 98 %"
     assert "validation accuracy is at least the target, 98 %, which" in page
+
+
+def test_a_seed_that_learns_slowly_widens_no_speedup_where_rounds_are_paired() -> None:
+    seeds = [60.0, 120.0, 90.0]
+    single, double = make_trials("single", seeds), make_trials("all-reduce-2w", [own / 1.5 for own in seeds])
+    other = [replace(own, trial=own.trial + 10) for own in double]
+
+    paired, apart = (compute_target_speedups(group_trials([*single, *own]))["all-reduce-2w"] for own in (double, other))
+
+    assert (paired.low, paired.high) == pytest.approx((1.5, 1.5))
+    assert apart.direction == 0
+    notes = [describe_targets(group_trials([*single, *own]))[0]["note"] for own in (double, other)]
+    assert notes == [
+        "Speedups to the target compare round with round: what trained in one shares its seed.",
+        "Speedups to the target compare means: not all configurations trained in the same rounds.",
+    ]
+    (half,) = describe_targets(group_trials(single))
+    assert half["note"] == ""
+    targets = describe_targets(group_trials([*single, *double]))
+    assert notes[0] in render_page("report/time_to_accuracy.html.j2", targets=targets, target="98 %")
