@@ -10,11 +10,11 @@ from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
 from comparison.records import CurvePoint, TrialRecord
 from comparison.report.cautions import collect_warnings
-from comparison.report.verdict import state_verdict
+from comparison.report.verdict import answer_question
 from comparison.summary import summarize
 from comparison.texts import speak
 from components.trials.trial import describe_attempt
-from tests.comparison.record_factory import make_record
+from tests.comparison.record_factory import make_record, make_run_info
 from tfjob.local.cores import _warn_of_threads, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -28,10 +28,11 @@ def make_trials(configuration: str, train_seconds: Sequence[float], **changes: A
 
 
 def judge(*trials: list[TrialRecord]) -> str:
-    records = [record for group in trials for record in group]
-    groups = group_trials(records)
+    groups = group_trials(record for group in trials for record in group)
     findings = audit_fairness(groups)
-    return state_verdict(summarize(groups), groups, findings, mark_configurations(groups, findings))
+    marks = mark_configurations(groups, findings)
+    answers = answer_question(summarize(groups), groups, findings, marks, make_run_info(configurations=[]))
+    return answers["strong"].text
 
 
 def warn(records: list[TrialRecord]) -> list[str]:
@@ -45,9 +46,7 @@ SINGLE = make_trials("single", [60.0, 61.0])
 def test_less_accurate_models_are_no_gain() -> None:
     careless = [make_record("all-reduce-2w", trial, 37.0 + trial, 2850) for trial in range(2)]
 
-    assert judge(SINGLE, careless).startswith(
-        "Distributing is faster here, but its models are less accurate: all-reduce with 2 workers trained 1.61"
-    )
+    assert judge(SINGLE, careless).startswith("No answer about all-reduce with 2 workers: its models are less accurate")
     assert warn([*SINGLE, *careless]) == [
         "all-reduce-2w: its models are less accurate than the single node's (95.00 % against 99.00 %)."
     ]
@@ -80,10 +79,12 @@ def test_models_that_know_the_validation_images_alone_did_not_learn_nothing() ->
 
 
 def test_models_that_miss_the_target_are_no_gain() -> None:
-    verdict = judge(SINGLE, missed := make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True))
+    missed = make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True)
 
-    assert verdict.startswith("Distributing is faster here, but misses the target accuracy: ")
-    assert ", with the target accuracy reached in 0 of 2 trials (the single node in 2 of 2)" in verdict
+    assert judge(SINGLE, missed) == (
+        "No answer about all-reduce with 2 workers: "
+        "none of its models reaches the target accuracy, which the single node's do."
+    )
     assert warn([*SINGLE, *missed]) == ["all-reduce-2w: none of 2 trials reached the target."]
 
 
@@ -91,7 +92,7 @@ def test_a_target_that_some_trials_miss_is_told() -> None:
     missed = [make_record("all-reduce-2w", trial, 37.0 + trial / 2, misses_target=trial == 1) for trial in range(2)]
 
     assert judge(SINGLE, missed).startswith("Distributing pays off here: ")
-    assert ", with the target accuracy reached in 1 of 2 trials (the single node in 2 of 2)" in judge(SINGLE, missed)
+    assert " The target accuracy was reached in 1 of 2 trials (the single node's in 2 of 2)." in judge(SINGLE, missed)
     assert warn([*SINGLE, *missed]) == [
         "all-reduce-2w: 1 of 2 trials reached the target; the time to it is the mean of these alone."
     ]
@@ -143,7 +144,10 @@ def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     other = make_trials("all-reduce-2w", [37.0, 37.5], dataset_sha256="e" * 64)
     groups = group_trials([*SINGLE, *other])
 
-    assert judge(SINGLE, other) == "No answer: the trials did not do the same work, they differ in dataset_sha256."
+    assert judge(SINGLE, other) == (
+        "No answer about all-reduce with 2 workers: "
+        "it did not do the same work as the single node, they differ in dataset_sha256."
+    )
     warnings = collect_warnings(groups, audit_fairness(groups))
     assert warnings[0].startswith("all-reduce-2w: no speedup, because it is not the same work as its baseline's (data")
     assert warnings[1].startswith("Rule broken: same data. all-reduce-2w: ")
@@ -153,7 +157,10 @@ def test_what_the_work_differs_in_is_named_in_chinese() -> None:
     other = make_trials("all-reduce-2w", [37.0, 37.5], images_seen=5)
 
     with speak("zh"):
-        assert judge(SINGLE, other) == "没有结论：各次试验所做的工作不同，差别在于 图像数。"
+        assert (
+            judge(SINGLE, other)
+            == "关于all-reduce（2 个工作节点）没有结论：它与单节点所做的工作不同，差别在于 图像数。"
+        )
         assert "（图像数：109,824 (single), 5 (all-reduce-2w)）" in warn([*SINGLE, *other])[0]
 
 

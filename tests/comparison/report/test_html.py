@@ -13,7 +13,7 @@ from comparison.report.analysis import analyze
 from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
 from comparison.report.markdown import render_markdown
 from tests.comparison.html_parser import list_unclosed
-from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.record_factory import make_record, make_run, make_run_info, make_run_of_both
 
 
 def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
@@ -93,9 +93,10 @@ def test_the_report_lists_every_rule_of_a_fair_comparison_and_marks_the_broken_o
 
 
 def test_an_unfair_comparison_is_reported_not_refused() -> None:
-    page = render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0, dataset_sha256="e" * 64)])
+    records = [make_record("single"), make_record("all-reduce-2w", train_seconds=1.0, dataset_sha256="e" * 64)]
+    page = render(records, make_run_info(parameters={"trials": 1, "target_accuracy": 0.98}))
 
-    assert "No answer: the trials did not do the same work, they differ in dataset_sha256." in page
+    assert "No answer about all-reduce with 2 workers: it did not do the same work as the single node" in page
     assert '<th scope="row">all-reduce-2w ‡<' in page
     assert "‡ breaks a rule of the fairness audit." in page
 
@@ -213,7 +214,7 @@ def test_of_classes_with_large_numbers_only_those_that_occur_are_shown() -> None
 
 
 def test_each_kind_of_scaling_has_plots_of_its_own() -> None:
-    page = render([make_record(name) for name in ("single", "all-reduce-2w", "all-reduce-2w-weak")])
+    page = render(make_run_of_both())
     ids = re.findall(r'\bid="([^"]+)"', page)
 
     for title in ("Speedup against workers", "Speedup"):
