@@ -3,10 +3,11 @@
 from comparison.audit.disturbances import CALIBRATION_TOLERANCE, measure_core
 from comparison.audit.findings import Finding, Status, list_violations
 from comparison.audit.marks import TOLD_APART, Marks, explain_marks, find_winner, list_broken_rules, mark_configurations
-from comparison.audit.rules import audit_fairness, audit_plan
+from comparison.audit.rules import CONTENTION_RULE, audit_fairness, audit_plan
 
 __all__ = [
     "CALIBRATION_TOLERANCE",
+    "CONTENTION_RULE",
     "TOLD_APART",
     "Finding",
     "Marks",

@@ -9,7 +9,7 @@ from comparison.forecast import Forecast, forecast_scaling, state_outlook
 from comparison.groups import Groups, Trials, find_baseline, group_trials, select_timed
 from comparison.records import RunInfo, TrialRecord
 from comparison.report.a_a import answer_a_a, is_a_a
-from comparison.report.cautions import collect_warnings
+from comparison.report.cautions import collect_notes, collect_warnings
 from comparison.report.intervals import describe_statistics
 from comparison.report.recommendation import format_recommendation
 from comparison.report.verdict import Answer, answer_question
@@ -35,6 +35,7 @@ class Analysis:
         outlook: From how many workers on, in brief; empty where nothing is forecast.
         statistics: What the intervals of the speedups rest on.
         warnings: What a reader must know before trusting the figures.
+        notes: What a reader must know of how the run was set up.
     """
 
     run_info: RunInfo
@@ -47,6 +48,7 @@ class Analysis:
     outlook: str
     statistics: str
     warnings: Sequence[str]
+    notes: Sequence[str]
 
     @property
     def verdict(self) -> str:
@@ -87,7 +89,7 @@ class Analysis:
     def recommendation(self) -> str:
         """Returns the answer for programs, as JSON; of two kinds of scaling that on strong scaling."""
         first = next(iter(self.answers.values()))
-        return format_recommendation(first, self.warnings, self.groups, self.marks)
+        return format_recommendation(first, [*self.warnings, *self.notes], self.groups, self.marks)
 
     def answer(self) -> str:
         """Returns what a terminal says below the table: verdict, outlook and how many warnings, a line each."""
@@ -123,6 +125,7 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         outlook=state_outlook(rows, forecasts, marks),
         statistics=describe_statistics(groups),
         warnings=collect_warnings(groups, findings),
+        notes=collect_notes(groups),
     )
 
 

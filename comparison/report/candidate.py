@@ -1,7 +1,7 @@
 """Which configuration the answer is about, by a rule that the outcome of no trial turns: the fastest one, in or out."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,14 @@ def choose_candidates(
     return [*planned, *(own for _, own in sorted(ranked, key=lambda pair: pair[0]))]
 
 
+def average_rounds(trials: Trials, read: Callable[[TrialRecord], float]) -> dict[tuple[str, int], float]:
+    """Returns a value of each round: the baseline may be twice in one, from one seed, which counts once."""
+    rounds: dict[tuple[str, int], list[float]] = {}
+    for trial in trials:
+        rounds.setdefault((trial.run_id, trial.trial if trial.round is None else trial.round), []).append(read(trial))
+    return {own: compute_mean(values) for own, values in rounds.items()}
+
+
 def list_absent(groups: Groups, run_info: RunInfo, scaling: str) -> list[Candidate]:
     """Returns the distributed configurations of a kind of scaling that were planned, and that no trial is there of."""
     reason = say("none of its planned trials is there")
@@ -87,7 +95,7 @@ def list_absent(groups: Groups, run_info: RunInfo, scaling: str) -> list[Candida
 
 def state_break(groups: Groups, name: str, findings: Sequence[Finding], marks: Marks) -> str:
     """Returns why the trials of a configuration prove nothing, a clause; empty where they do."""
-    trials, timed = groups[name], list_timed(groups[name])
+    trials, timed = groups[name], average_rounds(list_timed(groups[name]), lambda trial: trial.train_seconds)
     if name in marks.unproven:
         rules = list_items(map(say, list_broken_rules(findings, [name])))
         return say("rules of a fair comparison are broken ({rules})", rules=rules)
@@ -113,7 +121,8 @@ def _state_inferiority(baseline: Trials, trials: Trials) -> str:
     """Returns in what the models are not as good as the baseline's, empty where they are."""
     if compare_accuracies(baseline, trials).direction < 0:
         own, base = (
-            format_accuracy(compute_mean([trial.test_accuracy for trial in group])) for group in (trials, baseline)
+            format_accuracy(compute_mean([*average_rounds(group, lambda trial: trial.test_accuracy).values()]))
+            for group in (trials, baseline)
         )
         less = "its models are less accurate than the single node's ({own} % against {base} %)"
         return say(less, own=own, base=base)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from comparison.audit import CALIBRATION_TOLERANCE, Finding, Marks, list_broken_rules, measure_core
+from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
     SINGLE,
     Groups,
@@ -16,7 +16,7 @@ from comparison.groups import (
     split_by_scaling,
 )
 from comparison.records import RunInfo, TrialRecord
-from comparison.report.candidate import Candidate, choose_candidates, list_absent, state_break
+from comparison.report.candidate import Candidate, average_rounds, choose_candidates, list_absent, state_break
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compare_accuracies, compute_speedups, compute_whole_job_speedups, split_rows
 from comparison.table import format_accuracy, format_range
@@ -127,7 +127,6 @@ def _judge(
         *(_state_rival(groups[rivals[0]], ratios[rivals[0]], rival) if rival else ()),
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(findings, [name, baseline[0].configuration])),
-        *_state_cores(baseline, trials),
         *_state_contention(baseline, trials),
         *(
             say("nothing is said of {configuration}: {reason}", configuration=own.description, reason=own.reason)
@@ -228,8 +227,8 @@ def _state_place(trial: TrialRecord) -> str:
 
 def _state_accuracy(baseline: Trials, trials: Trials) -> str:
     """Returns how the test accuracies compare, and how large a difference these trials leave open."""
-    own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
-    accuracies = {"own": format_accuracy(compute_mean(own)), "base": format_accuracy(compute_mean(base))}
+    own, base = (average_rounds(group, lambda trial: trial.test_accuracy).values() for group in (trials, baseline))
+    accuracies = {"own": format_accuracy(compute_mean([*own])), "base": format_accuracy(compute_mean([*base]))}
     if _are_weights_equal(baseline, trials):
         return say("with the same weights, bit for bit (accuracy {own} %)", own=accuracies["own"])
     difference = compare_accuracies(baseline, trials)
@@ -280,18 +279,6 @@ def _state_rival(node: Trials, speedup: Ratio | None, ratio: Ratio) -> Sequence[
     )
 
 
-def _state_cores(baseline: Trials, trials: Trials) -> Sequence[str]:
-    """Returns that the cores were not as fast in the two configurations' trials, where that alone explains a part."""
-    change = measure_core(trials) / measure_core(baseline) - 1
-    # Contended replicas slow each other's cores down, which is told apart.
-    if is_any_contended([*baseline, *trials]) or not abs(change) > CALIBRATION_TOLERANCE:
-        return ()
-    slower = "a fixed computation took its cores {percent} % longer than the single node's"
-    faster = "a fixed computation took its cores {percent} % less time than the single node's"
-    percent = f"{100 * abs(change):.0f}"
-    return (say(slower, percent=percent) if change > 0 else say(faster, percent=percent),)
-
-
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
     if not is_any_contended([*baseline, *trials]):
         return ()
@@ -299,7 +286,8 @@ def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:
-    counts = sorted({len(list_timed(group)) for group in (baseline, trials)})
+    timed = (list_timed(group) for group in (baseline, trials))
+    counts = sorted({len(average_rounds(group, lambda trial: trial.train_seconds)) for group in timed})
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")
@@ -311,12 +299,13 @@ def _compute_core_seconds(baseline: Trials, trials: Trials) -> float:
     Servers hold cores as workers do.
     """
     own, base = (
-        compute_mean(
-            [len(trial.replicas) * trial.cpus_per_replica * trial.total_seconds for trial in list_timed(group)]
-        )
-        for group in (trials, baseline)
+        compute_mean([*average_rounds(list_timed(group), _read_core_seconds).values()]) for group in (trials, baseline)
     )
     return own / base
+
+
+def _read_core_seconds(trial: TrialRecord) -> float:
+    return len(trial.replicas) * trial.cpus_per_replica * trial.total_seconds
 
 
 def _format_times(ratio: Ratio) -> str:

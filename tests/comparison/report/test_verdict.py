@@ -9,7 +9,7 @@ from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
 from comparison.records import TrialRecord
 from comparison.report.analysis import analyze
-from comparison.report.candidate import describe_configuration
+from comparison.report.candidate import average_rounds, describe_configuration
 from comparison.report.verdict import Answer, Kind, answer_question
 from comparison.summary import summarize
 from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
@@ -115,26 +115,6 @@ def test_speed_at_the_cost_of_accuracy_is_no_gain() -> None:
         "No answer about all-reduce with 2 workers: its models are less accurate than the single node's "
         "(95.00 % against 99.00 %)."
     )
-
-
-def calibrate(record: TrialRecord, seconds: float) -> TrialRecord:
-    replicas = [replace(replica, calibration_seconds=[seconds, seconds]) for replica in record.replicas]
-    return replace(record, replicas=replicas)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "clause"),
-    [
-        (0.28, " A fixed computation took its cores 40 % longer than the single node's."),
-        (0.14, " A fixed computation took its cores 30 % less time than the single node's."),
-        (0.209, "(16 cores, AMD EPYC)."),
-    ],
-)
-def test_cores_that_were_not_as_fast_as_the_single_nodes_qualify_the_answer(seconds: float, clause: str) -> None:
-    trials = [calibrate(record, seconds) for record in make_trials("all-reduce-2w", [37.0, 37.5])]
-
-    assert judge(SINGLE, trials).endswith(clause)
-    assert "fixed computation" not in judge(SINGLE, [replace(record, contended=True) for record in trials])
 
 
 # The default run: three rounds, all-reduce well ahead of the parameter server.
@@ -274,6 +254,15 @@ def test_a_bigger_node_that_does_worse_leaves_the_answer_and_is_told() -> None:
 
     assert found.kind is Kind.PAYS_OFF
     assert found.sentences[1].startswith("One process with the 2 CPUs of all workers (single-2cpu) was slower: 1.21")
+
+
+def test_two_baselines_of_a_round_are_one_value_of_it() -> None:
+    first, second = (replace(make_record("single", trial, 60.0 + trial), round=1) for trial in (1, 3))
+    other = make_record("single", 2, 70.0)
+
+    values = average_rounds([first, other, second], lambda trial: trial.train_seconds)
+
+    assert values == {("run-1", 1): 62.0, ("run-1", 2): 70.0}
 
 
 def test_contended_timings_are_said_to_be_so() -> None:
