@@ -15,8 +15,8 @@ AGAIN = "single-again"
 
 
 def is_a_a(groups: Groups) -> bool:
-    """Returns whether the single node was measured a second time, under another name."""
-    return AGAIN in groups and SINGLE in groups
+    """Returns whether the single node was measured a second time, under another name, and nothing else beside it."""
+    return set(groups) == {SINGLE, AGAIN}
 
 
 def answer_a_a(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks) -> Answer:

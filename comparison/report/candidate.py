@@ -67,12 +67,34 @@ def choose_candidates(
     ranked = []
     for name in (row.configuration for row in rows if row.configuration in names):
         trials = groups[name]
-        reason = _state_reason(groups, name, findings, marks)
+        reason = state_fault(groups, name, findings, marks)
         is_known = ratios[name] is not None and name not in marks.unproven
         seconds = [_read_clock(trial) for trial in (list_timed(trials) if is_known else trials)]
         place = compute_mean(seconds) if is_known else min(seconds)
         ranked.append((place, Candidate(name, describe_configuration(trials[0]), reason)))
     return [*planned, *(own for _, own in sorted(ranked, key=lambda pair: pair[0]))]
+
+
+def find_rival(groups: Groups, configuration: str, run_info: RunInfo) -> str | None:
+    """Returns the name of the single node with the CPUs of all workers, measured or planned, which is the rival."""
+    own = groups[configuration][0]
+    if own.num_workers == 1:
+        return None
+    cpus = count_rival_cpus(own)
+    measured = [
+        name for name, trials in groups.items() if trials[0].strategy == SINGLE and trials[0].cpus_per_replica == cpus
+    ]
+    planned = [
+        str(node.get("name"))
+        for node in run_info.configurations
+        if node.get("strategy") == SINGLE and node.get("cpus_factor") == own.num_workers
+    ]
+    return next(iter([*measured, *planned]), None)
+
+
+def count_rival_cpus(trial: TrialRecord) -> float:
+    """Returns the CPUs of the single node that a person would train on instead: those of all workers together."""
+    return trial.num_workers * trial.cpus_per_replica
 
 
 def average_rounds(trials: Trials, read: Callable[[TrialRecord], float]) -> dict[tuple[str, int], float]:
@@ -93,6 +115,19 @@ def list_absent(groups: Groups, run_info: RunInfo, scaling: str) -> list[Candida
     ]
 
 
+def state_fault(groups: Groups, name: str, findings: Sequence[Finding], marks: Marks) -> str:
+    """Returns why nothing can be said of a configuration, its baseline's own faults left aside."""
+    if name not in groups:
+        return say("none of its planned trials is there")
+    baseline, trials = find_baseline(groups, name), groups[name]
+    if not baseline:
+        return say("there is no single node with as many CPUs as a replica to compare with")
+    if differences := find_work_differences(baseline, trials):
+        fields = list_items(map(say, differences))
+        return say("it did not do the same work as the single node, they differ in {fields}", fields=fields)
+    return state_break(groups, name, findings, marks) or _state_inferiority(baseline, trials)
+
+
 def state_break(groups: Groups, name: str, findings: Sequence[Finding], marks: Marks) -> str:
     """Returns why the trials of a configuration prove nothing, a clause; empty where they do."""
     trials, timed = groups[name], average_rounds(list_timed(groups[name]), lambda trial: trial.train_seconds)
@@ -104,17 +139,6 @@ def state_break(groups: Groups, name: str, findings: Sequence[Finding], marks: M
     if len(timed) == 1 < len(trials):
         return say("only one of its {trials} has a time", trials=count_trials(len(trials)))
     return ""
-
-
-def _state_reason(groups: Groups, name: str, findings: Sequence[Finding], marks: Marks) -> str:
-    """Returns why nothing can be said of a configuration, its baseline's own faults left aside."""
-    baseline, trials = find_baseline(groups, name), groups[name]
-    if not baseline:
-        return say("there is no single node with as many CPUs as a replica to compare with")
-    if differences := find_work_differences(baseline, trials):
-        fields = list_items(map(say, differences))
-        return say("it did not do the same work as the single node, they differ in {fields}", fields=fields)
-    return state_break(groups, name, findings, marks) or _state_inferiority(baseline, trials)
 
 
 def _state_inferiority(baseline: Trials, trials: Trials) -> str:

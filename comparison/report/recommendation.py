@@ -8,7 +8,8 @@ from comparison.audit import Marks
 from comparison.groups import SINGLE, Groups
 from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
-from comparison.report.verdict import Answer, Kind, count_rival_cpus
+from comparison.report.candidate import count_rival_cpus
+from comparison.report.verdict import Answer, Kind
 from comparison.statistics import Ratio
 from comparison.summary import count_trials_needed
 

@@ -1,12 +1,11 @@
 """Whether distributing the training pays off: one answer, in two sentences at most and for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
-    SINGLE,
     Groups,
     Trials,
     count_reached,
@@ -16,7 +15,15 @@ from comparison.groups import (
     split_by_scaling,
 )
 from comparison.records import RunInfo, TrialRecord
-from comparison.report.candidate import Candidate, average_rounds, choose_candidates, list_absent, state_break
+from comparison.report.candidate import (
+    Candidate,
+    average_rounds,
+    choose_candidates,
+    find_rival,
+    list_absent,
+    state_break,
+    state_fault,
+)
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compare_accuracies, compute_speedups, compute_whole_job_speedups, split_rows
 from comparison.table import format_accuracy, format_range
@@ -60,6 +67,17 @@ class Answer:
         return say(" ").join(self.sentences)
 
 
+@dataclass(frozen=True)
+class _Case:
+    """What is known of one kind of scaling: trials, speedups, what the audit found, and the plan."""
+
+    groups: Groups
+    ratios: Mapping[str, Ratio | None]
+    findings: Sequence[Finding]
+    marks: Marks
+    run_info: RunInfo
+
+
 def answer_question(
     rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, run_info: RunInfo
 ) -> dict[str, Answer]:
@@ -78,24 +96,22 @@ def answer_question(
     tables = split_rows(rows)
     answers = {}
     for scaling, own in split_by_scaling(groups).items():
-        absent = list_absent(groups, run_info, scaling)
-        candidates = choose_candidates(tables[scaling], own, findings, marks, absent)
-        answers[scaling] = _answer(tables[scaling], own, findings, marks, candidates)
+        candidates = choose_candidates(tables[scaling], own, findings, marks, list_absent(groups, run_info, scaling))
+        ratios = {row.configuration: row.ratio for row in tables[scaling]}
+        answers[scaling] = _answer(_Case(own, ratios, findings, marks, run_info), candidates)
     return answers
 
 
-def _answer(
-    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, candidates: Sequence[Candidate]
-) -> Answer:
+def _answer(case: _Case, candidates: Sequence[Candidate]) -> Answer:
+    groups, ratios = case.groups, case.ratios
     if not candidates:
-        return Answer(Kind.NO_ANSWER, rows[0].configuration, [say("No answer: no distributed training was measured.")])
+        return Answer(Kind.NO_ANSWER, next(iter(groups)), [say("No answer: no distributed training was measured.")])
     best, *others = candidates
     baseline = find_baseline(groups, best.configuration) if best.configuration in groups else None
-    if baseline and (broken := state_break(groups, baseline[0].configuration, findings, marks)):
+    if baseline and (broken := state_break(groups, baseline[0].configuration, case.findings, case.marks)):
         # Without the baseline no figure of the others means anything either.
         no_baseline = "No answer, because of the single node that all is compared with: {reason}."
         return Answer(Kind.NO_ANSWER, best.configuration, [say(no_baseline, reason=broken)])
-    ratios = {row.configuration: row.ratio for row in rows}
     if best.reason:
         refused = "No answer about {configuration}: {reason}."
         sentences = [say(refused, configuration=best.description, reason=best.reason)]
@@ -105,32 +121,27 @@ def _answer(
             instead = "Of the others, {configuration} trained {speedup} as fast as a single node."
             sentences.append(say(instead, configuration=sound[0].description, speedup=_format_times(speedup)))
         return Answer(Kind.NO_ANSWER, best.configuration, sentences)
-    return _judge(groups, findings, best, [own for own in others if own.reason], ratios)
+    return _judge(case, best, [(own.description, own.reason) for own in others if own.reason])
 
 
-def _judge(
-    groups: Groups,
-    findings: Sequence[Finding],
-    best: Candidate,
-    left_out: Sequence[Candidate],
-    ratios: dict[str, Ratio | None],
-) -> Answer:
+def _judge(case: _Case, best: Candidate, left_out: Sequence[tuple[str, str]]) -> Answer:
     """Returns the answer about a configuration that something can be said of."""
-    name = best.configuration
+    groups, ratios, name = case.groups, case.ratios, best.configuration
     baseline, trials = find_baseline(groups, name) or [], groups[name]
     speedup, whole_job = ratios[name] or Ratio(1.0), compute_whole_job_speedups(groups)[name]
-    rivals = [own for own in groups if _is_rival(groups[own], trials)]
-    rival = compare_with_rival(groups, name, rivals[0]) if rivals else None
+    node = find_rival(groups, name, case.run_info)
+    fault = state_fault(groups, node, case.findings, case.marks) if node else ""
+    rival = compare_with_rival(groups, name, node) if node and not fault else None
     kind, opening = _decide(speedup, whole_job, rival, _state_counts(baseline, trials))
     cost = _compute_core_seconds(baseline, trials)
     notes = [
-        *(_state_rival(groups[rivals[0]], ratios[rivals[0]], rival) if rival else ()),
+        *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
         *_state_target(baseline, trials),
-        *_state_broken_rules(list_broken_rules(findings, [name, baseline[0].configuration])),
+        *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
         *_state_contention(baseline, trials),
         *(
-            say("nothing is said of {configuration}: {reason}", configuration=own.description, reason=own.reason)
-            for own in left_out
+            say("nothing is said of {configuration}: {reason}", configuration=name, reason=reason)
+            for name, reason in [*([(node, fault)] if node and fault else []), *left_out]
         ),
     ]
     clauses = [
@@ -154,16 +165,6 @@ def compare_with_rival(groups: Groups, configuration: str, rival: str) -> Ratio 
     cpus = groups[configuration][0].cpus_per_replica
     as_baseline = {rival: [replace(trial, cpus_per_replica=cpus) for trial in groups[rival]]}
     return compute_speedups(as_baseline | {own: groups[own] for own in groups if own != rival}).get(configuration)
-
-
-def count_rival_cpus(trial: TrialRecord) -> float:
-    """Returns the CPUs of the single node that a person would train on instead: those of all workers together."""
-    return trial.num_workers * trial.cpus_per_replica
-
-
-def _is_rival(trials: Trials, distributed: Trials) -> bool:
-    own, other = trials[0], distributed[0]
-    return own.strategy == SINGLE and other.num_workers > 1 and own.cpus_per_replica == count_rival_cpus(other)
 
 
 def _decide(speedup: Ratio, whole_job: Ratio, rival: Ratio | None, counts: str) -> tuple[Kind, str]:

@@ -71,3 +71,11 @@ def test_copied_trials_make_no_machine_fit() -> None:
 
     assert found.verdict.startswith("No answer about single")
     assert "every trial measured anew" in found.verdict
+
+
+def test_a_second_name_beside_distributed_trials_makes_no_a_a_run() -> None:
+    trials = [make_record("all-reduce-2w", trial, 37.0 + trial) for trial in range(3)]
+
+    found = analyze([*make_twice([60.0, 61.0, 60.5], [60.2, 60.8, 60.6]), *trials], make_run_info(configurations=[]))
+
+    assert found.answers["strong"].configuration == "all-reduce-2w"

@@ -265,6 +265,18 @@ def test_two_baselines_of_a_round_are_one_value_of_it() -> None:
     assert values == {("run-1", 1): 62.0, ("run-1", 2): 70.0}
 
 
+def test_a_bigger_node_that_is_out_is_told_and_not_compared_with() -> None:
+    node = {"name": "single-2x-cpus", "strategy": "single", "cpus_factor": 2, "num_workers": 1}
+    pair = make_trials("all-reduce-2w", [37.0, 37.5])
+    late = [replace(record, restarts=1) for record in make_trials("single-2cpu", [30.0, 30.1])]
+
+    absent, untimed = answer(SINGLE, pair, planned=[node]), answer(SINGLE, late, pair)
+
+    assert (absent.kind, untimed.kind) == (Kind.PAYS_OFF, Kind.PAYS_OFF)
+    assert absent.sentences[1] == "Nothing is said of single-2x-cpus: none of its planned trials is there."
+    assert "nothing is said of single-2cpu: none of its trials has a time" in untimed.text.lower()
+
+
 def test_contended_timings_are_said_to_be_so() -> None:
     verdict = judge(SINGLE, make_trials("all-reduce-2w", [37.0, 37.5], contended=True))
 
