@@ -216,7 +216,7 @@ def _state_cost(ratio: float) -> str:
 def _state_place(trial: TrialRecord) -> str:
     """Returns on what machine, and on which backend, the trials ran."""
     cores, cpu_model = trial.host.get("cores"), trial.host.get("cpu_model")
-    machine = ", ".join(
+    machine = list_items(
         [
             *([say_count(cores, "{number} core", "{number} cores")] if cores else []),
             *([str(cpu_model)] if cpu_model else []),
@@ -268,22 +268,19 @@ def _state_rival(node: Trials, speedup: Ratio | None, ratio: Ratio) -> Sequence[
     """Returns how one process with the CPUs of all workers did, which is what a person would run instead."""
     values = {"configuration": node[0].configuration, "speedup": _format_times(speedup or Ratio(1.0))}
     values["cpus"] = say_count(node[0].cpus_per_replica, "{number} CPU", "{number} CPUs")
-    one_trial = "one process with the {cpus} of all workers ({configuration}) trained {speedup} as fast as one node"
     if ratio.low is None:
-        return (say(one_trial, **values),)
-    return (
-        {
-            -1: say("one process with the {cpus} of all workers ({configuration}) was faster: {speedup}", **values),
-            0: say("one process with the {cpus} of all workers ({configuration}) was as good: {speedup}", **values),
-            1: say("one process with the {cpus} of all workers ({configuration}) was slower: {speedup}", **values),
-        }[ratio.direction],
-    )
+        single = "one process with the {cpus} of all workers ({configuration}) trained {speedup} as fast as one node"
+        return (say(single, **values),)
+    faster = "one process with the {cpus} of all workers ({configuration}) was faster: {speedup}"
+    equal = "one process with the {cpus} of all workers ({configuration}) was not told apart: {speedup}"
+    slower = "one process with the {cpus} of all workers ({configuration}) was slower: {speedup}"
+    return ({-1: say(faster, **values), 0: say(equal, **values), 1: say(slower, **values)}[ratio.direction],)
 
 
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
     if not is_any_contended([*baseline, *trials]):
         return ()
-    return (say("its replicas shared too few cores, so that this says little about separate machines"),)
+    return (say("the replicas shared too few cores, so that this says little about separate machines"),)
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:

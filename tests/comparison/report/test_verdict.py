@@ -236,7 +236,7 @@ def test_accuracies_that_scatter_between_trials_are_not_distinguished() -> None:
     ("seconds", "opening", "clause"),
     [
         ([30.0, 30.1], "Distributing is faster here, but one bigger node is faster still: ", "was faster: 2.01"),
-        ([37.1, 37.6], "Distributing is faster here, but one bigger node is as good: ", "was as good: 1.62"),
+        ([37.1, 37.6], "Distributing is faster here, but one bigger node is as good: ", "was not told apart: 1.62"),
     ],
 )
 def test_one_process_with_the_cpus_of_all_workers_is_what_a_person_would_run(
@@ -280,7 +280,7 @@ def test_a_bigger_node_that_is_out_is_told_and_not_compared_with() -> None:
 def test_contended_timings_are_said_to_be_so() -> None:
     verdict = judge(SINGLE, make_trials("all-reduce-2w", [37.0, 37.5], contended=True))
 
-    assert verdict.endswith(" Its replicas shared too few cores, so that this says little about separate machines.")
+    assert verdict.endswith(" The replicas shared too few cores, so that this says little about separate machines.")
 
 
 def test_weak_scaling_is_about_throughput() -> None:
