@@ -1,6 +1,7 @@
 """The answer for programs: `recommendation.json`, as docs/schemas.md defines it."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,4 +87,10 @@ def _suggest_more(configuration: str, groups: Groups) -> str | None:
 
 
 def _describe(ratio: Ratio | None) -> dict[str, float | None] | None:
-    return None if ratio is None else {"value": ratio.value, "low": ratio.low, "high": ratio.high}
+    """Returns a ratio with its bounds; JSON has no infinity, so that a bound without an end is None."""
+    if ratio is None or not math.isfinite(ratio.value):
+        return None
+    bounds = {"low": ratio.low, "high": ratio.high}
+    return {"value": ratio.value} | {
+        name: bound if bound is not None and math.isfinite(bound) else None for name, bound in bounds.items()
+    }

@@ -26,7 +26,7 @@ def test_a_run_is_rebuilt_and_its_answer_printed(run_dir: Path, capsys: pytest.C
     assert "parameter-server-2w-1ps †" in output
     assert "\nDistributing pays off here: " in output
     assert "\nForecast: all-reduce pays off from 2 workers on and is fastest with about " in output
-    assert "\nRead with care: the report has 2 warnings.\n" in output
+    assert "\nRead with care: the report has 1 warning.\n" in output
     assert output.endswith(f"{run_dir / 'report.html'}\n")
     assert (run_dir / "report.html").exists()
 

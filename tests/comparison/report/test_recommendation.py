@@ -1,5 +1,7 @@
 import json
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from comparison.records import TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.verdict import Kind
+from comparison.statistics import Ratio
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 from tests.comparison.report.test_a_a import make_twice
 
@@ -83,6 +86,15 @@ def test_trials_that_scatter_ask_for_as_many_as_would_find_a_tenth() -> None:
     assert found["answer"] == "not_distinguishable"
     assert found["next_step"].startswith("tfjob-speedup run --trials ")
     assert int(found["next_step"].split()[-1]) > 3
+
+
+def test_a_bound_without_an_end_is_null() -> None:
+    analysis = analyze([*SINGLE, *FAST], make_run_info(configurations=[]))
+    endless = replace(analysis.answers["strong"], speedup=Ratio(1.6, 0.0, math.inf))
+
+    found = json.loads(replace(analysis, answers={"strong": endless}).recommendation())
+
+    assert found["speedup"] == {"value": 1.6, "low": 0.0, "high": None}
 
 
 def test_of_two_kinds_of_scaling_it_is_that_on_strong_scaling() -> None:
