@@ -83,7 +83,7 @@ def test_such_a_trial_is_marked_and_told(break_off: Any) -> None:
     assert analysis.marks.unfair == ["all-reduce-2w"]
     assert analysis.marks.unproven == []
     (told,) = [own for own in analysis.warnings if "no restart, no resumption" in own]
-    assert told.endswith("has no time.")
+    assert told.endswith("(all-reduce-2w).")
 
 
 @BREAKS
