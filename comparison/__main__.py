@@ -17,8 +17,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
     replace_unencodable()
     parser = argparse.ArgumentParser(
         prog=prog,
-        description=f"Rebuild report.html, comparison.csv and comparison.md from {TRIALS_FILE} and {RUN_FILE}. "
-        "With two runs: print what changed from the first to the second.",
+        description=f"Rebuild a run's report.html, comparison.csv, comparison.md and recommendation.json from its "
+        f"{TRIALS_FILE} and {RUN_FILE}. With two runs: print what changed from the first to the second.",
     )
     parser.add_argument("run_dirs", type=Path, nargs="+", metavar="RUN_DIR", help="such as runs/latest; two to compare")
     parser.add_argument(

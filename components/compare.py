@@ -18,6 +18,7 @@ def compare(
     metrics: dsl.Output[dsl.Metrics],
     table: dsl.Output[dsl.Dataset],
     trials: dsl.Output[dsl.Dataset],
+    recommendation: dsl.Output[dsl.Artifact],
 ) -> None:
     """Compares all trials: does distributing pay off, by how much?
 
@@ -33,6 +34,7 @@ def compare(
         metrics: Speedups and test accuracies.
         table: comparison.csv, one row a configuration.
         trials: trials.jsonl, one record a trial.
+        recommendation: recommendation.json, the answer for programs.
     """
     from pathlib import Path
 
@@ -40,7 +42,13 @@ def compare(
     from components.errors import told_plainly
 
     folders = [Path(model.path) for model in [*baselines, *distributed]]
-    artifacts = {"report.html": report, "comparison.md": summary, "comparison.csv": table, "trials.jsonl": trials}
+    artifacts = {
+        "report.html": report,
+        "comparison.md": summary,
+        "comparison.csv": table,
+        "trials.jsonl": trials,
+        "recommendation.json": recommendation,
+    }
     outputs = {name: artifact.path for name, artifact in artifacts.items()}
     with told_plainly():
         comparison = compare_trials(Path(run_info.path), folders, Path(evaluations.path), outputs)

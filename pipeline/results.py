@@ -19,6 +19,7 @@ RESULT_FILES = {
     "comparison.md": ("compare", "summary"),
     "comparison.csv": ("compare", "table"),
     "trials.jsonl": ("compare", "trials"),
+    "recommendation.json": ("compare", "recommendation"),
     "run.json": ("plan-comparison", "run_info"),
     "depth_study.html": ("study-depth", "page"),
     "depth_study.json": ("study-depth", "study"),

@@ -3,8 +3,8 @@
 Without --endpoint (KFP_ENDPOINT) it runs on this machine, with replicas as processes. With it, the pipeline is
 uploaded, run there and followed, and its results are fetched.
 
-The results are in runs/<run id>/: report.html, comparison.csv, comparison.md, trials.jsonl, models/ and logs/;
-runs/latest points at the newest.
+The results are in runs/<run id>/: report.html, comparison.csv, comparison.md, recommendation.json, trials.jsonl,
+models/ and logs/; runs/latest points at the newest.
 """
 
 import argparse

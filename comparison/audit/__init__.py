@@ -12,10 +12,11 @@ from comparison.audit.marks import (
     mark_configurations,
 )
 from comparison.audit.plan import audit_plan
-from comparison.audit.rules import audit_fairness
+from comparison.audit.rules import CONTENTION_RULE, audit_fairness
 
 __all__ = [
     "CALIBRATION_TOLERANCE",
+    "CONTENTION_RULE",
     "DISTURBED_SHARE",
     "TOLD_APART",
     "Finding",

@@ -3,9 +3,11 @@
 from comparison.report.analysis import Analysis, analyze
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
+from comparison.report.recommendation import RECOMMENDATION_FILE
 from comparison.report.run_comparison import read_run, render_run_html, render_run_markdown
 
 __all__ = [
+    "RECOMMENDATION_FILE",
     "Analysis",
     "analyze",
     "read_run",

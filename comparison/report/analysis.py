@@ -1,19 +1,21 @@
 """What the trials of a run say, made once: table, page, Markdown and terminal show it, each in its way."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from comparison.audit import Finding, Marks, audit_fairness, audit_plan, explain_marks, mark_configurations
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
-from comparison.groups import Groups, Trials, group_trials, select_timed
+from comparison.groups import Groups, Trials, find_baseline, group_trials, select_timed
 from comparison.records import RunInfo, TrialRecord
-from comparison.report.cautions import collect_warnings
+from comparison.report.a_a import answer_a_a, is_a_a
+from comparison.report.cautions import collect_notes, collect_warnings
 from comparison.report.intervals import describe_statistics
-from comparison.report.verdict import state_verdict
+from comparison.report.recommendation import format_recommendation
+from comparison.report.verdict import Answer, answer_question
 from comparison.summary import Row, split_rows, summarize
 from comparison.table import TERMINAL_WIDTH, format_table, to_text
-from comparison.texts import say, say_count
+from comparison.texts import join_scalings, say, say_count
 
 SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
 
@@ -29,10 +31,11 @@ class Analysis:
         findings: What came of every rule of a fair comparison.
         marks: The configurations of which a reader must be warned.
         forecasts: What each way of distributing does with the workers measured and with more.
-        verdict: Whether distributing pays off.
+        answers: Whether distributing pays off, by kind of scaling.
         outlook: How many workers are recommended; empty where nothing is forecast.
         statistics: What the intervals of the speedups rest on.
         warnings: What a reader must know before trusting the figures.
+        notes: What a reader must know of how the run was set up.
     """
 
     run_info: RunInfo
@@ -41,10 +44,16 @@ class Analysis:
     findings: Sequence[Finding]
     marks: Marks
     forecasts: Sequence[Forecast]
-    verdict: str
+    answers: Mapping[str, Answer]
     outlook: str
     statistics: str
     warnings: Sequence[str]
+    notes: Sequence[str]
+
+    @property
+    def verdict(self) -> str:
+        """The answer in words, two sentences at most on each kind of scaling."""
+        return join_scalings({scaling: answer.text for scaling, answer in self.answers.items()})
 
     @property
     def tables(self) -> dict[str, list[Row]]:
@@ -77,6 +86,11 @@ class Analysis:
         explanations = [textwrap.fill(mark, TERMINAL_WIDTH) for mark in explain_marks(self.marks)]
         return "\n".join([to_text(format_table(self.rows, self.marks.signs)), *explanations])
 
+    def recommendation(self) -> str:
+        """Returns the answer for programs, as JSON; of two kinds of scaling that on strong scaling."""
+        first = next(iter(self.answers.values()))
+        return format_recommendation(first, [*self.warnings, *self.notes], self.groups, self.marks)
+
     def answer(self) -> str:
         """Returns what a terminal says below the table: verdict, outlook and how many warnings, a line each."""
         one = "Read with care: the report has {number} warning."
@@ -92,9 +106,14 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         RecordError: The records do not make a comparison.
     """
     groups = group_trials(records)
+    rows = summarize(groups)
     findings = [*audit_fairness(groups), *audit_plan(groups, run_info)]
     marks = mark_configurations(groups, findings)
-    rows, forecasts = summarize(groups), forecast_scaling(select_timed(groups), marks)
+    forecasts = forecast_scaling(_select_proven(select_timed(groups), marks), marks)
+    if is_a_a(groups):
+        answers = {rows[0].scaling: answer_a_a(rows, groups, findings, marks)}
+    else:
+        answers = answer_question(rows, groups, findings, marks, run_info)
     return Analysis(
         run_info=run_info,
         groups=groups,
@@ -102,8 +121,16 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         findings=findings,
         marks=marks,
         forecasts=forecasts,
-        verdict=state_verdict(rows, groups, findings, marks),
+        answers=answers,
         outlook=state_outlook(rows, forecasts, marks),
         statistics=describe_statistics(groups),
         warnings=collect_warnings(groups, findings),
+        notes=collect_notes(groups),
     )
+
+
+def _select_proven(groups: Groups, marks: Marks) -> Groups:
+    """Returns the trials of which something can be forecast: those of a baseline that proves nothing are left out."""
+    baselines = {name: find_baseline(groups, name) for name in groups}
+    broken = {name for name, own in baselines.items() if own and own[0].configuration in marks.unproven}
+    return {name: trials for name, trials in groups.items() if name not in broken}

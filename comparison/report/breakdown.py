@@ -76,6 +76,19 @@ def format_phases(phases: Mapping[str, Mapping[str, float]]) -> Cells:
     return Cells(columns, [[name, *map(format_seconds, own.values())] for name, own in phases.items()])
 
 
+def measure_waiting(trials: Iterable[TrialRecord]) -> float | None:
+    """Returns the share of the training that the busiest thread of the worst-off replica waited for a core.
+
+    A mean over trials; None where the records do not say. A process waits for its own threads, too.
+    """
+    shares = []
+    for trial in trials:
+        waited = [own.waited_seconds for own in trial.replicas if own.waited_seconds is not None]
+        if waited:
+            shares.append(max(waited) / trial.train_seconds)
+    return statistics.fmean(shares) if shares else None
+
+
 def tabulate_configurations(groups: Groups) -> list[TimeRow]:
     """Returns where each configuration's time went, as its chief saw it."""
     return [

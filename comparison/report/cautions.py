@@ -5,19 +5,28 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comparison.accuracies import compare_accuracies
-from comparison.audit import Finding, Status, list_violations
-from comparison.groups import Groups, add_confusion_matrices, count_reached, find_baseline, find_work_differences
+from comparison.audit import CONTENTION_RULE, Finding, Status, list_violations
+from comparison.groups import (
+    SINGLE,
+    Groups,
+    add_confusion_matrices,
+    count_reached,
+    find_baseline,
+    find_work_differences,
+)
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import find_outlying_trials
-from comparison.table import format_accuracy
-from comparison.texts import ENGLISH, count_trials, get_language, list_items, say
+from comparison.table import UNKNOWN, format_accuracy
+from comparison.texts import count_trials, list_items, say, say_count
 
-# What the local backend warns of, by which a translation knows it.
+# What the local backend warns of, by which a translation knows it; of contention the table's mark and the answer tell.
 _CONTENTION = re.compile(
     r"(?P<replicas>\d+) replicas? asks? for (?P<asked>\d+) cores?, this machine has (?P<available>\d+): "
     r"timings are contended"
 )
+# Of those who took the cores: the first ones.
+_MAX_NAMED = 3
 # By so much a model that learned something answers better than with the most frequent class.
 _LEARNED = 0.1
 _UNBOUND = "this platform cannot bind processes to cores: CPU limits are not kept"
@@ -48,11 +57,15 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
             warnings.append(say(refusal, name=name, differences=given))
     warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups)]
     warnings += [
-        say("Rule broken: {rule}. {sentence}", rule=say(finding.rule), sentence=finding.brief or finding.sentence)
+        say("Rule broken: {rule} ({names}).", rule=say(finding.rule), names=list_items(finding.configurations))
         for finding in list_violations(findings)
+        if finding.rule != CONTENTION_RULE  # the mark in the table says it
     ]
-    if unknown := [say(finding.rule) for finding in findings if finding.status is Status.UNKNOWN]:
-        warnings.append(say("Not known, for the records do not say it all: {rules}.", rules=list_items(unknown)))
+    if unknown := [finding.rule for finding in findings if finding.status is Status.UNKNOWN]:
+        one = "The records do not say whether {number} rule holds."
+        many = "The records do not say whether {number} rules hold."
+        warnings.append(say_count(len(unknown), one, many))
+    warnings += _warn_of_repeats(groups)
     warnings += [
         say(
             "{name}: trial {trial} trained {factor}× as long as the other trials let expect, which their noise does "
@@ -73,8 +86,51 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
                 trials=count_trials(count),
             )
             for message, count in messages.items()
+            if not _CONTENTION.fullmatch(message)
         ]
     return list(dict.fromkeys(warnings))
+
+
+def collect_notes(groups: Groups) -> list[str]:
+    """Returns what a reader must know of how the run was set up: its BatchNorm, and whether the rival was measured."""
+    trials = [trial for group in groups.values() for trial in group]
+    distributed = [trial for trial in trials if trial.num_workers > 1]
+    if not distributed:
+        return []
+    if all(trial.same_batch_norm is not False for trial in trials):
+        groups_of = (
+            "BatchNorm in groups of {number} images in every configuration: equal weights are possible, but the single "
+            "node is slower than it could be, and the speedups are too good."
+        )
+        notes = [say(groups_of, number=f"{distributed[0].batch_norm_group_size:,}")]
+    else:
+        notes = [say("BatchNorm over each worker's own share: weights differ, accuracies are compared statistically.")]
+    nodes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
+    wanted = {own.num_workers * own.cpus_per_replica: own.host.get("cores") for own in distributed}
+    missing = {cpus: cores for cpus, cores in sorted(wanted.items()) if cpus not in nodes}
+    if missing:
+        cpus = list_items([f"{own:g}" for own in missing])
+        too_few = say("One process with the cores of all workers ({cpus}) was not measured: too few cores.", cpus=cpus)
+        asked = "One process with the cores of all workers ({cpus}) was not measured; {option} does."
+        is_possible = any(cores and cores >= own for own, cores in missing.items())
+        notes.append(say(asked, cpus=cpus, option="--bigger-nodes") if is_possible else too_few)
+    return notes
+
+
+def _warn_of_repeats(groups: Groups) -> Iterator[str]:
+    """Yields how often trials were made anew, and how long they waited for a machine that others used."""
+    for name, trials in groups.items():
+        attempts = [attempt for trial in trials for attempt in trial.earlier_attempts or []]
+        # Of one that lost a replica or its launcher the trial itself warns.
+        if disturbed := sum(attempt.get("train_seconds") is not None for attempt in attempts):
+            again = "{name}: {number} of {trials} repeated because the machine was disturbed; both are in the records."
+            yield say(again, name=name, number=f"{disturbed:,}", trials=count_trials(len(trials)))
+    waits = [own.quiet for trials in groups.values() for own in trials if own.quiet and own.quiet.waited_seconds >= 1]
+    if waits:
+        others = list(dict.fromkeys(name for wait in waits for name in wait.taken_by))[:_MAX_NAMED]
+        waited = "{trials} waited {seconds} s in all for free cores, taken by {others}."
+        seconds = f"{sum(wait.waited_seconds for wait in waits):.0f}"
+        yield say(waited, trials=count_trials(len(waits)), seconds=seconds, others=list_items(others or [UNKNOWN]))
 
 
 def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
@@ -124,9 +180,6 @@ def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
 
 def _translate_warning(message: str) -> str:
     """Returns a recorded warning in the reader's language, as it is where it is not one of the project's own."""
-    if found := _CONTENTION.fullmatch(message):
-        asked = "{replicas} replicas ask for {asked} cores, this machine has {available}: timings are contended"
-        return message if get_language() == ENGLISH else say(asked, **found.groupdict())
     if found := _THREADS.fullmatch(message):
         threads = "CPUs of {replicas} are threads of the same core, which are slower than cores of their own"
         return say(threads, **found.groupdict())

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup, escape
 
-from comparison.audit import explain_marks, find_winner
+from comparison.audit import explain_marks, find_winner, list_violations
 from comparison.clocks import PHASES, TOTAL, TRAINING, compute_overhead_share
 from comparison.confusion import MAX_SHOWN_CLASSES
 from comparison.forecast import (
@@ -19,16 +19,19 @@ from comparison.forecast import (
     state_forecast,
     tabulate_workers,
 )
-from comparison.groups import Groups, Trials, add_confusion_matrices, select_timed
+from comparison.groups import Groups, Trials, add_confusion_matrices, list_timed, select_timed, split_by_scaling
 from comparison.page import render_page
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
-from comparison.report.breakdown import break_down, describe_times, format_phases
+from comparison.report.breakdown import break_down, describe_times, format_phases, measure_waiting
 from comparison.report.environment import describe_environment, format_value
 from comparison.report.misclassified import list_confusions, shade_confusion_matrix
-from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_speedup, plot_throughput
+from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials
 from comparison.report.time_to_accuracy import describe_targets, name_target
-from comparison.table import format_table
+from comparison.report.verdict import Kind
+from comparison.summary import Row, compute_whole_job_speedups
+from comparison.svg import PALETTE, pick_style
+from comparison.table import UNKNOWN, Cells, format_brief_table, format_table
 from comparison.texts import say
 
 # What keeps a page below 2 MB, so that it opens at once: trials whose records it holds and how long these are (a trial
@@ -59,13 +62,15 @@ def render_report(analysis: Analysis) -> str:
         run_id=analysis.run_info.run_id,
         verdict=analysis.verdict,
         outlook=analysis.outlook,
-        warnings=analysis.warnings,
+        cautions=[*analysis.warnings, *analysis.notes],
         tables=_describe_tables(analysis),
         marks=explain_marks(analysis.marks),
         statistics=analysis.statistics,
         findings=analysis.findings,
-        first_plots=[*_plot_by_workers(analysis.forecasts), *([_plot_accuracy(timed)] if timed else [])],
-        more_plots=_plot_more(analysis),
+        num_broken=len(list_violations(analysis.findings)),
+        trials_plot=plot_trials(groups),
+        first_plots=_plot_by_workers(analysis.forecasts),
+        more_plots=[*([_plot_accuracy(groups)] if timed else []), Plot(say("Training loss"), plot_loss(groups))],
         is_timed=bool(timed),
         breakdown_plot=plot_breakdown(phases) if timed else "",
         clocks=[*PHASES, TRAINING, TOTAL],
@@ -85,18 +90,48 @@ def render_report(analysis: Analysis) -> str:
 
 
 def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
-    """Returns the table of each kind of scaling; where there is one kind only, it needs no title."""
+    """Returns the tables of each kind of scaling, in brief and whole; where there is one kind only, without a title."""
     tables, described = analysis.tables, []
+    colours = {name: pick_style(PALETTE, index) for index, name in enumerate(analysis.groups)}
     for scaling, rows in tables.items():
-        winner = find_winner(rows, analysis.marks)
+        whole_jobs = compute_whole_job_speedups(split_by_scaling(analysis.groups)[scaling])
+        brief = format_brief_table(rows, whole_jobs, analysis.marks.signs)
+        # Where the fastest one is out, no other takes its place.
+        is_answered = analysis.answers[scaling].kind is not Kind.NO_ANSWER
+        winner = find_winner(rows, analysis.marks) if is_answered else None
         described.append(
             {
                 "title": say(SCALINGS[scaling]) if len(tables) > 1 else None,
-                "cells": format_table(rows, analysis.marks.signs),
-                "winner": next((index for index, row in enumerate(rows) if row.configuration == winner), None),
+                "columns": brief.columns,
+                "rows": [
+                    {
+                        "name": cells[0],
+                        "cells": [_split_interval(cell) for cell in cells[1:]],
+                        "colour": colours[row.configuration],
+                        "is_winner": row.configuration == winner,
+                    }
+                    for row, cells in zip(rows, brief.rows, strict=True)
+                ],
+                "whole": _add_waiting(format_table(rows, analysis.marks.signs), rows, analysis.groups),
             }
         )
     return described
+
+
+def _add_waiting(cells: Cells, rows: Sequence[Row], groups: Groups) -> Cells:
+    """Returns the whole table with the share of the training that was waited for a core, where records say it."""
+    shares = [measure_waiting(list_timed(groups[row.configuration])) for row in rows]
+    if all(share is None for share in shares):
+        return cells
+    waited = [UNKNOWN if share is None else f"{100 * share:.0f}" for share in shares]
+    rows_of_text = [[*own, share] for own, share in zip(cells.rows, waited, strict=True)]
+    return Cells([*cells.columns, say("waited for cores, %")], rows_of_text)
+
+
+def _split_interval(cell: str) -> tuple[str, str]:
+    """Returns what a cell says and its interval, between which a line of a narrow table may end."""
+    value, gap, interval = cell.partition(" ")
+    return value, interval if gap else ""
 
 
 def _plot_by_workers(forecasts: Sequence[Forecast]) -> list[Plot]:
@@ -109,19 +144,11 @@ def _plot_by_workers(forecasts: Sequence[Forecast]) -> list[Plot]:
 
 
 def _plot_accuracy(groups: Groups) -> Plot:
-    note = say("Means over trials; bands and whiskers reach from the lowest trial to the highest.")
+    note = say(
+        "Means over trials; bands and whiskers reach from the lowest trial to the highest. A cross on the target: the "
+        "mean time to it."
+    )
     return Plot(say("Accuracy against training time"), plot_accuracy(groups), note)
-
-
-def _plot_more(analysis: Analysis) -> list[Plot]:
-    """Returns the speedups, a plot for each kind of scaling, the throughputs and the training loss; what there is."""
-    compared = {scaling: rows for scaling, rows in analysis.tables.items() if any(row.ratio for row in rows)}
-    measured = [row for row in analysis.rows if row.images_per_second is not None]
-    return [
-        *(_plot_halves("speedup", say("Speedup"), compared, plot_speedup) if compared else []),
-        *([Plot(say("Throughput"), plot_throughput(measured))] if measured else []),
-        Plot(say("Training loss"), plot_loss(analysis.groups)),
-    ]
 
 
 def _plot_halves(

@@ -13,13 +13,13 @@ def render_markdown(analysis: Analysis) -> str:
     It is read in a narrow pane of KFP's page: the tables have few columns. The page and `comparison.csv` have all.
     """
     whole_jobs = compute_whole_job_speedups(analysis.groups)
-    paragraphs = [f"# {analysis.verdict}", *filter(None, [analysis.titled_outlook])]
+    paragraphs = [f"# {analysis.verdict}", analysis.titled_outlook]
     for scaling, rows in analysis.tables.items():
         paragraphs += [f"## {say(SCALINGS[scaling])}"] if len(analysis.tables) > 1 else []
         paragraphs.append(to_markdown(format_brief_table(rows, whole_jobs, analysis.marks.signs)).rstrip())
     paragraphs += [
-        f"{say('Means over trials; ± and brackets are 95 % intervals.')} {analysis.statistics}",
+        say("Means over trials; ± and brackets are 95 % intervals."),
         *explain_marks(analysis.marks),
-        *(say("- Warning: {warning}", warning=warning) for warning in analysis.warnings),
+        "\n".join(f"- {warning}" for warning in (*analysis.warnings, *analysis.notes)),
     ]
-    return "\n\n".join(paragraphs) + "\n"
+    return "\n\n".join(filter(None, paragraphs)) + "\n"

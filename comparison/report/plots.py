@@ -1,7 +1,7 @@
 """The plots of the report: curves, bars with intervals, and where the time went."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from comparison.clocks import PHASES, TOTAL
-from comparison.groups import SINGLE, Groups, Trials
-from comparison.records import CurvePoint
+from comparison.groups import Groups, Trials, list_timed
+from comparison.records import CurvePoint, TrialRecord
 from comparison.statistics import Ratio, compute_mean
-from comparison.summary import Row
 from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
-from comparison.table import format_measurement, format_number, format_ratio
+from comparison.table import format_number, format_ratio
 from comparison.texts import list_items, say
 
 _BAR_INCHES = 0.52
@@ -23,6 +22,9 @@ _CURVES_INCHES = 3.0
 _LINE_INCHES = 0.2
 # Where a text stands above a bar.
 _ABOVE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+_RIGHT: dict[str, Any] = {"ha": "right", **_ABOVE}
+# Of a description: more trials than a listener follows are in the records.
+_MAX_TOLD = 10
 
 
 class Axis(NamedTuple):
@@ -42,8 +44,48 @@ class Bar(NamedTuple):
     label: str
 
 
+def plot_trials(groups: Groups) -> Markup:
+    """Returns every trial as a point: its training time, first trial on top, and the mean of each configuration.
+
+    Trials of replicas that shared too few cores are hollow. Attempts that the machine disturbed, and that were
+    repeated, are crosses; in no mean.
+    """
+    timed = {name: list_timed(trials) for name, trials in groups.items()}
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for position, (name, trials) in enumerate(groups.items()):
+            colour = pick_style(PALETTE, position)
+            places = _spread(position, len(trials))
+            for place, trial in zip(places, trials, strict=True):
+                if trial in timed[name]:
+                    face = "none" if trial.contended else colour
+                    axes.plot(trial.train_seconds, place, "o", color=colour, markerfacecolor=face, markersize=5)
+                for seconds in _list_repeated(trial):
+                    axes.plot(seconds, place, "x", color=colour, markersize=5)
+            if timed[name]:
+                mean = compute_mean([trial.train_seconds for trial in timed[name]])
+                axes.plot([mean, mean], [position - 0.14, position + 0.34], color=INK, linewidth=1.2)
+                axes.annotate(say("mean {seconds} s", seconds=format_number(mean)), (1, position), (0, 12), **_RIGHT)
+        _label_bars(axes, [*groups])
+        axes.set_xlim(left=0)
+        axes.set_xlabel(say("training time, s"))
+        group_thousands(axes.xaxis)
+
+    described = [
+        f"{name} {list_items([format_number(trial.train_seconds) for trial in trials[:_MAX_TOLD]])}"
+        for name, trials in timed.items()
+    ]
+    description = say("Training time of every trial in seconds: {values}", values="; ".join(described))
+    return render_svg("trials", description, _measure_height(len(groups)), draw)
+
+
 def plot_accuracy(groups: Groups) -> Markup:
-    """Returns validation accuracy against training time, the mean of each configuration's trials and their range."""
+    """Returns validation accuracy against training time, the mean of each configuration's trials and their range.
+
+    Accuracy is known at the ends of epochs, so it is drawn in steps: where they cross the target is when a trial was
+    told to have reached it. Where trials of a configuration all did, their mean seconds, as in the table, are marked.
+    """
     x = Axis(say("training time, s"), lambda point: point.train_seconds)
     y = Axis(say("validation accuracy, %"), lambda point: 100 * point.validation_accuracy)
 
@@ -52,6 +94,10 @@ def plot_accuracy(groups: Groups) -> Markup:
         for target in sorted(filter(None, targets)):
             label = say("target {percent} %", percent=f"{100 * target:g}")
             axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=label)
+        for index, trials in enumerate(groups.values()):
+            if (reached := find_crossing(trials)) is not None:
+                colour = pick_style(PALETTE, index)
+                axes.plot(*reached, marker="X", markersize=8, color=colour, markeredgecolor=INK, linestyle="none")
         axes.set_xlim(left=0)
         axes.set_ylim(*_find_accuracy_limits(groups))
 
@@ -62,7 +108,15 @@ def plot_accuracy(groups: Groups) -> Markup:
             values = {"accuracy": f"{accuracy:.2f}", "seconds": format_number(seconds)}
             ends.append(say("{name}: {accuracy} % after {seconds} s", name=name, **values))
     description = say("Validation accuracy against training time of {names}", names=list_items(ends))
-    return _plot_curves("accuracy", description, groups, (x, y), finish)
+    return _plot_curves("accuracy", description, groups, (x, y), finish, drawstyle="steps-post")
+
+
+def find_crossing(trials: Trials) -> tuple[float, float] | None:
+    """Returns the mean seconds to the target, and the target in per cent; None where a timed trial never reached it."""
+    timed = list_timed(trials)
+    seconds = [trial.seconds_to_target for trial in timed if trial.seconds_to_target is not None]
+    target = timed[0].target_accuracy if timed else None
+    return (compute_mean(seconds), 100 * target) if target and len(seconds) == len(timed) else None
 
 
 def plot_loss(groups: Groups) -> Markup:
@@ -75,53 +129,6 @@ def plot_loss(groups: Groups) -> Markup:
     x, y = Axis(say("epochs"), lambda point: point.epoch), Axis(say("training loss"), lambda point: point.train_loss)
     description = say("Training loss against epochs of {names}", names=list_items(groups))
     return _plot_curves("loss", description, groups, (x, y), finish)
-
-
-def plot_throughput(rows: Sequence[Row]) -> Markup:
-    """Returns the images per second of each configuration with 95 % intervals."""
-    bars = []
-    for row in rows:
-        value, half = row.images_per_second, row.images_per_second_ci95
-        if value is not None:
-            label = format_measurement(value, half)
-            bars.append(Bar(row.configuration, value, value - (half or 0), value + (half or 0), label))
-
-    def finish(axes: Axes) -> None:
-        axes.set_xlim(0, 1.25 * max(bar.value for bar in bars))
-        axes.set_xlabel(say("images per second"))
-        group_thousands(axes.xaxis)
-
-    description = say("Images per second: {values}", values=_list_bars(bars))
-    return _plot_bars("throughput", description, bars, finish)
-
-
-def plot_speedup(rows: Sequence[Row], name: str = "speedup") -> Markup:
-    """Returns the speedup of each configuration with 95 % intervals, beside the ideal, one per worker.
-
-    Args:
-        rows: The table, or that of one kind of scaling.
-        name: As `render_svg` takes it.
-    """
-    bars = [_make_bar(row.configuration, row.ratio) for row in rows if row.ratio]
-    measured = [row for row in rows if row.ratio]
-    ideals = {place: row.num_workers for place, row in enumerate(measured) if row.strategy != SINGLE}
-
-    def finish(axes: Axes) -> None:
-        axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
-        if ideals:
-            style: dict[str, Any] = {
-                "linestyle": "none",
-                "marker": "|",
-                "markersize": 13,
-                "markeredgewidth": 2,
-                "color": INK,
-            }
-            axes.plot([*ideals.values()], [*ideals], label=say("ideal: the number of workers"), **style)
-        axes.set_xlim(0, 1.25 * max([1, *ideals.values(), *(bar.value for bar in bars)]))
-        axes.set_xlabel(say("speedup over a single node"))
-
-    description = say("Speedup over a single node: {values}", values=_list_bars(bars))
-    return _plot_bars(name, description, bars, finish, legend_inches=0.25)
 
 
 def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> Markup:
@@ -171,7 +178,13 @@ def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
 
 
 def _plot_curves(
-    name: str, description: str, groups: Groups, plane: tuple[Axis, Axis], finish: Callable[[Axes], None]
+    name: str,
+    description: str,
+    groups: Groups,
+    plane: tuple[Axis, Axis],
+    finish: Callable[[Axes], None],
+    *,
+    drawstyle: Literal["default", "steps-post"] = "default",
 ) -> Markup:
     """Returns the mean of the trials' curves, epoch by epoch, a band from lowest to highest, and whiskers likewise."""
 
@@ -181,12 +194,14 @@ def _plot_curves(
             colour, curves = pick_style(PALETTE, index), _read_curves(trials, plane)
             centres, means = ([compute_mean(own[axis]) for own in curves] for axis in (0, 1))
             lows, highs = ([choose(own[1]) for own in curves] for choose in (min, max))
-            axes.fill_between(centres, lows, highs, color=colour, alpha=0.18, linewidth=0)
+            step: Literal["post"] | None = "post" if drawstyle == "steps-post" else None
+            axes.fill_between(centres, lows, highs, color=colour, alpha=0.18, linewidth=0, step=step)
             for (own, _), mean in zip(curves, means, strict=True):
                 if min(own) < max(own):
                     axes.plot([min(own), max(own)], [mean, mean], color=colour, linewidth=0.8)
             line, marker = pick_style(DASHES, index), pick_style(MARKERS, index)
-            axes.plot(centres, means, color=colour, linestyle=line, marker=marker, label=configuration)
+            style: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "drawstyle": drawstyle}
+            axes.plot(centres, means, label=configuration, **style)
         finish(axes)
         axes.set_xlabel(plane[0].label)
         axes.set_ylabel(plane[1].label)
@@ -206,9 +221,18 @@ def _read_curves(trials: Trials, plane: tuple[Axis, Axis]) -> list[tuple[list[fl
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 
-def _plot_bars(
-    name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None], *, legend_inches: float = 0
-) -> Markup:
+def _spread(position: int, number: int) -> list[float]:
+    """Returns where the trials of a configuration stand, one below the other, below its name."""
+    return [position + 0.1 + 0.44 * ((own + 0.5) / number - 0.5) for own in range(number)]
+
+
+def _list_repeated(trial: TrialRecord) -> list[float]:
+    """Returns the training seconds of a trial's attempts that were disturbed, and repeated."""
+    attempts = trial.earlier_attempts or []
+    return [float(own["train_seconds"]) for own in attempts if own.get("train_seconds") is not None]
+
+
+def _plot_bars(name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None]) -> Markup:
     """Returns horizontal bars with their names and values above them and their intervals upon them."""
 
     def draw(figure: Figure) -> None:
@@ -221,10 +245,8 @@ def _plot_bars(
             axes.annotate(bar.label, (1, position), (0, 12), ha="right", **_ABOVE)
         _label_bars(axes, [bar.name for bar in bars])
         finish(axes)
-        if axes.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside lower left")
 
-    return render_svg(name, description, _measure_height(len(bars)) + legend_inches, draw)
+    return render_svg(name, description, _measure_height(len(bars)), draw)
 
 
 def _make_bar(name: str, ratio: Ratio) -> Bar:

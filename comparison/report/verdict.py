@@ -1,170 +1,246 @@
-"""What may be concluded from the measurements, in one sentence."""
+"""Whether distributing the training pays off: one answer, in two sentences at most and for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from comparison.accuracies import compare_accuracies
 from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
-    SINGLE,
     Groups,
     Trials,
     average_rounds,
     count_reached,
     count_rounds,
     find_baseline,
-    find_work_differences,
     is_any_contended,
-    is_target_missed,
     list_timed,
-    select_timed,
     split_by_scaling,
 )
-from comparison.records import TrialRecord
-from comparison.statistics import Ratio, compute_mean
-from comparison.summary import Row, compute_whole_job_speedups, split_rows
-from comparison.table import format_accuracy, format_number, format_range
-from comparison.texts import (
-    count_servers,
-    count_trials,
-    count_workers,
-    join_clauses,
-    join_scalings,
-    list_items,
-    say,
-    say_count,
+from comparison.records import RunInfo, TrialRecord
+from comparison.report.candidate import (
+    Candidate,
+    choose_candidates,
+    find_rival,
+    list_absent,
+    state_break,
+    state_fault,
 )
+from comparison.statistics import Ratio, compute_mean
+from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, split_rows
+from comparison.table import format_accuracy, format_range
+from comparison.texts import count_trials, join_clauses, list_items, say, say_count
 
 
-def describe_configuration(trial: TrialRecord) -> str:
-    """Returns a configuration in words."""
-    if trial.strategy == SINGLE:
-        return say("a single node with {cpus}", cpus=_count_cpus(trial.cpus_per_replica))
-    strategy, workers = name_strategy(trial.strategy), count_workers(trial.num_workers)
-    if not trial.num_ps:
-        return say("{strategy} with {workers}", strategy=strategy, workers=workers)
-    servers = count_servers(trial.num_ps)
-    return say("{strategy} with {workers} and {servers}", strategy=strategy, workers=workers, servers=servers)
+class Kind(StrEnum):
+    """What the answer is, as `recommendation.json` names it."""
+
+    PAYS_OFF = "pays_off"
+    TRAINING_ONLY = "pays_off_in_training_only"
+    BIGGER_NODE = "bigger_node_is_as_good"
+    NOT = "does_not_pay_off"
+    NOT_DISTINGUISHABLE = "not_distinguishable"
+    NO_ANSWER = "no_answer"
 
 
-def name_strategy(strategy: str) -> str:
-    """Returns a strategy's name for a reader."""
-    return say(strategy.replace("_", "-"))
+@dataclass(frozen=True)
+class Answer:
+    """The answer on one kind of scaling.
+
+    Attributes:
+        kind: What it is.
+        configuration: The name of the configuration that it is about.
+        sentences: It in words, two at most.
+        speedup: How many times as fast as the baseline it trained; None where that means nothing.
+        whole_job: The same of the whole job, start-up included.
+        core_seconds_ratio: The cores that it held, times seconds of the whole job, over the baseline's.
+    """
+
+    kind: Kind
+    configuration: str
+    sentences: Sequence[str]
+    speedup: Ratio | None = None
+    whole_job: Ratio | None = None
+    core_seconds_ratio: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer in words."""
+        return say(" ").join(self.sentences)
 
 
-def state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks) -> str:
-    """Returns one sentence that answers whether distributing the training pays off; one for each kind of scaling.
+@dataclass(frozen=True)
+class _Case:
+    """What is known of one kind of scaling: trials, speedups, what the audit found, and the plan."""
 
-    It is about the distributed configuration of several workers that trains fastest, of those whose models are as good
-    as the baseline's and whose trials can prove anything, if there is one. One worker alone measures overhead.
+    groups: Groups
+    ratios: Mapping[str, Ratio | None]
+    findings: Sequence[Finding]
+    marks: Marks
+    run_info: RunInfo
+
+
+def answer_question(
+    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, run_info: RunInfo
+) -> dict[str, Answer]:
+    """Returns the answer on each kind of scaling that was measured.
+
+    It is about the fastest distributed configuration, as `choose_candidates` ranks them. Where nothing can be said of
+    that one, there is no answer, and no other configuration takes its place.
 
     Args:
         rows: The table.
         groups: The trials of each configuration, for what the table does not hold.
         findings: What the fairness audit found of them.
         marks: What a reader must be warned of.
+        run_info: The plan.
     """
     tables = split_rows(rows)
-    return join_scalings(
-        {
-            scaling: _state_verdict(tables[scaling], own, findings, marks)
-            for scaling, own in split_by_scaling(groups).items()
-        }
-    )
+    answers = {}
+    for scaling, own in split_by_scaling(groups).items():
+        candidates = choose_candidates(tables[scaling], own, findings, marks, list_absent(groups, run_info, scaling))
+        ratios = {row.configuration: row.ratio for row in tables[scaling]}
+        answers[scaling] = _answer(_Case(own, ratios, findings, marks, run_info), candidates)
+    return answers
 
 
-def _state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks) -> str:
-    """Returns the verdict on one kind of scaling."""
-    distributed = [row for row in rows if row.strategy != SINGLE]
-    speedups = {row.configuration: ratio for row in distributed if (ratio := row.ratio)}
-    if not distributed:
-        return say("No answer: no distributed training was measured.")
-    if not speedups:
-        return _state_refusal(groups)
-    several = [row.configuration for row in distributed if row.ratio and row.num_workers > 1]
-    candidates = several or list(speedups)
-    sound = [name for name in candidates if name not in {*marks.worse, *marks.unproven}]
-    best = max(sound or candidates, key=lambda name: speedups[name].value)
-    trials, baseline = groups[best], find_baseline(groups, best) or []
-    judged = [best, *(trial.configuration for trial in baseline[:1])]
-    speedup, whole_job = speedups[best], compute_whole_job_speedups(groups)[best]
-    broken = list_broken_rules(findings, judged)
-    if set(judged) & set(marks.unproven):
-        speedup = Ratio(speedup.value)
-        answer = say("No answer, because of a broken rule ({rules})", rules=list_items(map(say, broken)))
-        notes: Sequence[str] = ()
-    else:
-        answer = _state_answer(speedup, whole_job, baseline, trials)
-        notes = [*_state_whole_job(speedup, whole_job, baseline, trials), *_state_broken_rules(broken)]
-    how_fast, how_accurate = _state_speedup(speedup, baseline, trials), _state_accuracy(baseline, trials)
-    clauses = [
-        say("{answer}: {speedup} {accuracy}", answer=answer, speedup=how_fast, accuracy=how_accurate),
+def _answer(case: _Case, candidates: Sequence[Candidate]) -> Answer:
+    groups, ratios = case.groups, case.ratios
+    if not candidates:
+        return Answer(Kind.NO_ANSWER, next(iter(groups)), [say("No answer: no distributed training was measured.")])
+    best, *others = candidates
+    baseline = find_baseline(groups, best.configuration) if best.configuration in groups else None
+    if baseline and (broken := state_break(groups, baseline[0].configuration, case.findings, case.marks)):
+        # Without the baseline no figure of the others means anything either.
+        no_baseline = "No answer, because of the single node that all is compared with: {reason}."
+        return Answer(Kind.NO_ANSWER, best.configuration, [say(no_baseline, reason=broken)])
+    if best.reason:
+        refused = "No answer about {configuration}: {reason}."
+        sentences = [say(refused, configuration=best.description, reason=best.reason)]
+        sound = [own for own in others if not own.reason and ratios[own.configuration]]
+        if sound:
+            speedup = ratios[sound[0].configuration] or Ratio(1.0)
+            instead = "Of the others, {configuration} trained {speedup} as fast as a single node."
+            sentences.append(say(instead, configuration=sound[0].description, speedup=_format_times(speedup)))
+        return Answer(Kind.NO_ANSWER, best.configuration, sentences)
+    return _judge(case, best, [(own.description, own.reason) for own in others if own.reason])
+
+
+def _judge(case: _Case, best: Candidate, left_out: Sequence[tuple[str, str]]) -> Answer:
+    """Returns the answer about a configuration that something can be said of."""
+    groups, ratios, name = case.groups, case.ratios, best.configuration
+    baseline, trials = find_baseline(groups, name) or [], groups[name]
+    speedup, whole_job = ratios[name] or Ratio(1.0), compute_whole_job_speedups(groups)[name]
+    node = find_rival(groups, name, case.run_info)
+    fault = state_fault(groups, node, case.findings, case.marks) if node else ""
+    rival = compare_with_rival(groups, name, node) if node and not fault else None
+    kind, opening = _decide(speedup, whole_job, rival, _state_counts(baseline, trials))
+    cost = _compute_core_seconds(baseline, trials)
+    notes = [
+        *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
         *_state_target(baseline, trials),
-        *notes,
-        *_state_bigger_node(speedup, trials[0], rows),
+        *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
         *_state_contention(baseline, trials),
+        *(
+            say("nothing is said of {configuration}: {reason}", configuration=name, reason=reason)
+            for name, reason in [*([(node, fault)] if node and fault else []), *left_out]
+        ),
     ]
-    return say("{clauses}.", clauses=join_clauses(clauses))
+    clauses = [
+        _state_speedup(best.description, speedup, baseline, trials),
+        say("the whole job {speedup}", speedup=_format_times(whole_job)),
+        _state_cost(cost),
+        _state_accuracy(baseline, trials),
+        _state_place(trials[0]),
+    ]
+    sentences = [say("{opening}: {clauses}.", opening=opening, clauses=join_clauses(clauses))]
+    if notes:
+        sentences.append(_capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
+    return Answer(kind, name, sentences, speedup, whole_job, cost)
 
 
-def _state_refusal(groups: Groups) -> str:
-    """Returns why no distributed configuration has a speedup."""
-    differences: dict[str, str] = {}
-    for name, trials in groups.items():
-        differences |= find_work_differences(find_baseline(groups, name) or [], trials)
-    if differences:
-        refusal = "No answer: the trials did not do the same work, they differ in {fields}."
-        return say(refusal, fields=list_items(map(say, differences)))
-    if len(select_timed(groups)) < len(groups):
-        return say(
-            "No answer: trials that were restarted, resumed or taken over have no time, and too few others are there."
-        )
-    return say("No answer: there is no single node with as many CPUs as a replica to compare with.")
+def compare_with_rival(groups: Groups, configuration: str, rival: str) -> Ratio | None:
+    """Returns how many times as fast a configuration trains as a bigger single node, which takes the baseline's place.
+
+    The interval is the one that the table's speedups have, all configurations being compared with that node.
+    """
+    cpus = groups[configuration][0].cpus_per_replica
+    as_baseline = {rival: [replace(trial, cpus_per_replica=cpus) for trial in groups[rival]]}
+    return compute_speedups(as_baseline | {own: groups[own] for own in groups if own != rival}).get(configuration)
 
 
-def _state_answer(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> str:
+def _decide(speedup: Ratio, whole_job: Ratio, rival: Ratio | None, counts: str) -> tuple[Kind, str]:
+    """Returns what the answer is, and the words that it opens with."""
     if speedup.low is None:
-        return say("Not decided by a single trial")
+        return Kind.NOT_DISTINGUISHABLE, say("Not decided by a single trial")
     if speedup.direction == 0:
-        return say("Not distinguishable at {basis}", basis=_state_counts(baseline, trials))
+        return Kind.NOT_DISTINGUISHABLE, say("Not distinguishable at {basis}", basis=counts)
     if speedup.direction < 0:
-        return say("Distributing does not pay off here")
-    return _state_gain(whole_job, baseline, trials)
-
-
-def _state_gain(whole_job: Ratio, baseline: Trials, trials: Trials) -> str:
-    """Returns what faster training is worth."""
-    if compare_accuracies(baseline, trials).direction < 0:
-        return say("Distributing is faster here, but its models are less accurate")
-    if is_target_missed(baseline, trials):
-        return say("Distributing is faster here, but misses the target accuracy")
+        return Kind.NOT, say("Distributing does not pay off here")
+    if rival and rival.low is not None and rival.direction <= 0:
+        as_good = say("Distributing is faster here, but one bigger node is as good")
+        better = say("Distributing is faster here, but one bigger node is faster still")
+        return Kind.BIGGER_NODE, better if rival.direction < 0 else as_good
     if whole_job.direction > 0:
-        return say("Distributing pays off here")
-    return say("Distributing pays off here in training time only")
+        return Kind.PAYS_OFF, say("Distributing pays off here")
+    return Kind.TRAINING_ONLY, say("Distributing pays off here in training time only")
 
 
-def _state_speedup(speedup: Ratio, baseline: Trials, trials: Trials) -> str:
+def _state_speedup(description: str, speedup: Ratio, baseline: Trials, trials: Trials) -> str:
     basis = [_state_counts(baseline, trials)]
     if speedup.low is not None and speedup.high is not None:
         basis = [say("95 % interval {range}", range=format_range(speedup.low, speedup.high)), *basis]
     values = {
-        "configuration": describe_configuration(trials[0]),
+        "configuration": description,
+        "model": trials[0].model,
+        "data": trials[0].dataset,
         "speedup": f"{speedup.value:.2f}",
         "basis": join_clauses(basis),
     }
     if trials[0].scaling == "weak":
-        return say("{configuration} processed images {speedup}× as fast as a single node ({basis})", **values)
-    return say("{configuration} trained {speedup}× as fast as a single node ({basis})", **values)
+        throughput = (
+            "{configuration}, training {model} on {data}, processed images {speedup}× as fast as a single node "
+            "({basis})"
+        )
+        return say(throughput, **values)
+    return say("{configuration} trained {model} on {data} {speedup}× as fast as a single node ({basis})", **values)
+
+
+def _state_cost(ratio: float) -> str:
+    percent = f"{100 * abs(ratio - 1):.0f}"
+    if percent == "0":
+        return say("for as many core-seconds")
+    if ratio > 1:
+        return say("for {percent} % more core-seconds", percent=percent)
+    return say("for {percent} % fewer core-seconds", percent=percent)
+
+
+def _state_place(trial: TrialRecord) -> str:
+    """Returns on what machine, and on which backend, the trials ran."""
+    cores, cpu_model = trial.host.get("cores"), trial.host.get("cpu_model")
+    machine = list_items(
+        [
+            *([say_count(cores, "{number} core", "{number} cores")] if cores else []),
+            *([str(cpu_model)] if cpu_model else []),
+        ]
+    )
+    where = say("in pods of a cluster") if trial.backend == "kubernetes" else say("in processes of one machine")
+    return say("{where} ({machine})", where=where, machine=machine) if machine else where
 
 
 def _state_accuracy(baseline: Trials, trials: Trials) -> str:
-    """Returns how the test accuracies compare, given the test set's size and the scatter between trials."""
+    """Returns how the test accuracies compare, and how large a difference these trials leave open."""
     own, base = (average_rounds(group, lambda trial: trial.test_accuracy).values() for group in (trials, baseline))
     accuracies = {"own": format_accuracy(compute_mean([*own])), "base": format_accuracy(compute_mean([*base]))}
+    difference = compare_accuracies(baseline, trials)
+    if difference.is_same_weights:
+        return say("with the same weights, bit for bit (accuracy {own} %)", own=accuracies["own"])
+    values = {**accuracies, "margin": f"{100 * difference.half_width:.2f}"}
     return {
-        -1: say("at lower accuracy ({own} % against {base} %)", **accuracies),
-        0: say("at indistinguishable accuracy ({own} % against {base} %)", **accuracies),
-        1: say("at higher accuracy ({own} % against {base} %)", **accuracies),
-    }[compare_accuracies(baseline, trials).direction]
+        -1: say("at lower accuracy ({own} % against {base} %, ± {margin})", **values),
+        0: say("at indistinguishable accuracy ({own} % against {base} %, ± {margin})", **values),
+        1: say("at higher accuracy ({own} % against {base} %, ± {margin})", **values),
+    }[difference.direction]
 
 
 def _state_target(baseline: Trials, trials: Trials) -> Sequence[str]:
@@ -173,50 +249,32 @@ def _state_target(baseline: Trials, trials: Trials) -> Sequence[str]:
     if own * len(baseline) >= base * len(trials):
         return ()
     counts = {"own": own, "trials": len(trials), "base": base, "baseline": len(baseline)}
-    fewer = "with the target accuracy reached in {own} of {trials} trials (the single node in {base} of {baseline})"
+    fewer = "the target accuracy was reached in {own} of {trials} trials (the single node's in {base} of {baseline})"
     return (say(fewer, **{name: f"{count:,}" for name, count in counts.items()}),)
 
 
 def _state_broken_rules(rules: Sequence[str]) -> Sequence[str]:
     """Returns which rules of a fair comparison the answer's configurations break."""
-    if not rules:
-        return ()
-    return (say("though not a fair comparison (broken: {rules})", rules=list_items(map(say, rules))),)
+    return (say("it is not a fair comparison (broken: {rules})", rules=list_items(map(say, rules))),) if rules else ()
 
 
-def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials: Trials) -> Sequence[str]:
-    """Returns what the clock of the whole job says, where that is not what the training's says."""
-    if whole_job.direction == speedup.direction:
-        return ()
-    own, base = (
-        format_number(compute_mean([*average_rounds(list_timed(group), lambda trial: trial.total_seconds).values()]))
-        for group in (trials, baseline)
-    )
-    if whole_job.direction > 0:
-        return (say("but the whole job, start-up included, was faster ({own} s against {base} s)", own=own, base=base),)
-    if whole_job.direction < 0:
-        return (
-            say("but the whole job, start-up included, took longer ({own} s against {base} s)", own=own, base=base),
-        )
-    equal = "but the whole job, start-up included, was not distinguishable ({own} s against {base} s)"
-    return (say(equal, own=own, base=base),)
-
-
-def _state_bigger_node(speedup: Ratio, trial: TrialRecord, rows: Sequence[Row]) -> Sequence[str]:
-    """Returns that one node with the workers' CPUs together is at least as fast, where that was measured."""
-    cpus = trial.num_workers * trial.cpus_per_replica
-    nodes = [row.ratio for row in rows if row.strategy == SINGLE and row.cpus_per_replica == cpus]
-    bigger = [ratio for ratio in nodes if ratio and trial.num_workers > 1]
-    if not bigger or bigger[0].value < speedup.value:
-        return ()
-    factor = f"{bigger[0].value:.2f}"
-    return (say("while one node with {cpus} was {factor}× as fast", cpus=_count_cpus(cpus), factor=factor),)
+def _state_rival(node: Trials, speedup: Ratio | None, ratio: Ratio) -> Sequence[str]:
+    """Returns how one process with the CPUs of all workers did, which is what a person would run instead."""
+    values = {"configuration": node[0].configuration, "speedup": _format_times(speedup or Ratio(1.0))}
+    values["cpus"] = say_count(node[0].cpus_per_replica, "{number} CPU", "{number} CPUs")
+    if ratio.low is None:
+        single = "one process with the {cpus} of all workers ({configuration}) trained {speedup} as fast as one node"
+        return (say(single, **values),)
+    faster = "one process with the {cpus} of all workers ({configuration}) was faster: {speedup}"
+    equal = "one process with the {cpus} of all workers ({configuration}) was not told apart: {speedup}"
+    slower = "one process with the {cpus} of all workers ({configuration}) was slower: {speedup}"
+    return ({-1: say(faster, **values), 0: say(equal, **values), 1: say(slower, **values)}[ratio.direction],)
 
 
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
     if not is_any_contended([*baseline, *trials]):
         return ()
-    return (say("with replicas that shared too few cores, so that this says little about separate machines"),)
+    return (say("the replicas shared too few cores, so that this says little about separate machines"),)
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:
@@ -226,5 +284,27 @@ def _state_counts(baseline: Trials, trials: Trials) -> str:
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")
 
 
-def _count_cpus(number: float) -> str:
-    return say_count(number, "{number} CPU", "{number} CPUs")
+def _compute_core_seconds(baseline: Trials, trials: Trials) -> float:
+    """Returns what a configuration's replicas held in cores, times the seconds of its whole job, over the baseline's.
+
+    Servers hold cores as workers do.
+    """
+    own, base = (
+        compute_mean([*average_rounds(list_timed(group), _read_core_seconds).values()]) for group in (trials, baseline)
+    )
+    return own / base
+
+
+def _read_core_seconds(trial: TrialRecord) -> float:
+    return len(trial.replicas) * trial.cpus_per_replica * trial.total_seconds
+
+
+def _format_times(ratio: Ratio) -> str:
+    """Returns a ratio as a factor, with its interval where that is known."""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.2f}×"
+    return f"{ratio.value:.2f}× ({format_range(ratio.low, ratio.high)})"
+
+
+def _capitalize(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

@@ -23,7 +23,7 @@ from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, S
 from pipeline.results import FINISHED_OUTPUT, PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
 
 LOG_OUTPUT = "executor-logs"
-ALWAYS_THERE = ("report.html", "comparison.csv", "comparison.md", "trials.jsonl", "run.json")
+ALWAYS_THERE = ("report.html", "comparison.csv", "comparison.md", "recommendation.json", "trials.jsonl", "run.json")
 _SOURCES = {"gs": "gcs"}
 _NUM_TRIES = 3
 _PAUSE_SECONDS = 2.0

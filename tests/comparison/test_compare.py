@@ -11,7 +11,7 @@ from comparison.summary import summarize
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 GOLDEN = Path(__file__).parent / "golden"
-FILES = ["comparison.csv", "comparison.md", "report.html", "trials.jsonl"]
+FILES = ["comparison.csv", "comparison.md", "recommendation.json", "report.html", "trials.jsonl"]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def comparison(run_dir: Path) -> Analysis:
     return compare(make_run(), make_run_info(), run_dir)
 
 
-def test_a_comparison_writes_its_four_files(comparison: Analysis, run_dir: Path) -> None:
+def test_a_comparison_writes_its_files(comparison: Analysis, run_dir: Path) -> None:
     assert sorted(path.name for path in run_dir.iterdir()) == FILES
     assert (run_dir / "report.html").read_text() == render_report(comparison)
     assert (run_dir / "comparison.csv").read_text() == (GOLDEN / "comparison.csv").read_text()

@@ -90,6 +90,10 @@ def show(page: Page, path: Path, width: int, scheme: str = "light") -> list[str]
     return requests
 
 
+def unfold(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(own => { own.open = true; })")
+
+
 @pytest.mark.parametrize("own", PAGES, ids=".".join)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_page_is_as_wide_as_its_window_and_asks_for_nothing(
@@ -97,8 +101,21 @@ def test_a_page_is_as_wide_as_its_window_and_asks_for_nothing(
 ) -> None:
     requests = show(page, files[own], width)
 
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for _ in range(2):
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        unfold(page)
     assert [url for url in requests if not url.startswith("data:")] == [files[own].as_uri()]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_before_anything_is_unfolded_no_table_scrolls_sideways_on_a_phone(
+    page: Page, files: dict[tuple[str, str], Path], language: str
+) -> None:
+    show(page, files["report", language], 490)
+
+    tables = page.locator(".scroll:visible")
+    assert tables.count() == 2
+    assert tables.evaluate_all("tables => tables.filter(own => own.scrollWidth > own.clientWidth).length") == 0
 
 
 @pytest.mark.parametrize("own", PAGES, ids=".".join)
@@ -108,6 +125,7 @@ def test_a_page_is_accessible(
     page: Page, files: dict[tuple[str, str], Path], own: tuple[str, str], width: int, scheme: str
 ) -> None:
     show(page, files[own], width, scheme)
+    unfold(page)
 
     violations = Axe().run(page).response["violations"]
 
@@ -120,6 +138,7 @@ def test_no_cell_of_a_confusion_matrix_is_wider_than_its_column(
     page: Page, files: dict[tuple[str, str], Path], width: int
 ) -> None:
     show(page, files["report", "en"], width)
+    unfold(page)
 
     cells = page.locator(".heat .hit")
     too_wide = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"
@@ -157,6 +176,8 @@ def test_pictures_have_descriptions_and_headers_a_scope(
 def test_a_printed_page_cuts_nothing_off(page: Page, files: dict[tuple[str, str], Path], own: tuple[str, str]) -> None:
     show(page, files[own], A4_WIDTH_PIXELS)
     page.emulate_media(media="print")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) <= 3
+    unfold(page)
 
     cut = """[...document.querySelectorAll("table, svg, img, p, dl")].filter(
         element => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1
@@ -164,4 +185,4 @@ def test_a_printed_page_cuts_nothing_off(page: Page, files: dict[tuple[str, str]
     assert page.evaluate(cut) == []
 
     pages = re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))
-    assert 1 <= len(pages) <= 15
+    assert 1 <= len(pages) <= 17

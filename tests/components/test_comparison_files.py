@@ -45,7 +45,12 @@ def test_an_evaluation_of_other_weights_is_refused(tmp_path: Path) -> None:
 
 def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path) -> None:
     trained = write_run(tmp_path)
-    outputs = {"report.html": "deep/report", "comparison.csv": "table", "trials.jsonl": "trials"}
+    outputs = {
+        "report.html": "deep/report",
+        "comparison.csv": "table",
+        "trials.jsonl": "trials",
+        "recommendation.json": "answer",
+    }
     compare_trials(
         tmp_path / "run.json",
         trained,
@@ -54,6 +59,7 @@ def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path)
     )
     assert (tmp_path / "deep" / "report").read_text().startswith("<!DOCTYPE html>")
     assert (tmp_path / "table").read_text().startswith("configuration,strategy,")
+    assert json.loads((tmp_path / "answer").read_text())["configuration"] == "all-reduce-2w"
     assert len((tmp_path / "trials").read_text().splitlines()) == len(TRIALS)
 
 

@@ -16,7 +16,7 @@ def write_artifacts(root: Path, *, is_complete: bool = True) -> Path:
     run = root / "tfjob-speedup-2026"
     files = ["plan-comparison/run_info"]
     if is_complete:
-        files += ["compare/report", "compare/summary", "compare/table", "compare/trials"]
+        files += ["compare/report", "compare/summary", "compare/table", "compare/trials", "compare/recommendation"]
         files += ["study-depth/page", "study-depth/study"]
     for name in files:
         (run / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def test_results_are_found_and_arranged_for_a_reader(tmp_path: Path) -> None:
         for file in ("launch.json", "model.keras", "training.json")
     ]
     logs = [f"logs/{name}/trial-{trial}/worker-0.log" for name in ("all-reduce-2w", "single") for trial in (1, 2)]
-    files = ["comparison.csv", "comparison.md", "report.html", "run.json", "trials.jsonl"]
+    files = ["comparison.csv", "comparison.md", "recommendation.json", "report.html", "run.json", "trials.jsonl"]
     study = ["depth_study.html", "depth_study.json"]
     assert list_files(run_dir) == sorted([*files, *study, *logs, *models])
     assert (run_dir / "report.html").read_text() == "compare/report"

@@ -102,6 +102,7 @@ def test_a_run_leaves_every_file_that_it_promises_and_nothing_else(runs_dir: Pat
         "comparison.md",
         "logs",
         "models",
+        "recommendation.json",
         "report.html",
         "run.json",
         "trials.jsonl",

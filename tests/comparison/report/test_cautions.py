@@ -8,13 +8,13 @@ from comparison.audit.findings import Finding, Status
 from comparison.audit.marks import mark_configurations
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
-from comparison.records import CurvePoint, TrialRecord
-from comparison.report.cautions import collect_warnings
-from comparison.report.verdict import state_verdict
+from comparison.records import CurvePoint, QuietWait, TrialRecord
+from comparison.report.cautions import collect_notes, collect_warnings
+from comparison.report.verdict import answer_question
 from comparison.summary import summarize
 from comparison.texts import speak
 from components.trials.disturbance import describe_attempts
-from tests.comparison.record_factory import make_record
+from tests.comparison.record_factory import make_record, make_run_info
 from tfjob.local.cores import _warn_of_threads, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -28,10 +28,11 @@ def make_trials(configuration: str, train_seconds: Sequence[float], **changes: A
 
 
 def judge(*trials: list[TrialRecord]) -> str:
-    records = [record for group in trials for record in group]
-    groups = group_trials(records)
+    groups = group_trials(record for group in trials for record in group)
     findings = audit_fairness(groups)
-    return state_verdict(summarize(groups), groups, findings, mark_configurations(groups, findings))
+    marks = mark_configurations(groups, findings)
+    answers = answer_question(summarize(groups), groups, findings, marks, make_run_info(configurations=[]))
+    return answers["strong"].text
 
 
 def warn(records: list[TrialRecord]) -> list[str]:
@@ -45,9 +46,7 @@ SINGLE = make_trials("single", [60.0, 61.0])
 def test_less_accurate_models_are_no_gain() -> None:
     careless = [make_record("all-reduce-2w", trial, 37.0 + trial, 2850) for trial in range(2)]
 
-    assert judge(SINGLE, careless).startswith(
-        "Distributing is faster here, but its models are less accurate: all-reduce with 2 workers trained 1.61"
-    )
+    assert judge(SINGLE, careless).startswith("No answer about all-reduce with 2 workers: its models are less accurate")
     assert warn([*SINGLE, *careless]) == [
         "all-reduce-2w: its models are less accurate than the single node's (95.00 % against 99.00 %)."
     ]
@@ -80,10 +79,12 @@ def test_models_that_know_the_validation_images_alone_did_not_learn_nothing() ->
 
 
 def test_models_that_miss_the_target_are_no_gain() -> None:
-    verdict = judge(SINGLE, missed := make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True))
+    missed = make_trials("all-reduce-2w", [37.0, 37.5], misses_target=True)
 
-    assert verdict.startswith("Distributing is faster here, but misses the target accuracy: ")
-    assert ", with the target accuracy reached in 0 of 2 trials (the single node in 2 of 2)" in verdict
+    assert judge(SINGLE, missed) == (
+        "No answer about all-reduce with 2 workers: "
+        "none of its models reaches the target accuracy, which the single node's do."
+    )
     assert warn([*SINGLE, *missed]) == ["all-reduce-2w: none of 2 trials reached the target."]
 
 
@@ -91,7 +92,7 @@ def test_a_target_that_some_trials_miss_is_told() -> None:
     missed = [make_record("all-reduce-2w", trial, 37.0 + trial / 2, misses_target=trial == 1) for trial in range(2)]
 
     assert judge(SINGLE, missed).startswith("Distributing pays off here: ")
-    assert ", with the target accuracy reached in 1 of 2 trials (the single node in 2 of 2)" in judge(SINGLE, missed)
+    assert " The target accuracy was reached in 1 of 2 trials (the single node's in 2 of 2)." in judge(SINGLE, missed)
     assert warn([*SINGLE, *missed]) == [
         "all-reduce-2w: 1 of 2 trials reached the target; the time to it is the mean of these alone."
     ]
@@ -100,7 +101,7 @@ def test_a_target_that_some_trials_miss_is_told() -> None:
 def test_what_the_records_do_not_say_is_a_warning() -> None:
     findings = [Finding("a", Status.UNKNOWN, "Not told."), Finding("b", Status.UNKNOWN, "Nor this.")]
 
-    assert collect_warnings(group_trials(SINGLE), findings) == ["Not known, for the records do not say it all: a, b."]
+    assert collect_warnings(group_trials(SINGLE), findings) == ["The records do not say whether 2 rules hold."]
 
 
 def test_a_clean_run_needs_no_warning() -> None:
@@ -114,46 +115,84 @@ def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
     warnings = warn([*trials, *other])
 
     assert warnings == [
-        "Rule broken: same image. all-reduce-2w: none, processes on the host, where single has me/it:1.",
-        "Rule broken: same backend. all-reduce-2w: local, where single has cluster.",
-        (
-            "Rule broken: same initial weights in a round. "
-            "all-reduce-2w: SHA-256 000000000000 in round 0 of run-1, where single has SHA-256 x; "
-            "all-reduce-2w: SHA-256 111111111111 in round 1 of run-1, where single has SHA-256 x."
-        ),
-        (
-            "Rule broken: no trial contended. "
-            "all-reduce-2w: its replicas asked for more cores than there are; its timings are contended."
-        ),
-        (
-            "Rule broken: no restart, no resumption. all-reduce-2w: 1 restarted in trial 0, which has no time; "
-            "all-reduce-2w: 1 restarted in trial 1, which has no time."
-        ),
+        "Rule broken: same image (all-reduce-2w).",
+        "Rule broken: same backend (all-reduce-2w).",
+        "Rule broken: same initial weights in a round (all-reduce-2w).",
+        "Rule broken: no restart, no resumption (all-reduce-2w).",
         "all-reduce-2w: slow disk (2 trials)",
     ]
 
 
-def test_a_warning_tells_the_gist_of_a_long_sentence() -> None:
-    findings = [Finding("a", Status.VIOLATED, "Long.", brief="Short."), Finding("b", Status.VIOLATED, "Long.")]
+def test_a_broken_rule_is_one_line_and_its_details_are_in_the_audit() -> None:
+    findings = [Finding("a", Status.VIOLATED, "Long and long.", ("single", "all-reduce-2w"))]
 
-    assert collect_warnings(group_trials(SINGLE), findings) == ["Rule broken: a. Short.", "Rule broken: b. Long."]
+    assert collect_warnings(group_trials(SINGLE), findings) == ["Rule broken: a (single, all-reduce-2w)."]
+
+
+def test_trials_that_were_repeated_because_the_machine_was_disturbed_are_told() -> None:
+    disturbed = {"started_at": 0.0, "ended_at": 1.0, "reason": "others computed", "train_seconds": 80.0}
+    lost = {"started_at": 0.0, "ended_at": None, "reason": "worker-1 ended with exit code 138"}
+    trials = [replace(SINGLE[0], earlier_attempts=[disturbed, lost]), SINGLE[1]]
+
+    assert warn(trials) == [
+        "single: 1 of 2 trials repeated because the machine was disturbed; both are in the records."
+    ]
+
+
+def test_a_wait_for_a_quiet_machine_is_told_with_who_took_it() -> None:
+    waited = replace(SINGLE[0], quiet=QuietWait(9.6, ["chrome, 80 % of a core"]))
+
+    assert (
+        warn([waited, SINGLE[1]])[-1] == "1 trial waited 10 s in all for free cores, taken by chrome, 80 % of a core."
+    )
+
+
+@pytest.mark.parametrize(
+    ("same", "note"),
+    [
+        (None, "BatchNorm in groups of 64 images in every configuration: equal weights are possible, but "),
+        (True, "BatchNorm in groups of 64 images in every configuration: equal weights are possible, but "),
+        (False, "BatchNorm over each worker's own share: weights differ, accuracies are compared statistically."),
+    ],
+)
+def test_which_batch_norm_it_was_is_noted_with_what_follows(note: str, *, same: bool | None) -> None:
+    records = [replace(own, same_batch_norm=same) for own in [*SINGLE, *make_trials("all-reduce-2w", [37.0, 37.5])]]
+
+    assert collect_notes(group_trials(records))[0].startswith(note)
+
+
+@pytest.mark.parametrize(("cores", "why"), [(2, "; --bigger-nodes does."), (1, ": too few cores.")])
+def test_a_bigger_node_that_was_not_measured_is_noted(cores: int, why: str) -> None:
+    trials = [replace(own, host=own.host | {"cores": cores}) for own in make_trials("all-reduce-2w", [37.0, 37.5])]
+    bigger = make_trials("single-2cpu", [50.0, 51.0])
+
+    assert collect_notes(group_trials([*SINGLE, *trials]))[1:] == [
+        f"One process with the cores of all workers (2) was not measured{why}"
+    ]
+    assert len(collect_notes(group_trials([*SINGLE, *bigger, *trials]))) == 1
 
 
 def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     other = make_trials("all-reduce-2w", [37.0, 37.5], dataset_sha256="e" * 64)
     groups = group_trials([*SINGLE, *other])
 
-    assert judge(SINGLE, other) == "No answer: the trials did not do the same work, they differ in dataset_sha256."
+    assert judge(SINGLE, other) == (
+        "No answer about all-reduce with 2 workers: "
+        "it did not do the same work as the single node, they differ in dataset_sha256."
+    )
     warnings = collect_warnings(groups, audit_fairness(groups))
     assert warnings[0].startswith("all-reduce-2w: no speedup, because it is not the same work as its baseline's (data")
-    assert warnings[1].startswith("Rule broken: same data. all-reduce-2w: ")
+    assert warnings[1].startswith("Rule broken: same data (all-reduce-2w)")
 
 
 def test_what_the_work_differs_in_is_named_in_chinese() -> None:
     other = make_trials("all-reduce-2w", [37.0, 37.5], images_seen=5)
 
     with speak("zh"):
-        assert judge(SINGLE, other) == "没有结论：各次试验所做的工作不同，差别在于 图像数。"
+        assert (
+            judge(SINGLE, other)
+            == "关于all-reduce（2 个工作节点）没有结论：它与单节点所做的工作不同，差别在于 图像数。"
+        )
         assert "（图像数：109,824 (single), 5 (all-reduce-2w)）" in warn([*SINGLE, *other])[0]
 
 
@@ -170,14 +209,11 @@ def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
     ]
 
 
-@pytest.mark.parametrize(("cores", "expected"), [(1, "2 个副本要求 2 个核心，本机有 1 个：计时存在争用"), (2, None)])
-def test_what_the_local_backend_warns_of_is_translated(cores: int, expected: str | None) -> None:
-    warning = assign_cores({"worker-0": 1, "worker-1": 1}, range(cores)).warning
-    records = [replace(record, warnings=[warning] if warning else []) for record in SINGLE]
+def test_what_the_local_backend_warns_of_contention_is_left_to_the_mark() -> None:
+    warning = assign_cores({"worker-0": 1, "worker-1": 1}, range(1)).warning
 
-    with speak("zh"):
-        assert warn(records) == ([f"single：{expected}（2 次试验）"] if expected else [])
-    assert warn(records) == ([f"single: {warning} (2 trials)"] if expected else [])
+    assert warning
+    assert warn([replace(record, warnings=[warning], contended=True) for record in SINGLE]) == []
 
 
 @pytest.mark.parametrize(
@@ -200,6 +236,8 @@ def test_a_run_in_which_every_trial_is_contended_still_has_an_answer() -> None:
         for name, seconds in (("single", 60.0), ("all-reduce-2w", 36.0))
         for trial in range(3)
     )
-    (contention,) = [line for line in collect_warnings(groups, audit_fairness(groups)) if "no trial contended" in line]
-    assert "single" in contention
-    assert "all-reduce-2w" in contention
+    findings = audit_fairness(groups)
+    marks = mark_configurations(groups, findings)
+
+    assert (marks.contended, marks.unproven) == (["single", "all-reduce-2w"], [])
+    assert judge(*groups.values()).startswith("Distributing pays off here: ")

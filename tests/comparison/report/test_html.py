@@ -12,8 +12,9 @@ from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
 from comparison.report.markdown import render_markdown
+from comparison.svg import PALETTE
 from tests.comparison.html_parser import list_unclosed
-from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.record_factory import make_record, make_run, make_run_info, make_run_of_both
 
 
 def render(records: list[TrialRecord], run_info: RunInfo | None = None) -> str:
@@ -50,18 +51,18 @@ def test_the_report_states_the_verdict_and_every_configuration(page: str) -> Non
         assert re.search(rf"<h3[^>]*>{name}</h3>", page)
 
 
-def test_the_forecast_in_brief_stands_below_the_verdict_and_leads_to_its_section(page: str) -> None:
+def test_the_forecast_in_brief_is_told_where_its_fold_is_closed(page: str) -> None:
     outlook = analyze(make_run(), make_run_info()).outlook
 
-    assert f'</p>\n<p class="outlook"><a href="#forecast">Forecast</a>: {outlook}</p>\n' in page
-    assert page.count('<h2 id="forecast">') == 1
+    assert f'<summary><h2>Forecast</h2> <span class="told">{outlook}</span></summary>' in page
+    assert page.count('<details class="card fold" id="forecast">') == 1
     assert render_text(make_run()).splitlines()[1:4] == ["", f"Forecast: {outlook}", ""]
 
 
 def test_where_nothing_is_forecast_nothing_is_said_of_it() -> None:
     records = [make_record("single"), make_record("single", 1)]
 
-    assert "#forecast" not in render(records)
+    assert 'id="forecast"' not in render(records)
     assert "Forecast" not in render_text(records)
 
 
@@ -71,13 +72,13 @@ def test_counts_of_images_are_grouped_by_thousands() -> None:
     assert "<td>3,661 ± 0</td>" in page
     assert "Received: 109,824 images." in page
     assert "resnet8, 77,754 parameters." in page
-    assert ">2,000</text>" in page
     assert ">2,000</td>" in page
 
 
 def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
-    assert page.count('class="winner"') == 1
-    assert 'class="winner"><th scope="row">all-reduce-2w <span class="star">★ fastest</span>' in page
+    (winner,) = re.findall(r'style="--own: (#\w+)" class="winner"><th scope="row">all-reduce-2w <span', page)
+    assert page.count('class="winner"') == page.count("★ fastest") == 1
+    assert winner == PALETTE[1]  # as in the plots
     assert '<th scope="row">parameter-server-2w-1ps †<' in page
 
 
@@ -89,13 +90,50 @@ def test_the_report_lists_every_rule_of_a_fair_comparison_and_marks_the_broken_o
     for finding in audit_fairness(group_trials(make_run())):
         assert f'<th scope="row">{finding.rule}</th><td>{finding.status.value}</td>' in page
     assert re.findall(r'<tr class="violated"><th scope="row">([^<]+)<', page) == ["no trial contended"]
-    assert "<li>Rule broken: no trial contended. parameter-server-2w-1ps: " in page
+    assert '<h2>Fairness audit</h2> <span class="told">1 rule is broken.</span>' in page
+
+
+def test_contention_is_told_once_before_anything_is_unfolded(page: str) -> None:
+    assert len(re.findall("contended|too few cores", read_first_screen(page))) == 1
+
+
+def read_first_screen(page: str) -> str:
+    """Returns what a reader sees before anything is unfolded."""
+    body = re.sub(r"<svg.*?</svg>", " ", page[page.index("<body>") :], flags=re.DOTALL)
+    folded = re.sub(r"</summary>.*?</details>", " ", body, flags=re.DOTALL)
+    return re.sub(r"<[^>]*>", " ", folded)
+
+
+def test_what_is_read_before_unfolding_is_short(page: str) -> None:
+    assert len(read_first_screen(page).split()) < 500
+
+
+def test_where_the_fastest_is_out_no_other_is_starred() -> None:
+    records = [replace(own, test_n_correct=2850) if own.strategy == "all_reduce" else own for own in make_run()]
+    records += [make_record("all-reduce-4w", trial, 50.0 + trial) for trial in range(2)]
+
+    analysis = analyze(records, make_run_info())
+
+    assert analysis.verdict.startswith("No answer about all-reduce with 2 workers")
+    assert 'class="winner"' not in render_report(analysis)
+
+
+def test_the_share_of_time_that_was_waited_for_cores_is_a_column() -> None:
+    waited = [
+        replace(own, replicas=[replace(replica, waited_seconds=0.25 * own.train_seconds) for replica in own.replicas])
+        for own in make_run()
+    ]
+
+    assert ">waited for cores, %</th>" in render(waited)
+    assert len(re.findall("<td>25</td></tr>", render(waited))) == 3
+    assert "waited for cores" not in render(make_run())
 
 
 def test_an_unfair_comparison_is_reported_not_refused() -> None:
-    page = render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0, dataset_sha256="e" * 64)])
+    records = [make_record("single"), make_record("all-reduce-2w", train_seconds=1.0, dataset_sha256="e" * 64)]
+    page = render(records, make_run_info(parameters={"trials": 1, "target_accuracy": 0.98}))
 
-    assert "No answer: the trials did not do the same work, they differ in dataset_sha256." in page
+    assert "No answer about all-reduce with 2 workers: it did not do the same work as the single node" in page
     assert '<th scope="row">all-reduce-2w ‡<' in page
     assert "‡ breaks a rule of the fairness audit." in page
 
@@ -213,13 +251,9 @@ def test_of_classes_with_large_numbers_only_those_that_occur_are_shown() -> None
 
 
 def test_each_kind_of_scaling_has_plots_of_its_own() -> None:
-    seconds = {"single": 60.0, "all-reduce-2w": 36.0, "all-reduce-2w-weak": 40.0}
-    records = [make_record(name, trial, own + trial) for name, own in seconds.items() for trial in range(2)]
-    planned = make_run_info(configurations=[{"name": name} for name in seconds])
-    page = render_report(analyze(records, planned))
+    page = render(make_run_of_both())
     ids = re.findall(r'\bid="([^"]+)"', page)
 
-    for title in ("Speedup against workers", "Speedup"):
-        assert re.findall(rf"<h2>{title}, (\w+) scaling</h2>", page) == ["strong", "weak"]
-    assert page.count('aria-label="Speedup against workers, measured and forecast: ') == 2
+    assert re.findall(r"<h2>Speedup against workers, (\w+) scaling</h2>", page) == ["strong", "weak"]
+    assert page.count('aria-label="Speedup against workers, forecast and measured: ') == 4
     assert len(ids) == len(set(ids))

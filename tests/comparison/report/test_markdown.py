@@ -21,7 +21,7 @@ def test_markdown_starts_with_the_verdict_and_ends_with_the_warnings() -> None:
     assert text.startswith("# Distributing pays off here: ")
     assert "\n| parameter-server-2w-1ps † |" in text
     assert "\n† contended: " in text
-    assert "\n- Warning: single: slow (2 trials)\n" in text
+    assert "\n- single: slow (2 trials)\n" in text
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -5,7 +5,7 @@ import pytest
 
 from comparison.groups import group_trials
 from comparison.report.breakdown import break_down
-from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_ratios, plot_speedup, plot_throughput
+from comparison.report.plots import find_crossing, plot_accuracy, plot_breakdown, plot_loss, plot_ratios, plot_trials
 from comparison.statistics import Ratio
 from comparison.summary import summarize
 from comparison.svg import PALETTE
@@ -13,13 +13,11 @@ from tests.comparison.record_factory import make_record, make_run
 
 
 def draw_all() -> dict[str, str]:
-    records = make_run()
-    groups, table = group_trials(records), summarize(group_trials(records))
+    groups = group_trials(make_run())
     return {
         "accuracy": plot_accuracy(groups),
         "loss": plot_loss(groups),
-        "throughput": plot_throughput(table),
-        "speedup": plot_speedup(table),
+        "trials": plot_trials(groups),
         "breakdown": plot_breakdown(break_down(groups)),
     }
 
@@ -69,7 +67,7 @@ def test_text_is_never_smaller_than_nine_points(plots: dict[str, str]) -> None:
 def test_names_are_never_taken_for_markup() -> None:
     records = [make_record(configuration="single"), replace(make_record("all-reduce-2w"), configuration='"><script>')]
 
-    assert "<script" not in plot_throughput(summarize(group_trials(records))) + plot_accuracy(group_trials(records))
+    assert "<script" not in plot_trials(group_trials(records)) + plot_accuracy(group_trials(records))
 
 
 def test_the_accuracy_of_several_trials_is_one_line_with_a_band() -> None:
@@ -91,5 +89,26 @@ def test_single_trials_and_short_curves_can_be_drawn() -> None:
     records = [make_record(curve=[], target_accuracy=None)]
 
     assert plot_accuracy(group_trials(records)).endswith("</svg>")
-    assert plot_throughput(summarize(group_trials(records))).endswith("</svg>")
-    assert plot_speedup(summarize(group_trials([make_record("all-reduce-2w")]))).endswith("</svg>")
+    assert plot_trials(group_trials(records)).endswith("</svg>")
+
+
+def test_every_trial_is_a_point_and_a_disturbed_attempt_a_cross() -> None:
+    attempts = [{"started_at": 0.0, "ended_at": 1.0, "reason": "disturbed", "train_seconds": 80.0}]
+    records = make_run()
+    again = [replace(records[0], earlier_attempts=attempts), *records[1:]]
+
+    drawn, with_cross = (plot_trials(group_trials(own)) for own in (records, again))
+
+    assert (
+        'aria-label="Training time of every trial in seconds: '
+        'single 60.0, 62.0; all-reduce-2w 36.0, 37.0; parameter-server-2w-1ps 90.0, 91.0"'
+    ) in drawn
+    assert with_cross.count("<use ") - drawn.count("<use ") == 1
+
+
+def test_the_accuracys_crossing_of_the_target_is_the_tables_time_to_it() -> None:
+    groups = group_trials([make_record(trial=trial, train_seconds=60.0 + 4 * trial) for trial in range(3)])
+
+    assert find_crossing(groups["single"]) == (summarize(groups)[0].seconds_to_target, 98.0)
+    # Steps, so that no line crosses the target before an epoch has ended.
+    assert find_crossing([*groups["single"], make_record(trial=3, misses_target=True)]) is None

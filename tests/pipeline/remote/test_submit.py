@@ -54,7 +54,7 @@ def kfp(tmp_path: Path) -> Iterator[Kfp]:
         write_trial(tmp_path / step / configuration, configuration, 1)
         kfp.artifacts[step, "trained", 1] = read_folder(tmp_path / step)
         kfp.artifacts[step, "executor-logs-0", 1] = f"{step} said this\n".encode()
-    for output in ("report", "summary", "table", "trials"):
+    for output in ("report", "summary", "table", "trials", "recommendation"):
         kfp.artifacts["compare", output, 1] = f"compare's {output}".encode()
     kfp.artifacts["compare", "executor-logs-0", 1] = COMPARE_LOG.encode()
     yield kfp
@@ -100,6 +100,7 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
         "logs/pipeline.log",
         "logs/single/trial-1/worker-0.log",
         *(f"models/{trial}/{name}" for trial in trials for name in ("launch.json", "model.keras", "training.json")),
+        "recommendation.json",
         "report.html",
         "run.json",
         "trials.jsonl",

@@ -1,0 +1,171 @@
+"""Which configuration the answer is about, by a rule that the outcome of no trial turns: the fastest one, in or out."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comparison.accuracies import compare_accuracies
+from comparison.audit import Finding, Marks, list_broken_rules
+from comparison.groups import (
+    SINGLE,
+    Groups,
+    Trials,
+    average_rounds,
+    find_baseline,
+    find_work_differences,
+    is_target_missed,
+    list_timed,
+)
+from comparison.records import RunInfo, TrialRecord
+from comparison.statistics import compute_mean
+from comparison.summary import Row
+from comparison.table import format_accuracy
+from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A distributed configuration that the answer may be about.
+
+    Attributes:
+        configuration: Its name.
+        description: The same in words.
+        reason: Why nothing can be said of it, a clause; empty where something can.
+    """
+
+    configuration: str
+    description: str
+    reason: str = ""
+
+
+def describe_configuration(trial: TrialRecord) -> str:
+    """Returns a configuration in words."""
+    if trial.strategy == SINGLE:
+        cpus = say_count(trial.cpus_per_replica, "{number} CPU", "{number} CPUs")
+        return say("a single node with {cpus}", cpus=cpus)
+    return _describe(trial.strategy, trial.num_workers, trial.num_ps)
+
+
+def choose_candidates(
+    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, planned: Sequence[Candidate] = ()
+) -> list[Candidate]:
+    """Returns the distributed configurations, the fastest first: the answer is about that one, whatever became of it.
+
+    A configuration of which nothing can be said stands where its fastest trial puts it, since its mean is not known; a
+    planned one without any trial before all. So no trial that is left out, and no rule that is broken, makes the answer
+    one about another configuration. One worker alone measures overhead: it is a candidate where there is no other.
+
+    Args:
+        rows: The table of one kind of scaling.
+        groups: Its trials by configuration.
+        findings: What the fairness audit found of them.
+        marks: What a reader must be warned of.
+        planned: What `list_absent` returned.
+    """
+    several = {row.configuration for row in rows if row.strategy != SINGLE and row.num_workers > 1}
+    names = several or {row.configuration for row in rows if row.strategy != SINGLE}
+    ratios = {row.configuration: row.ratio for row in rows}
+    ranked = []
+    for name in (row.configuration for row in rows if row.configuration in names):
+        trials = groups[name]
+        reason = state_fault(groups, name, findings, marks)
+        is_known = ratios[name] is not None and name not in marks.unproven
+        seconds = [_read_clock(trial) for trial in (list_timed(trials) if is_known else trials)]
+        place = compute_mean(seconds) if is_known else min(seconds)
+        ranked.append((place, Candidate(name, describe_configuration(trials[0]), reason)))
+    return [*planned, *(own for _, own in sorted(ranked, key=lambda pair: pair[0]))]
+
+
+def find_rival(groups: Groups, configuration: str, run_info: RunInfo) -> str | None:
+    """Returns the name of the single node with the CPUs of all workers, measured or planned, which is the rival."""
+    own = groups[configuration][0]
+    if own.num_workers == 1:
+        return None
+    cpus = count_rival_cpus(own)
+    measured = [
+        name for name, trials in groups.items() if trials[0].strategy == SINGLE and trials[0].cpus_per_replica == cpus
+    ]
+    planned = [
+        str(node.get("name"))
+        for node in run_info.configurations
+        if node.get("strategy") == SINGLE and node.get("cpus_factor") == own.num_workers
+    ]
+    return next(iter([*measured, *planned]), None)
+
+
+def count_rival_cpus(trial: TrialRecord) -> float:
+    """Returns the CPUs of the single node that a person would train on instead: those of all workers together."""
+    return trial.num_workers * trial.cpus_per_replica
+
+
+def list_absent(groups: Groups, run_info: RunInfo, scaling: str) -> list[Candidate]:
+    """Returns the distributed configurations of a kind of scaling that were planned, and that no trial is there of."""
+    reason = say("none of its planned trials is there")
+    absent = [own for own in run_info.configurations if own.get("name") not in groups and _is_planned(own, scaling)]
+    return [
+        Candidate(own["name"], _describe(own["strategy"], own["num_workers"], own.get("num_ps", 0)), reason)
+        for own in absent
+    ]
+
+
+def state_fault(groups: Groups, name: str, findings: Sequence[Finding], marks: Marks) -> str:
+    """Returns why nothing can be said of a configuration, its baseline's own faults left aside."""
+    if name not in groups:
+        return say("none of its planned trials is there")
+    baseline, trials = find_baseline(groups, name), groups[name]
+    if not baseline:
+        return say("there is no single node with as many CPUs as a replica to compare with")
+    if differences := find_work_differences(baseline, trials):
+        fields = list_items(map(say, differences))
+        return say("it did not do the same work as the single node, they differ in {fields}", fields=fields)
+    return state_break(groups, name, findings, marks) or _state_inferiority(baseline, trials)
+
+
+def state_break(groups: Groups, name: str, findings: Sequence[Finding], marks: Marks) -> str:
+    """Returns why the trials of a configuration prove nothing, a clause; empty where they do."""
+    trials, timed = groups[name], average_rounds(list_timed(groups[name]), lambda trial: trial.train_seconds)
+    if name in marks.unproven:
+        rules = list_items(map(say, list_broken_rules(findings, [name])))
+        return say("rules of a fair comparison are broken ({rules})", rules=rules)
+    if not timed:
+        return say("none of its trials has a time, since they were restarted, resumed or taken over")
+    if len(timed) == 1 < len(trials):
+        return say("only one of its {trials} has a time", trials=count_trials(len(trials)))
+    return ""
+
+
+def _state_inferiority(baseline: Trials, trials: Trials) -> str:
+    """Returns in what the models are not as good as the baseline's, empty where they are."""
+    if compare_accuracies(baseline, trials).direction < 0:
+        own, base = (
+            format_accuracy(compute_mean([*average_rounds(group, lambda trial: trial.test_accuracy).values()]))
+            for group in (trials, baseline)
+        )
+        less = "its models are less accurate than the single node's ({own} % against {base} %)"
+        return say(less, own=own, base=base)
+    if is_target_missed(baseline, trials):
+        return say("none of its models reaches the target accuracy, which the single node's do")
+    return ""
+
+
+def _read_clock(trial: TrialRecord) -> float:
+    """Returns the seconds that rank a trial among those of its kind of scaling."""
+    seconds = 1 / trial.images_per_second if trial.scaling == "weak" else trial.train_seconds
+    return seconds if math.isfinite(seconds) else math.inf
+
+
+def _is_planned(configuration: Mapping[str, Any], scaling: str) -> bool:
+    """Returns whether a plan has all that a candidate's description needs, and is of that kind of scaling."""
+    if not {"strategy", "num_workers"} <= configuration.keys() or configuration["strategy"] == SINGLE:
+        return False
+    own = configuration.get("training", {}).get("scaling", scaling)
+    return bool(configuration["num_workers"] > 1 and own == scaling)
+
+
+def _describe(strategy: str, num_workers: int, num_ps: int) -> str:
+    name, workers = say(strategy.replace("_", "-")), count_workers(num_workers)
+    if not num_ps:
+        return say("{strategy} with {workers}", strategy=name, workers=workers)
+    servers = count_servers(num_ps)
+    return say("{strategy} with {workers} and {servers}", strategy=name, workers=workers, servers=servers)

@@ -1,0 +1,96 @@
+"""The answer for programs: `recommendation.json`, as docs/schemas.md defines it."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from comparison.audit import Marks
+from comparison.groups import SINGLE, Groups
+from comparison.records import SCHEMA_VERSION
+from comparison.report.a_a import is_a_a, is_fit
+from comparison.report.candidate import count_rival_cpus
+from comparison.report.verdict import Answer, Kind
+from comparison.statistics import Ratio
+from comparison.summary import count_trials_needed
+
+RECOMMENDATION_FILE = "recommendation.json"
+_COMMAND = "tfjob-speedup run"
+# Of each configuration, where nothing says how many are needed.
+_DEFAULT_TRIALS = 3
+
+
+def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Groups, marks: Marks) -> str:
+    """Returns the contents of `recommendation.json`.
+
+    Args:
+        answer: The answer, of two kinds of scaling that on strong scaling.
+        warnings: What a reader must know before trusting the figures.
+        groups: The trials of each configuration.
+        marks: What a reader must be warned of.
+    """
+    recommendation: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "answer": answer.kind.value,
+        "configuration": answer.configuration,
+        "speedup": _describe(answer.speedup),
+        "whole_job_speedup": _describe(answer.whole_job),
+        "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
+        "reasons": [*answer.sentences, *warnings],
+        "next_step": suggest_next_step(answer, groups, marks),
+    }
+    return json.dumps(recommendation, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def suggest_next_step(answer: Answer, groups: Groups, marks: Marks) -> str:
+    """Returns the command that tells more, with the options that are to change; empty where none would."""
+    options = _suggest_options(answer, groups, marks)
+    return f"{_COMMAND} {options}".rstrip() if options is not None else ""
+
+
+def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None:
+    """Returns options of the command; None: it is not worth repeating."""
+    if is_a_a(groups):
+        return None if answer.speedup and is_fit(answer.speedup) else _ask_for_trials(groups, "--a-a")
+    if all(trials[0].strategy == SINGLE for trials in groups.values()):
+        return "--workers 2"
+    if answer.kind is Kind.NO_ANSWER:
+        return None if answer.configuration in marks.worse else ""  # again, worse models would be worse
+    if answer.kind is Kind.NOT_DISTINGUISHABLE:
+        return _ask_for_trials(groups)
+    if answer.kind in {Kind.PAYS_OFF, Kind.TRAINING_ONLY}:
+        return _suggest_more(answer.configuration, groups)
+    return None
+
+
+def _ask_for_trials(groups: Groups, *others: str) -> str | None:
+    """Returns how many trials find 10 %; None where no number of them would, or where those that are there should."""
+    present = max(map(len, groups.values()))
+    needed = count_trials_needed(groups) if present > 1 else _DEFAULT_TRIALS
+    return " ".join([*others, f"--trials {needed}"]) if needed is not None and needed > present else None
+
+
+def _suggest_more(configuration: str, groups: Groups) -> str | None:
+    """Returns what to measure next beside what pays off: the node that a person would take, or twice the workers."""
+    trial = groups[configuration][0]
+    cpus, cores = count_rival_cpus(trial), trial.host.get("cores") or 0
+    if cores < cpus:
+        return None
+    sizes = {trials[0].cpus_per_replica for trials in groups.values() if trials[0].strategy == SINGLE}
+    if cpus not in sizes:
+        return "--bigger-nodes"
+    if cores < 2 * cpus:
+        return None
+    counts = {trials[0].num_workers for trials in groups.values() if trials[0].strategy != SINGLE}
+    more = " ".join(map(str, sorted({*counts, 2 * trial.num_workers})))
+    return f"--workers {more}" if 2 * trial.num_workers not in counts else None
+
+
+def _describe(ratio: Ratio | None) -> dict[str, float | None] | None:
+    """Returns a ratio with its bounds; JSON has no infinity, so that a bound without an end is None."""
+    if ratio is None or not math.isfinite(ratio.value):
+        return None
+    bounds = {"low": ratio.low, "high": ratio.high}
+    return {"value": ratio.value} | {
+        name: bound if bound is not None and math.isfinite(bound) else None for name, bound in bounds.items()
+    }

@@ -1,0 +1,104 @@
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from comparison.records import TrialRecord
+from comparison.report.analysis import analyze
+from comparison.report.verdict import Kind
+from comparison.statistics import Ratio
+from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.report.test_a_a import make_twice
+
+
+def make_trials(
+    configuration: str, seconds: Sequence[float], n_correct: int = 2970, cores: int = 2
+) -> list[TrialRecord]:
+    host = {"cpu_model": "AMD EPYC", "cores": cores, "memory_bytes": 2**34, "platform": "Linux"}
+    return [make_record(configuration, trial, own, n_correct, host=host) for trial, own in enumerate(seconds)]
+
+
+def recommend(*trials: list[TrialRecord]) -> dict[str, Any]:
+    records = [record for own in trials for record in own]
+    plan = {"target_accuracy": 0.98, "trials": max(record.trial for record in records) + 1}
+    names = dict.fromkeys(record.configuration for record in records)
+    planned = make_run_info(parameters=plan, configurations=[{"name": name} for name in names])
+    recommendation: dict[str, Any] = json.loads(analyze(records, planned).recommendation())
+    return recommendation
+
+
+SINGLE = make_trials("single", [60.0, 61.0, 60.5])
+FAST = make_trials("all-reduce-2w", [37.0, 37.5, 37.2])
+EIGHT = [make_trials("single", [60.0, 61.0, 60.5], cores=8), make_trials("all-reduce-2w", [37.0, 37.5, 37.2], cores=8)]
+BIGGER = make_trials("single-2cpu", [55.0, 55.5, 55.2], cores=8)
+
+
+def test_a_recommendation_has_the_fields_of_its_schema() -> None:
+    found = recommend(SINGLE, FAST)
+
+    assert list(found) == [
+        *("schema_version", "answer", "configuration", "speedup", "whole_job_speedup", "cost", "reasons", "next_step"),
+    ]
+    assert found["answer"] == "pays_off"
+    assert found["configuration"] == "all-reduce-2w"
+    assert found["speedup"]["value"] == pytest.approx(181.5 / 111.7)
+    assert found["speedup"]["low"] < found["speedup"]["value"] < found["speedup"]["high"]
+    assert found["whole_job_speedup"]["value"] == pytest.approx(226.5 / 156.7)
+    assert found["cost"] == {"core_seconds_ratio": pytest.approx(2 * 156.7 / 226.5)}
+    assert found["reasons"][0].startswith("Distributing pays off here: all-reduce with 2 workers")
+
+
+def test_where_there_is_no_answer_there_are_no_figures_but_a_name_and_a_reason() -> None:
+    found = recommend(SINGLE, make_trials("all-reduce-2w", [37.0, 37.5, 37.2], 2850))
+
+    assert (found["answer"], found["configuration"]) == ("no_answer", "all-reduce-2w")
+    assert (found["speedup"], found["whole_job_speedup"]) == (None, None)
+    assert found["cost"] == {"core_seconds_ratio": None}
+    assert found["reasons"][0].startswith("No answer about all-reduce with 2 workers: its models are less accurate")
+    assert found["next_step"] == ""
+
+
+@pytest.mark.parametrize(
+    ("trials", "kind", "command"),
+    [
+        ([SINGLE], Kind.NO_ANSWER, "tfjob-speedup run --workers 2"),
+        ([SINGLE, FAST[:2]], Kind.NO_ANSWER, "tfjob-speedup run"),
+        ([SINGLE[:1], FAST[:1]], Kind.NOT_DISTINGUISHABLE, "tfjob-speedup run --trials 3"),
+        ([SINGLE, make_trials("all-reduce-2w", [64.0, 65.5, 64.9])], Kind.NOT, ""),
+        ([SINGLE, FAST], Kind.PAYS_OFF, "tfjob-speedup run --bigger-nodes"),
+        ([EIGHT[0], BIGGER, EIGHT[1]], Kind.PAYS_OFF, "tfjob-speedup run --workers 2 4"),
+        ([SINGLE, make_trials("single-2cpu", [37.1, 37.4, 37.05]), FAST], Kind.BIGGER_NODE, ""),
+        ([make_twice([60.0, 61.0, 60.5], [60.2, 60.8, 60.6])], Kind.NOT_DISTINGUISHABLE, ""),
+    ],
+)
+def test_the_next_step_is_a_command_that_tells_more(trials: list[list[TrialRecord]], kind: Kind, command: str) -> None:
+    found = recommend(*trials)
+
+    assert (found["answer"], found["next_step"]) == (kind.value, command)
+
+
+def test_trials_that_scatter_ask_for_as_many_as_would_find_a_tenth() -> None:
+    found = recommend(make_trials("single", [60.0, 66.0, 58.0]), make_trials("all-reduce-2w", [57.0, 66.2, 59.9]))
+
+    assert found["answer"] == "not_distinguishable"
+    assert found["next_step"].startswith("tfjob-speedup run --trials ")
+    assert int(found["next_step"].split()[-1]) > 3
+
+
+def test_a_bound_without_an_end_is_null() -> None:
+    analysis = analyze([*SINGLE, *FAST], make_run_info(configurations=[]))
+    endless = replace(analysis.answers["strong"], speedup=Ratio(1.6, 0.0, math.inf))
+
+    found = json.loads(replace(analysis, answers={"strong": endless}).recommendation())
+
+    assert found["speedup"] == {"value": 1.6, "low": 0.0, "high": None}
+
+
+def test_of_two_kinds_of_scaling_it_is_that_on_strong_scaling() -> None:
+    analysis = analyze([*make_run(), make_record("all-reduce-2w-weak")], make_run_info())
+
+    assert set(analysis.answers) == {"strong", "weak"}
+    assert json.loads(analysis.recommendation())["configuration"] == "all-reduce-2w"
