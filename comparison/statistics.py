@@ -234,7 +234,7 @@ def compute_log_half_widths(
 
     Were all configurations equally noisy, a half-width would be q · s · sqrt(1 / n_own + 1 / n_baseline), with s from
     all of them and q for all its degrees of freedom. Two or three trials cannot prove that they are, and where they are
-    not, that errs in 8 to 17 % in place of 5 %. So s is that of all or, where that is larger, of the noisier one of the
+    not, that errs in 7 to 17 % in place of 5 %. So s is that of all or, where that is larger, of the noisier one of the
     two; and the degrees of freedom are those of a sum of variances that are as unequal as they seem to be. Where all
     seem equal, nothing changes. Which of the two speaks for both needs no test, so that none can be lucky.
 
