@@ -323,7 +323,8 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     Regression" (1982), section 2.2.2.
     """
     logs = np.log(values)
-    residuals, degrees, is_blocked = _fit(logs)
+    # Of a pair whose rounds are taken out nothing would show which of the two is off.
+    residuals, degrees, is_blocked = _fit(logs, MIN_BLOCKED_DEGREES)
     free = 1 - _compute_leverage(logs, is_blocked)
     is_candidate = _is_present(logs) & (free > 0)
     if degrees <= 1:
