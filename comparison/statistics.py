@@ -234,7 +234,7 @@ def compute_log_half_widths(
 
     Were all configurations equally noisy, a half-width would be q · s · sqrt(1 / n_own + 1 / n_baseline), with s from
     all of them and q for all its degrees of freedom. Two or three trials cannot prove that they are, and where they are
-    not, that errs in 8 to 17 % in place of 5 %. So s is that of all or, where that is larger, of the noisier one of the
+    not, that errs in 7 to 17 % in place of 5 %. So s is that of all or, where that is larger, of the noisier one of the
     two; and the degrees of freedom are those of a sum of variances that are as unequal as they seem to be. Where all
     seem equal, nothing changes. Which of the two speaks for both needs no test, so that none can be lucky.
 
@@ -323,7 +323,8 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     Regression" (1982), section 2.2.2.
     """
     logs = np.log(values)
-    residuals, degrees, is_blocked = _fit(logs)
+    # Of a pair whose rounds are taken out nothing would show which of the two is off.
+    residuals, degrees, is_blocked = _fit(logs, MIN_BLOCKED_DEGREES)
     free = 1 - _compute_leverage(logs, is_blocked)
     is_candidate = _is_present(logs) & (free > 0)
     if degrees <= 1:
