@@ -12,6 +12,7 @@ from comparison.groups import (
     Groups,
     Trials,
     average_rounds,
+    count_rounds,
     find_baseline,
     find_work_differences,
     is_target_missed,
@@ -130,8 +131,8 @@ def state_break(groups: Groups, name: str, findings: Sequence[Finding], marks: M
         return say("rules of a fair comparison are broken ({rules})", rules=rules)
     if not timed:
         return say("none of its trials has a time, since they were restarted, resumed or taken over")
-    if len(timed) == 1 < len(trials):
-        return say("only one of its {trials} has a time", trials=count_trials(len(trials)))
+    if len(timed) == 1 < count_rounds(trials):
+        return say("only one of its {trials} has a time", trials=count_trials(count_rounds(trials)))
     return ""
 
 

@@ -25,6 +25,7 @@ def artifacts(tmp_path: Path) -> dict[str, Any]:
         "metrics": dsl.Metrics,
         "table": dsl.Dataset,
         "trials": dsl.Dataset,
+        "recommendation": dsl.Artifact,
     }
     return {
         "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
@@ -58,7 +59,7 @@ def test_the_dashboard_gets_a_few_metrics(artifacts: dict[str, Any]) -> None:
     }
 
 
-def test_fewer_than_sixty_lines_follow_the_answer_in_the_steps_log(
+def test_fewer_than_seventy_lines_follow_the_answer_in_the_steps_log(
     tmp_path: Path, artifacts: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_trial(tmp_path / "distributed" / "parameter-server-2w-1ps", "parameter-server-2w-1ps", 1)
@@ -92,7 +93,7 @@ def test_fewer_than_sixty_lines_follow_the_answer_in_the_steps_log(
     # KFP's launcher logs what the SDK leaves in this file, indented by two.
     logged = json.dumps(json.loads((tmp_path / "executor_output.json").read_text()), indent=2).splitlines()
     assert "speedup_parameter_server_2w_1ps" in "".join(logged)
-    assert len(logged) < 60
+    assert len(logged) < 70
 
 
 def test_records_that_do_not_fit_end_the_step_with_one_message(tmp_path: Path, artifacts: dict[str, Any]) -> None:

@@ -12,12 +12,19 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def make_twice(first: Sequence[float], second: Sequence[float]) -> list[TrialRecord]:
-    """Returns trials of the single node, and of the single node again, 300 s after each."""
-    again = [
-        delay(replace(make_record("single", trial, seconds), configuration="single-again"), 300.0)
-        for trial, seconds in enumerate(second)
-    ]
-    return [*(make_record("single", trial, seconds) for trial, seconds in enumerate(first)), *again]
+    """Returns trials of the single node and of the single node again, in mirrored rounds, 300 s after each other."""
+    order = []
+    for number, seconds in enumerate(zip(first, second, strict=True), start=1):
+        pair = [*zip(("single", "single-again"), (number, number), (number, number), seconds, strict=True)]
+        order += pair if number % 2 else pair[::-1]
+    if len(first) % 2:
+        order.append(("single", len(first) + 1, len(first), first[-1] + 0.2))
+    trials = []
+    for place, (name, trial, own_round, seconds) in enumerate(order, start=1):
+        record = make_record("single", own_round, seconds)
+        moved = delay(record, 1_700_000_000.0 + 300.0 * place - record.started_at)
+        trials.append(replace(moved, configuration=name, trial=trial, round=own_round, place=place))
+    return trials
 
 
 def judge(first: Sequence[float], second: Sequence[float]) -> Analysis:
