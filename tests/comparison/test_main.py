@@ -25,7 +25,7 @@ def test_a_run_is_rebuilt_and_its_answer_printed(run_dir: Path, capsys: pytest.C
     output = capsys.readouterr().out
     assert "parameter-server-2w-1ps †" in output
     assert "\nDistributing pays off here: " in output
-    assert "\nForecast: 2 workers are recommended for all-reduce: " in output
+    assert "\nForecast: 4 workers are recommended for all-reduce: " in output
     assert "\nRead with care: the report has 1 warning.\n" in output
     assert output.endswith(f"{run_dir / 'report.html'}\n")
     assert (run_dir / "report.html").exists()
@@ -51,7 +51,7 @@ def test_a_report_in_chinese_stands_beside_the_english_one(run_dir: Path, capsys
     page = (run_dir / "report.zh.html").read_text(encoding="utf-8")
     assert '<html lang="zh-CN">' in page
     assert "分布式训练划算：all-reduce（2 个工作节点）在 mnist 上训练 resnet8 的速度是单节点的 1.67 倍" in page
-    assert '<h2>预测</h2> <span class="told">all-reduce建议用 2 个工作节点：速度为单节点的 ' in page
+    assert '<h2>预测</h2> <span class="told">all-reduce建议用 4 个工作节点：速度为单节点的 ' in page
     assert "Where the time went" not in page
     assert "分布式训练划算" in (run_dir / "comparison.zh.md").read_text(encoding="utf-8")
     assert (run_dir / "report.html").read_text() == "English"

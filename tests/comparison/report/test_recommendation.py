@@ -23,7 +23,7 @@ def make_trials(
 
 def recommend(*trials: list[TrialRecord]) -> dict[str, Any]:
     records = [record for own in trials for record in own]
-    plan = {"target_accuracy": 0.98, "trials": max(record.trial for record in records) + 1}
+    plan = {"target_accuracy": 0.98, "trials": max(record.round or record.trial + 1 for record in records)}
     names = dict.fromkeys(record.configuration for record in records)
     planned = make_run_info(parameters=plan, configurations=[{"name": name} for name in names])
     recommendation: dict[str, Any] = json.loads(analyze(records, planned).recommendation())

@@ -46,7 +46,7 @@ def test_a_gain_in_training_and_in_the_whole_job_pays_off() -> None:
 
     assert found.text == (
         f"Distributing pays off here: all-reduce with 2 workers trained resnet8 on mnist 1.62{TIMES} as fast as a "
-        f"single node (95 % interval 1.55{DASH}1.70, n = 2 trials), the whole job 1.44{TIMES} (1.40{DASH}1.50), "
+        f"single node (95 % interval 1.59{DASH}1.66, n = 2 trials), the whole job 1.44{TIMES} (1.41{DASH}1.48), "
         "for 38 % more core-seconds, with the same weights, bit for bit (accuracy 99.00 %), "
         "in processes of one machine (16 cores, AMD EPYC)."
     )
