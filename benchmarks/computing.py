@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.computing", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="the prepared data set")
     parser.add_argument("--batch-sizes", type=int, nargs="+", required=True, help="images of a step, one after another")
-    parser.add_argument("--group-size", type=int, required=True, help="images that BatchNorm normalises together")
+    parser.add_argument(
+        "--group-size", type=int, required=True, help="images that BatchNorm normalises together; 0: all"
+    )
     parser.add_argument("--steps", type=int, required=True, help="steps that count")
     parser.add_argument("--output", type=Path, required=True, help="the JSON file")
     options = parser.parse_args()
@@ -35,7 +37,8 @@ def measure_steps(data_dir: Path, batch_size: int, group_size: int, steps: int) 
     from model.strategies import connect  # noqa: PLC0415 - the parser's errors are told before TensorFlow's import
     from model.training import Clock, StepTiming, Task, TrainingConfig, parse_tf_config  # noqa: PLC0415
 
-    config = TrainingConfig(global_batch_size=batch_size, batch_norm_group_size=group_size)
+    groups = {"same_batch_norm": group_size > 0, "batch_norm_group_size": group_size}
+    config = TrainingConfig(global_batch_size=batch_size, **groups)
     trainer = connect(Task(config, PreparedDataset.open(data_dir)), parse_tf_config(None), Clock())
     seconds: list[float] = []
 

@@ -62,7 +62,7 @@ class Bench:
         """Returns the steps of a training, of the single node if `num_workers` is 1."""
         configuration: Configuration = self._configurations[num_workers]
         output_dir = self._folder / f"{configuration.name}-t{trial}"
-        config = configuration.for_trial(trial)
+        config = configuration.for_round(trial)
         folders = ("--data-dir", str(self._data_dir), "--output-dir", str(output_dir))
         self._run(output_dir.name, num_workers, "model.train", *folders, *config.to_arguments())
         training = json.loads((output_dir / "training.json").read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ class Bench:
         steps = str(max(10, images // self._configurations[1].training.global_batch_size // 2))
         computing = self._folder / f"alone-t{trial}.json"
         batches = [str(training.per_replica_batch_size) for training in trainings.values()]
-        group = str(trainings[_WORKERS[0]].group_size)
+        group = str(trainings[_WORKERS[0]].batch_norm_group_size)
         sizes = ("--batch-sizes", *batches, "--group-size", group, "--steps", steps)
         self._run(
             computing.stem,

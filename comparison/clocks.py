@@ -132,13 +132,17 @@ def compute_overhead_share(records: Iterable[TrialRecord], run_info: RunInfo) ->
     """Returns the share of a run's wall time in which nothing was trained or evaluated, or None without its trials.
 
     It is None, too, where the run was interrupted and resumed, or a trial was not wholly timed, for what was lost then
-    is no overhead. The wall time ends when the last model has been evaluated; comparing takes a second or two more.
+    is no overhead. An attempt that was repeated since others had disturbed it was training. The wall time ends when the
+    last model has been evaluated; comparing takes a second or two more.
     """
     own = [record for record in records if record.run_id == run_info.run_id]
     if not own or any(record.resumed or not is_wholly_timed(record) for record in own):
         return None
     wall_seconds = max(record.evaluated_at for record in own) - run_info.started_at
     busy_seconds = sum(record.train_seconds + record.eval_seconds + record.evaluate_seconds for record in own)
+    busy_seconds += sum(
+        attempt.get("train_seconds") or 0.0 for record in own for attempt in record.earlier_attempts or ()
+    )
     return 1 - busy_seconds / wall_seconds
 
 

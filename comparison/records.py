@@ -227,13 +227,17 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What was planned: the contents of `run.json`."""
+    """What was planned: the contents of `run.json`.
+
+    `free_cpus` are those of the largest single node that there was room for, or null where nobody looked or could see.
+    """
 
     schema_version: int
     run_id: str
     started_at: float
     parameters: dict[str, Any]
     configurations: list[dict[str, Any]]
+    free_cpus: float | None = None
 
 
 def assemble_record(

@@ -39,7 +39,7 @@ def plan_comparison(
 
     Returns:
         run_info: The plan, as run.json.
-        Output: The numbers of the rounds, from 1.
+        Output: The numbers of the iterations that train, from 1.
         max_train_images: What `settings` say of it, for the next step.
         seed: Likewise.
     """
@@ -49,12 +49,21 @@ def plan_comparison(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.planning import list_rounds, name_run, plan_run, read_form
+    from components.planning import (
+        count_iterations,
+        describe_missing_nodes,
+        find_room,
+        name_run,
+        plan_run,
+        read_form,
+    )
     from components.trials import check_machine
 
     with told_plainly():
-        plan = plan_run(name_run(pipeline_job_id), read_form(form))
+        plan = plan_run(name_run(pipeline_job_id), read_form(form), find_room)
         check_machine(plan)
+    if missing := describe_missing_nodes(plan):
+        print(missing)
     plan.write(Path(run_info.path))
     planned = plan.parameters
-    return list_rounds(plan), planned.max_train_images, planned.seed
+    return [*range(1, count_iterations(planned.trials) + 1)], planned.max_train_images, planned.seed

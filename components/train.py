@@ -1,4 +1,4 @@
-"""The two training steps of a round: the single node's trainings and the distributed ones, each as a TFJob."""
+"""The two training steps of the loop: the single node's trainings and the distributed ones, each as a TFJob."""
 
 from kfp import dsl
 
@@ -18,24 +18,24 @@ JOB_PASSTHROUGHS = [
 
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
 def train_single_node(
-    round_number: int,
+    iteration: int,
     workspace_path: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
     task_config: dsl.TaskConfig,
 ) -> None:
-    """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes if asked for.
+    """Trains the baseline: one process, no distribution strategy in its code path; and bigger nodes, if planned.
 
     Args:
-        round_number: Number of the round, from 1.
+        iteration: Iteration of the pipeline's loop, from 1.
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.
         task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
 
     Returns:
-        trained: A folder for each configuration, with the model, its records and logs.
+        trained: A folder for each trial, with the model, its records and logs.
     """
     from pathlib import Path
 
@@ -46,12 +46,12 @@ def train_single_node(
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
-        trained.metadata.update(run_trials(plan, SINGLE_NODE, round_number, *folders, task_config))
+        trained.metadata.update(run_trials(plan, SINGLE_NODE, iteration, *folders, task_config))
 
 
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False, task_config_passthroughs=JOB_PASSTHROUGHS)
 def train_distributed(
-    round_number: int,
+    iteration: int,
     workspace_path: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
@@ -61,14 +61,14 @@ def train_distributed(
     """Trains every distributed configuration as a TFJob, one after another.
 
     Args:
-        round_number: Number of the round, from 1.
+        iteration: Iteration of the pipeline's loop, from 1.
         workspace_path: The run's shared folder.
         run_info: The plan.
         prepared: The prepared data set.
         task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
 
     Returns:
-        trained: A folder for each configuration, with the model, its records and logs.
+        trained: A folder for each trial, with the model, its records and logs.
     """
     from pathlib import Path
 
@@ -79,4 +79,4 @@ def train_distributed(
     with told_plainly():
         plan = RunPlan.read(Path(run_info.path))
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
-        trained.metadata.update(run_trials(plan, DISTRIBUTED, round_number, *folders, task_config))
+        trained.metadata.update(run_trials(plan, DISTRIBUTED, iteration, *folders, task_config))

@@ -72,6 +72,7 @@ class Evaluator:
             "n_correct": int(np.count_nonzero(labels == predicted)),
             "n_examples": split.count,
             **describe_confusions(labels, predicted, self._dataset.num_classes),
+            "wrong_images": pack_bits(labels != predicted),
             "misclassified": [
                 _describe_misclassified(index, labels, predicted, confidences, split.images[index])
                 for index in select_misclassified(labels, predicted, confidences)
@@ -105,6 +106,11 @@ def describe_confusions(
         return {"confusion_matrix": confusion_matrix(labels, predicted, num_classes).tolist()}
     pairs, counts = np.unique(np.stack([labels, predicted], axis=1), axis=0, return_counts=True)
     return {"confusion_counts": np.column_stack([pairs, counts]).tolist()}
+
+
+def pack_bits(bits: np.ndarray[Any, Any]) -> str:
+    """Returns booleans, shape [n], in base64 of a bit for each, the first in the highest bit of the first byte."""
+    return base64.b64encode(np.packbits(bits).tobytes()).decode("ascii")
 
 
 def confusion_matrix(labels: np.ndarray[Any, Any], predicted: np.ndarray[Any, Any], num_classes: int) -> Any:

@@ -4,12 +4,13 @@ import functools
 import importlib.metadata
 import os
 import platform
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ import psutil
 
 DISTRIBUTION = "tfjob-speedup"
 # About a second: the median of bursts that far apart is that of the machine, not that of one interruption.
+# As this process was given them: TensorFlow's strategies set further ones, each its own.
+_GIVEN = dict(os.environ)
+# What steers the libraries that compute, by the names' beginnings.
+_STEERING = (
+    *("TF_", "TF2_", "XLA_", "KERAS_", "OMP_", "KMP_", "GOMP_", "MKL_", "DNNL_", "ONEDNN_", "OPENBLAS_", "VECLIB_"),
+    *("CUDA_", "CUDNN_", "CUBLAS_", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_TF32_", "NCCL_", "LD_PRELOAD", "MALLOC_"),
+)
+# Addresses of the replicas differ in every trial; Terraform's variables begin like TensorFlow's and hold anything; and
+# what looks like a secret goes into no record.
+_UNTOLD = re.compile(
+    r"^TF_(CONFIG$|VAR_|CLI_|LOG|DATA_DIR|PLUGIN_|REGISTRY_|WORKSPACE|INPUT$|IN_AUTOMATION)"
+    r"|TOKEN|SECRET|PASSW|CREDENTIAL|(^|_)KEY(_|$)|APIKEY|(^|_)AUTH",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(r"://[^/\s]*@")
 CALIBRATION_BURSTS, CALIBRATION_CALLS, CALIBRATION_PAUSE_SECONDS = 9, 15_000, 0.09
 
 
@@ -28,6 +44,19 @@ def describe_host() -> dict[str, Any]:
         "cores": psutil.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
         "platform": platform.platform(),
+    }
+
+
+def describe_environment(environment: Mapping[str, str] = _GIVEN) -> dict[str, str]:
+    """Returns the variables that steer TensorFlow, Keras and the libraries below them, in the order of their names.
+
+    Args:
+        environment: The variables to select from; by default those that this process was given.
+    """
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if name.startswith(_STEERING) and not _UNTOLD.search(name) and not _SECRET_VALUE.search(value)
     }
 
 
@@ -105,8 +134,17 @@ def _cpu_model() -> str:
 
 
 def _git_sha() -> str:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """Returns the commit that this file is of, with `-dirty` where its checkout holds what is in no commit."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        _run_git("ls-files", "--error-unmatch", Path(__file__).name)  # a package in somebody else's checkout is not it
+        changed = _run_git("status", "--porcelain", "--untracked-files=no")
+        # Of what is new, only programs: results of this run may lie in the checkout, and grow with every trial.
+        new = _run_git("ls-files", "--others", "--exclude-standard", ":(top)*.py")
+        return _run_git("rev-parse", "HEAD") + ("-dirty" if changed or new else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _run_git(*arguments: str) -> str:
+    command = ["git", "--no-optional-locks", "-C", str(Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -11,6 +11,8 @@ from model.errors import ConfigError
 from model.training import STRATEGIES, Strategy, TrainingConfig
 
 DISTRIBUTED_STRATEGIES = tuple(strategy for strategy in STRATEGIES if strategy != "single")
+# The single node under its second name, in a run that compares it with itself.
+SINGLE_AGAIN = "single-again"
 # What a run may compare; a single training has one of the two.
 SCALINGS = {"strong": ("strong",), "weak": ("weak",), "both": ("strong", "weak")}
 
@@ -37,12 +39,14 @@ class Configuration:
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> "Configuration":
-        """Returns the configuration of an entry in `run.json`."""
-        return cls(entry["name"], TrainingConfig(**entry["training"]), entry["cpus_factor"])
+        """Returns the configuration of an entry in `run.json`; older ones always had the same groups."""
+        return cls(
+            entry["name"], TrainingConfig(**{"same_batch_norm": True, **entry["training"]}), entry["cpus_factor"]
+        )
 
-    def for_trial(self, trial: int) -> TrainingConfig:
-        """Returns the settings of one trial: all configurations share a trial's seed, and so its initial weights."""
-        return dataclasses.replace(self.training, seed=self.training.seed + trial - 1)
+    def for_round(self, number: int) -> TrainingConfig:
+        """Returns the settings of a trial of a round: all of a round share its seed, and so their initial weights."""
+        return dataclasses.replace(self.training, seed=self.training.seed + number - 1)
 
 
 def plan_configurations(
@@ -52,23 +56,23 @@ def plan_configurations(
     workers: Sequence[int],
     num_ps: int,
     scaling: str | None = None,
-    bigger_nodes: bool = False,
+    max_cpus_factor: float = 0.0,
 ) -> list[Configuration]:
-    """Returns the baseline, then bigger single nodes if asked for, then each strategy with each number of workers.
+    """Returns the baseline, then bigger single nodes as far as may be, then each strategy with each number of workers.
 
     With strong scaling the global batch is that of `base` for all. With weak scaling it is the batch of one worker;
     the global batch and the learning rate grow with the number of workers. With both, each number of workers is there
     twice. A training of one worker is the same in both, and so is the baseline: they are there once, as strong.
 
     Args:
-        base: The baseline's settings. Its `batch_norm_group_size` of 0 is replaced by the largest size that divides
-            every configuration's share of the batch.
+        base: The baseline's settings. With `same_batch_norm` a `batch_norm_group_size` of 0 is replaced by the largest
+            size that divides every configuration's share of the batch.
         strategies: Names of ways to distribute.
         workers: Numbers of workers.
         num_ps: Parameter servers of each parameter-server configuration.
         scaling: `strong`, `weak` or `both`; that of `base` by default.
-        bigger_nodes: Whether to add, for each number of workers above 1, one node with as many times the CPUs: what
-            "two machines" compete with is also "one bigger machine".
+        max_cpus_factor: For each number of workers above 1 up to this, one node with as many times the CPUs is added:
+            what "two machines" compete with is also "one bigger machine".
 
     Raises:
         ConfigError: A configuration cannot be.
@@ -90,32 +94,41 @@ def plan_configurations(
     rows = [_Row("single", 1, scalings[0]), *rows]
     drafts = [_configure(base, row, num_ps, group_size=0) for row in rows]
     shares = [draft.training.per_replica_batch_size for draft in drafts]
-    group_size = base.batch_norm_group_size or math.gcd(*shares)
+    group_size = (base.batch_norm_group_size or math.gcd(*shares)) if base.same_batch_norm else 0
     baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
-    factors = sorted({count for count in workers if count > 1}) if bigger_nodes else []
+    factors = sorted(count for count in workers if 1 < count <= max_cpus_factor)
     bigger = [Configuration(f"single-{factor}x-cpus", baseline.training, factor) for factor in factors]
     return [baseline, *bigger, *distributed]
 
 
-def order_of_round(configurations: Sequence[Configuration], seed: int, trial: int) -> list[Configuration]:
-    """Returns the configurations in the order in which a trial trains them.
-
-    A fixed order would give each configuration its own place in every round, so that a machine that slows down within
-    a round slows the same ones every time. Here n configurations are at each place equally often in every n trials, and
-    follow each other one equally often in every n trials (2 n where n is odd); the seed says which is called which, and
-    in which order the rows of the square are used.
+def plan_a_a(base: TrainingConfig) -> list[Configuration]:
+    """Returns the single node under two names: a comparison that finds a difference between them is wrong.
 
     Args:
-        configurations: What a trial trains.
+        base: The single node's settings.
+    """
+    return [Configuration(name, base) for name in ("single", SINGLE_AGAIN)]
+
+
+def order_of_round(configurations: Sequence[Configuration], seed: int, number: int) -> list[Configuration]:
+    """Returns the configurations in the order in which a round trains them.
+
+    A fixed order would give each configuration the same neighbours in every round, which leave it the same caches and
+    the same heat. Here n configurations are at each place equally often in every n rounds, and follow each other one
+    equally often in every n rounds (2 n where n is odd); the seed says which is called which, and in which order the
+    rows of the square are used.
+
+    Args:
+        configurations: What a round trains.
         seed: Of the run.
-        trial: Number of the repeat, from 1.
+        number: Number of the round that is drawn, from 1.
 
     Source: Williams, "Experimental designs balanced for the estimation of residual effects of treatments", Australian
     Journal of Scientific Research A 2 (1949): 0, 1, n - 1, 2, n - 2, … and its cyclic shifts are a Latin square, which
     for odd n its mirror image completes.
     """
     count = len(configurations)
-    square, row = divmod(trial - 1, max(1, count))
+    square, row = divmod(number - 1, max(1, count))
     zigzag = [(place + 1) // 2 if place % 2 else (count - place // 2) % count for place in range(count)]
     if count % 2 and square % 2:
         zigzag.reverse()

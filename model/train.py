@@ -19,6 +19,7 @@ from model.training import (
     PATIENCE_SECONDS,
     Clock,
     Role,
+    ServerWatch,
     Task,
     TrainingLoop,
     add_arguments,
@@ -87,9 +88,10 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         begin(output_dir, role)
     if role.is_server:
         print("serving", flush=True)
+        watch = ServerWatch(output_dir / FINISHED_FILE)
         with clock.measure("serve_seconds"):
-            serve(role, (output_dir / FINISHED_FILE).exists)
-        write_replica_record(output_dir, role, clock.seconds)
+            serve(role, watch.is_finished)
+        write_replica_record(output_dir, role, clock.seconds, disturbance=watch.to_json())
         return
     try:
         TrainingLoop(task, connect(task, role, clock), role, output_dir, clock).run()

@@ -41,7 +41,7 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     for parameter in fields(Parameters):
         option, kind, default = name_option(parameter.name), parameter.type, getattr(DEFAULTS, parameter.name)
         description = parameter.metadata["help"].replace("%", "%%")
-        if kind is bool:
+        if kind in (bool, bool | None):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=description)
         elif get_origin(kind) is list:
             shown = " ".join(map(str, default))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
-from components.planning import Parameters, fill_form, plan_run
+from components.planning import Parameters, fill_form, find_room, plan_run
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, name_option
 from pipeline.local import ResumeError, run_here, take_up
@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
             run_dir = options["runs_dir"].resolve() / options["resume"]
             plan = take_up(run_dir, said)
         else:
-            plan = plan_run(_NOT_YET_NAMED, parameters)  # before there is a folder, after which the run is named
+            # Before there is a folder, after which the run is named.
+            plan = plan_run(_NOT_YET_NAMED, parameters, find_room)
             run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

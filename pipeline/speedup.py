@@ -64,11 +64,11 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
     with dsl.ExitHandler(last, name="comparison"):
         plan = plan_comparison(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **vars(parameters))
         data = prepare_data(dataset=parameters.dataset, max_train_images=plan.outputs["max_train_images"])
-        # The rounds start side by side, and their trials take turns (`components.trials.turns`): with a limit here, a
-        # Retry in the dashboard would wait for ever.
-        with dsl.ParallelFor(plan.outputs["Output"], name="trials") as round_number:
+        # The iterations start side by side, and their trials take turns (`components.trials.turns`): with a limit here,
+        # a Retry in the dashboard would wait for ever.
+        with dsl.ParallelFor(plan.outputs["Output"], name="trials") as iteration:
             inputs = {
-                "round_number": round_number,
+                "iteration": iteration,
                 "workspace_path": dsl.WORKSPACE_PATH_PLACEHOLDER,
                 "run_info": plan.outputs["run_info"],
                 "prepared": data.outputs["prepared"],

@@ -6,10 +6,11 @@ from typing import Any
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
 
+from components.planning import count_iterations
 from pipeline.speedup import speedup_pipeline
 
-# The one loop runs over the trials, whose numbers the first step returns.
-_LOOP_COUNT = "trials"
+# The one loop trains so many trials of each configuration.
+_TRIALS = "trials"
 _SWITCH = re.compile(r"inputs\.parameter_values\['pipelinechannel--(?P<parameter>\w+)'\] == true")
 
 
@@ -34,7 +35,7 @@ def count_steps(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> int:
             component = _find_component(spec, task)
             steps = count(component["dag"]) if "dag" in component else 1
             if "parameterIterator" in task:
-                steps *= int(parameters[_LOOP_COUNT])
+                steps *= count_iterations(int(parameters[_TRIALS]))
             switch = _SWITCH.fullmatch(task.get("triggerPolicy", {}).get("condition", ""))
             if switch is None or parameters[switch["parameter"]]:
                 total += steps

@@ -37,6 +37,37 @@ Event = StatusChanged | Warned | LogLine
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where on one machine a job is to run, and how long it may wait there. A cluster places its pods by itself.
+
+    Args:
+        first_core: How many cores are passed over before the first that a worker gets, in turn: another for each round
+            of a comparison, lest a neighbour on one core always hits the same configuration.
+        patience_seconds: How long the job waits, before its clock starts, for others to leave the cores that it will
+            use; None: it does not look.
+    """
+
+    first_core: int = 0
+    patience_seconds: float | None = None
+
+
+ANYWHERE = Placement()
+
+
+@dataclass(frozen=True)
+class QuietWait:
+    """How a job waited for free cores before it began.
+
+    Args:
+        waited_seconds: How long; 0 where they were free.
+        taken_by: Who took them meanwhile, in words, most first.
+    """
+
+    waited_seconds: float
+    taken_by: list[str]
+
+
+@dataclass(frozen=True)
 class ReplicaResult:
     """How one replica ended.
 
@@ -49,6 +80,7 @@ class ReplicaResult:
         cpus: The cores it was bound to; empty when unbound or unknown.
         started_at: Unix time of its first start.
         ended_at: Unix time of its last end.
+        node: The cluster's node that it ran on; None on this machine.
     """
 
     name: str
@@ -59,6 +91,7 @@ class ReplicaResult:
     cpus: list[int]
     started_at: float
     ended_at: float
+    node: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +110,11 @@ class JobResult:
         replicas: Each replica.
         started_at: Unix time at which it was submitted.
         ended_at: Unix time at which it had succeeded.
+        boot_id: Which boot of the launching machine its monotonic clock counts from; None where that is not told.
+        started_monotonic: When it was submitted, in seconds on that clock, which nobody sets.
+        ended_monotonic: When it had succeeded, on the same clock.
+        image_digest: The digest of the image that its pods ran, of several images all of them; None on this machine.
+        quiet: How it waited for free cores before it was submitted; None where nobody looked.
     """
 
     job_name: str
@@ -90,6 +128,11 @@ class JobResult:
     replicas: list[ReplicaResult]
     started_at: float
     ended_at: float
+    boot_id: str | None = None
+    started_monotonic: float | None = None
+    ended_monotonic: float | None = None
+    image_digest: str | None = None
+    quiet: QuietWait | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns this result's part of `launch.json`."""
@@ -99,13 +142,21 @@ class JobResult:
 class Backend(Protocol):
     """Something that runs a TFJob."""
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,
+    ) -> JobResult:
         """Returns when the job has succeeded; leaves nothing running, however it ends.
 
         Args:
             manifest: The TFJob, as `build_manifest` makes it.
             log_dir: Where each replica's log is written, as `<replica>.log`.
             on_event: Called for each change of status, warning and log line as it comes, in the calling thread.
+            placement: Which cores of this machine it gets.
 
         Raises:
             JobFailed: A replica failed and was not restarted.

@@ -1,9 +1,10 @@
-"""What a process in a pod can tell of where it runs, without asking the cluster."""
+"""What a process can tell of where it runs, without asking the cluster."""
 
 from collections.abc import Mapping
 from os import environ
 from pathlib import Path
 
+BOOT_ID_FILE = Path("/proc/sys/kernel/random/boot_id")
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -15,6 +16,17 @@ def is_in_pod(environment: Mapping[str, str] = environ) -> bool:
 def current_namespace(file: Path = NAMESPACE_FILE) -> str:
     """Returns the namespace of this pod, and `default` outside of one."""
     return file.read_text(encoding="utf-8").strip() if file.exists() else "default"
+
+
+def read_boot_id(file: Path = BOOT_ID_FILE) -> str | None:
+    """Returns which boot of this machine it is, None where the system does not tell.
+
+    Linux counts its monotonic clock from there, the same for all processes.
+    """
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
 
 
 def owner_reference(environment: Mapping[str, str] = environ) -> dict[str, str] | None:

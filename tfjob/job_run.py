@@ -56,6 +56,10 @@ class JobRun(ABC, Generic[MessageT]):
     def __post_init__(self) -> None:
         self.job = read_job(self.manifest)
         self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Takes down that the job is submitted now."""
         self.submitted_at = time.time()
         self.submitted = self.clock()
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from os import environ
 from pathlib import Path
 
-from tfjob.backend import Backend, Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Backend, Event, JobResult, LogLine, Placement, StatusChanged, Warned
 from tfjob.environment import is_in_pod, owner_reference
 from tfjob.errors import JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
-from tfjob.local import LocalBackend
+from tfjob.local import LocalBackend, available_cores
 from tfjob.owner import find_owner
 
 # What tells the jobs of one run from all others.
@@ -30,6 +30,7 @@ def run_job(
     backend: Backend | None = None,
     report: Callable[[str], None] = print_line,
     max_restarts: int | None = None,
+    placement: Placement = ANYWHERE,
 ) -> JobResult:
     """Returns how the job went, when it has succeeded.
 
@@ -40,6 +41,7 @@ def run_job(
         report: Gets status and log lines as they come.
         max_restarts: Number of restarts, over all replicas, after which the job is given up; None: the operator's
             rules alone decide, which under ExitCode restart for ever.
+        placement: Which cores it gets where it runs on this machine.
 
     Raises:
         JobFailed: A replica failed and was not restarted.
@@ -62,7 +64,7 @@ def run_job(
                 quoted = quote_lines(replica, [*last_lines[replica]])
                 raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message, quoted)
 
-    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event)
+    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
 
 
 def choose_backend(
@@ -120,6 +122,20 @@ def list_unfinished_jobs(run_id: str) -> list[str] | None:
     from tfjob.cluster import connect, list_unfinished_jobs  # noqa: PLC0415
 
     return list_unfinished_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}")
+
+
+def find_free_cpus(memory: str, node_labels: Mapping[str, str]) -> float | None:
+    """Returns the CPUs of the largest replica that there is room for; None where a cluster does not let it be seen.
+
+    Args:
+        memory: What the replica needs beside, as a Kubernetes quantity; on this machine that is not looked at.
+        node_labels: The labels of the nodes that it may run on; none for all nodes.
+    """
+    if not is_in_pod():
+        return float(len(available_cores()))
+    from tfjob.cluster import connect, find_free_cpus  # noqa: PLC0415
+
+    return find_free_cpus(connect(), memory, node_labels)
 
 
 def label_value(text: str) -> str:

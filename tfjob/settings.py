@@ -85,6 +85,21 @@ def read_job_settings(settings: Mapping[str, Any], path: str = "job_settings") -
     return overlays
 
 
+def read_node_labels(text: str) -> dict[str, str] | None:
+    """Returns the labels of the nodes that a person's settings choose; None where an affinity chooses among them, too.
+
+    Args:
+        text: A JSON object, as `parse_job_settings` takes it.
+
+    Raises:
+        SpecError: It is no such object.
+    """
+    settings = _parse(text)
+    if settings.get("affinity"):
+        return None
+    return fit_labels("job_settings.node_selector", settings.get("node_selector", {}))
+
+
 def describe_settings_here(text: str) -> str | None:
     """Returns which of a person's settings have no effect on processes of this machine; None where all have."""
     settings = _parse(text)

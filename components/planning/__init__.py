@@ -1,35 +1,35 @@
 """What a run will train: its parameters, the form that asks for them, and the plan that follows."""
 
 from components.planning.form import describe_form, fill_form, keeps_failed_jobs, list_form, read_form
-from components.planning.parameters import Parameters
-from components.planning.plan import (
+from components.planning.order import (
     DISTRIBUTED,
-    RUN_ID_VARIABLE,
     SINGLE_NODE,
-    STARTED_AT_VARIABLE,
     Place,
-    RunPlan,
+    count_iterations,
     list_places,
-    list_rounds,
-    name_run,
     name_trial,
-    plan_run,
 )
+from components.planning.parameters import Parameters
+from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run
+from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
 
 __all__ = [
     "DISTRIBUTED",
+    "FREE_CPUS_VARIABLE",
     "RUN_ID_VARIABLE",
     "SINGLE_NODE",
     "STARTED_AT_VARIABLE",
     "Parameters",
     "Place",
     "RunPlan",
+    "count_iterations",
     "describe_form",
+    "describe_missing_nodes",
     "fill_form",
+    "find_room",
     "keeps_failed_jobs",
     "list_form",
     "list_places",
-    "list_rounds",
     "name_run",
     "name_trial",
     "plan_run",

@@ -71,7 +71,13 @@ class Parameters:
     strategies: list[str] = _parameter(["all_reduce", "parameter_server"], "all_reduce, parameter_server, or both.")
     workers: list[int] = _parameter([2], "Numbers of workers to compare.", most=MAX_REPLICAS)
     num_ps: int = _rare(_parameter(1, "Parameter servers of each parameter-server training.", most=MAX_REPLICAS))
-    bigger_nodes: bool = _rare(_parameter(False, "Also compare with one node that has the CPUs of all workers."))
+    same_batch_norm: bool = _rare(_of_training("same_batch_norm"))
+    bigger_nodes: bool | None = _rare(
+        _parameter(None, "Also compare with one node that has the CPUs of all workers; by default if a node does.")
+    )
+    a_a: bool = _rare(
+        _parameter(False, "Compare the single node with itself under two names, and nothing else: what would be found?")
+    )
     trials: int = _parameter(3, "Repeats of each configuration.", least=1, most=MAX_TRIALS)
     seed: int = _rare(_parameter(0, "Seed of the first trial."))
     cpus_per_replica: float = _parameter(1.0, "CPUs of each replica.", least=MIN_CPUS, most=_MAX_PER_REPLICA)

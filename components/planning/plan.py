@@ -1,9 +1,10 @@
 """The plan of a run: made by the first step, kept as `run.json`, read by the steps that follow."""
 
 import json
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Self
@@ -11,7 +12,8 @@ from typing import Self
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
 from components.planning.parameters import Parameters
 from model.data import check_dataset_name
-from model.plan import DISTRIBUTED_STRATEGIES, Configuration, order_of_round, plan_configurations
+from model.errors import ConfigError
+from model.plan import DISTRIBUTED_STRATEGIES, SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.settings import parse_job_settings
 from tfjob.spec import ReplicaSpec
 
@@ -19,10 +21,10 @@ from tfjob.spec import ReplicaSpec
 RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
 # A run that is resumed started when it was started first.
 STARTED_AT_VARIABLE = "TFJOB_SPEEDUP_STARTED_AT"
-# The steps that train, as the pipeline names them.
-SINGLE_NODE, DISTRIBUTED = "train-single-node", "train-distributed"
 # What stands for all strategies.
 _ALL = "both"
+# 0.9 / 0.3 is a little less than 3.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,24 @@ class RunPlan:
         started_at: When it was started first, in Unix time.
         parameters: What a person asked for.
         configurations: What is compared, the baseline first.
+        free_cpus: CPUs of the largest single node that there is room for; None where that is not known.
     """
 
     run_id: str
     started_at: float
     parameters: Parameters
     configurations: Sequence[Configuration]
+    free_cpus: float | None = None
 
     @property
     def single_nodes(self) -> Sequence[Configuration]:
-        """The configurations without a distribution strategy: the baseline and bigger nodes."""
-        return [c for c in self.configurations if c.training.strategy == "single"]
+        """What the first training step trains: the baseline, and bigger nodes."""
+        return [c for c in self.configurations if c.training.strategy == "single" and c.name != SINGLE_AGAIN]
 
     @property
     def distributed(self) -> Sequence[Configuration]:
-        """The configurations of the TFJobs."""
-        return [c for c in self.configurations if c.training.strategy != "single"]
+        """What the second one trains: distributed, or the single node that stands for that under its second name."""
+        return [c for c in self.configurations if c not in self.single_nodes]
 
     def replica(self, count: int, cpus_factor: int = 1) -> ReplicaSpec:
         """Returns `count` replicas with the resources of this run's replicas, the CPUs times a factor."""
@@ -68,6 +72,7 @@ class RunPlan:
             started_at=self.started_at,
             parameters=asdict(self.parameters),
             configurations=[configuration.to_json() for configuration in self.configurations],
+            free_cpus=self.free_cpus,
         )
         path.write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
 
@@ -85,62 +90,19 @@ class RunPlan:
                 f"resumed. Only there or only here: {', '.join(unlike)}."
             )
         configurations = [Configuration.from_json(entry) for entry in info.configurations]
-        return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations)
+        return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations, info.free_cpus)
 
 
-@dataclass(frozen=True)
-class Place:
-    """The place of a trial in the order of its run.
-
-    Attributes:
-        round_number: The round of the loop, from 1.
-        step: Which step of the round trains it.
-        configuration: What is trained.
-        trial: Which repeat of it this is, from 1.
-    """
-
-    round_number: int
-    step: str
-    configuration: Configuration
-    trial: int
-
-    @property
-    def name(self) -> str:
-        """The name of the trial's folders in the workspace."""
-        return name_trial(self.configuration.name, self.trial)
-
-    def __str__(self) -> str:
-        return f"{self.configuration.name}, trial {self.trial}"
-
-
-def list_places(plan: RunPlan) -> list[Place]:
-    """Returns all trials of a run in the order in which they are trained, one after another.
-
-    A step's trials of a round follow each other, and the steps of a round come in the pipeline's order: a step may wait
-    for what comes before it, and never for what comes after. Every round trains each configuration once, so that drift
-    hits all alike; the order within a step is drawn for each round, so that none always has the coolest or the busiest
-    machine.
-    """
-    return [
-        Place(round_number, step, configuration, round_number)
-        for round_number in range(1, plan.parameters.trials + 1)
-        for step, own in ((SINGLE_NODE, plan.single_nodes), (DISTRIBUTED, plan.distributed))
-        for configuration in order_of_round(own, plan.parameters.seed, round_number)
-    ]
-
-
-def list_rounds(plan: RunPlan) -> list[int]:
-    """Returns the numbers of the rounds, over which the pipeline's loop goes."""
-    return sorted({place.round_number for place in list_places(plan)})
-
-
-def name_trial(configuration: str, trial: int) -> str:
-    """Returns the name of a trial's folders in the workspace."""
-    return f"{configuration}-t{trial}"
-
-
-def plan_run(run_id: str, parameters: Parameters) -> RunPlan:
+def plan_run(
+    run_id: str, parameters: Parameters, find_room: Callable[[Parameters], float | None] = lambda _: None
+) -> RunPlan:
     """Returns the plan that the pipeline's parameters ask for.
+
+    Args:
+        run_id: The run's name.
+        parameters: What a person asked for.
+        find_room: Returns the CPUs of the largest single node that there is room for, None where that is not known; is
+            asked where nobody says whether bigger nodes are compared.
 
     Raises:
         ValueError: A parameter cannot be; the message says what came and what was expected.
@@ -151,18 +113,39 @@ def plan_run(run_id: str, parameters: Parameters) -> RunPlan:
     parameters.check_ranges()
     check_dataset_name(parameters.dataset)
     parse_job_settings(parameters.job_settings)
+    started_at = float(os.environ.get(STARTED_AT_VARIABLE) or time.time())
+    if parameters.a_a:
+        return RunPlan(run_id, started_at, parameters, _plan_a_a(parameters))
+    free_cpus = find_room(parameters) if _is_left_open(parameters) else None
     configurations = plan_configurations(
         parameters.to_training(),
         strategies=parameters.strategies,
         workers=parameters.workers,
         num_ps=parameters.num_ps,
         scaling=parameters.scaling,
-        bigger_nodes=parameters.bigger_nodes,
+        max_cpus_factor=_find_max_factor(parameters, free_cpus),
     )
-    started_at = float(os.environ.get(STARTED_AT_VARIABLE) or time.time())
-    return RunPlan(run_id, started_at, parameters, configurations)
+    return RunPlan(run_id, started_at, parameters, configurations, free_cpus)
 
 
 def name_run(pipeline_job_id: str) -> str:
     """Returns the run's name: what the local runner chose, else the pipeline job's identifier."""
     return os.environ.get(RUN_ID_VARIABLE) or pipeline_job_id
+
+
+def _is_left_open(parameters: Parameters) -> bool:
+    """Returns whether the machine decides if bigger nodes are compared: of GPUs a single node uses but one."""
+    return parameters.bigger_nodes is None and not parameters.gpus_per_replica
+
+
+def _find_max_factor(parameters: Parameters, free_cpus: float | None) -> float:
+    """Returns how many times the CPUs of a replica a bigger node may have; 0 where none is compared."""
+    if parameters.bigger_nodes:
+        return math.inf
+    return 0.0 if free_cpus is None else free_cpus / parameters.cpus_per_replica + _ROUNDING
+
+
+def _plan_a_a(parameters: Parameters) -> list[Configuration]:
+    if parameters.bigger_nodes:
+        raise ConfigError("bigger_nodes must not be true with a_a, which compares the single node with itself alone.")
+    return plan_a_a(parameters.to_training())

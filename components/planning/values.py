@@ -10,6 +10,7 @@ from model.errors import ConfigError
 
 _KINDS = {
     bool: "true or false",
+    bool | None: "true, false or null",
     int: "a whole number",
     float: "a number",
     str: "text",
@@ -89,7 +90,9 @@ def _take(kind: Any, value: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise TypeError
         return [_take(get_args(kind)[0], item) for item in value]
-    if kind is bool:
+    if kind == bool | None and value is None:
+        return None
+    if kind in (bool, bool | None):
         return _take_switch(value)
     if kind is str:
         if not isinstance(value, str):

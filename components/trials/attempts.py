@@ -1,4 +1,7 @@
-"""The attempts at a trial: one that lost a replica or its launcher has no time, and the next begins at step 0."""
+"""The attempts at a trial: one that lost a replica or its launcher has no time, and the next begins at step 0.
+
+One that was whole, but disturbed by others on the machine, keeps its time in its note.
+"""
 
 import json
 import time
@@ -16,7 +19,8 @@ class Attempt:
 
     Attributes:
         name: What its folder in the workspace and its TFJob are called by: no other attempt's checkpoints are taken up.
-        earlier: The attempts before it, each with `started_at`, `ended_at` and the `reason` for its end.
+        earlier: The attempts before it, each with `started_at`, `ended_at` and the `reason` for its end; one that was
+            whole but disturbed also with its `train_seconds`.
         note: Where it is noted.
         started_at: Unix time.
     """
@@ -47,13 +51,14 @@ class Attempt:
         attempt.write("its launcher was lost", ended_at=None)  # what stays where nobody can write more
         return attempt
 
-    def end(self, reason: str) -> None:
-        """Notes why it has not come to its end."""
-        self.write(reason, ended_at=time.time())
+    def end(self, reason: str, *, train_seconds: float | None = None) -> None:
+        """Notes why it does not count; the seconds that it trained for are those of a whole one."""
+        whole = {} if train_seconds is None else {"train_seconds": train_seconds}
+        self.write(reason, ended_at=time.time(), **whole)
 
-    def write(self, reason: str, *, ended_at: float | None) -> None:
+    def write(self, reason: str, *, ended_at: float | None, **more: float) -> None:
         """Writes what the next attempt tells of this one."""
-        content = {"started_at": self.started_at, "ended_at": ended_at, "reason": reason}
+        content = {"started_at": self.started_at, "ended_at": ended_at, "reason": reason, **more}
         partial = self.note.parent.with_suffix(".partial")
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self.note)

@@ -50,7 +50,7 @@ def read_resumable_plan(path: Path) -> RunPlan:
         ValueError: It would not, or there is no plan.
     """
     plan = RunPlan.read(path)
-    if plan_run(plan.run_id, plan.parameters).configurations != plan.configurations:
+    if plan_run(plan.run_id, plan.parameters, lambda _: plan.free_cpus).configurations != plan.configurations:
         raise RecordError(
             f"{path} must hold what this version plans from its parameters. It was written by another one, with which "
             "the run can be resumed."

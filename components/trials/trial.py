@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import SCHEMA_VERSION
-from components.planning import RunPlan, list_places, name_trial
+from components.planning import Place, RunPlan, list_places
 from components.trials.attempts import Attempt
+from components.trials.disturbance import (
+    accepts_noise,
+    choose_patience,
+    describe_attempts,
+    find_disturbance,
+    is_disturbed,
+)
 from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
 from model.plan import Configuration
-from tfjob.backend import Backend, JobResult
+from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
 from tfjob.job import Manifest
-from tfjob.launch import RUN_LABEL, choose_backend, label_value, list_unfinished_jobs, print_line, run_job
+from tfjob.launch import RUN_LABEL, choose_backend, delete_jobs, label_value, list_unfinished_jobs, print_line, run_job
 from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
@@ -31,7 +38,7 @@ TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.
 RESUMED_FILE = "resumed"
 # A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
 SILENCE_SECONDS = 900.0
-# The pods of all rounds start at once. The first trial is not to be beside that, which no other trial is.
+# The pods of all iterations start at once. The first trial is not to be beside that, which no other trial is.
 GATHER_SECONDS = 120.0
 # What TensorFlow's runtime says about itself, which the log files keep.
 _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
@@ -40,21 +47,23 @@ _RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING:
 def run_trials(
     plan: RunPlan,
     step: str,
-    round_number: int,
+    iteration: int,
     dataset_dir: Path,
     workspace: Path,
     output_dir: Path,
     task_config: Any,
 ) -> dict[str, Any]:
-    """Trains a step's trials, each in its turn, and returns the models' metadata by configuration.
+    """Trains a step's trials, each in its turn, and returns the models' metadata by trial.
+
+    A step for which no trial is left says so in its output, which is never empty: a store keeps no empty folder.
 
     Args:
         plan: The run's plan.
         step: The step that calls this.
-        round_number: The step's round, from 1.
+        iteration: The step's iteration of the pipeline's loop, from 1.
         dataset_dir: The prepared data.
         workspace: Folder that all replicas see.
-        output_dir: Folder that gets a folder for each configuration.
+        output_dir: Folder that gets a folder for each trial.
         task_config: What KFP hands this step for the jobs that it launches: a `dsl.TaskConfig`.
 
     Raises:
@@ -62,25 +71,36 @@ def run_trials(
     """
     overlay = read_task_config(task_config)
     check_workspace(workspace, task_config)
+    places = list_places(plan)
+    own = [place for place in places if (place.step, place.iteration) == (step, iteration)]
+    if not own:
+        return note_nothing_to_train(output_dir)
     parameters = plan.parameters
     backend = choose_backend(pending_seconds=parameters.pending_minutes * 60, keep_failed=parameters.keep_failed_jobs)
-    places = list_places(plan)
-    own = [place for place in places if (place.step, place.round_number) == (step, round_number)]
     turns = Turns(
         places,
         name_step(own[0]),
         workspace,
         patience_seconds=SILENCE_SECONDS + parameters.pending_minutes * 60,
         list_jobs=lambda: list_unfinished_jobs(plan.run_id),
-        gather_seconds=GATHER_SECONDS if is_in_pod() else 0.0,  # on one machine one round starts after another
+        delete_jobs=lambda: delete_jobs(plan.run_id, keep_failed=parameters.keep_failed_jobs),
+        gather_seconds=GATHER_SECONDS if is_in_pod() else 0.0,  # on one machine one step starts after another
     )
     metadata = {}
     for place in own:
-        folder = output_dir / place.configuration.name
+        folder = output_dir / place.name
         with turns.take(place):
-            run_trial(plan, place.configuration, place.trial, dataset_dir, workspace, folder, backend, [overlay])
-        metadata[place.configuration.name] = describe_model(folder)
+            run_trial(plan, place, dataset_dir, workspace, folder, backend, [overlay])
+        metadata[place.name] = describe_model(folder)
     return metadata
+
+
+def note_nothing_to_train(output_dir: Path) -> dict[str, Any]:
+    """Says in the log and in a step's output that it has trained nothing, and returns the metadata of no model."""
+    print_line("Nothing is left to train here: the run ends with the single node, as it began.")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    (output_dir / "README.txt").write_text("No trial was left for this step: see docs/timing.md.\n", encoding="utf-8")
+    return {}
 
 
 def check_workspace(workspace: Path, task_config: Any) -> None:
@@ -100,8 +120,7 @@ def check_workspace(workspace: Path, task_config: Any) -> None:
 
 def run_trial(
     plan: RunPlan,
-    configuration: Configuration,
-    trial: int,
+    place: Place,
     dataset_dir: Path,
     workspace: Path,
     output_dir: Path,
@@ -115,8 +134,7 @@ def run_trial(
 
     Args:
         plan: The run's plan.
-        configuration: Which row of the comparison.
-        trial: Number of the repeat, from 1.
+        place: Which trial.
         dataset_dir: The prepared data.
         workspace: Folder that all replicas see.
         output_dir: Folder for the results.
@@ -126,9 +144,8 @@ def run_trial(
     Raises:
         TFJobError: The training did not succeed.
     """
-    print_line(f"== {configuration.name}, trial {trial} of {plan.parameters.trials}")
-    name = name_trial(configuration.name, trial)
-    finished = workspace / FINISHED_FOLDER / name
+    print_line(f"== {place}, round {place.round_number} of {plan.parameters.trials}")
+    finished = workspace / FINISHED_FOLDER / place.name
     if finished.exists():
         print_line("Finished before the interruption: its results are taken, it is not trained again.")
         (workspace / RESUMED_FILE).touch()
@@ -136,15 +153,14 @@ def run_trial(
         return
     with Heartbeat(workspace / HEARTBEAT_FILE):  # for replicas, which end without it, and for the steps that wait
         dataset = stage_dataset(dataset_dir, workspace)
-        train_trial(plan, configuration, trial, dataset, workspace, output_dir, backend, overlays)
+        train_trial(plan, place, dataset, workspace, output_dir, backend, overlays)
         keep_trial(output_dir, finished)
     (workspace / RESUMED_FILE).unlink(missing_ok=True)
 
 
 def train_trial(
     plan: RunPlan,
-    configuration: Configuration,
-    trial: int,
+    place: Place,
     dataset: Path,
     workspace: Path,
     output_dir: Path,
@@ -153,46 +169,59 @@ def train_trial(
 ) -> None:
     """Trains a trial and writes what it left into `output_dir`; see `run_trial`.
 
-    What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once.
+    What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once. So
+    is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it.
 
     Args:
         dataset: The prepared data, where all replicas see them.
     """
-    for may_lose in (True, False):
-        attempt = Attempt.begin(workspace, name_trial(configuration.name, trial))
+    configuration = place.configuration
+    cpus = count_replicas(plan, configuration)["Worker"].cpus
+    may_lose = True
+    while True:
+        attempt = Attempt.begin(workspace, place.name)
         training_dir = workspace / attempt.name
-        manifest = build_job(plan, configuration, trial, dataset, training_dir, overlays)
+        manifest = build_job(plan, configuration, place.round_number, dataset, training_dir, overlays)
+        patience = choose_patience(is_first=not (workspace / FINISHED_FOLDER).exists() and not attempt.earlier)
         output_dir.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(output_dir / "logs", ignore_errors=True)  # this step's own log has what an attempt before said
         try:
             result = run_job(
-                manifest, log_dir=output_dir / "logs", backend=backend, report=print_readable, max_restarts=0
+                manifest,
+                log_dir=output_dir / "logs",
+                backend=backend,
+                report=print_readable,
+                max_restarts=0,
+                placement=Placement(first_core=place.round_number - 1, patience_seconds=patience),
             )
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
             is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
             if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
-            print_line(f"{error}\n== {configuration.name}, trial {trial}, is trained anew from step 0, once")
-        else:
+            may_lose = False
+            print_line(f"{error}\n== {place}, is trained anew from step 0, once")
+            continue
+        training = read_json(training_dir / TRAINING_FILE)
+        disturbance = find_disturbance(training, result, cpus)
+        if not disturbance or accepts_noise() or any(map(is_disturbed, attempt.earlier)):
             break
+        attempt.end(disturbance, train_seconds=training["train_seconds"])
+        print_line(f"== {place}, is trained once more: {disturbance}")
     for file in (TRAINING_FILE, MODEL_FILE):
         shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
-        **describe_launch(plan, result, read_json(training_dir / TRAINING_FILE)),
-        "cpus_per_replica": count_replicas(plan, configuration)["Worker"].cpus,
+        **describe_launch(plan, result, training),
+        "cpus_per_replica": cpus,
         "configuration": configuration.name,
-        "trial": trial,
-        "warnings": [*result.warnings, *map(describe_attempt, attempt.earlier)],
-        "resumed": (workspace / RESUMED_FILE).exists() or bool(attempt.earlier),
+        "trial": place.trial,
+        "round": place.round_number,
+        "place": place.number,
+        "warnings": [*result.warnings, *describe_attempts(attempt.earlier, disturbance)],
+        "resumed": (workspace / RESUMED_FILE).exists() or not all(map(is_disturbed, attempt.earlier)),
         "earlier_attempts": attempt.earlier,
     }
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
-
-
-def describe_attempt(attempt: Mapping[str, Any]) -> str:
-    """Returns what the report says of an attempt before the one that counts."""
-    return f"trained anew from step 0, and this whole attempt counts; an attempt before it ended: {attempt['reason']}"
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,17 +283,17 @@ def _flush(path: Path) -> None:
 def build_job(
     plan: RunPlan,
     configuration: Configuration,
-    trial: int,
+    round_number: int,
     dataset_dir: Path,
     output_dir: Path,
     overlays: Sequence[Overlay] = (),
 ) -> Manifest:
-    """Returns the TFJob of one trial; its name follows from that of its output folder and from the run."""
+    """Returns the TFJob of a trial of a round; its name follows from that of its output folder and from the run."""
     from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
 
     parameters = plan.parameters
     digest = hashlib.sha256(plan.run_id.encode()).hexdigest()[:8]
-    config = configuration.for_trial(trial)
+    config = configuration.for_round(round_number)
     files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
         files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE

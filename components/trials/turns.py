@@ -1,4 +1,4 @@
-"""Taking turns: KFP starts the steps of all rounds side by side, and their trials run one after another all the same.
+"""Taking turns: KFP starts the iterations of a loop side by side, and their trials run one after another all the same.
 
 The plan gives each trial its place, and the workspace says how far the run has come: a step waits until every trial
 whose place is before its own is finished. A limit on the loop would do that, too; but where one is compiled in, KFP's
@@ -27,11 +27,14 @@ TELL_SECONDS = 300.0
 SETTLE_SECONDS = 10.0
 # A failed step of an earlier try may come back so late after the others; then it takes its mark away.
 RETURN_SECONDS = 180.0
+# A launcher that lives renews its heartbeat every few seconds. Without it, replicas that run end by themselves after
+# 60 s, and a job that is suspended or waits for its node never does.
+LEFT_SECONDS = 120.0
 
 
 def name_step(place: Place) -> str:
     """Returns the name of the step that trains a trial, which no other step of the run has."""
-    return f"{place.step}-{place.round_number}"
+    return f"{place.step}-{place.iteration}"
 
 
 class NotTrainedError(TFJobError):
@@ -47,12 +50,14 @@ class Turns:
         workspace: Folder that all steps see.
         patience_seconds: How long nothing may move before the step gives up.
         list_jobs: Returns the TFJobs of the run that have not ended, None without an answer.
+        delete_jobs: Deletes the TFJobs of the run: called where one is left and has no launcher any more.
         gather_seconds: How long the run's first trial waits for the steps that start side by side with its own.
         report: Gets a line now and then while the step waits.
         poll_seconds: How often it looks.
         tell_seconds: How often it says that it waits.
         settle_seconds: How long after the step before.
         return_seconds: How long the mark of a failed step is bearable that was there before this step.
+        left_seconds: How long no step has renewed its heartbeat when a TFJob counts as left.
     """
 
     def __init__(
@@ -63,16 +68,19 @@ class Turns:
         *,
         patience_seconds: float,
         list_jobs: Callable[[], Sequence[str] | None],
+        delete_jobs: Callable[[], None],
         gather_seconds: float = 0.0,
         report: Callable[[str], None] = print_line,
         poll_seconds: float = POLL_SECONDS,
         tell_seconds: float = TELL_SECONDS,
         settle_seconds: float = SETTLE_SECONDS,
         return_seconds: float = RETURN_SECONDS,
+        left_seconds: float = LEFT_SECONDS,
     ) -> None:
         self._places, self._step, self._workspace = places, step, workspace
         self._patience_seconds, self._return_seconds = patience_seconds, return_seconds
-        self._list_jobs, self._report = list_jobs, report
+        self._list_jobs, self._delete_jobs, self._report = list_jobs, delete_jobs, report
+        self._left_seconds = left_seconds
         self._began, self._gather_seconds = time.monotonic(), gather_seconds
         self._poll_seconds, self._tell_seconds, self._settle_seconds = poll_seconds, tell_seconds, settle_seconds
         present = workspace / PRESENT_FOLDER
@@ -104,7 +112,7 @@ class Turns:
         began = heard = time.monotonic()
         last_sign, tell_at = self._read_sign(), began
         with _ears(place) as pause:
-            while obstacle := self._find_obstacle(place):
+            while obstacle := self._find_obstacle(place, time.monotonic() - heard):
                 now = time.monotonic()
                 if (sign := self._read_sign()) != last_sign:
                     last_sign, heard = sign, now
@@ -116,8 +124,11 @@ class Turns:
             if tell_at > began:
                 pause(self._settle_seconds)
 
-    def _find_obstacle(self, place: Place) -> str:
-        """Returns what a trial has to wait for; nothing when it is its turn."""
+    def _find_obstacle(self, place: Place, silent_seconds: float) -> str:
+        """Returns what a trial has to wait for; nothing when it is its turn.
+
+        What an earlier try of this step has left is ended: its launcher was killed, and nobody else waits for it.
+        """
         finished = _list_names(self._workspace / FINISHED_FOLDER)
         before = self._places[: self._places.index(place)]
         if missing := [other for other in before if other.name not in finished]:
@@ -128,6 +139,8 @@ class Turns:
         jobs = self._list_jobs()
         if jobs is None:
             return "the API server's answer"
+        if jobs and silent_seconds >= self._left_seconds:
+            self._delete_jobs()
         return f"the end of TFJob {jobs[0]}" if jobs else self._find_absence(before)
 
     def _find_absence(self, before: Sequence[Place]) -> str:

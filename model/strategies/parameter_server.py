@@ -2,10 +2,11 @@
 
 import collections
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from model.frameworks import tf
+from model.strategies.exchange import add_to_first, describe_exchange, make_pull_push, read_first, read_time_after
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
@@ -99,6 +100,39 @@ class ParameterServerTrainer(VariableTrainer):
         self._coordinator.join()
         return int(sum(float(result.fetch()) for result in results))
 
+    def time_exchange(self) -> dict[str, Any]:
+        """Returns what a pull and a push cost, of one worker after another; the values stay as they were.
+
+        That of one element sends as many messages as a step: one element of each slice of the weights.
+        """
+        length = self._flat.num_parameters + len(self._flat.initial_statistics())
+        functions = {
+            1: make_pull_push(self._pull_first, self._push_first),
+            length: make_pull_push(self._pull, self._push_all),
+        }
+
+        def exchange(num_elements: int) -> float:
+            result = self._coordinator.schedule(functions[num_elements], args=(0.0,))
+            self._coordinator.join()
+            return float(result.fetch())
+
+        with self._kept():
+            for function in functions.values():  # an idle worker takes the next, and is busy if it compiles
+                for _ in range(2 * self._role.num_workers):
+                    self._coordinator.schedule(function, args=(0.0,))
+                self._coordinator.join()
+            return describe_exchange("pull_push", length, exchange)
+
+    def _pull_first(self) -> list[tf.Tensor]:
+        return [read_first(part) for part in self._weights]
+
+    def _push_first(self, updates: Sequence[tf.Tensor]) -> list[tf.Operation]:
+        return [add_to_first(part, update) for part, update in zip(self._weights, updates, strict=True)]
+
+    def _push_all(self, updates: Sequence[tf.Tensor]) -> list[tf.Operation]:
+        gradient, statistics = updates
+        return [*self._push(gradient, tf.constant(0.0)), self._statistics.assign_add(statistics)]
+
     def _make_idle_steps(self) -> None:
         """Hands out two for each worker: an idle one takes the next, and is busy if it compiles."""
         share = self._task.plan.take(0, 0, self._role.num_workers)
@@ -127,19 +161,19 @@ class ParameterServerTrainer(VariableTrainer):
             began = tf.timestamp()
             with tf.control_dependencies([began]):
                 weights, statistics = self._pull()
-            pulled = _read_time_after(weights, statistics)
+            pulled = read_time_after(weights, statistics)
             with tf.control_dependencies([pulled]):
                 batch = read_batch(dataset, indices, shifts, config.max_shift)
-            read = _read_time_after(*batch)
+            read = read_time_after(*batch)
             with tf.control_dependencies([read]):
                 batch = tuple(tf.identity(part) for part in batch)
             total = sum_over_groups(group_function, config, (weights, statistics), batch, first_group)
             gradient, updated, loss = split_contribution(total / config.groups_per_replica, flat.num_parameters)
-            computed = _read_time_after(gradient, updated)
+            computed = read_time_after(gradient, updated)
             with tf.control_dependencies([computed]):
                 pushes = self._push(gradient, learning_rate)
                 pushes.append(self._statistics.assign_add((updated - statistics) / config.num_workers))
-            ended = _read_time_after(*pushes)
+            ended = read_time_after(*pushes)
             communication = (pulled - began) + (ended - computed)
             return tf.stack([tf.cast(loss, tf.float64), ended - began, read - pulled, communication])
 
@@ -150,11 +184,6 @@ class ParameterServerTrainer(VariableTrainer):
             tf.TensorSpec([], tf.float32),
         ]
         return tf.function(compute_and_push, input_signature=signature, autograph=False)
-
-
-def _read_time_after(*results: Any) -> tf.Tensor:
-    with tf.control_dependencies(results):
-        return tf.timestamp()
 
 
 def _find_worker(result: Any) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 from model.data import PreparedDataset, Split
 from model.errors import ConfigError
 from model.frameworks import keras, tf
+from model.strategies.batch_norm import fused_batch_norm
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
@@ -73,9 +74,10 @@ class FlatModel:
             next(state) if _is_statistic(v) else _seed_at(v, group) for v in self.model.non_trainable_variables
         ]
         trainable = _unflatten(weights, self.model.trainable_variables)
-        logits, updated = self.model.stateless_call(
-            trainable, non_trainable, tf.cast(images, tf.float32), training=group is not None
-        )
+        with fused_batch_norm():
+            logits, updated = self.model.stateless_call(
+                trainable, non_trainable, tf.cast(images, tf.float32), training=group is not None
+            )
         kept = [u for u, v in zip(updated, self.model.non_trainable_variables, strict=True) if _is_statistic(v)]
         return logits, _concat(kept)
 

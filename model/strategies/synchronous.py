@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from model.frameworks import tf
+from model.strategies.exchange import describe_exchange
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
@@ -94,6 +95,19 @@ class SynchronousTrainer(VariableTrainer):
         for start in range(first, last, EVALUATION_BATCH_SIZE):
             correct += self._count(start, min(start + EVALUATION_BATCH_SIZE, last))
         return int(self._reduce(correct).numpy()[0])
+
+    def time_exchange(self) -> dict[str, Any] | None:
+        """Returns what a reduction costs; all workers take part. None of a single process, which exchanges nothing."""
+        if self._role.strategy != "all_reduce":
+            return None
+        length = self._flat.num_parameters + len(self._flat.initial_statistics()) + 1
+        return describe_exchange("all_reduce", length, self._time_reduction)
+
+    def _time_reduction(self, num_elements: int) -> float:
+        vector = tf.zeros([num_elements])
+        began = time.perf_counter()
+        self._reduce(vector)[-1].numpy()
+        return time.perf_counter() - began
 
     def _make_idle_steps(self) -> None:
         share = self._task.plan.take(0, self._role.rank, self._role.num_workers)

@@ -2,6 +2,7 @@
 
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
+from model.training.disturbance import Disturbance, ServerWatch, add_others
 from model.training.heartbeat import PATIENCE_SECONDS, supervise
 from model.training.loop import TrainingLoop
 from model.training.record import FINISHED_FILE, begin, write_replica_record
@@ -14,8 +15,10 @@ __all__ = [
     "PATIENCE_SECONDS",
     "STRATEGIES",
     "Clock",
+    "Disturbance",
     "OnStep",
     "Role",
+    "ServerWatch",
     "StepTiming",
     "Strategy",
     "Task",
@@ -25,6 +28,7 @@ __all__ = [
     "Values",
     "Vector",
     "add_arguments",
+    "add_others",
     "begin",
     "check_loss",
     "from_arguments",

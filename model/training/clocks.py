@@ -28,7 +28,7 @@ CLOCKS: Mapping[str, Span] = {
     "build_seconds": Span("checking settings and data, building the model, reading a checkpoint", STARTUP),
     "rendezvous_seconds": Span("waiting for the other replicas, and taking over the chief's state"),
     "compile_seconds": Span("tracing and compiling, in an update and an evaluation that are undone"),
-    "warmup_seconds": Span("one more update that is undone"),
+    "warmup_seconds": Span("one more update that is undone, and exchanges by themselves"),
     "train_seconds": Span("the steps"),
     "input_seconds": Span("choosing, reading and shifting images", "train_seconds"),
     "communication_seconds": Span("exchanging values with other replicas, waiting included", "train_seconds"),

@@ -31,8 +31,11 @@ class TrainingConfig:
     model_arguments: str = _setting("{}", "further arguments of the model's builder as JSON, e.g. '{\"width\": 32}'")
     epochs: int = _setting(2, "passes over the training split")
     global_batch_size: int = _setting(128, "images in a step, over all workers")
+    same_batch_norm: bool = _setting(
+        False, "BatchNorm normalises over the same groups of images in every configuration, not over a worker's share"
+    )
     batch_norm_group_size: int = _setting(
-        0, "images that BatchNorm normalises together, the same in every configuration; 0: a worker's whole batch"
+        0, "images of such a group, with same_batch_norm; 0: a worker's whole share of the batch"
     )
     learning_rate: float = _setting(0.2, "highest learning rate, for the global batch size")
     momentum: float = _setting(0.9, "Nesterov momentum")
@@ -69,6 +72,11 @@ class TrainingConfig:
             raise ConfigError(
                 "global_batch_size must be divisible by the number of workers. "
                 f"Received: {self.global_batch_size} and {self.num_workers}."
+            )
+        if self.batch_norm_group_size and not self.same_batch_norm:
+            raise ConfigError(
+                "batch_norm_group_size must be 0 without same_batch_norm: a worker then normalises its whole share of "
+                f"the batch. Received: {self.batch_norm_group_size}."
             )
         if self.per_replica_batch_size % self.group_size:
             raise ConfigError(

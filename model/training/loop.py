@@ -5,11 +5,13 @@ import hashlib
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 from model.files import write_json
 from model.host import calibrate
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig
+from model.training.disturbance import Disturbance
 from model.training.record import StepParts, describe_training, finish, write_replica_record
 from model.training.role import Role
 from model.training.state import CurvePoint, State, load_newest_checkpoint, save_checkpoint
@@ -40,7 +42,8 @@ class TrainingLoop:
     def __init__(self, task: Task, trainer: Trainer, role: Role, output_dir: Path, clock: Clock) -> None:
         self._task, self._trainer, self._role, self._output_dir, self._clock = task, trainer, role, output_dir, clock
         self._checkpoints = find_checkpoints(output_dir, task.config, task.dataset.sha256)
-        self._steps = StepParts()
+        self._steps, self._disturbance = StepParts(), Disturbance()
+        self._collective: dict[str, Any] | None = None
         # Of the workers of a parameter-server training the chief hears one after another, and they work side by side.
         self._sharers = role.num_workers if role.strategy == "parameter_server" else 1
         with clock.measure("build_seconds"):
@@ -73,8 +76,9 @@ class TrainingLoop:
             restored_step=restored_step,
             calibration_seconds=calibrations,
             steps=self._steps,
+            disturbance=self._disturbance.to_json(),
         )
-        finish(self._output_dir, self._role)
+        finish(self._output_dir, self._role, self._disturbance.spans)
         if self._role.is_chief:
             self._write_record()
 
@@ -89,6 +93,7 @@ class TrainingLoop:
             trainer.compile()
         with self._clock.measure("warmup_seconds"):
             trainer.warm_up()
+            self._collective = trainer.time_exchange()
         return state.step
 
     def _calibrate(self) -> float:
@@ -112,7 +117,7 @@ class TrainingLoop:
             if progress is not None:
                 progress.add(timing)
 
-        with self._clock.measure("train_seconds"):
+        with self._disturbance.measure(), self._clock.measure("train_seconds"):
             self._trainer.train(state.step, stop, record)
         state.step = stop
         if stop == epoch_end:
@@ -137,7 +142,13 @@ class TrainingLoop:
 
     def _write_record(self) -> None:
         record = describe_training(
-            self._task, self._role, self._state, self._initial_sha256, self._output_dir, steps=self._steps
+            self._task,
+            self._role,
+            self._state,
+            self._initial_sha256,
+            self._output_dir,
+            steps=self._steps,
+            collective=self._collective,
         )
         write_json(self._output_dir / "training.json", record)
         say(f"trained in {record['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")

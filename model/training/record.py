@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import shutil
 import statistics
 import time
@@ -11,9 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from model.files import SCHEMA_VERSION, write_atomically, write_json
-from model.host import cpu_seconds, describe_host, describe_versions, peak_rss_bytes, seconds_since_process_start
+from model.files import SCHEMA_VERSION, write_json
+from model.host import (
+    cpu_seconds,
+    describe_environment,
+    describe_host,
+    describe_versions,
+    peak_rss_bytes,
+    seconds_since_process_start,
+)
 from model.training.clocks import read_clocks
+from model.training.disturbance import Span, add_others
 from model.training.role import Role
 from model.training.state import CurvePoint, State, Values
 from model.training.task import StepTiming, Task
@@ -68,6 +77,7 @@ def write_replica_record(
     restored_step: int | None = None,
     calibration_seconds: Sequence[float] | None = None,
     steps: StepParts | None = None,
+    disturbance: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what this replica used and measured.
 
@@ -79,6 +89,7 @@ def write_replica_record(
         restored_step: The step at which it took up a checkpoint.
         calibration_seconds: What `calibrate` measured before and after the training.
         steps: What its steps took; None for those that only serve.
+        disturbance: What the machine did meanwhile, as `disturbance.describe` tells it.
     """
     record = {
         "type": role.task_type,
@@ -91,21 +102,29 @@ def write_replica_record(
         "clocks": read_clocks(clocks),
         "age_seconds": seconds_since_process_start(),
         "recorded_at": time.time(),
+        "host": platform.node(),
+        "environment": describe_environment(),
         "steps": steps and steps.to_json(),
+        **(disturbance or {}),
     }
     directory = output_dir / REPLICAS_FOLDER
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / f"{role.name}.json", record)
 
 
-def finish(output_dir: Path, role: Role) -> None:
+def finish(output_dir: Path, role: Role, spans: Sequence[Span] = ()) -> None:
     """Waits until every replica has written its record, so that none ends while another still needs it.
 
     A collective cannot tell that: the first to leave it takes those down that still receive its last bytes.
+
+    Args:
+        output_dir: The training's folder.
+        role: This replica's.
+        spans: When its training's clock ran, for those that only serve.
     """
     expected = role.num_workers
     if role.strategy == "parameter_server":
-        write_atomically(output_dir / FINISHED_FILE, b"")  # what the workers and parameter servers wait for
+        write_json(output_dir / FINISHED_FILE, spans)  # what the workers and parameter servers wait for
         expected += role.num_ps + 1
     deadline = time.monotonic() + RECORDS_PATIENCE_SECONDS
     while (found := len(list((output_dir / REPLICAS_FOLDER).glob("*.json")))) < expected:
@@ -117,7 +136,14 @@ def finish(output_dir: Path, role: Role) -> None:
 
 
 def describe_training(
-    task: Task, role: Role, state: State, initial_weights_sha256: str, output_dir: Path, *, steps: StepParts
+    task: Task,
+    role: Role,
+    state: State,
+    initial_weights_sha256: str,
+    output_dir: Path,
+    *,
+    steps: StepParts,
+    collective: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Returns the content of `training.json`, as docs/schemas.md defines it.
 
@@ -128,12 +154,14 @@ def describe_training(
         initial_weights_sha256: Digest of the weights that it began with.
         output_dir: The training's folder, with the records of all replicas.
         steps: What the chief knows of the steps.
+        collective: What the strategy's exchange costs by itself; None where nothing is exchanged.
     """
     config = task.config
     images_seen = state.step * config.global_batch_size
     clocks = read_clocks(state.clocks)
     replicas = read_replica_records(output_dir)
     add_worker_clocks(replicas, steps)
+    add_others(replicas)
     return {
         "schema_version": SCHEMA_VERSION,
         "strategy": config.strategy,
@@ -148,6 +176,7 @@ def describe_training(
         "dataset_sha256": task.dataset.sha256,
         "global_batch_size": config.global_batch_size,
         "per_replica_batch_size": config.per_replica_batch_size,
+        "same_batch_norm": config.same_batch_norm,
         "batch_norm_group_size": config.group_size,
         "learning_rate": config.learning_rate,
         "epochs": config.epochs,
@@ -156,6 +185,7 @@ def describe_training(
         "initial_weights_sha256": initial_weights_sha256,
         "weights_sha256": state.values.sha256,
         **clocks,
+        "collective": collective,
         **compare_steps([replica.pop("steps") for replica in replicas], role),
         "images_per_second": images_seen / clocks["train_seconds"],
         "step_seconds": describe_steps(state.step_seconds),

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from model.data import BatchPlan, PreparedDataset
 from model.errors import ConfigError, TrainingDiverged
@@ -98,6 +98,12 @@ class Trainer(Protocol):
 
     def warm_up(self) -> None:
         """Makes a step with what `compile` left, for the cost of first use, and leaves the values as they were."""
+
+    def time_exchange(self) -> dict[str, Any] | None:
+        """Returns the record's `collective`, and leaves the values as they were; None where nothing is exchanged.
+
+        All workers call it after `warm_up`.
+        """
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         """Makes the updates from step `start` up to `stop`.

@@ -16,7 +16,14 @@ import psutil
 from kfp import local
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from components.planning import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, Parameters, RunPlan, fill_form
+from components.planning import (
+    FREE_CPUS_VARIABLE,
+    RUN_ID_VARIABLE,
+    STARTED_AT_VARIABLE,
+    Parameters,
+    RunPlan,
+    fill_form,
+)
 from components.trials import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
@@ -51,6 +58,7 @@ def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     os.environ |= {
         RUN_ID_VARIABLE: run_dir.name,
         STARTED_AT_VARIABLE: str(plan.started_at),
+        FREE_CPUS_VARIABLE: "" if plan.free_cpus is None else str(plan.free_cpus),
         OWNER_VARIABLE: str(os.getpid()),
     }
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))

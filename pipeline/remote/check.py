@@ -6,9 +6,12 @@ Data and models may be in the image alone: whether they are there, the first ste
 import os
 from dataclasses import replace
 
-from components.planning import Parameters, plan_run
+from components.planning import Parameters, count_iterations, plan_run
 
 _NOT_YET_NAMED = "run"
+# What a step that waits for its turn keeps in memory, measured; a node takes 110 pods unless it is told otherwise.
+MEBIBYTES_OF_A_WAITING_POD = 150
+_MANY_WAITING_PODS = 40
 # What stands for data and a model that need not be on this machine: both are there everywhere.
 _ANY_DATASET, _ANY_MODULE = "mnist", "builtins"
 
@@ -35,6 +38,14 @@ def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
             f"no --image is given, so every pod will run {parameters.image}, which no registry has: it must have been "
             "loaded on the cluster's nodes. Else name yours: --image registry.example/team/"
             f"{parameters.image.rpartition('/')[2]}."
+        )
+    if (waiting := count_iterations(parameters.trials)) > _MANY_WAITING_PODS:
+        gibibytes = waiting * MEBIBYTES_OF_A_WAITING_POD / 1024
+        doubts.append(
+            f"with {parameters.trials:,} trials the run begins with {waiting:,} pods at once, of which all but one "
+            f"wait for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and one of "
+            "the pods that a quota allows and a node takes (110, as a rule). Where they do not all find room, the run "
+            "breaks off. Several runs of fewer trials, with other seeds, need less at once."
         )
     if is_path(parameters.dataset):
         doubts.append(f"{parameters.dataset} must be in the image: the first step looks for it there, not here.")

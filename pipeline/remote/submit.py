@@ -16,7 +16,7 @@ from typing import Any
 import kfp_server_api  # type: ignore[import-untyped]
 
 from components.planning import Parameters, read_form
-from components.train import train_distributed, train_single_node
+from components.train import train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
 from pipeline.remote.follow import Pace, Progress, follow
@@ -36,7 +36,8 @@ from pipeline.shell import FAILED, INTERRUPTED, write_run
 from pipeline.speedup import Workspace, speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
 
-_TRAINING_STEPS = frozenset({train_single_node.name, train_distributed.name})
+# All of these begin side by side, one an iteration; the distributed ones begin when it is their turn.
+_STEPS_THAT_WAIT = frozenset({train_single_node.name})
 _NUM_LOG_LINES = 15
 # How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
 _NO_OPERATOR = re.compile(
@@ -145,7 +146,7 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         count_steps(spec, parameters),
         _tell,
         pace.clock,
-        in_turns=_TRAINING_STEPS if int(parameters["trials"]) > 1 else frozenset(),
+        in_turns=_STEPS_THAT_WAIT,
     )
     jobs = WaitingJobs(server, find_catalog(server), run_id, _tell, pace.clock)
     state = None

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from components.planning.form import fill_form
+from components.planning.order import count_iterations
 from components.planning.parameters import Parameters
 from model.data.sources import NAMED_DATASETS, find_cache, load_named
 from pipeline.compile import compile_pipeline
@@ -144,7 +145,7 @@ class Steps:
 
 
 def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
-    """Returns the last pod of each step, when all steps of the pipeline have succeeded one after another.
+    """Returns the first pod of each step, when all steps of the pipeline have succeeded one after another.
 
     Args:
         steps: The run's steps.
@@ -153,13 +154,12 @@ def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
     plan = steps.start("plan-comparison").wait(seconds)
     data = steps.start("prepare-data").wait(seconds)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
-    baselines, distributed, single, launched = [], [], data, data
-    for number in range(1, steps.parameters["trials"] + 1):
-        single = steps.start("train-single-node", inputs, round_number=number).wait(seconds)
-        launched = steps.start("train-distributed", inputs, round_number=number).wait(seconds)
-        baselines.append(single.outputs["trained"])
-        distributed.append(launched.outputs["trained"])
-    trained = {"baselines": baselines, "distributed": distributed}
+    single, launched = [], []
+    for number in range(1, count_iterations(steps.parameters["trials"]) + 1):
+        single.append(steps.start("train-single-node", inputs, iteration=number).wait(seconds))
+        launched.append(steps.start("train-distributed", inputs, iteration=number).wait(seconds))
+    steps_that_train = {"baselines": single, "distributed": launched}
+    trained = {name: [pod.outputs["trained"] for pod in pods] for name, pods in steps_that_train.items()}
     evaluated = steps.start("evaluate", {"prepared": data.outputs["prepared"], **trained}).wait(seconds)
     evaluations = {"evaluations": evaluated.outputs["evaluations"]}
     compared = steps.start("compare", {"run_info": plan.outputs["run_info"], **trained, **evaluations}).wait(seconds)
@@ -167,8 +167,8 @@ def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
     return {
         "plan-comparison": plan,
         "prepare-data": data,
-        "train-single-node": single,
-        "train-distributed": launched,
+        "train-single-node": single[0],
+        "train-distributed": launched[0],
         "evaluate": evaluated,
         "compare": compared,
         "clean-up": cleaned,

@@ -13,6 +13,7 @@ from components.trials.trial import run_trial
 from model.prepare import prepare
 from tests.cluster.site import Namespace
 from tests.cluster.steps import StepPod, Steps, Storage, run_pipeline
+from tests.components.plan_factory import find_place
 from tfjob.local.backend import LocalBackend
 from tfjob.manifest import build_manifest
 from tfjob.overlay import of_run_policy
@@ -31,7 +32,7 @@ def launcher(steps: Steps) -> StepPod:
     data = steps.start("prepare-data").wait(120)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
     steps.note_finished("single-t1")
-    pod = steps.start("train-distributed", inputs, round_number=1)
+    pod = steps.start("train-distributed", inputs, iteration=1)
     pod.wait_for_line("[worker-0] epoch 1/40 step", 120)
     return pod
 
@@ -46,9 +47,8 @@ def train_here(steps: Steps, tmp_path: Path) -> Path:
     plan = plan_run(steps.run_id, Parameters(**steps.parameters))
     prepare("mnist", tmp_path / "prepared", max_train_images=steps.parameters["max_train_images"])
     (tmp_path / "workspace").mkdir()
-    configuration = next(c for c in plan.configurations if c.name == "all-reduce-2w")
-    places = (tmp_path / "prepared", tmp_path / "workspace", tmp_path / "here")
-    run_trial(plan, configuration, 1, *places, LocalBackend())
+    folders = (tmp_path / "prepared", tmp_path / "workspace", tmp_path / "here")
+    run_trial(plan, find_place(plan, "all-reduce-2w", 1), *folders, LocalBackend())
     return tmp_path / "here"
 
 
@@ -60,12 +60,21 @@ def test_the_whole_pipeline_runs_and_learns_what_it_learns_on_one_machine(
     wanted = (("compare", "report"), ("compare", "trials"), ("train-distributed", "trained"))
     outputs = {name: storage.get(pods[step].outputs[name]["uri"], tmp_path / step) for step, name in wanted}
     records = [json.loads(line) for line in outputs["trials"].read_text().splitlines()]
-    assert [record["configuration"] for record in records] == ["single", "all-reduce-2w", "parameter-server-2w-1ps"]
+    assert sorted((record["configuration"], record["trial"]) for record in records) == [
+        ("all-reduce-2w", 1),
+        ("parameter-server-2w-1ps", 1),
+        ("single", 1),
+        ("single", 2),
+    ]
     assert {record["backend"] for record in records} == {"kubernetes"}
     assert {record["image"] for record in records} == {steps.parameters["image"]}
+    assert len({record["image_digest"] for record in records}) == 1
+    assert "sha256:" in records[0]["image_digest"]
+    nodes = {node["metadata"]["name"] for node in pods["compare"].namespace.get("nodes")["items"]}
+    assert {replica["node"] for record in records for replica in record["replicas"]} <= nodes
     assert min(record["test_n_correct"] / record["test_n_examples"] for record in records) > 0.9
     assert "<title>" in outputs["report"].read_text()
-    curve = read_curve(outputs["trained"] / "all-reduce-2w")
+    curve = read_curve(outputs["trained"] / "all-reduce-2w-t1")
     assert curve == pytest.approx(read_curve(train_here(steps, tmp_path)), rel=1e-3)
     assert pods["train-distributed"].namespace.get("tfjobs")["items"] == []
 

@@ -16,6 +16,17 @@ def test_overhead_is_what_a_run_spent_on_neither_training_nor_evaluation() -> No
     assert share == pytest.approx(1 - 2 * (62 + 3) / 200)
 
 
+def test_an_attempt_that_was_repeated_for_a_disturbance_is_no_overhead_and_no_interruption() -> None:
+    attempt = {"started_at": 100.0, "ended_at": 150.0, "reason": "others took 50 %", "train_seconds": 12.0}
+    record = make_record()
+    repeated = replace(record, earlier_attempts=[attempt])
+    info = make_run_info(started_at=76.0)
+    before, after = compute_overhead_share([record], info), compute_overhead_share([repeated], info)
+    assert before is not None
+    assert after is not None
+    assert before - after == pytest.approx(12.0 / (record.evaluated_at - info.started_at))
+
+
 def test_the_overhead_of_a_run_without_trials_is_unknown() -> None:
     assert compute_overhead_share([make_record()], make_run_info(run_id="other")) is None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.comparison.record_factory import make_parts
-from tfjob.backend import Event, JobResult, LogLine, ReplicaResult
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, ReplicaResult
 from tfjob.job import Manifest, read_job
 
 
@@ -26,10 +26,19 @@ class FakeBackend:
 
     lines: Sequence[str] = ()
     manifests: list[Manifest] = field(default_factory=list)
+    placements: list[Placement] = field(default_factory=list)
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,
+    ) -> JobResult:
         """Returns at once."""
         self.manifests.append(manifest)
+        self.placements.append(placement)
         job = read_job(manifest)
         training_dir = Path(read_option(job.replicas[0].command, "--output-dir"))
         training_dir.mkdir(parents=True)

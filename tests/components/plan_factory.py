@@ -1,5 +1,6 @@
 from typing import Any
 
+from components.planning.order import Place, list_places
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 
@@ -11,3 +12,8 @@ PARAMETERS: dict[str, Any] = vars(GIVEN)
 def make_plan(run_id: str = "run-1", **changes: Any) -> RunPlan:
     """Returns a plan; `changes` are parameters to replace."""
     return plan_run(run_id, Parameters(**PARAMETERS | changes))
+
+
+def find_place(plan: RunPlan, configuration: str, trial: int) -> Place:
+    """Returns the place of a trial."""
+    return next(p for p in list_places(plan) if (p.configuration.name, p.trial) == (configuration, trial))

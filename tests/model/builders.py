@@ -70,6 +70,20 @@ def batch_norm(image_shape: tuple[int, int, int], num_classes: int) -> keras.Mod
     )
 
 
+def convolution(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3),
+            layers.BatchNormalization(momentum=0.75),
+            layers.ReLU(),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(num_classes),
+        ]
+    )
+
+
 def counting(image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     return keras.Sequential([keras.Input(image_shape), layers.Flatten(), _Counter(), layers.Dense(num_classes)])
 

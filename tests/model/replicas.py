@@ -14,7 +14,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 # A network of 5,142 parameters on 28 × 28 pixels: a step takes 5 ms.
 MODEL = ("--model=resnet8", '--model-arguments={"width": 4, "stem_stride": 4}')
-SETTINGS = (*MODEL, "--global-batch-size=32", "--batch-norm-group-size=16", "--epochs=3", "--learning-rate=0.1")
+SAME_GROUPS = ("--same-batch-norm", "--batch-norm-group-size=16")
+SETTINGS = (*MODEL, "--global-batch-size=32", *SAME_GROUPS, "--epochs=3", "--learning-rate=0.1")
 # What the launcher sets for a replica of one CPU.
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
 PATIENCE_SECONDS = 120.0

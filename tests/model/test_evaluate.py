@@ -18,6 +18,7 @@ from model.evaluate import (
     confusion_matrix,
     describe_confusions,
     make_thumbnail,
+    pack_bits,
     select_misclassified,
 )
 from model.networks.registry import build_model
@@ -44,6 +45,10 @@ def test_a_confusion_matrix_of_many_classes_counts_each_image_once() -> None:
     matrix = confusion_matrix(labels.astype(np.uint8), predicted, 200)
     assert matrix.sum() == 1000
     np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(labels, minlength=200))
+
+
+def test_the_first_image_is_the_highest_bit_of_the_first_byte() -> None:
+    assert pack_bits(np.array([True, *[False] * 7, False, True, True])) == base64.b64encode(b"\x80\x60").decode()
 
 
 def test_of_many_classes_only_the_confusions_that_occurred_are_listed() -> None:
@@ -103,6 +108,9 @@ def test_the_answers_are_those_of_the_saved_model_in_keras(
         [int(((test.labels == row) & (predicted == column)).sum()) for column in range(10)] for row in range(10)
     ]
     assert evaluation["confusion_matrix"] == expected
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(evaluation["wrong_images"]), np.uint8))
+    np.testing.assert_array_equal(bits[: test.count], predicted != test.labels)
+    assert not bits[test.count :].any()
 
 
 def test_the_trace_is_what_is_correct_and_each_test_image_counts(

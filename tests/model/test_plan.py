@@ -22,7 +22,7 @@ def plan(workers: list[int], strategies: list[str] = BOTH, num_ps: int = 1, **ba
 
 def plan_both(workers: list[int], **base: Any) -> list[Configuration]:
     return plan_configurations(
-        TrainingConfig(**base), strategies=BOTH, workers=workers, num_ps=1, scaling="both", bigger_nodes=True
+        TrainingConfig(**base), strategies=BOTH, workers=workers, num_ps=1, scaling="both", max_cpus_factor=math.inf
     )
 
 
@@ -53,14 +53,27 @@ def test_configurations_of_strong_scaling_differ_in_nothing_but_the_distribution
 
 
 def test_the_group_size_is_the_largest_that_divides_every_share() -> None:
-    sizes = {c.training.batch_norm_group_size for c in plan([2, 3], global_batch_size=96)}
+    sizes = {c.training.batch_norm_group_size for c in plan([2, 3], global_batch_size=96, same_batch_norm=True)}
     assert sizes == {16}
 
 
+def test_without_the_same_groups_each_configuration_normalises_its_whole_share() -> None:
+    trainings = [c.training for c in plan([2, 4], ["all_reduce"])]
+    assert {t.batch_norm_group_size for t in trainings} == {0}
+    assert [t.group_size for t in trainings] == [t.per_replica_batch_size for t in trainings] == [128, 64, 32]
+    assert {t.groups_per_replica for t in trainings} == {1}
+
+
+def test_a_configuration_of_an_older_run_has_the_groups_that_all_had_then() -> None:
+    entry = plan([2], same_batch_norm=True)[1].to_json()
+    del entry["training"]["same_batch_norm"]
+    assert Configuration.from_json(entry).training.same_batch_norm
+
+
 def test_a_given_group_size_is_kept_where_it_fits_and_refused_where_not() -> None:
-    assert {c.training.group_size for c in plan([2, 4], batch_norm_group_size=8)} == {8}
+    assert {c.training.group_size for c in plan([2, 4], same_batch_norm=True, batch_norm_group_size=8)} == {8}
     with pytest.raises(ConfigError, match="Received: 64 and 32"):
-        plan([2, 4], batch_norm_group_size=64)
+        plan([2, 4], same_batch_norm=True, batch_norm_group_size=64)
 
 
 def test_weak_scaling_grows_the_global_batch_and_the_learning_rate() -> None:
@@ -88,7 +101,7 @@ def test_with_weak_scaling_the_learning_rate_rises_to_its_multiple_over_the_same
 
 
 def test_strong_and_weak_scaling_together_share_what_is_the_same_training() -> None:
-    configurations = plan_both([1, 2, 4])
+    configurations = plan_both([1, 2, 4], same_batch_norm=True)
     assert [configuration.name for configuration in configurations] == [
         "single",
         "single-2x-cpus",
@@ -113,9 +126,12 @@ def test_strong_and_weak_scaling_together_share_what_is_the_same_training() -> N
 
 @pytest.mark.parametrize("kind", SCALINGS)
 def test_each_half_of_both_scalings_is_what_that_scaling_alone_plans(kind: str) -> None:
-    half = [c for c in plan_both([2, 4], batch_norm_group_size=16) if c.training.scaling == kind]
+    half = [c for c in plan_both([2, 4], same_batch_norm=True, batch_norm_group_size=16) if c.training.scaling == kind]
     alone = plan_configurations(
-        TrainingConfig(batch_norm_group_size=16, scaling=kind), strategies=BOTH, workers=[2, 4], num_ps=1
+        TrainingConfig(same_batch_norm=True, batch_norm_group_size=16, scaling=kind),
+        strategies=BOTH,
+        workers=[2, 4],
+        num_ps=1,
     )
     assert [c for c in half if c.training.num_workers > 1] == [c for c in alone if c.training.num_workers > 1]
 
@@ -156,13 +172,13 @@ def test_the_order_of_a_round_follows_from_the_seed_and_the_trial() -> None:
 
 
 def test_a_trial_has_one_seed_in_all_configurations_and_each_trial_its_own() -> None:
-    seeds = [{c.for_trial(trial).seed for c in plan([2, 4], seed=10)} for trial in (1, 2, 3)]
+    seeds = [{c.for_round(trial).seed for c in plan([2, 4], seed=10)} for trial in (1, 2, 3)]
     assert seeds == [{10}, {11}, {12}]
 
 
 def test_a_trial_differs_from_its_configuration_in_the_seed_only() -> None:
     configuration = plan([2])[1]
-    trial = configuration.for_trial(3)
+    trial = configuration.for_round(3)
     assert dataclasses.replace(trial, seed=0) == configuration.training
 
 

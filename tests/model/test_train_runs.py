@@ -1,5 +1,6 @@
 import itertools
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from model.data.dataset import PreparedDataset
 from model.errors import ExitCode
 from model.training.clocks import CLOCKS, SERVING
 from model.training.config import TrainingConfig
-from tests.model.replicas import SETTINGS, Job, make_cluster, read_schema
+from tests.model.replicas import SETTINGS, THREADS, Job, make_cluster, read_schema
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,44 @@ def describe(value: Any) -> Any:
 
 
 def test_the_record_has_exactly_the_keys_of_the_schema(job: Job) -> None:
-    assert describe(job.training) == describe(json.loads(read_schema("training.json")))
+    training, schema = job.training, json.loads(read_schema("training.json"))
+    for record in (*training["replicas"], *schema["replicas"]):
+        environment = record.pop("environment")  # whose variables are the machine's
+        assert {type(text) for entry in environment.items() for text in entry} == {str}
+    collectives = [record.pop("collective") for record in (training, schema)]
+    assert describe(collectives[0]) == (None if training["strategy"] == "single" else describe(collectives[1]))
+    assert describe(training) == describe(schema)
+
+
+def test_an_exchange_by_itself_is_a_small_part_of_the_warm_up(job: Job) -> None:
+    if (collective := job.training["collective"]) is not None:
+        seconds = collective["repeats"] * (collective["one_element_seconds"] + collective["vector_seconds"])
+        assert 0 < seconds / 2 < job.training["warmup_seconds"]
+        assert collective["num_elements"] > job.training["num_parameters"]
+
+
+def test_all_replicas_tell_the_same_of_themselves(job: Job) -> None:
+    first, *others = job.training["replicas"]
+    assert all(other.keys() - {"num_steps"} == first.keys() for other in others)
+
+
+def test_replicas_of_the_same_machine_are_steered_alike(job: Job) -> None:
+    assert len({record["host"] for record in job.training["replicas"]}) == 1
+    first, *others = (record["environment"] for record in job.training["replicas"])
+    assert first.items() >= THREADS.items()
+    assert all(other == first for other in others)
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux tells")
+def test_what_disturbed_a_replica_is_of_the_time_in_which_it_trained(job: Job) -> None:
+    training = job.training
+    for record in training["replicas"]:
+        assert 0 <= record["waited_seconds"] <= record["waited_all_seconds"]
+        assert record["waited_seconds"] <= training["train_seconds"] + 0.5
+        assert record["steal_seconds"] >= 0
+    # All share the machine's cores here, and take what they computed off each other's.
+    others = [record["others_cpu_seconds"] for record in training["replicas"]]
+    assert all(0 <= seconds <= (os.cpu_count() or 1) * (training["train_seconds"] + 0.5) for seconds in others)
 
 
 def test_the_record_says_what_was_trained(job: Job, mnist: PreparedDataset) -> None:
@@ -60,6 +98,7 @@ def test_the_record_says_what_was_trained(job: Job, mnist: PreparedDataset) -> N
         "dataset_sha256": mnist.sha256,
         "global_batch_size": 32,
         "per_replica_batch_size": 32 // training["num_workers"],
+        "same_batch_norm": True,
         "batch_norm_group_size": 16,
         "learning_rate": 0.1,
         "epochs": 3,

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from components.image import DEFAULT_IMAGE
+from components.planning.order import list_places
 from components.planning.parameters import Parameters
-from components.planning.plan import list_places, plan_run
+from components.planning.plan import plan_run
 from pipeline.compile import compile_pipeline, main
 
 # Renew it with: python -m pipeline.compile --output tests/pipeline/golden/pipeline.yaml

@@ -21,6 +21,8 @@ OPTIONS = (
     "--trials=1",
     "--global-batch-size=64",
     '--model-arguments={"width": 4, "stem_stride": 4}',
+    "--same-batch-norm",
+    "--no-bigger-nodes",
 )
 CONFIGURATIONS = ("single", "all-reduce-2w", "parameter-server-2w-1ps")
 PATIENCE_SECONDS = 120.0
@@ -87,7 +89,10 @@ def runs_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def records(runs_dir: Path) -> dict[str, TrialRecord]:
-    return {record.configuration: record for record in read_records(runs_dir / "latest" / "trials.jsonl")}
+    """The first trials; the single node's second one ends the round."""
+    records = read_records(runs_dir / "latest" / "trials.jsonl")
+    assert sorted((record.configuration, record.trial) for record in records if record.trial > 1) == [("single", 2)]
+    return {record.configuration: record for record in records if record.trial == 1}
 
 
 def test_a_run_leaves_every_file_that_it_promises_and_nothing_else(runs_dir: Path) -> None:
@@ -112,6 +117,7 @@ def test_a_run_leaves_every_file_that_it_promises_and_nothing_else(runs_dir: Pat
         "parameter-server-2w-1ps/trial-1/worker-1.log",
         "pipeline.log",
         "single/trial-1/worker-0.log",
+        "single/trial-2/worker-0.log",
     ]
 
 
@@ -124,6 +130,14 @@ def test_there_is_a_record_for_each_trial(runs_dir: Path, records: dict[str, Tri
     assert {record.run_id for record in records.values()} == {find_run_dir(runs_dir).name}
     assert {record.restarts for record in records.values()} == {0}
     assert len({record.initial_weights_sha256 for record in records.values()}) == 1
+
+
+def test_the_single_node_begins_and_ends_a_round_with_one_seed(runs_dir: Path) -> None:
+    records = sorted(read_records(runs_dir / "latest" / "trials.jsonl"), key=lambda record: record.started_at)
+    assert [record.place for record in records] == [1, 2, 3, 4]
+    assert [record.configuration for record in (records[0], records[-1])] == ["single"] * 2
+    assert {record.round for record in records} == {1}
+    assert records[0].weights_sha256 == records[-1].weights_sha256
 
 
 def test_all_reduce_learns_what_a_single_node_learns(records: dict[str, TrialRecord]) -> None:
@@ -156,7 +170,7 @@ def test_an_interrupted_run_stops_everything_and_keeps_what_is_finished(
     tmp_path: Path, line: str, interrupt: Callable[[subprocess.Popen[str]], None]
 ) -> None:
     with start(tmp_path, "--epochs=10", "--strategies=all_reduce") as process:
-        wait_for_line(process, "▶ 4/7 train-distributed")
+        wait_for_line(process, "▶ 4/9 train-distributed")
         wait_for_line(process, line)
         interrupt(process)
         output, errors = process.communicate(timeout=30)
@@ -185,9 +199,14 @@ def test_a_run_that_is_killed_leaves_no_process_and_is_resumed_without_repeating
     with start(tmp_path, f"--resume={run_dir.name}") as process:
         output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, errors) == (0, ""), output
-    assert output.count("Created: job ") == output.count("Created: job all-reduce-2w-t1-") == 1
-    records = read_records(run_dir / "trials.jsonl")
-    assert {record.configuration: record.resumed for record in records} == {"single": False, "all-reduce-2w": True}
+    assert [output.count(f"Created: job {name}") for name in ("", "all-reduce-2w-t1-", "single-t2-")] == [2, 1, 1]
+    records = sorted(read_records(run_dir / "trials.jsonl"), key=lambda record: record.started_at)
+    assert [record.resumed for record in records] == [False, True, False]
+    assert [(record.configuration, record.place) for record in records] == [
+        ("single", 1),
+        ("all-reduce-2w", 2),
+        ("single", 3),
+    ]
     assert "was interrupted for " in (run_dir / "report.html").read_text()
     assert sorted(path.name for path in run_dir.iterdir() if path.is_dir()) == ["logs", "models"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind
+from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind, WideKind
 from tfjob.job import Manifest
 
 JOB, JOB_UID = "mnist", "job-1"
@@ -116,9 +116,9 @@ class FakeCluster(Cluster):
         if not self.are_pods_left:
             self.pods.clear()
 
-    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
         self._note(f"list {kind}", selector)
-        return _listing({"tfjobs": self.jobs, "pods": self.pods, "events": {}}[kind])
+        return _listing({"tfjobs": self.jobs, "pods": self.pods}.get(kind, {}))
 
     def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
         self._note(f"watch {kind}", resource_version, selector)
@@ -220,12 +220,16 @@ def pod_json(
     job_uid: str = JOB_UID,
     second: int = 0,
     is_scheduled: bool = True,
+    node: str = "node-1",
+    image_id: str = "registry.example/x@sha256:1234",
     **status: Any,
 ) -> Json:
     """Returns a replica's pod as the kubelet leaves it; without a state no kubelet has taken it yet."""
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": _EPOCH.format(second)}
     container = {
         "name": "tensorflow",
+        "image": "x:1",
+        "imageID": "" if state and "waiting" in state else image_id,
         "ready": False,
         "restartCount": restarts,
         "state": state,
@@ -245,7 +249,7 @@ def pod_json(
             },
             "ownerReferences": [{"kind": "TFJob", "name": JOB, "uid": job_uid, "controller": True}],
         },
-        "spec": {"nodeName": "node-1"} if is_scheduled else {},
+        "spec": {"nodeName": node} if is_scheduled else {},
         "status": {
             "phase": phase,
             **({"conditions": [scheduled]} if is_scheduled else {}),

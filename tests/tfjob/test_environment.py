@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tfjob.environment import current_namespace, is_in_pod, owner_reference
+from tfjob.environment import current_namespace, is_in_pod, owner_reference, read_boot_id
 
 
 @pytest.mark.parametrize(("environment", "is_so"), [({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True), ({}, False)])
@@ -34,3 +34,9 @@ def test_a_steps_jobs_belong_to_its_pod() -> None:
 )
 def test_outside_of_kfp_jobs_belong_to_nobody(environment: dict[str, str]) -> None:
     assert owner_reference(environment) is None
+
+
+def test_a_boot_is_known_by_its_number_where_the_system_tells_it(tmp_path: Path) -> None:
+    (tmp_path / "boot_id").write_text("5d0b0f5e-2a53-4a9c-9d3a-0a52ad3a1e51\n")
+    assert read_boot_id(tmp_path / "boot_id") == "5d0b0f5e-2a53-4a9c-9d3a-0a52ad3a1e51"
+    assert read_boot_id(tmp_path / "none") is None

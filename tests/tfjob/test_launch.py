@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, StatusChanged, Warned
 from tfjob.errors import JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
 from tfjob.launch import choose_backend, label_value, list_unfinished_jobs, run_job
@@ -34,9 +34,18 @@ RESULT = JobResult(
 class ScriptedBackend:
     events: list[Event]
     manifests: list[Manifest] = field(default_factory=list)
+    placements: list[Placement] = field(default_factory=list)
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,
+    ) -> JobResult:
         self.manifests.append(manifest)
+        self.placements.append(placement)
         for event in self.events:
             on_event(event)
         return RESULT
@@ -46,8 +55,9 @@ def test_a_backend_gets_the_manifest_and_its_events_become_lines(make_job: MakeJ
     backend = ScriptedBackend([StatusChanged("Created", "job mnist"), Warned("slow"), LogLine("worker-0", "step 1")])
     lines: list[str] = []
     manifest = make_job("pass")
-    assert run_job(manifest, log_dir=tmp_path, backend=backend, report=lines.append) is RESULT
-    assert backend.manifests == [manifest]
+    placement = Placement(first_core=2)
+    assert run_job(manifest, log_dir=tmp_path, backend=backend, report=lines.append, placement=placement) is RESULT
+    assert (backend.manifests, backend.placements) == ([manifest], [placement])
     assert lines == ["Created: job mnist", "Warning: slow", "[worker-0] step 1"]
 
 

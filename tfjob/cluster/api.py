@@ -24,7 +24,9 @@ from tfjob.job import Manifest
 from tfjob.spec import CONTAINER_NAME
 
 Json = dict[str, Any]
+# What is watched of a job, and what the whole cluster is asked for once.
 Kind = Literal["tfjobs", "pods", "events"]
+WideKind = Literal["nodes", "pods of all namespaces"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
 FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
@@ -54,6 +56,8 @@ class Cluster:
             "tfjobs": partial(self._jobs.list_namespaced_custom_object, *self._where),
             "pods": partial(core.list_namespaced_pod, namespace),
             "events": partial(core.list_namespaced_event, namespace),
+            "nodes": core.list_node,
+            "pods of all namespaces": core.list_pod_for_all_namespaces,
         }
         self._read_log = partial(core.read_namespaced_pod_log, namespace=namespace, container=CONTAINER_NAME)
 
@@ -74,7 +78,7 @@ class Cluster:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
 
-    def list_objects(self, kind: Kind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
         """Returns the list of those objects of a kind that a label or field selector names."""
         response = self._lists[kind](**selector, _preload_content=False, _request_timeout=self._timeout)
         return json.loads(response.data)  # type: ignore[no-any-return]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfjob.backend import Event, JobResult, LogLine, Status, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, Status, StatusChanged, Warned
 from tfjob.cluster.api import Cluster, Json
 from tfjob.cluster.failure import (
     describe_end,
@@ -26,6 +26,7 @@ from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
 from tfjob.cluster.waiting import FIRST_REMINDER_SECONDS, Waiting
 from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
+from tfjob.environment import read_boot_id
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
 from tfjob.job_run import JobRun
@@ -57,7 +58,14 @@ class KubernetesBackend:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,  # noqa: ARG002 - scheduler and kubelet choose nodes and cores
+    ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`.
 
         Raises:
@@ -143,6 +151,7 @@ class _JobRun(JobRun[Message]):
         # A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
         queue_seconds = _latest(run.started_at for run in runs) - self.submitted_at
         schedule_seconds = _latest(run.scheduled_at for run in runs) - self.submitted_at
+        digests = sorted({run.pod.image_digest for run in runs if run.pod and run.pod.image_digest})
         return JobResult(
             job_name=self.job.name,
             backend="kubernetes",
@@ -151,10 +160,14 @@ class _JobRun(JobRun[Message]):
             pull_seconds=max(run.pull_seconds for run in runs),
             total_seconds=self.total_seconds,
             contended=False,  # the scheduler places no more requests on a node than it has cores
-            warnings=[],
+            warnings=[f"the replicas ran different images: {', '.join(digests)}"] if digests[1:] else [],
             replicas=[run.result() for run in runs],
             started_at=self.submitted_at,
             ended_at=self.submitted_at + self.total_seconds,
+            boot_id=read_boot_id(),
+            started_monotonic=self.submitted,
+            ended_monotonic=self.submitted + self.total_seconds,
+            image_digest=", ".join(digests) or None,
         )
 
     def _submit(self) -> None:

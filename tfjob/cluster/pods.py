@@ -58,6 +58,7 @@ class Pod:
         reason_before: Why that run ended; or empty.
         held_by: The other containers that still run though its own has ended.
         node: The node that it was placed on; or empty.
+        image_digest: The digest of the image that its container runs; or empty before it has one.
         deleted_at: When somebody asked for its deletion; None while nobody has.
         disruption: Why the cluster takes it away, as Kubernetes names it: `EvictionByEvictionAPI` …; or empty.
     """
@@ -81,6 +82,7 @@ class Pod:
     reason_before: str
     held_by: tuple[str, ...]
     node: str
+    image_digest: str
     deleted_at: float | None
     disruption: str
 
@@ -157,6 +159,7 @@ def read_pod(pod: Mapping[str, Any]) -> Pod:
         reason_before=before.get("reason", ""),
         held_by=held_by,
         node=pod.get("spec", {}).get("nodeName", ""),
+        image_digest=parse_digest(container.get("imageID", "")),
         deleted_at=_read_deletion(metadata),
         disruption=disruption.get("reason", "") if disruption.get("status") == "True" else "",
     )
@@ -183,6 +186,16 @@ def parse_pull_seconds(message: str) -> float | None:
         return None
     parts = _DURATION_PART.finditer(found["duration"])
     return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in parts)
+
+
+def parse_digest(image_id: str) -> str:
+    """Returns the digest in a kubelet's `imageID`, whose form is the runtime's own.
+
+    Source: `docker.io/library/x@sha256:…` of an image that was pulled, `docker-pullable://` before it under Docker, and
+    `sha256:…`, perhaps after `docker://`, of one that was only ever on the node; kubernetes
+    pkg/kubelet/kuberuntime/convert.go.
+    """
+    return image_id.rpartition("@")[2].rpartition("/")[2]
 
 
 def _find_container(status: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -121,4 +121,5 @@ class ReplicaRun:
             cpus=[],
             started_at=started_at,
             ended_at=(pod.ended_at if pod else None) or started_at,
+            node=(pod.node if pod else "") or None,
         )

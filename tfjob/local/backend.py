@@ -7,27 +7,34 @@ Memory limits, images and volumes have no counterpart here. `cleanPodPolicy: Non
 cluster, is treated as `Running`: a process that nobody watches is of no use to anyone.
 """
 
-import json
-import os
 import signal
-import sys
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tfjob.backend import Event, JobResult, LogLine, ReplicaResult, StatusChanged, Warned
+from tfjob.backend import (
+    ANYWHERE,
+    Event,
+    JobResult,
+    LogLine,
+    Placement,
+    QuietWait,
+    StatusChanged,
+    Warned,
+)
+from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobFailed
-from tfjob.job import Job, Manifest, Replica
-from tfjob.job_run import QUOTED_LINES, JobRun, is_success
-from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores
-from tfjob.local.cpus import read_cores
-from tfjob.local.gpus import find_gpus, list_gpus, visible_gpus
-from tfjob.local.ports import find_free_addresses
+from tfjob.job import Job, Manifest
+from tfjob.job_run import JobRun, is_success
+from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
+from tfjob.local.cpus import list_siblings, read_cores
+from tfjob.local.gpus import find_gpus, list_gpus
+from tfjob.local.load import Load, look
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
-from tfjob.local.tf_config import tf_config
+from tfjob.local.quiet import wait_until_quiet
+from tfjob.local.replica import ReplicaRun, prepare_replicas
 from tfjob.owner import Owner
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
@@ -36,7 +43,7 @@ from tfjob.policy import (
     restart_delay_seconds,
 )
 from tfjob.signals import Signalled
-from tfjob.spec import ReplicaType, RestartPolicy
+from tfjob.spec import RestartPolicy
 
 _OWNER_CHECK_SECONDS = 0.5
 _KILL_SECONDS = 5.0
@@ -53,6 +60,7 @@ class LocalBackend:
         restart_delay: How long a replica waits for its restart, by restart policy and number of earlier restarts.
         clock: Monotonic seconds.
         gpus: Lists the GPUs that there are.
+        look: Looks what takes this machine's CPUs.
     """
 
     owner: Owner | None = None
@@ -60,61 +68,49 @@ class LocalBackend:
     restart_delay: Callable[[RestartPolicy, int], float] = restart_delay_seconds
     clock: Callable[[], float] = time.monotonic
     gpus: Callable[[], Sequence[str]] = list_gpus
+    look: Callable[..., Load | None] = look
 
-    def run(self, manifest: Manifest, *, log_dir: Path, on_event: Callable[[Event], None]) -> JobResult:
+    def run(
+        self,
+        manifest: Manifest,
+        *,
+        log_dir: Path,
+        on_event: Callable[[Event], None],
+        placement: Placement = ANYWHERE,
+    ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`."""
         with Keeper() as guard:
             job_run = _JobRun(
-                backend=self, guard=guard, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock
+                backend=self,
+                guard=guard,
+                placement=placement,
+                manifest=manifest,
+                log_dir=log_dir,
+                on_event=on_event,
+                clock=self.clock,
             )
             return job_run.see_through()
-
-
-@dataclass
-class _ReplicaRun:
-    """A replica and how it is doing."""
-
-    replica: Replica
-    env: Mapping[str, str]
-    cores: tuple[int, ...]
-    log_path: Path
-    process: ReplicaProcess | None = None
-    restarts: int = 0
-    restart_at: float | None = None
-    exit_code: int | None = None
-    is_done: bool = False
-    started_at: float = 0.0
-    ended_at: float = 0.0
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
-
-    def result(self) -> ReplicaResult:
-        return ReplicaResult(
-            name=self.replica.name,
-            type=self.replica.type.lower(),
-            index=self.replica.index,
-            restarts=self.restarts,
-            exit_code=self.exit_code,
-            cpus=list(self.cores),
-            started_at=self.started_at,
-            ended_at=self.ended_at,
-        )
 
 
 @dataclass(kw_only=True)
 class _JobRun(JobRun[Message]):
     backend: LocalBackend
     guard: Keeper
+    placement: Placement
+    quiet: QuietWait | None = None
     queue_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.assignment, self.warnings = _assign_cores(self.job)
+        self.assignment, self.warnings = _assign_cores(self.job, self.placement.first_core)
         gpus = find_gpus({replica.name: replica.gpus for replica in self.job.replicas}, self.backend.gpus)
-        self.replicas = _prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
+        self.replicas = prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
         self.next_owner_check = self.submitted
 
     def run_until_success(self) -> None:
         self._report_created()
+        self.quiet = self._wait_until_quiet()
+        self.start_clock()
         for run in self.replicas.values():
             run.log_path.unlink(missing_ok=True)
             self._start(run)
@@ -151,6 +147,10 @@ class _JobRun(JobRun[Message]):
             replicas=[run.result() for run in self.replicas.values()],
             started_at=self.submitted_at,
             ended_at=self.submitted_at + self.total_seconds,
+            boot_id=read_boot_id(),
+            started_monotonic=self.submitted,
+            ended_monotonic=self.submitted + self.total_seconds,
+            quiet=self.quiet,
         )
 
     def _report_created(self) -> None:
@@ -159,7 +159,32 @@ class _JobRun(JobRun[Message]):
         for warning in self.warnings:
             self.on_event(Warned(warning))
 
-    def _start(self, run: _ReplicaRun) -> None:
+    def _wait_until_quiet(self) -> QuietWait | None:
+        patience_seconds, owner = self.placement.patience_seconds, self.backend.owner
+        cores = {core for own in self.assignment.cores.values() for core in own}
+        if patience_seconds is None or not cores:
+            return None
+        return wait_until_quiet(
+            list_siblings(cores),
+            patience_seconds,
+            look=partial(self.backend.look, pause=self._pause, owner=None if owner is None else owner.pid),
+            clock=self.clock,
+            tell=lambda message: self.on_event(StatusChanged("Queued", f"job {self.job.name} {message}")),
+            warn=self._warn,
+        )
+
+    def _pause(self, seconds: float) -> None:
+        """Waits, with an ear for signals and an eye on the owner."""
+        until = self.clock() + seconds
+        while (left := until - self.clock()) > 0:
+            self._check_owner()
+            self._handle(self.receive(min(left, _OWNER_CHECK_SECONDS)))
+
+    def _warn(self, message: str) -> None:
+        self.warnings = [*self.warnings, message]
+        self.on_event(Warned(message))
+
+    def _start(self, run: ReplicaRun) -> None:
         run.restart_at = None
         run.process = ReplicaProcess(
             run.replica.name,
@@ -185,6 +210,9 @@ class _JobRun(JobRun[Message]):
         if self.clock() >= self._deadline:
             running = {name: run.last_lines for name, run in self.replicas.items() if not run.is_done}
             raise self.deadline_exceeded(running)
+        self._check_owner()
+
+    def _check_owner(self) -> None:
         owner = self.backend.owner
         if owner is not None and self.clock() >= self.next_owner_check:
             self.next_owner_check = self.clock() + _OWNER_CHECK_SECONDS
@@ -229,7 +257,7 @@ class _JobRun(JobRun[Message]):
         run.exit_code = exit_code
         run.ended_at = time.time()
 
-    def _decide(self, run: _ReplicaRun, exit_code: int) -> None:
+    def _decide(self, run: ReplicaRun, exit_code: int) -> None:
         match outcome_of_exit(run.replica.restart_policy, exit_code):
             case "succeeded":
                 run.is_done = True
@@ -238,7 +266,7 @@ class _JobRun(JobRun[Message]):
             case "restart":
                 self._schedule_restart(run, exit_code)
 
-    def _schedule_restart(self, run: _ReplicaRun, exit_code: int) -> None:
+    def _schedule_restart(self, run: ReplicaRun, exit_code: int) -> None:
         delay = self.backend.restart_delay(run.replica.restart_policy, run.restarts)
         # The operator sees the count after the restart and deletes the pods; here the limit comes before it.
         restarts = [
@@ -254,7 +282,7 @@ class _JobRun(JobRun[Message]):
         ended = f"{run.replica.name} ended ({_describe(exit_code)})"
         self.on_event(StatusChanged("Restarting", f"{ended}; restart {run.restarts} in {delay:g} s"))
 
-    def _failure(self, run: _ReplicaRun, reason: str) -> JobFailed:
+    def _failure(self, run: ReplicaRun, reason: str) -> JobFailed:
         return JobFailed(
             self.job.name,
             replica=run.replica.name,
@@ -274,59 +302,16 @@ class _JobRun(JobRun[Message]):
                 self.hear_while_stopping(message)
 
 
-def _assign_cores(job: Job) -> tuple[CoreAssignment, list[str]]:
+def _assign_cores(job: Job, first_core: int) -> tuple[CoreAssignment, list[str]]:
     """Returns each replica's cores, and what to warn of."""
     available = available_cores()
     core_of = read_cores(available) if CAN_BIND else None
+    available = rotate_cores(available, core_of, first_core)
     assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available, core_of)
     if CAN_BIND:
         return assignment, assignment.warnings
     unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)
     return unbound, [*unbound.warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
-
-
-def _listed(warning: str | None) -> list[str]:
-    return [] if warning is None else [warning]
-
-
-def _prepare_replicas(
-    job: Job,
-    manifest: Manifest,
-    assignment: CoreAssignment,
-    gpus: Mapping[str, Sequence[str]],
-    log_dir: Path,
-) -> dict[str, _ReplicaRun]:
-    addresses = _addresses(job.replicas)
-    return {
-        replica.name: _ReplicaRun(
-            replica,
-            env=_environment(
-                replica,
-                tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]),
-                os.environ | visible_gpus(gpus[replica.name]),
-            ),
-            cores=assignment.cores[replica.name],
-            log_path=log_dir / f"{replica.name}.log",
-        )
-        for replica in job.replicas
-    }
-
-
-def _addresses(replicas: Sequence[Replica]) -> dict[tuple[ReplicaType, int], str]:
-    keys = [(replica.type, replica.index) for replica in replicas]
-    return dict(zip(keys, find_free_addresses(len(keys)), strict=True))
-
-
-def _environment(replica: Replica, config: dict[str, Any] | None, parent: Mapping[str, str]) -> dict[str, str]:
-    """Returns a replica's whole environment: this process's, the manifest's over it, the operator's over both.
-
-    `python` is the one that runs this, since the directory of its programs comes first.
-    """
-    programs = str(Path(sys.executable).parent)
-    inherited = {name: value for name, value in parent.items() if name != "TF_CONFIG"}
-    path = os.pathsep.join([programs, *_listed(parent.get("PATH"))])
-    given = {} if config is None else {"TF_CONFIG": json.dumps(config)}
-    return {**inherited, "PATH": path, **replica.env, **given}
 
 
 def _describe(exit_code: int) -> str:

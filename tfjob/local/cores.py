@@ -54,7 +54,7 @@ def assign_cores(
         physical = sum(len({core_of[cpu] for cpu in own}) for own in taken.values())
         is_contended = physical > len({core_of[cpu] for own in taken.values() for cpu in own})
     else:
-        taken = dict.fromkeys(cores, tuple(available)) | _take_in_turn(workers, available)
+        taken = dict.fromkeys(cores, tuple(sorted(available))) | _take_in_turn(workers, available)
         is_contended = True
     num_cores = len(available) if asked > len(available) else len({core_of[cpu] for cpu in available})
     warning = (
@@ -108,6 +108,21 @@ def prefer_cores(core_of: Mapping[int, int]) -> list[int]:
     """
     ranks = {cpu: sum(core_of[other] == core for other in core_of if other < cpu) for cpu, core in core_of.items()}
     return sorted(core_of, key=lambda cpu: (ranks[cpu], cpu))
+
+
+def rotate_cores(available: Sequence[int], core_of: Mapping[int, int] | None, first_core: int) -> list[int]:
+    """Returns the CPUs so that those of another core come first; still a thread of each core before the second of any.
+
+    Args:
+        available: The CPUs, a thread of each core before the second of any.
+        core_of: The core that each CPU is a thread of; None: each is a core.
+        first_core: How many cores are passed over, in turn: after the last comes the first again.
+    """
+    cores = [cpu if core_of is None else core_of[cpu] for cpu in available]
+    order = list(dict.fromkeys(cores))
+    place = {core: (index - first_core) % len(order) for index, core in enumerate(order)}
+    ranks = [cores[:index].count(core) for index, core in enumerate(cores)]
+    return [cpu for _, _, cpu in sorted(zip(ranks, map(place.__getitem__, cores), available, strict=True))]
 
 
 def limit_to_quota(cpus: Sequence[int], quota: float | None) -> list[int]:

@@ -1,11 +1,12 @@
 """The CPUs of a Linux machine: which of them are threads of one core, and how many a control group leaves of them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 ROOT = Path("/")
 _CGROUPS = "sys/fs/cgroup"
+_SIBLINGS = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
 def read_cores(cpus: Sequence[int], root: Path = ROOT) -> dict[int, int]:
@@ -19,9 +20,17 @@ def read_cores(cpus: Sequence[int], root: Path = ROOT) -> dict[int, int]:
     for cpu in cpus:
         cores[cpu] = cpu
         with suppress(OSError, ValueError):
-            siblings = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
-            cores[cpu] = min(_parse_cpus(siblings.read_text()))
+            cores[cpu] = min(_parse_cpus((root / _SIBLINGS.format(cpu)).read_text()))
     return cores
+
+
+def list_siblings(cpus: Collection[int], root: Path = ROOT) -> list[int]:
+    """Returns CPUs with all those that are threads of the same cores, also those that this process may not use."""
+    siblings = set(cpus)
+    for cpu in cpus:
+        with suppress(OSError, ValueError):
+            siblings |= {*_parse_cpus((root / _SIBLINGS.format(cpu)).read_text())}
+    return sorted(siblings)
 
 
 def read_quota(root: Path = ROOT) -> float | None:

@@ -13,7 +13,7 @@ from comparison.report.cautions import collect_warnings
 from comparison.report.verdict import state_verdict
 from comparison.summary import summarize
 from comparison.texts import speak
-from components.trials.trial import describe_attempt
+from components.trials.disturbance import describe_attempts
 from tests.comparison.record_factory import make_record
 from tfjob.local.cores import _warn_of_threads, assign_cores
 
@@ -184,7 +184,7 @@ def test_what_the_local_backend_warns_of_is_translated(cores: int, expected: str
     "warning",
     [
         _warn_of_threads({"worker-0": [0], "worker-1": [1]}, {0: 0, 1: 0}),
-        describe_attempt({"reason": "worker-1"}),
+        *describe_attempts([{"reason": "worker-1"}], ""),
     ],
 )
 def test_what_is_recorded_of_threads_and_of_lost_attempts_is_translated(warning: str) -> None:

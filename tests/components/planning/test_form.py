@@ -14,7 +14,9 @@ WRITTEN: dict[str, Any] = {
     "max_train_images": 600,
     "model_arguments": {"width": 32},
     "num_ps": 2,
+    "same_batch_norm": True,
     "bigger_nodes": True,
+    "a_a": True,
     "seed": 7,
     "deadline_minutes": 5,
     "pending_minutes": 3,
@@ -67,7 +69,7 @@ def test_a_form_of_an_older_version_is_read() -> None:
         ("epochs: 1", r"settings must have names out of max_train_images, .*\. Received: 'epochs'\."),
         ("seed: one", r"settings\.seed must be a whole number\. Received: 'one'\."),
         ("seed: null", r"settings\.seed must be a whole number\. Received: None\."),
-        ("bigger_nodes: 1", r"settings\.bigger_nodes must be true or false\. Received: 1\."),
+        ("bigger_nodes: 1", r"settings\.bigger_nodes must be true, false or null\. Received: 1\."),
         ("model_arguments: 3", r"settings\.model_arguments must be text\. Received: 3\."),
         (
             "model_arguments: {a: [1, .nan]}",

@@ -113,6 +113,7 @@ def test_a_parameter_that_cannot_be_is_refused_with_what_came(changes: dict[str,
 
 UNLIKE: dict[Any, list[Any]] = {
     bool: [1, 0.0, "yes", None, []],
+    bool | None: [1, 0.0, "yes", []],
     int: [True, 2.5, "2.5", "two", "", None, [2], float("nan")],
     float: [True, "much", "", None, [1.0]],
     str: [1, True, None, ["mnist"], {}],
@@ -144,11 +145,23 @@ def test_what_is_plainly_meant_is_taken() -> None:
         "seed": 7.0,
         "learning_rate": "0.1",
         "bigger_nodes": "True",
+        "same_batch_norm": "true",
     }
     assert (
         make_plan(**typed).parameters
-        == make_plan(workers=[2, 4], trials=3, seed=7, learning_rate=0.1, bigger_nodes=True).parameters
+        == make_plan(
+            workers=[2, 4], trials=3, seed=7, learning_rate=0.1, bigger_nodes=True, same_batch_norm=True
+        ).parameters
     )
+
+
+def test_the_same_groups_for_batch_norm_are_there_for_whoever_asks_for_them() -> None:
+    trainings = {
+        on: [c.training for c in make_plan(workers=[2, 4], same_batch_norm=on).configurations] for on in (True, False)
+    }
+    assert {training.group_size for training in trainings[True]} == {32}
+    assert all(training.group_size == training.per_replica_batch_size for training in trainings[False])
+    assert make_plan().parameters.same_batch_norm is False
 
 
 def test_both_stands_for_all_strategies() -> None:

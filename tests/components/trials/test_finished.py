@@ -16,7 +16,7 @@ from components.trials.finished import (
 from components.trials.trial import run_trial
 from model.host import describe_versions
 from tests.components.fake_backend import FakeBackend
-from tests.components.plan_factory import make_plan
+from tests.components.plan_factory import find_place, make_plan
 from tests.components.trial_folders import write_trial
 
 
@@ -85,7 +85,7 @@ def test_a_step_takes_a_trial_that_was_laid_ready_and_the_original_stays(tmp_pat
     lay_ready([(kept, logs)], tmp_path / "workspace")
     backend = FakeBackend()
     plan = make_plan()
-    run_trial(plan, plan.configurations[0], 2, tmp_path, tmp_path / "workspace", tmp_path / "out", backend)
+    run_trial(plan, find_place(plan, "single", 2), tmp_path, tmp_path / "workspace", tmp_path / "out", backend)
 
     assert backend.manifests == []
     for name in ("launch.json", "training.json", "model.keras"):

@@ -1,12 +1,15 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.planning.plan import RunPlan, name_trial
+from components.planning.order import name_trial
+from components.planning.plan import RunPlan
 from components.trials.attempts import Attempt
+from components.trials.disturbance import ACCEPT_NOISE_VARIABLE
 from components.trials.trial import (
     build_job,
     count_queue_seconds,
@@ -17,8 +20,8 @@ from components.trials.trial import (
     stage_dataset,
 )
 from tests.components.fake_backend import FakeBackend, make_training, read_option
-from tests.components.plan_factory import make_plan
-from tfjob.backend import JobResult, ReplicaResult, StatusChanged
+from tests.components.plan_factory import find_place, make_plan
+from tfjob.backend import ANYWHERE, JobResult, Placement, ReplicaResult, StatusChanged
 from tfjob.errors import (
     JobCancelled,
     JobDeadlineExceeded,
@@ -45,8 +48,8 @@ def run(
     backend = backend or FakeBackend()
     workspace = tmp_path / "workspace"
     workspace.mkdir(exist_ok=True)
-    configuration = plan.configurations[index]
-    run_trial(plan, configuration, trial, dataset, workspace, tmp_path / "out" / configuration.name, backend)
+    place = find_place(plan, plan.configurations[index].name, trial)
+    run_trial(plan, place, dataset, workspace, tmp_path / "out" / place.configuration.name, backend)
     return backend
 
 
@@ -151,6 +154,25 @@ def test_a_large_jobs_name_is_short_enough_for_the_operator() -> None:
     assert len(job["metadata"]["name"]) <= 50
 
 
+def test_the_first_core_changes_with_the_round_and_is_the_same_for_all_configurations_of_it(
+    dataset: Path, tmp_path: Path
+) -> None:
+    backend = FakeBackend()
+    for index, trial in ((0, 1), (1, 1), (0, 2), (1, 2)):
+        run(make_plan(), dataset, tmp_path, index=index, trial=trial, backend=backend)
+    assert [placement.first_core for placement in backend.placements] == [0, 0, 1, 1]
+
+
+def test_the_runs_first_trial_waits_longest_for_a_quiet_machine_and_all_others_alike(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(ACCEPT_NOISE_VARIABLE)
+    backend = LosingBackend(1)
+    for index in (0, 1, 2):
+        run(make_plan(), dataset, tmp_path, index=index, backend=backend)
+    assert [placement.patience_seconds for placement in backend.placements] == [60.0, 10.0, 10.0, 10.0]
+
+
 def test_the_data_are_staged_once_and_only_when_whole(dataset: Path, tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     (workspace / "dataset.partial").mkdir(parents=True)
@@ -166,7 +188,7 @@ def test_a_trial_prints_which_one_it_is_and_what_the_program_says(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(make_plan(), dataset, tmp_path, trial=2, backend=FakeBackend(["epoch 1/2 done", "I0000 00:00:1 a.cc:1] hm"]))
-    assert capsys.readouterr().out.splitlines() == ["== single, trial 2 of 2", "[worker-0] epoch 1/2 done"]
+    assert capsys.readouterr().out.splitlines() == ["== single, trial 2, round 2 of 2", "[worker-0] epoch 1/2 done"]
 
 
 @pytest.mark.parametrize(
@@ -227,7 +249,7 @@ def test_a_finished_trial_is_taken_and_not_trained_again_and_the_next_one_tells_
     assert len(again.manifests) == 2
     assert list_files(tmp_path / "out" / "single") == before
     assert capsys.readouterr().out.splitlines()[:2] == [
-        "== single, trial 1 of 2",
+        "== single, trial 1, round 1 of 2",
         "Finished before the interruption: its results are taken, it is not trained again.",
     ]
     resumed = {path.name: read_launch(path)["resumed"] for path in (tmp_path / "out").iterdir()}
@@ -248,8 +270,8 @@ def test_a_trial_of_another_round_or_of_which_half_was_kept_is_trained(dataset: 
 
 def test_a_trial_that_failed_is_not_kept(dataset: Path, tmp_path: Path) -> None:
     class FailingBackend(FakeBackend):
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
-            super().run(manifest, log_dir=log_dir, on_event=on_event)
+        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+            super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
             raise JobCancelled("stopped")
 
     with pytest.raises(JobCancelled):
@@ -278,8 +300,8 @@ class LosingBackend(FakeBackend):
         super().__init__()
         self.losses, self.loss, self.error = losses, loss, error
 
-    def run(self, manifest: Any, *, log_dir: Path, on_event: Any) -> JobResult:
-        result = super().run(manifest, log_dir=log_dir, on_event=on_event)
+    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
         if len(self.manifests) > self.losses:
             return result
         if self.error is not None:
@@ -329,6 +351,104 @@ def test_a_second_loss_ends_the_step_and_a_retry_begins_anew(dataset: Path, tmp_
     launch = read_launch(tmp_path / "out" / "all-reduce-2w")
     assert len(launch["earlier_attempts"]) == 2
     assert launch["job_name"].startswith("all-reduce-2w-t1-3-")
+
+
+class DisturbedBackend(FakeBackend):
+    """Trains beside a neighbour, who takes some seconds of the core in each job, one after another."""
+
+    def __init__(self, *others: float, is_contended: bool = False) -> None:
+        super().__init__()
+        self.others, self.is_contended = list(others), is_contended
+
+    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
+        path = Path(read_option(get_command(manifest), "--output-dir")) / "training.json"
+        training = json.loads(path.read_text())
+        training["replicas"][0]["others_cpu_seconds"] = self.others.pop(0)
+        path.write_text(json.dumps(training))
+        return replace(result, contended=self.is_contended)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ACCEPT_NOISE_VARIABLE)
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_disturbed_trial_is_trained_once_more_and_both_attempts_are_told(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backend = run(make_plan(), dataset, tmp_path, backend=DisturbedBackend(30.0, 0.0))
+
+    names = [manifest["metadata"]["name"].rpartition("-")[0] for manifest in backend.manifests]
+    assert names == ["single-t1", "single-t1-2"]
+    launch = read_launch(tmp_path / "out" / "single")
+    (attempt,) = launch["earlier_attempts"]
+    assert attempt["train_seconds"] == 60.0
+    assert attempt["started_at"] <= attempt["ended_at"]
+    assert attempt["reason"].startswith("others took 50 % of cores of worker-0 while it trained, and more than 10 %")
+    told = "trained once more, and this attempt counts; in the one before it "
+    assert launch["warnings"] == ["slow", told + attempt["reason"]]
+    assert not launch["resumed"]  # nothing was interrupted
+    line = f"== single, trial 1, is trained once more: {attempt['reason']}"
+    assert line in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_second_disturbed_attempt_counts_and_that_is_told(dataset: Path, tmp_path: Path) -> None:
+    backend = run(make_plan(), dataset, tmp_path, backend=DisturbedBackend(30.0, 12.0))
+    assert len(backend.manifests) == 2
+    launch = read_launch(tmp_path / "out" / "single")
+    training = json.loads((tmp_path / "out" / "single" / "training.json").read_text())
+    assert training["replicas"][0]["others_cpu_seconds"] == 12.0
+    assert len(launch["earlier_attempts"]) == 1
+    assert launch["warnings"][-1].startswith("this attempt counts although others took 20 % of")
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_trial_that_was_disturbed_and_then_lost_its_launcher_is_not_repeated_for_a_second_disturbance(
+    dataset: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "workspace").mkdir()
+    Attempt.begin(tmp_path / "workspace", "single-t1").end("others took 50 %", train_seconds=9.0)
+    Attempt.begin(tmp_path / "workspace", "single-t1")
+
+    backend = run(make_plan(), dataset, tmp_path, backend=DisturbedBackend(30.0))
+
+    assert len(backend.manifests) == 1
+    launch = read_launch(tmp_path / "out" / "single")
+    assert [attempt.get("train_seconds") for attempt in launch["earlier_attempts"]] == [9.0, None]
+    assert launch["resumed"]
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_trial_may_both_lose_a_replica_and_be_disturbed(dataset: Path, tmp_path: Path) -> None:
+    class UnluckyBackend(DisturbedBackend):
+        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+            result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
+            if len(self.manifests) == 1:
+                raise ReplicaLost(result.job_name, replica="worker-0", exit_code=None, reason="its pod was evicted")
+            return result
+
+    backend = run(make_plan(), dataset, tmp_path, backend=UnluckyBackend(0.0, 30.0, 0.0))
+    assert len(backend.manifests) == 3
+    launch = read_launch(tmp_path / "out" / "single")
+    assert ["train_seconds" in attempt for attempt in launch["earlier_attempts"]] == [False, True]
+    assert launch["resumed"]
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_contended_trial_is_not_repeated(dataset: Path, tmp_path: Path) -> None:
+    backend = run(make_plan(), dataset, tmp_path, backend=DisturbedBackend(30.0, is_contended=True))
+    assert len(backend.manifests) == 1
+    assert read_launch(tmp_path / "out" / "single")["warnings"] == ["slow"]
+
+
+def test_who_accepts_noise_gets_a_disturbed_trial_as_it_is_with_a_word(dataset: Path, tmp_path: Path) -> None:
+    backend = run(make_plan(), dataset, tmp_path, backend=DisturbedBackend(30.0))
+    assert len(backend.manifests) == 1
+    (_, told) = read_launch(tmp_path / "out" / "single")["warnings"]
+    assert told.startswith("this attempt counts although others took 50 % of")
 
 
 @pytest.mark.parametrize(

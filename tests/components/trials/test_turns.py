@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.planning.plan import DISTRIBUTED, SINGLE_NODE, Place, list_places, list_rounds
+from components.planning.order import DISTRIBUTED, SINGLE_NODE, Place, list_places
 from components.trials.turns import NotTrainedError, Turns, name_step
 from tests.components.plan_factory import make_plan
 from tfjob.errors import JobCancelled, JobFailed, LauncherStopped, TFJobError
@@ -24,14 +24,14 @@ import sys
 from pathlib import Path
 from components.trials.turns import Turns
 from tests.components.trials.test_turns import PLACES
-turns = Turns(PLACES, "train-distributed-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=lambda: [])
+turns = Turns(PLACES, "train-single-node-2", Path(sys.argv[1]), patience_seconds=60.0, list_jobs=list, delete_jobs=list)
 with turns.take(PLACES[-1]):
     print("trained")
 """
 
 
 def make_turns(workspace: Path, step: str = "a-step", **options: Any) -> Turns:
-    return Turns(PLACES, step, workspace, **{"list_jobs": list, **QUICK, **options})
+    return Turns(PLACES, step, workspace, **{"list_jobs": list, "delete_jobs": list, **QUICK, **options})
 
 
 def finish(workspace: Path, *places: Place) -> None:
@@ -61,15 +61,6 @@ class Attempt(threading.Thread):
                 self.has_trained = True
         except (TFJobError, OSError) as error:
             self.error = error
-
-
-def test_every_trial_has_one_place_and_those_of_a_step_follow_each_other() -> None:
-    places = list_places(make_plan(trials=4, bigger_nodes=True, workers=[2, 4]))
-    assert len({place.name for place in places}) == len(places) == 4 * 7
-    steps = [(place.round_number, place.step) for place in places]
-    assert list(dict.fromkeys(steps)) == [(n, step) for n in (1, 2, 3, 4) for step in (SINGLE_NODE, DISTRIBUTED)]
-    assert steps == sorted(steps, key=lambda step: (step[0], step[1] == DISTRIBUTED))
-    assert list_rounds(make_plan(trials=4)) == [1, 2, 3, 4]
 
 
 def test_the_first_trial_waits_for_nothing_and_says_nothing(tmp_path: Path) -> None:
@@ -173,7 +164,7 @@ def test_a_cluster_that_does_not_answer_is_waited_for(tmp_path: Path) -> None:
     assert attempt.has_trained
 
 
-def test_the_first_trial_does_not_begin_while_the_steps_of_other_rounds_start(tmp_path: Path) -> None:
+def test_the_first_trial_does_not_begin_while_the_steps_of_other_iterations_start(tmp_path: Path) -> None:
     lines: list[str] = []
     first = Attempt(
         make_turns(tmp_path, name_step(PLACES[0]), report=lines.append, gather_seconds=30.0, settle_seconds=0.0),
@@ -222,6 +213,18 @@ def test_no_trial_begins_while_another_job_of_the_run_exists(tmp_path: Path) -> 
     assert attempt.has_trained
 
 
+def test_a_job_whose_launcher_was_killed_is_deleted_and_one_whose_launcher_lives_is_not(tmp_path: Path) -> None:
+    jobs = ["suspended-job"]
+    with Heartbeat(tmp_path / "heartbeat", beat_seconds=0.02):
+        turns = make_turns(tmp_path, list_jobs=lambda: jobs, delete_jobs=jobs.clear, left_seconds=0.5)
+        attempt = Attempt(turns, PLACES[0])
+        time.sleep(1.0)
+        assert jobs == ["suspended-job"]
+    attempt.join(10)
+    assert attempt.has_trained
+    assert not jobs
+
+
 def test_a_signal_ends_a_step_that_waits_at_once(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     with subprocess.Popen([sys.executable, "-c", WAITING, tmp_path], cwd=root, stdout=-1, stderr=-1, text=True) as step:
@@ -235,7 +238,7 @@ def test_a_signal_ends_a_step_that_waits_at_once(tmp_path: Path) -> None:
 
 
 class Cluster:
-    """Steps as KFP starts them: all rounds side by side, what has failed again after a Retry."""
+    """Steps as KFP starts them: all iterations side by side, what has failed again after a Retry."""
 
     def __init__(self, workspace: Path, places: Sequence[Place], dice: random.Random) -> None:
         self.workspace, self.places, self.dice = workspace, places, dice
@@ -254,27 +257,34 @@ class Cluster:
         self.log.append(place.name)
         finish(self.workspace, place)
 
-    def run_round(self, round_number: int) -> None:
+    def run_iteration(self, iteration: int) -> None:
         for step in (SINGLE_NODE, DISTRIBUTED):
-            if (round_number, step) in self.succeeded:
+            if (iteration, step) in self.succeeded:
                 continue
             time.sleep(self.dice.random() * 0.03)  # a pod starts when it does
             try:
                 options = QUICK | {"return_seconds": 0.3}
-                turns = Turns(self.places, f"{step}-{round_number}", self.workspace, list_jobs=list, **options)
+                turns = Turns(
+                    self.places,
+                    f"{step}-{iteration}",
+                    self.workspace,
+                    list_jobs=list,
+                    delete_jobs=lambda: None,
+                    **options,
+                )
                 for place in self.places:
-                    if (place.round_number, place.step) == (round_number, step):
+                    if (place.iteration, place.step) == (iteration, step):
                         with turns.take(place):
                             if not (self.workspace / "finished" / place.name).exists():
                                 self.train(place)
             except TFJobError:
-                return  # what comes after it in the round does not start
-            self.succeeded.add((round_number, step))
+                return  # what comes after it in the iteration does not start
+            self.succeeded.add((iteration, step))
 
     def run_until_all_have_ended(self) -> None:
-        rounds = [*{place.round_number for place in self.places}]
-        self.dice.shuffle(rounds)
-        threads = [threading.Thread(target=self.run_round, args=(n,), daemon=True) for n in rounds]
+        iterations = [*{place.iteration for place in self.places}]
+        self.dice.shuffle(iterations)
+        threads = [threading.Thread(target=self.run_iteration, args=(n,), daemon=True) for n in iterations]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -283,14 +293,14 @@ class Cluster:
 
 
 @pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("cleans_up", [True, False])
+@pytest.mark.parametrize(("cleans_up", "trials", "steps"), [(True, 6, 8), (False, 5, 8)])
 def test_trials_never_overlap_and_keep_their_order_through_failures_and_retries(
-    tmp_path: Path, seed: int, cleans_up: bool
+    tmp_path: Path, seed: int, cleans_up: bool, trials: int, steps: int
 ) -> None:
-    places = list_places(make_plan(trials=4, seed=seed))
+    places = list_places(make_plan(trials=trials, seed=seed))
     cluster = Cluster(tmp_path, places, random.Random(seed))
     tries = 0
-    while len(cluster.succeeded) < 8:
+    while len(cluster.succeeded) < steps:
         tries += 1
         failures = len(cluster.failed)
         cluster.run_until_all_have_ended()

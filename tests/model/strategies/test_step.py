@@ -43,9 +43,12 @@ def build(model: Model = RESNET) -> FlatModel:
 
 
 def make_config(num_workers: int = 1, **settings: Any) -> TrainingConfig:
-    return TrainingConfig(
-        strategy="all_reduce", num_workers=num_workers, global_batch_size=16, batch_norm_group_size=4, **settings
-    )
+    groups = {"same_batch_norm": True, "batch_norm_group_size": 4}
+    return make_whole_config(num_workers, **groups, **settings)
+
+
+def make_whole_config(num_workers: int = 1, **settings: Any) -> TrainingConfig:
+    return TrainingConfig(strategy="all_reduce", num_workers=num_workers, global_batch_size=16, **settings)
 
 
 def contribute(flat: FlatModel, config: TrainingConfig, first_group: int = 0, images: Array = IMAGES) -> Array:
@@ -154,6 +157,24 @@ def test_statistics_are_the_mean_of_the_groups_own() -> None:
     groups = IMAGES.astype(np.float64).reshape(4, -1)  # 4 groups of 4 images, one channel
     expected = [0.25 * groups.mean(axis=1).mean(), 0.75 + 0.25 * groups.var(axis=1).mean()]
     np.testing.assert_allclose(moved, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 4])
+def test_by_default_statistics_are_the_mean_of_the_workers_own_over_their_whole_shares(num_workers: int) -> None:
+    flat = build(BATCH_NORM)
+    moved = contribute(flat, make_whole_config(num_workers))[flat.num_parameters : -1]
+    shares = IMAGES.astype(np.float64).reshape(num_workers, -1)
+    expected = [0.25 * shares.mean(axis=1).mean(), 0.75 + 0.25 * shares.var(axis=1).mean()]
+    np.testing.assert_allclose(moved, expected, rtol=1e-5)
+
+
+def test_by_default_each_step_and_worker_draws_a_dropout_of_its_own() -> None:
+    flat, config = build(DROPOUT), make_whole_config(2)
+    function = make_group_function(flat, config)
+    values = (tf.constant(flat.initial_weights()), tf.constant(flat.initial_statistics()))
+    share = tf.constant(IMAGES[:8]), tf.constant(LABELS[:8])
+    losses = {float(sum_over_groups(function, config, values, share, number)[-1]) for number in (0, 1, 2, 3)}
+    assert len(losses) == 4
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.5])

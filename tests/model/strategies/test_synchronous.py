@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +19,9 @@ SINGLE = Role("single", "worker", 0, num_workers=1, num_ps=0)
 
 @pytest.fixture(scope="module")
 def task(noise: PreparedDataset) -> Task:
-    config = TrainingConfig(global_batch_size=16, batch_norm_group_size=8, epochs=4, learning_rate=0.01)
+    config = TrainingConfig(
+        global_batch_size=16, same_batch_norm=True, batch_norm_group_size=8, epochs=4, learning_rate=0.01
+    )
     return Task(config, noise)
 
 
@@ -58,6 +61,32 @@ def test_every_step_is_reported_once_and_in_order(trainer: SynchronousTrainer) -
     assert [timing.step for timing in timings] == [2, 3, 4, 5]
     assert all(set(timing.parts) == {"input_seconds", "update_seconds"} for timing in timings)
     assert all(0 < sum(timing.parts.values()) < timing.seconds for timing in timings)
+
+
+def test_by_default_a_single_process_trains_as_keras_does_on_whole_batches(noise: PreparedDataset) -> None:
+    config = TrainingConfig(global_batch_size=16, weight_decay=0.0, label_smoothing=0.1, max_shift=0)
+    task, losses = Task(config, noise), []
+    flat = FlatModel.wrap(build_model("tests.model.builders:convolution", (8, 8, 1), 3, {}))
+    reference = keras.models.clone_model(flat.model)
+    reference.set_weights(flat.model.get_weights())
+    trainer = SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
+    trainer.train(0, 6, lambda timing: losses.append(timing.loss))
+    cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    train, variables = noise.split("train"), [v.value for v in reference.trainable_variables]
+    velocities = [np.zeros(v.shape, np.float32) for v in variables]
+    for step, loss in enumerate(losses):
+        indices, rate = task.plan.take(step).indices, task.learning_rate(step)
+        with tf.GradientTape() as tape:
+            logits = reference(train.images[indices].astype(np.float32), training=True)
+            expected = cross_entropy(keras.ops.one_hot(train.labels[indices], 3), logits)
+        assert loss == pytest.approx(float(expected), rel=1e-4)
+        for i, gradient in enumerate(tape.gradient(expected, variables)):
+            velocities[i] = config.momentum * velocities[i] + gradient.numpy()
+            variables[i].assign_sub(rate * (gradient + config.momentum * velocities[i]))
+    values = trainer.read_values()
+    flat.assign(values.weights, values.statistics)
+    for received, whole in zip(flat.model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(received, whole, rtol=1e-3, atol=1e-5)
 
 
 def test_training_in_two_parts_is_training_in_one(task: Task, flat: FlatModel, trainer: SynchronousTrainer) -> None:

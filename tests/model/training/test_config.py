@@ -15,6 +15,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model_arguments": '{"width": 4, "stem_stride": 2}',
     "epochs": 7,
     "global_batch_size": 96,
+    "same_batch_norm": True,
     "batch_norm_group_size": 16,
     "learning_rate": 0.1 + 0.2,
     "momentum": 0.0,
@@ -43,6 +44,7 @@ OTHER_VALUES: dict[str, Any] = {
         ({"epochs": 0}, "epochs must be at least 1. Received: 0."),
         ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0."),
         ({"batch_norm_group_size": -1}, "batch_norm_group_size must be at least 0. Received: -1."),
+        ({"batch_norm_group_size": 16}, "batch_norm_group_size must be 0 without same_batch_norm: a worker then"),
         ({"max_shift": -1}, "max_shift must be at least 0. Received: -1."),
         ({"checkpoint_steps": -1}, "checkpoint_steps must be at least 0. Received: -1."),
         ({"seed": -1}, "seed must be at least 0 and below 2**32. Received: -1."),
@@ -76,11 +78,12 @@ def test_a_batch_that_the_workers_do_not_divide_is_refused_with_both_numbers() -
 
 def test_a_group_that_does_not_divide_a_workers_share_is_refused_with_both_numbers() -> None:
     with pytest.raises(ConfigError, match=r"Received: 48 and 64 \(128 images over 2 workers\)"):
-        TrainingConfig(strategy="all_reduce", num_workers=2, global_batch_size=128, batch_norm_group_size=48)
+        TrainingConfig(**ALL_REDUCE, global_batch_size=128, same_batch_norm=True, batch_norm_group_size=48)
 
 
 def test_the_batch_is_shared_by_the_workers_and_normalised_in_groups() -> None:
-    config = TrainingConfig(strategy="all_reduce", num_workers=4, global_batch_size=128, batch_norm_group_size=16)
+    groups = {"same_batch_norm": True, "batch_norm_group_size": 16}
+    config = TrainingConfig(strategy="all_reduce", num_workers=4, global_batch_size=128, **groups)
     assert (config.per_replica_batch_size, config.group_size) == (32, 16)
     assert (config.groups_per_replica, config.groups_per_step) == (2, 8)
 

@@ -37,6 +37,9 @@ class CountingTrainer:
     def warm_up(self) -> None:
         pass
 
+    def time_exchange(self) -> dict[str, Any] | None:
+        return None
+
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         for step in range(start, stop):
             if step == self.fails_at:

@@ -1,4 +1,5 @@
 import json
+import platform
 import threading
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.host import describe_environment
 from model.training import record
 from model.training.clocks import read_clocks
 from model.training.record import (
@@ -56,6 +58,8 @@ def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     assert left.pop("cpu_seconds") > 0
     assert left.pop("peak_rss_bytes") > 2**20
     assert left.pop("age_seconds") > 0
+    assert left.pop("host") == platform.node()
+    assert left.pop("environment") == describe_environment()
     assert before <= left.pop("recorded_at") <= time.time()
     assert left == {
         "type": "worker",

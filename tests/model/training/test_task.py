@@ -38,12 +38,19 @@ def test_the_order_of_the_images_follows_from_the_settings(noise: PreparedDatase
 
 def test_groups_have_the_same_numbers_however_many_workers_share_them(noise: PreparedDataset) -> None:
     for num_workers in (1, 2, 4):
-        settings: dict[str, Any] = {"strategy": "all_reduce", "num_workers": num_workers, "batch_norm_group_size": 4}
+        groups: dict[str, Any] = {"same_batch_norm": True, "batch_norm_group_size": 4}
+        settings: dict[str, Any] = {"strategy": "all_reduce", "num_workers": num_workers, **groups}
         task = make_task(noise, **settings)
         per_replica = task.config.groups_per_replica
         for step in (0, 3):
             numbers = [task.first_group(step, rank) + i for rank in range(num_workers) for i in range(per_replica)]
             assert numbers == list(range(4 * step, 4 * step + 4))
+
+
+def test_a_whole_share_has_a_number_of_its_step_and_worker(noise: PreparedDataset) -> None:
+    task = make_task(noise, strategy="all_reduce", num_workers=4)
+    numbers = [task.first_group(step, rank) for step in range(3) for rank in range(4)]
+    assert numbers == list(range(12))
 
 
 def test_a_training_split_that_does_not_fill_a_batch_is_refused(noise: PreparedDataset) -> None:

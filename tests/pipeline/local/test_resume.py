@@ -83,7 +83,7 @@ def test_a_run_without_a_finished_trial_starts_anew(run_dir: Path) -> None:
     [
         ({"epochs": 5}, "--epochs must be left out, or be that of the run, 2. Received: 5."),
         ({"workers": [4]}, r"--workers must be left out, or be that of the run, \[2\]. Received: \[4\]."),
-        ({"bigger_nodes": True}, "--bigger-nodes must be left out, or be that of the run, False. Received: True."),
+        ({"bigger_nodes": True}, "--bigger-nodes must be left out, or be that of the run, None. Received: True."),
     ],
 )
 def test_a_run_cannot_be_resumed_as_another_one(run_dir: Path, said: dict[str, Any], message: str) -> None:

@@ -114,17 +114,17 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
         f"Pipeline tfjob-speedup, version {version}, uploaded: {link}",
         f"Run run-1: {endpoint}/#/runs/details/run-1",
         "Results will be in runs/run-1/",
-        "▶ 1/7 plan-comparison",
+        "▶ 1/9 plan-comparison",
         "✓ plan-comparison (7 s)",
-        "▶ 2/7 prepare-data",
+        "▶ 2/9 prepare-data",
         "✓ prepare-data (7 s)",
-        "▶ 3/7 train-single-node",
-        "✓ train-single-node (7 s)",
-        "▶ 4/7 train-distributed",
+        "▶ 3/9 train-single-node",
+        "✓ train-single-node (7 s, its wait for its turn included)",
+        "▶ 4/9 train-distributed",
         "✓ train-distributed (7 s)",
-        "▶ 5/7 evaluate",
+        "▶ 5/9 evaluate",
         "✓ evaluate (7 s)",
-        "▶ 6/7 compare",
+        "▶ 6/9 compare",
         "✓ compare (7 s)",
         "Fetching the results …",
         *TABLE.splitlines(),
@@ -141,9 +141,19 @@ def test_the_time_of_a_step_that_takes_turns_is_told_with_its_wait(
     assert ended[1:5] == [
         "✓ prepare-data (7 s)",
         "✓ train-single-node (7 s, its wait for its turn included)",
-        "✓ train-distributed (7 s, its wait for its turn included)",
+        "✓ train-distributed (7 s)",
         "✓ evaluate (7 s)",
     ]
+
+
+@pytest.mark.parametrize(("trials", "told"), [(78, ""), (79, "41 pods at once"), (1000, "501 pods at once")])
+def test_a_run_of_many_trials_is_told_what_its_waiting_pods_take(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], trials: int, told: str
+) -> None:
+    run(f"--trials={trials}")
+    errors = capsys.readouterr().err
+    assert told in errors
+    assert ("GiB of memory (150 MiB each)" in errors) == bool(told)
 
 
 def test_what_is_rarely_set_reaches_the_run_in_its_one_field(kfp: Kfp, endpoint: str) -> None:
@@ -496,7 +506,7 @@ def test_a_run_can_be_taken_up_again_without_starting_another(
     assert run(pace=interrupt_with(signal.SIGINT)) == 130
     capsys.readouterr()
     assert main(["--resume=run-1"], QUICK) == 0
-    assert "▶ 6/7 compare" in capsys.readouterr().out
+    assert "▶ 6/9 compare" in capsys.readouterr().out
     assert (len(kfp.runs), len(kfp.uploaded)) == (1, 1)
     (tmp_path / "runs" / "run-1" / "report.html").write_text("older")
     assert main(["--resume=run-1"], QUICK) == 0
@@ -560,7 +570,7 @@ def test_a_log_that_cannot_be_read_changes_nothing(kfp: Kfp, endpoint: str, caps
     kfp.pods["train-distributed"] = QUEUED
     kfp.refusals["/k8s/pod/logs"] = ((500, {}, b"Could not get main container logs"), 9)
     assert main(["--resume=run-1"], look_every(60, times=3)) == 130
-    assert "▶ 4/7 train-distributed" in (shown := capsys.readouterr().out)
+    assert "▶ 4/9 train-distributed" in (shown := capsys.readouterr().out)
     assert "…" not in shown
 
 

@@ -21,6 +21,7 @@ from tests.tfjob.fake_cluster import (
 )
 from tfjob.backend import LogLine, Warned
 from tfjob.cluster.submission import own_manifest
+from tfjob.environment import read_boot_id
 from tfjob.errors import (
     ClusterRefused,
     JobCancelled,
@@ -67,6 +68,30 @@ def test_a_job_that_succeeds_tells_each_step_and_leaves_nothing(run: ClusterRun)
     ]
     assert result.replicas[0].ended_at - result.replicas[0].started_at == 8.0
     assert run.cluster.jobs == {}
+
+
+def test_a_result_has_each_replicas_node_the_images_digest_and_two_readings_of_a_clock_that_nobody_sets(
+    run: ClusterRun,
+) -> None:
+    run.pass_seconds("Running", 30)
+    run.say(running("worker-0", node="node-1"), running("worker-1", node="node-2"))
+    run.say(ended("worker-0", node="node-1"), ended("worker-1", node="node-2"))
+    run.cluster.say_job("Succeeded")
+    result = run()
+    assert [replica.node for replica in result.replicas] == ["node-1", "node-2"]
+    assert (result.image_digest, result.warnings) == ("sha256:1234", [])
+    assert (result.started_monotonic, result.ended_monotonic) == (1000.0, 1030.0)
+    assert result.boot_id == read_boot_id()
+
+
+def test_replicas_of_different_images_are_told_of(run: ClusterRun) -> None:
+    moved = "registry.example/x@sha256:5678"  # a tag that was moved between two pulls
+    run.say(running("worker-0"), running("worker-1", image_id=moved))
+    run.say(ended("worker-0"), ended("worker-1", image_id=moved))
+    run.cluster.say_job("Succeeded")
+    result = run()
+    assert result.image_digest == "sha256:1234, sha256:5678"
+    assert result.warnings == ["the replicas ran different images: sha256:1234, sha256:5678"]
 
 
 def test_logs_of_an_earlier_try_are_replaced(single: ClusterRun) -> None:

@@ -2,7 +2,14 @@ import pytest
 
 from tests.tfjob.fake_cluster import end_json, ended, evicted, job_json, pod_json, running, unschedulable, waiting
 from tfjob.cluster.api import Json
-from tfjob.cluster.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, parse_pull_seconds, read_conditions, read_pod
+from tfjob.cluster.pods import (
+    DOUBTFUL_REASONS,
+    HOPELESS_REASONS,
+    parse_digest,
+    parse_pull_seconds,
+    read_conditions,
+    read_pod,
+)
 
 NOON = 1795435200.0  # 2026-11-23T12:00:00Z
 # As a kubelet of 1.34 gave it, shortened to what a replica's pod has of its own.
@@ -40,6 +47,8 @@ REAL = {
             {"name": "istio-proxy", "restartCount": 4, "state": {"running": {"startedAt": "2026-11-23T12:00:02Z"}}},
             {
                 "name": "tensorflow",
+                "image": "registry.example/tfjob-speedup:1",
+                "imageID": "registry.example/tfjob-speedup@sha256:9f0c",
                 "restartCount": 0,
                 "lastState": {},
                 "state": {
@@ -63,6 +72,7 @@ def test_a_pod_is_read_whole() -> None:
     assert (pod.name, pod.uid, pod.job_uid) == ("mnist-worker-1", "5d0b0f5e-2a53-4a9c-9d3a-0a52ad3a1e51", "a2b5")
     assert (pod.replica, pod.phase) == ("worker-1", "Failed")
     assert (pod.created_at, pod.scheduled_at, pod.started_at, pod.ended_at) == (NOON, NOON + 1, NOON + 3, NOON + 11)
+    assert (pod.node, pod.image_digest) == ("node-1", "sha256:9f0c")
     assert (pod.exit_code, pod.reason, pod.restarts) == (3, "Error", 0)
     assert (pod.exit_code_before, pod.reason_before) == (None, "")
     assert pod.has_started
@@ -177,3 +187,18 @@ def test_a_job_that_the_operator_has_not_touched_has_no_conditions(job: Json) ->
 )
 def test_the_kubelet_tells_how_long_a_pull_took(message: str, seconds: float | None) -> None:
     assert parse_pull_seconds(message) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("image_id", "digest"),
+    [
+        ("docker.io/library/busybox@sha256:9ae9", "sha256:9ae9"),
+        ("registry.example:5000/team/tfjob-speedup@sha256:9ae9", "sha256:9ae9"),
+        ("docker-pullable://busybox@sha256:9ae9", "sha256:9ae9"),
+        ("docker://sha256:9ae9", "sha256:9ae9"),
+        ("sha256:9ae9", "sha256:9ae9"),
+        ("", ""),
+    ],
+)
+def test_the_digest_of_a_containers_image_is_read_in_each_runtimes_form(image_id: str, digest: str) -> None:
+    assert parse_digest(image_id) == digest

@@ -12,10 +12,12 @@ from typing import Any
 import psutil
 import pytest
 
-from tfjob.backend import Event, JobResult, LogLine, StatusChanged, Warned
+from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, StatusChanged, Warned
+from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed
 from tfjob.local.backend import LocalBackend
 from tfjob.local.cores import available_cores
+from tfjob.local.load import Load
 from tfjob.owner import find_owner
 from tfjob.spec import ReplicaSpec
 
@@ -30,14 +32,19 @@ class LocalRun:
     events: list[Event] = field(default_factory=list)
 
     def __call__(
-        self, manifest: dict[str, Any], on_line: Callable[[], object] | None = None, **changes: Any
+        self,
+        manifest: dict[str, Any],
+        on_line: Callable[[], object] | None = None,
+        placement: Placement = ANYWHERE,
+        **changes: Any,
     ) -> JobResult:
         def take(event: Event) -> None:
             self.events.append(event)
             if on_line is not None and isinstance(event, LogLine):
                 on_line()
 
-        return replace(FAST, **changes).run(manifest, log_dir=self.log_dir, on_event=take)
+        backend = replace(FAST, **changes)
+        return backend.run(manifest, log_dir=self.log_dir, on_event=take, placement=placement)
 
     def lines(self, replica: str) -> list[str]:
         return [event.text for event in self.events if isinstance(event, LogLine) and event.replica == replica]
@@ -56,10 +63,14 @@ def run_local(tmp_path: Path) -> LocalRun:
 
 
 def is_running(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    for _ in range(20):  # what was killed is gone a moment later, on a busy machine a longer one
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_a_job_that_succeeds_says_so_and_returns_what_it_measured(make_job: MakeJob, run_local: LocalRun) -> None:
@@ -70,6 +81,20 @@ def test_a_job_that_succeeds_says_so_and_returns_what_it_measured(make_job: Make
     assert (result.job_name, result.backend) == ("mnist", "local")
     assert 0 < result.queue_seconds <= result.total_seconds
     assert before <= result.started_at <= result.replicas[0].started_at <= result.replicas[0].ended_at <= time.time()
+
+
+def test_a_result_has_two_readings_of_a_clock_that_all_processes_of_a_boot_share(
+    make_job: MakeJob, run_local: LocalRun
+) -> None:
+    before = time.monotonic()
+    result = run_local(make_job("print(time.monotonic())"))
+    (seen,) = run_local.lines("worker-0")
+    assert result.started_monotonic is not None
+    assert result.ended_monotonic is not None
+    assert before <= result.started_monotonic < float(seen) < result.ended_monotonic <= time.monotonic()
+    assert result.ended_monotonic - result.started_monotonic == pytest.approx(result.ended_at - result.started_at)
+    assert result.boot_id == read_boot_id()
+    assert (result.image_digest, result.replicas[0].node) == (None, None)
 
 
 def test_the_result_is_plain_json(make_job: MakeJob, run_local: LocalRun) -> None:
@@ -83,6 +108,7 @@ def test_the_result_is_plain_json(make_job: MakeJob, run_local: LocalRun) -> Non
         "cpus": [],
         "started_at": 0,
         "ended_at": 0,
+        "node": None,
     }
 
 
@@ -121,6 +147,76 @@ def test_replicas_are_bound_to_their_cores(make_job: MakeJob, run_local: LocalRu
     expected = [[core] for core in [*cores, cores[0]]]
     assert [replica.cpus for replica in result.replicas] == expected
     assert [run_local.lines(replica.name) for replica in result.replicas] == [[str(cpus)] for cpus in expected]
+
+
+def test_the_first_core_is_the_one_that_the_placement_says(make_job: MakeJob, run_local: LocalRun) -> None:
+    cores = available_cores()
+    code = "print(sorted(os.sched_getaffinity(0)))"
+    result = run_local(make_job(code), placement=Placement(first_core=len(cores) - 1))
+    assert result.replicas[0].cpus == [cores[-1]]
+    assert run_local.lines("worker-0") == [str([cores[-1]])]
+
+
+QUIET, BUSY = Load({0: 0.0}), Load({0: 1.0}, {"stress-ng": 0.98})
+
+
+def test_a_job_waits_for_a_quiet_machine_before_its_clock_starts(make_job: MakeJob, run_local: LocalRun) -> None:
+    loads = [BUSY, BUSY, QUIET]
+
+    def look(cpus: Any, seconds: float, pause: Any, *, is_named: bool, owner: Any) -> Load:
+        assert set(cpus) >= {available_cores()[0]}
+        pause(0.2)
+        return loads.pop(0)
+
+    before = time.monotonic()
+    result = run_local(make_job("print('hello')"), placement=Placement(patience_seconds=10), look=look)
+    assert run_local.statuses() == ["Created", "Queued", "Queued", "Running", "Succeeded"]
+    assert result.quiet is not None
+    assert result.quiet.taken_by == ["stress-ng, 98 % of a core"]
+    assert result.started_monotonic is not None
+    assert result.started_monotonic - before >= 0.6
+    assert result.total_seconds <= time.monotonic() - before - 0.6
+    assert result.warnings == []
+    assert loads == []
+
+
+def test_a_job_that_begins_on_a_busy_machine_warns_of_it(make_job: MakeJob, run_local: LocalRun) -> None:
+    result = run_local(make_job(""), placement=Placement(patience_seconds=0), look=lambda *_, **__: BUSY)
+    (warning,) = result.warnings
+    assert warning.endswith("the job began on a busy machine: CPU 0 is taken by stress-ng, 98 % of a core")
+    assert Warned(warning) in run_local.events
+
+
+def test_a_job_that_is_not_to_wait_does_not_look(make_job: MakeJob, run_local: LocalRun) -> None:
+    def look(*_: Any, **__: Any) -> Load:
+        raise AssertionError
+
+    assert run_local(make_job(""), look=look).quiet is None
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_is_heard_while_a_job_waits_for_a_quiet_machine(make_job: MakeJob, run_local: LocalRun) -> None:
+    def look(cpus: Any, seconds: float, pause: Any, **_: Any) -> Load:
+        os.kill(os.getpid(), signal.SIGINT)
+        pause(60)
+        return QUIET
+
+    with pytest.raises(KeyboardInterrupt):
+        run_local(make_job(FOREVER), placement=Placement(patience_seconds=60), look=look)
+    assert run_local.lines("worker-0") == []
+
+
+def test_a_job_whose_owner_dies_while_it_waits_for_a_quiet_machine_does_not_begin(
+    make_job: MakeJob, run_local: LocalRun
+) -> None:
+    def look(cpus: Any, seconds: float, pause: Any, **_: Any) -> Load:
+        pause(60)
+        return QUIET
+
+    owner = find_owner({"TFJOB_OWNER_PID": str(2**22 + 1)})
+    with pytest.raises(JobCancelled):
+        run_local(make_job(FOREVER), placement=Placement(patience_seconds=60), look=look, owner=owner)
+    assert run_local.statuses() == ["Created", "Failed"]
 
 
 def test_contended_cores_are_warned_of(make_job: MakeJob, run_local: LocalRun) -> None:

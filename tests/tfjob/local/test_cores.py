@@ -1,6 +1,6 @@
 import pytest
 
-from tfjob.local.cores import assign_cores, limit_to_quota, prefer_cores
+from tfjob.local.cores import assign_cores, limit_to_quota, prefer_cores, rotate_cores
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,30 @@ def test_a_replica_that_has_both_threads_of_its_cores_to_itself_is_told_and_does
     assert assignment.warnings == [
         "CPUs of worker-0 are threads of the same core, which are slower than cores of their own"
     ]
+
+
+@pytest.mark.parametrize(
+    ("first_core", "order"), [(0, [0, 1, 2, 3]), (1, [1, 0, 3, 2]), (2, [0, 1, 2, 3]), (3, [1, 0, 3, 2])]
+)
+def test_another_core_comes_first_and_threads_still_come_after_cores(first_core: int, order: list[int]) -> None:
+    assert rotate_cores([0, 1, 2, 3], THREADS, first_core) == order
+
+
+@pytest.mark.parametrize("first_core", range(4))
+def test_whichever_core_is_first_workers_have_cores_of_their_own_on_a_machine_of_unlike_cores(first_core: int) -> None:
+    core_of = {0: 0, 1: 0, 2: 2, 3: 2, 4: 4, 5: 5}  # two cores of two threads, two of one
+    available = rotate_cores(prefer_cores(core_of), core_of, first_core)
+    assignment = assign_cores({f"worker-{index}": 1 for index in range(4)}, available, core_of)
+    assert (assignment.warnings, assignment.is_contended) == ([], False)
+
+
+def test_over_as_many_rounds_as_cores_the_single_node_has_each_core_once_and_the_workers_start_where_it_does() -> None:
+    jobs = ({"worker-0": 1}, {"worker-0": 1, "worker-1": 1})
+    orders = [rotate_cores([2, 5, 7], None, first_core) for first_core in range(3)]
+    first = [[assign_cores(job, available).cores["worker-0"] for available in orders] for job in jobs]
+    assert first == [[(2,), (5,), (7,)]] * 2
+
+
+def test_cores_that_are_shared_are_listed_in_order_whichever_is_first() -> None:
+    assignment = assign_cores({"chief-0": 1, "worker-0": 1, "worker-1": 1}, rotate_cores([0, 1], None, 1))
+    assert assignment.cores == {"chief-0": (0, 1), "worker-0": (1,), "worker-1": (0,)}

@@ -1,0 +1,108 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.planning.parameters import Parameters
+from components.planning.plan import RunPlan, plan_run
+from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
+from components.trials.trial import count_replicas
+from model.errors import ConfigError
+from tests.components.plan_factory import PARAMETERS
+
+
+def plan_with(free_cpus: float | None, **changes: Any) -> RunPlan:
+    return plan_run("run-1", Parameters(**PARAMETERS | {"strategies": ["all_reduce"]} | changes), lambda _: free_cpus)
+
+
+def name_single_nodes(plan: RunPlan) -> list[str]:
+    return [configuration.name for configuration in plan.single_nodes]
+
+
+@pytest.mark.parametrize(
+    ("free_cpus", "changes", "bigger"),
+    [
+        (2.0, {}, [2]),
+        (1.9, {}, []),
+        (None, {}, []),
+        (4.0, {"workers": [2, 4, 8]}, [2, 4]),
+        (0.9, {"cpus_per_replica": 0.3, "workers": [3], "global_batch_size": 96}, [3]),
+        (4.0, {"workers": [1]}, []),
+        (64.0, {"gpus_per_replica": 1}, []),
+        (64.0, {"bigger_nodes": False}, []),
+        (1.0, {"bigger_nodes": True}, [2]),
+        (64.0, {"a_a": True}, []),
+    ],
+)
+def test_a_bigger_node_is_compared_where_one_has_the_cpus_or_somebody_says_so(
+    free_cpus: float | None, changes: dict[str, Any], bigger: list[int]
+) -> None:
+    plan = plan_with(free_cpus, **changes)
+    assert name_single_nodes(plan) == ["single", *(f"single-{factor}x-cpus" for factor in bigger)]
+    assert [count_replicas(plan, c)["Worker"].cpus for c in plan.single_nodes[1:]] == pytest.approx(
+        [factor * plan.parameters.cpus_per_replica for factor in bigger]
+    )
+
+
+def test_nobody_looks_for_room_where_it_decides_nothing() -> None:
+    def refuse(_: Parameters) -> float:
+        raise AssertionError
+
+    for changes in ({"bigger_nodes": True}, {"bigger_nodes": False}, {"a_a": True}, {"gpus_per_replica": 1}):
+        assert plan_run("run-1", Parameters(**PARAMETERS | changes), refuse).free_cpus is None
+
+
+def test_the_plan_that_is_read_knows_what_room_there_was(tmp_path: Path) -> None:
+    for free_cpus in (2.0, None):
+        plan_with(free_cpus).write(tmp_path / "run.json")
+        assert RunPlan.read(tmp_path / "run.json").free_cpus == free_cpus
+
+
+@pytest.mark.parametrize(
+    ("free_cpus", "changes", "told"),
+    [
+        (2.0, {}, ""),
+        (1.0, {}, "Not compared with one node that has the CPUs of 2 workers: a node has 1 to give at most"),
+        (4.0, {"workers": [8, 2, 6]}, "the CPUs of 6, 8 workers: a node has 4 to give at most"),
+        (None, {}, "how many a node has to give is not known"),
+        (None, {"gpus_per_replica": 1}, "a single node trains on one GPU"),
+        (None, {"bigger_nodes": False}, ""),
+        (None, {"a_a": True}, ""),
+        (None, {"workers": [1]}, ""),
+    ],
+)
+def test_the_plan_says_why_a_bigger_node_is_not_compared(
+    free_cpus: float | None, changes: dict[str, Any], told: str
+) -> None:
+    text = describe_missing_nodes(plan_with(free_cpus, **{"scaling": "weak", **changes}))
+    assert told in text if told else text == ""
+
+
+def test_on_this_machine_there_is_room_on_the_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FREE_CPUS_VARIABLE, raising=False)
+    assert find_room(Parameters()) in [*map(float, range(1, len(os.sched_getaffinity(0)) + 1))]
+
+
+def test_a_run_that_was_planned_before_keeps_the_room_that_it_found_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FREE_CPUS_VARIABLE, "1024")
+    assert find_room(Parameters()) == 1024
+
+
+def test_an_affinity_makes_it_unknown_which_nodes_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FREE_CPUS_VARIABLE, raising=False)
+    assert find_room(Parameters(job_settings='{"affinity": {"nodeAffinity": {}}}')) is None
+
+
+def test_the_single_node_against_itself_is_nothing_else() -> None:
+    plan = plan_with(2.0, a_a=True, workers=[2, 4], strategies=["all_reduce", "parameter_server"])
+    assert [c.name for c in plan.configurations] == ["single", "single-again"]
+    single, again = plan.configurations
+    assert single.training == again.training
+    assert single.cpus_factor == again.cpus_factor == 1
+    assert plan.parameters.a_a
+
+
+def test_a_bigger_node_has_no_place_beside_the_single_node_and_itself() -> None:
+    with pytest.raises(ConfigError, match="bigger_nodes must not be true with a_a"):
+        plan_with(2.0, a_a=True, bigger_nodes=True)

@@ -1,0 +1,82 @@
+from typing import Any
+
+import pytest
+import urllib3
+from kubernetes.client.exceptions import ApiException
+
+from tfjob.cluster.api import Cluster, Json, Kind, WideKind
+from tfjob.cluster.nodes import find_free_cpus
+
+
+class Nodes(Cluster):
+    """A cluster of which nodes and pods can be listed."""
+
+    def __init__(self, *nodes: Json, pods: Json | Exception = {}) -> None:  # noqa: B006 - never changed
+        self.nodes, self.pods = nodes, pods
+        self.selectors: list[dict[str, Any]] = []
+
+    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
+        self.selectors.append(selector)
+        if kind == "nodes":
+            return {"items": [*self.nodes]}
+        assert kind == "pods of all namespaces"
+        if isinstance(self.pods, Exception):
+            raise self.pods
+        return {"items": [make_pod(node, *requests) for node, own in self.pods.items() for requests in own]}
+
+
+def make_node(name: str, cpu: str, memory: str = "8Gi", *, is_ready: bool = True, **spec: Any) -> Json:
+    return {
+        "metadata": {"name": name},
+        "spec": spec,
+        "status": {
+            "allocatable": {"cpu": cpu, "memory": memory, "pods": "110"},
+            "conditions": [{"type": "Ready", "status": str(is_ready)}],
+        },
+    }
+
+
+def make_pod(node: str, *requests: Json | None) -> Json:
+    containers = [{"name": "c", "resources": {"requests": asked} if asked else {}} for asked in requests]
+    return {"spec": {"nodeName": node, "containers": containers}, "status": {"phase": "Running"}}
+
+
+def test_the_largest_node_counts_and_not_their_sum() -> None:
+    assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "3500m")), "2Gi", {}) == 3.5
+
+
+def test_what_pods_have_asked_for_is_not_free() -> None:
+    pods = {"a": [({"cpu": "950m"}, {"cpu": "50m"}, None)], "b": [({"cpu": "1"},), ({"memory": "1Gi"},)]}
+    assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "4"), pods=pods), "2Gi", {}) == 3.0
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        make_node("b", "64", is_ready=False),
+        make_node("b", "64", unschedulable=True),
+        make_node("b", "64", taints=[{"key": "dedicated", "effect": "NoSchedule"}]),
+        make_node("b", "64", memory="1Gi"),
+    ],
+)
+def test_a_node_that_takes_no_such_pod_does_not_count(node: Json) -> None:
+    assert find_free_cpus(Nodes(make_node("a", "2"), node), "2Gi", {}) == 2.0
+    assert find_free_cpus(Nodes(node), "2Gi", {}) == 0.0
+
+
+def test_a_taint_that_only_discourages_does_not_matter() -> None:
+    assert find_free_cpus(Nodes(make_node("a", "2", taints=[{"effect": "PreferNoSchedule"}])), "2Gi", {}) == 2.0
+
+
+def test_nodes_are_chosen_by_their_labels_and_ended_pods_left_out() -> None:
+    cluster = Nodes(make_node("a", "2"))
+    find_free_cpus(cluster, "2Gi", {"pool": "cpu", "zone": "b"})
+    assert cluster.selectors == [
+        {"label_selector": "pool=cpu,zone=b"},
+        {"field_selector": "status.phase!=Succeeded,status.phase!=Failed"},
+    ]
+
+
+@pytest.mark.parametrize("error", [ApiException(403, "Forbidden"), urllib3.exceptions.HTTPError("no answer")])
+def test_without_the_right_to_see_them_nothing_is_known(error: Exception) -> None:
+    assert find_free_cpus(Nodes(make_node("a", "64"), pods=error), "2Gi", {}) is None
