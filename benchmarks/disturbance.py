@@ -1,97 +1,79 @@
 """Which figures explain a disturbed training: their correlation with its time, beside work that comes and goes.
 
-`python -m benchmarks.disturbance` (three to five minutes) trains the same stretch again and again on one core, on which
-another process is busy now and then. Each time it adds up what a replica records of its disturbances, and times a fixed
-computation before and after, which was once on record as the calibration of a core.
+`python -m benchmarks.disturbance` (some minutes) trains the same stretch again and again, each replica on a core of its
+own. On the first of these cores another process is busy now and then. Each time the replicas add up what they put on
+record of their disturbances, and time a fixed computation before and after, which was once on record as the calibration
+of a core. Of several replicas the figure of the one that was disturbed most counts: all wait for the slowest.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-# About a second: the median of bursts that far apart is that of the core, not that of one interruption.
-CALIBRATION_BURSTS, CALIBRATION_CALLS, CALIBRATION_PAUSE_SECONDS = 9, 15_000, 0.09
-# As the launcher gives them to a replica of one core.
-THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
+from model.prepare import prepare
+from model.training import add_others
+from tfjob.launch import run_job
+from tfjob.local import LocalBackend
+from tfjob.manifest import build_manifest
+from tfjob.overlay import of_env
+from tfjob.spec import ReplicaSpec
+
+IMAGES = 12_000
 STAY_SECONDS = 6.0
+Sample = Mapping[str, float | None]
 
 
 def main() -> int:
     """Trains beside the other process, prints the figures and their correlations and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.disturbance", description=__doc__)
+    parser.add_argument("--workers", type=int, default=1, help="replicas; more than one reduce (default: 1)")
     parser.add_argument("--trainings", type=int, default=16, help="how many stretches (default: 16)")
     parser.add_argument("--steps", type=int, default=150, help="steps of a stretch (default: 150)")
     options = parser.parse_args()
-    os.environ.update(THREADS)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the other process inherits it
-    with tempfile.TemporaryDirectory() as folder, start_neighbour():
-        samples = measure_trainings(Path(folder), options.trainings, options.steps)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare("mnist", Path(folder) / "data", max_train_images=IMAGES)
+        with start_neighbour(min(os.sched_getaffinity(0))):
+            run_trainings(Path(folder), options.workers, options.trainings, options.steps)
+        replicas = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("ring-*.json"))]
+    samples = [join_replicas(own) for own in zip(*replicas, strict=True)]
     print(describe_samples(samples))
     print(describe_correlations(samples))
     return 0
 
 
-def measure_trainings(folder: Path, trainings: int, steps: int) -> list[dict[str, float | None]]:
-    """Returns the seconds of each training, and the figures beside it.
-
-    Args:
-        folder: Where the data go.
-        trainings: How many stretches of the same training.
-        steps: The length of each.
-    """
-    from model.prepare import prepare  # noqa: PLC0415 - the threads must be set before TensorFlow is imported
-    from model.strategies import connect  # noqa: PLC0415
-    from model.training import Clock, Disturbance, Task, TrainingConfig, add_others, parse_tf_config  # noqa: PLC0415
-
-    task = Task(TrainingConfig(epochs=1000), prepare("mnist", folder / "data", max_train_images=12_000))
-    trainer = connect(task, parse_tf_config(None), Clock())
-    trainer.compile()
-    trainer.warm_up()
-    samples: list[dict[str, float | None]] = []
-    for number in range(trainings):
-        disturbance, clock = Disturbance(), Clock()
-        before = calibrate()
-        with disturbance.measure(), clock.measure("train_seconds"):
-            trainer.train(number * steps, (number + 1) * steps, lambda _: None)
-        after = calibrate()
-        figures = disturbance.to_json()
-        add_others([figures])
-        calibration = {"calibration, mean": (before + after) / 2, "calibration, change": after / before - 1}
-        samples.append({"train_seconds": clock.seconds["train_seconds"], **figures, **calibration})
-    return samples
-
-
-def calibrate() -> float:
-    """Returns the seconds of a fixed computation on one core: exponentials of an array in the first cache."""
-    values = np.linspace(-1, 1, 4096, dtype=np.float32)
-    result = np.empty_like(values)
-    seconds = []
-    for burst in range(CALIBRATION_BURSTS):
-        if burst:
-            time.sleep(CALIBRATION_PAUSE_SECONDS)
-        began = time.perf_counter()
-        for _ in range(CALIBRATION_CALLS):
-            np.exp(values, out=result)
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+def run_trainings(folder: Path, workers: int, trainings: int, steps: int) -> None:
+    """Runs the replicas, each of which leaves its samples in the folder, where the data are."""
+    arguments = {"data-dir": folder / "data", "output-dir": folder, "trainings": trainings, "steps": steps}
+    options = [part for name, value in arguments.items() for part in (f"--{name}", str(value))]
+    manifest = build_manifest(
+        "disturbed",
+        image="none",
+        command=("python", "-m", "benchmarks.disturbed_training", *options),
+        replicas={"Worker": ReplicaSpec(count=workers)},
+        restart_policy="Never",
+        active_deadline_seconds=3600,
+        success_policy="AllWorkers" if workers > 1 else "",
+        overlays=[of_env({"TF_CPP_MIN_LOG_LEVEL": "2"})],
+    )
+    run_job(manifest, log_dir=folder / "logs", backend=LocalBackend(), report=_tell)
 
 
 @contextlib.contextmanager
-def start_neighbour() -> Iterator[None]:
-    """Runs beside the context what comes and goes, on the cores of this process."""
-    neighbour = subprocess.Popen(
-        [sys.executable, "-c", "from benchmarks.disturbance import come_and_go; come_and_go()"]
-    )
+def start_neighbour(core: int) -> Iterator[None]:
+    """Runs on a core, as long as the context lasts, what comes and goes."""
+    program = f"from benchmarks.disturbance import come_and_go; come_and_go({core})"
+    neighbour = subprocess.Popen([sys.executable, "-c", program])
     try:
         yield
     finally:
@@ -99,8 +81,9 @@ def start_neighbour() -> Iterator[None]:
         neighbour.wait()
 
 
-def come_and_go() -> None:
+def come_and_go(core: int) -> None:
     """Is busy for some seconds and away for some, for ever."""
+    os.sched_setaffinity(0, {core})
     draw = random.Random(0)  # noqa: S311 - nothing secret
     while True:
         time.sleep(draw.expovariate(1 / STAY_SECONDS))
@@ -109,7 +92,17 @@ def come_and_go() -> None:
             pass
 
 
-def correlate(samples: Sequence[Mapping[str, float | None]], figure: str) -> float | None:
+def join_replicas(replicas: Sequence[Mapping[str, Any]]) -> Sample:
+    """Returns one training's figures: the chief's time, and of all else the most that a replica has."""
+    own = [dict(replica) for replica in replicas]
+    add_others(own)
+    known = {name: [value for replica in own if (value := replica[name]) is not None] for name in own[0]}
+    return {name: max(values, default=None) for name, values in known.items()} | {
+        "train_seconds": own[0]["train_seconds"]
+    }
+
+
+def correlate(samples: Sequence[Sample], figure: str) -> float | None:
     """Returns the correlation of a figure with the training time; None where it was not measured or never changed.
 
     Source: Pearson's coefficient.
@@ -120,14 +113,14 @@ def correlate(samples: Sequence[Mapping[str, float | None]], figure: str) -> flo
     return float(np.corrcoef(np.array([seconds, values], dtype=float))[0, 1])
 
 
-def describe_samples(samples: Sequence[Mapping[str, float | None]]) -> str:
+def describe_samples(samples: Sequence[Sample]) -> str:
     """Returns a Markdown table with a row for each training."""
     head, line = "| " + " | ".join(samples[0]) + " |", "|---" * len(samples[0]) + "|"
     rows = ["| " + " | ".join(_format(value, 3) for value in sample.values()) + " |" for sample in samples]
     return "\n".join([head, line, *rows, ""])
 
 
-def describe_correlations(samples: Sequence[Mapping[str, float | None]]) -> str:
+def describe_correlations(samples: Sequence[Sample]) -> str:
     """Returns a Markdown table of the correlations of all figures with the training time."""
     figures = [name for name in samples[0] if name != "train_seconds"]
     rows = [f"| {figure} | {_format(correlate(samples, figure), 2)} |" for figure in figures]
@@ -136,6 +129,10 @@ def describe_correlations(samples: Sequence[Mapping[str, float | None]]) -> str:
 
 def _format(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

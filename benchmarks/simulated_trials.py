@@ -1,13 +1,13 @@
-"""Trials of a cost model, with noise: records as a run leaves them, where nothing has to be trained."""
+"""Trials whose costs are known, with noise: records as a run leaves them, where nothing has to be trained."""
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from comparison.forecast import CostModel, Job, predict_step_seconds
-from comparison.records import SCHEMA_VERSION, CurvePoint, Replica, RunInfo, TrialRecord
+from comparison.records import SCHEMA_VERSION, Collective, CurvePoint, Replica, RunInfo, TrialRecord
 from components.planning import Parameters
 
 NUM_PARAMETERS = 77_754
@@ -22,50 +22,62 @@ _IMAGES_OF_A_CLASS = 1000
 _P90_OF_NORMAL = 1.2815515655446004
 _STARTED_AT = 1_700_000_000.0
 _SECONDS_OF_A_PLACE = 3600.0
+_PLACES = 10
 
 
-def describe_truth(
-    strategy: str = "all_reduce",
-    scaling: str = "strong",
-    num_ps: int = 0,
-    *,
-    step_seconds: float = 0.05,
-    fixed_share: float = 0.05,
-    relative_noise: float = 0.02,
-    latency_seconds: float = 1e-3,
-    seconds_per_byte: float = 1e-9,
-) -> CostModel:
-    """Returns a training of resnet8 whose costs are known, with one core a replica."""
-    return CostModel(
-        job=Job(strategy, scaling, BATCH, STEPS, MESSAGE_BYTES, num_ps, 1.0),
-        single_step_seconds=step_seconds,
-        fixed_share=fixed_share,
-        overhead_seconds=0.0,
-        relative_noise=relative_noise,
-        latency_seconds=latency_seconds,
-        seconds_per_byte=seconds_per_byte,
-        single_setup_seconds=6.0,
-        setup_seconds=7.0,
-        setup_seconds_per_worker=0.1,
-    )
+@dataclass(frozen=True)
+class Truth:
+    """A training of resnet8 whose costs are known, with one core a replica.
+
+    Attributes:
+        strategy: `all_reduce` or `parameter_server`.
+        scaling: `strong` or `weak`.
+        num_ps: Parameter servers.
+        step_seconds: A step of the single node.
+        fixed_share: The share of it that a smaller batch does not shorten.
+        relative_noise: Standard deviation of a step over its mean.
+        latency_seconds: Of a message.
+        seconds_per_byte: Of a message.
+    """
+
+    strategy: str = "all_reduce"
+    scaling: str = "strong"
+    num_ps: int = 0
+    step_seconds: float = 0.05
+    fixed_share: float = 0.05
+    relative_noise: float = 0.02
+    latency_seconds: float = 1e-3
+    seconds_per_byte: float = 1e-9
+
+    def compute(self, num_workers: int) -> float:
+        """Returns for how long one of so many workers computes in a step."""
+        share = 1.0 if self.scaling == "weak" else 1 / num_workers
+        return self.step_seconds * (self.fixed_share + (1 - self.fixed_share) * share)
+
+    def exchange(self, num_workers: int, message_bytes: float) -> float:
+        """Returns how long an exchange takes: with servers a pull and a push, else around a ring."""
+        if self.strategy == "parameter_server":
+            return 2 * (self.latency_seconds + message_bytes * self.seconds_per_byte)
+        others = num_workers - 1
+        return 2 * others * (self.latency_seconds + message_bytes / num_workers * self.seconds_per_byte)
 
 
-def name_configuration(truth: CostModel, num_workers: int) -> str:
+def name_configuration(truth: Truth, num_workers: int) -> str:
     """Returns what the table calls a configuration, the single node if it has one worker."""
     if num_workers == 1:
         return "single"
-    servers = f"-{truth.job.num_ps}ps" if truth.job.num_ps else ""
-    weak = "-weak" if truth.job.scaling == "weak" else ""
-    return f"{truth.job.strategy.replace('_', '-')}-{num_workers}w{servers}{weak}"
+    servers = f"-{truth.num_ps}ps" if truth.num_ps else ""
+    weak = "-weak" if truth.scaling == "weak" else ""
+    return f"{truth.strategy.replace('_', '-')}-{num_workers}w{servers}{weak}"
 
 
 def simulate_trial(
-    truth: CostModel, num_workers: int, trial: int, generator: np.random.Generator, *, noise: float, place: int = 0
+    truth: Truth, num_workers: int, trial: int, generator: np.random.Generator, *, noise: float, place: int = 0
 ) -> TrialRecord:
-    """Returns a trial that took what the model predicts, give or take the noise.
+    """Returns a trial that took what it truly costs, give or take the noise.
 
     Args:
-        truth: The model.
+        truth: What it costs.
         num_workers: Of this configuration; the single node if 1.
         trial: Number of the repeat.
         generator: Draws the noise.
@@ -73,18 +85,16 @@ def simulate_trial(
             on its own.
         place: In the round, from 0.
     """
-    is_single, is_weak = num_workers == 1, truth.job.scaling == "weak"
+    is_single, is_weak = num_workers == 1, truth.scaling == "weak"
     training, communication, setup = np.exp(generator.normal(0, noise, 3)).tolist()
     batch, steps = (BATCH * num_workers, STEPS // num_workers) if is_weak else (BATCH, STEPS)
-    step = float(predict_step_seconds(truth, num_workers))
-    share = 1.0 if is_weak else 1 / num_workers
-    computation = truth.single_step_seconds * (truth.fixed_share + (1 - truth.fixed_share) * share)
-    communication_seconds = 0.0 if is_single else communication * training * (step - computation) * steps
-    train_seconds = training * computation * steps + communication_seconds
-    growth = truth.setup_seconds + truth.setup_seconds_per_worker * num_workers
-    setup_seconds = setup * (truth.single_setup_seconds if is_single else growth)
+    operation = "pull_push" if truth.num_ps else "all_reduce"
+    one, whole = (truth.exchange(num_workers, size) for size in (0.0, MESSAGE_BYTES))
+    communication_seconds = 0.0 if is_single else communication * training * whole * steps
+    train_seconds = training * truth.compute(num_workers) * steps + communication_seconds
+    setup_seconds = setup * (6.0 if is_single else 7.0 + 0.1 * num_workers)
     total_seconds = train_seconds + setup_seconds
-    started_at = _STARTED_AT + _SECONDS_OF_A_PLACE * (100 * trial + place)
+    started_at = _STARTED_AT + _SECONDS_OF_A_PLACE * (_PLACES * trial + place)
     clocks = {
         "startup_seconds": 0.6 * setup_seconds,
         "rendezvous_seconds": 0.0 if is_single else 0.1 * setup_seconds,
@@ -105,10 +115,10 @@ def simulate_trial(
         configuration=name_configuration(truth, num_workers),
         trial=trial,
         seed=trial,
-        strategy="single" if is_single else truth.job.strategy,
-        scaling=truth.job.scaling,
+        strategy="single" if is_single else truth.strategy,
+        scaling=truth.scaling,
         num_workers=num_workers,
-        num_ps=0 if is_single else truth.job.num_ps,
+        num_ps=0 if is_single else truth.num_ps,
         cpus_per_replica=1.0,
         global_batch_size=batch,
         per_replica_batch_size=BATCH if is_weak else BATCH // num_workers,
@@ -135,7 +145,11 @@ def simulate_trial(
         },
         curve=[
             CurvePoint(
-                epoch, steps * epoch // _EPOCHS, train_seconds * epoch / _EPOCHS, 0.7 / epoch, 0.97 + 0.01 * epoch
+                epoch,
+                steps * epoch // _EPOCHS,
+                train_seconds * epoch / _EPOCHS,
+                (0.7 + trial / 1000) / epoch,
+                0.97 + 0.01 * epoch,
             )
             for epoch in range(1, _EPOCHS + 1)
         ],
@@ -156,6 +170,7 @@ def simulate_trial(
         host={"cpu_model": "simulated", "cores": 64, "memory_bytes": 2**37, "platform": "none"},
         versions={"python": "3.11", "tensorflow": "2.21.0", "tfjob_speedup": "0.1.0", "git_sha": "0" * 40},
         image=None,
+        collective=None if is_single else Collective(operation, 20, NUM_PARAMETERS, one, whole),
     )
 
 
@@ -168,12 +183,12 @@ def simulate_run(num_trials: int, *, noise: float = 0.02, seed: int = 0) -> Iter
         seed: Of the noise.
     """
     generator = np.random.default_rng(seed)
-    servers = describe_truth("parameter_server", num_ps=1)
-    configurations: Sequence[tuple[CostModel, int]] = [
-        (describe_truth(), 1),
-        *((describe_truth(), count) for count in (2, 4, 8)),
+    servers = Truth("parameter_server", num_ps=1)
+    configurations: Sequence[tuple[Truth, int]] = [
+        (Truth(), 1),
+        *((Truth(), count) for count in (2, 4, 8)),
         *((servers, count) for count in (2, 4)),
-        *((describe_truth(scaling="weak"), count) for count in (2, 4)),
+        *((Truth(scaling="weak"), count) for count in (2, 4)),
     ]
     for number in range(num_trials):
         trial, place = divmod(number, len(configurations))
@@ -199,8 +214,8 @@ def _draw_confusion_matrix(generator: np.random.Generator) -> np.typing.NDArray[
     return wrong + np.diag(_IMAGES_OF_A_CLASS - wrong.sum(axis=1))
 
 
-def _list_replicas(truth: CostModel, num_workers: int, weights: str, clocks: dict[str, float]) -> list[Replica]:
-    num_ps = 0 if num_workers == 1 else truth.job.num_ps
+def _list_replicas(truth: Truth, num_workers: int, weights: str, clocks: dict[str, float]) -> list[Replica]:
+    num_ps = 0 if num_workers == 1 else truth.num_ps
     kinds = [("worker", index) for index in range(num_workers)] + [("ps", index) for index in range(num_ps)]
     return [
         Replica(
@@ -213,9 +228,9 @@ def _list_replicas(truth: CostModel, num_workers: int, weights: str, clocks: dic
             restored_step=0,
             restarts=0,
             exit_code=0,
-            cpus=[index],
+            cpus=[core],
             calibration_seconds=[0.036, 0.036],
             clocks=clocks if kind == "worker" else None,
         )
-        for kind, index in kinds
+        for core, (kind, index) in enumerate(kinds)
     ]

@@ -128,6 +128,15 @@ def is_wholly_timed(trial: TrialRecord) -> bool:
     return not is_resumed and not is_taken_over(trial)
 
 
+def measure_waiting_share(trial: TrialRecord) -> float | None:
+    """Returns the share of the training for which a trial waited for cores: the replica's that waited longest.
+
+    That is how long the thread that computed most was ready and had no core. None where no replica says.
+    """
+    seconds = [replica.waited_seconds for replica in trial.replicas if replica.waited_seconds is not None]
+    return max(seconds) / trial.train_seconds if seconds else None
+
+
 def compute_overhead_share(records: Iterable[TrialRecord], run_info: RunInfo) -> float | None:
     """Returns the share of a run's wall time in which nothing was trained or evaluated, or None without its trials.
 

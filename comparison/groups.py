@@ -1,12 +1,13 @@
 """The trials of each configuration: how they are grouped, which may be compared, and with which baseline."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from comparison.clocks import is_wholly_timed
 from comparison.confusion import ConfusionMatrix, add_matrices
 from comparison.records import RecordError, TrialRecord
+from comparison.statistics import compute_mean
 
 SINGLE = "single"
 Trials = Sequence[TrialRecord]
@@ -97,6 +98,31 @@ def list_timed(trials: Trials) -> list[TrialRecord]:
 def select_timed(groups: Groups) -> dict[str, Trials]:
     """Returns the trials that have a time, and the configurations that have such."""
     return {name: timed for name, trials in groups.items() if (timed := list_timed(trials))}
+
+
+def name_round(trial: TrialRecord) -> tuple[str, int]:
+    """Returns the run and the round of a trial, the unit of every analysis: what trained in it shares seed and hour.
+
+    Older records do not say it; a trial's number was its round.
+    """
+    return trial.run_id, trial.trial if trial.round is None else trial.round
+
+
+def average_rounds(trials: Trials, read: Callable[[TrialRecord], float]) -> dict[tuple[str, int], float]:
+    """Returns a value of each round, in their order: the mean over its trials.
+
+    The baseline may have two in a round, before and after the distributed trainings, whose mean place is the middle.
+    They have the same seed, and so the same weights: two values of it would count one draw twice.
+    """
+    rounds: dict[tuple[str, int], list[float]] = {}
+    for trial in sorted(trials, key=name_round):
+        rounds.setdefault(name_round(trial), []).append(read(trial))
+    return {own: compute_mean(values) for own, values in rounds.items()}
+
+
+def count_rounds(trials: Trials) -> int:
+    """Returns in how many rounds the trials were: the n of their mean."""
+    return len({*map(name_round, trials)})
 
 
 def is_any_contended(trials: Trials) -> bool:

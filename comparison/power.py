@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from comparison.forecast import print_coverage
 from comparison.statistics import (
     MIN_BLOCKED_DEGREES,
     RELEVANT_POWER,
@@ -121,6 +122,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
     _print_trials()
     _print_rounds(simulations)
     _print_unequal_noise(simulations)
+    print_coverage(simulations)
     return 0
 
 

@@ -11,10 +11,12 @@ import pandas as pd
 from comparison.groups import (
     Groups,
     Trials,
+    average_rounds,
     count_reached,
     find_baseline,
     find_work_differences,
     list_timed,
+    name_round,
     select_timed,
     split_by_scaling,
 )
@@ -36,7 +38,7 @@ from comparison.statistics import (
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: one configuration, means over its trials; its fields are the columns of `comparison.csv`.
+    """A row of the table: a configuration, means over its rounds; its fields are the columns of `comparison.csv`.
 
     None is what cannot be known: an interval from a single trial, a speedup without a baseline, a time where no trial
     was wholly timed.
@@ -126,7 +128,7 @@ def compute_target_speedups(groups: Groups) -> dict[str, Ratio]:
     def compare(own: Groups) -> dict[str, Ratio]:
         reached = {name: trials for name, trials in own.items() if count_reached(trials) == len(trials)}
         baselines = {name: find_baseline(own, name) or () for name in reached}
-        ratios = _compare_seconds(reached, lambda trial: trial.seconds_to_target or math.nan)
+        ratios = _compare_seconds(reached, _read_seconds_to_target)
         return {name: ratio for name, ratio in ratios.items() if baselines[name][0].configuration in reached}
 
     return _compare_each_scaling(groups, compare)
@@ -137,7 +139,7 @@ def compare_accuracies(baseline: Trials, trials: Trials) -> Difference:
 
     Its interval is the wider one of what the size of the test set and of what the scatter between trials explain.
     """
-    own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
+    own, base = (_list_values(group, lambda trial: trial.test_accuracy) for group in (trials, baseline))
     sampling_ci95 = compute_proportion_difference_ci95(compute_mean([*own, *base]), trials[0].test_n_examples)
     half_width = max(sampling_ci95, compute_difference_ci95(own, base) or 0)
     return Difference(compute_mean(own) - compute_mean(base), half_width)
@@ -165,12 +167,13 @@ def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     if not pooled:
         return []
     rounds, names = _list_rounds(pooled), list(pooled)
-    return [
-        OutlyingTrial(trial, outlier.factor)
-        for outlier in find_outliers(_tabulate(pooled, _read_training_clock))
-        for trial in pooled[names[outlier.configuration]]
-        if (trial.run_id, trial.trial) == rounds[outlier.round]
-    ]
+    found = []
+    for outlier in find_outliers(_tabulate(pooled, _read_training_clock)):
+        own = [trial for trial in pooled[names[outlier.configuration]] if name_round(trial) == rounds[outlier.round]]
+        # Of two baselines of a round the one that is further off in the direction of their mean.
+        farthest = max if outlier.factor > 1 else min
+        found.append(OutlyingTrial(farthest(own, key=_read_training_clock), outlier.factor))
+    return found
 
 
 def summarize(groups: Groups) -> list[Row]:
@@ -193,8 +196,10 @@ def to_csv(rows: Iterable[Row]) -> str:
 
 def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
     first, timed = trials[0], list_timed(trials)
-    images_per_second = [trial.images_per_second for trial in timed]
-    train_seconds = [trial.train_seconds for trial in timed]
+    images_per_second = _list_values(timed, lambda trial: trial.images_per_second)
+    train_seconds = _list_values(timed, lambda trial: trial.train_seconds)
+    accuracies = _list_values(trials, lambda trial: trial.test_accuracy)
+    reached = [trial for trial in timed if trial.seconds_to_target is not None]
     return Row(
         configuration=first.configuration,
         strategy=first.strategy,
@@ -204,28 +209,32 @@ def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
         cpus_per_replica=first.cpus_per_replica,
         global_batch_size=first.global_batch_size,
         trials=len(trials),
-        images_per_second=_mean_of_known(images_per_second),
+        images_per_second=_compute_mean_of_any(images_per_second),
         images_per_second_ci95=compute_ci95(images_per_second) if timed else None,
-        train_seconds=_mean_of_known(train_seconds),
+        train_seconds=_compute_mean_of_any(train_seconds),
         train_seconds_ci95=compute_ci95(train_seconds) if timed else None,
-        startup_seconds=_mean_of_known([trial.startup_seconds for trial in timed]),
-        total_seconds=_mean_of_known([trial.total_seconds for trial in timed]),
-        test_accuracy=sum(trial.test_n_correct for trial in trials) / sum(trial.test_n_examples for trial in trials),
-        test_accuracy_ci95=compute_ci95([trial.test_accuracy for trial in trials]),
-        seconds_to_target=_mean_of_known([trial.seconds_to_target for trial in timed]),
+        startup_seconds=_compute_mean_of_any(_list_values(timed, lambda trial: trial.startup_seconds)),
+        total_seconds=_compute_mean_of_any(_list_values(timed, lambda trial: trial.total_seconds)),
+        test_accuracy=compute_mean(accuracies),
+        test_accuracy_ci95=compute_ci95(accuracies),
+        seconds_to_target=_compute_mean_of_any(_list_values(reached, _read_seconds_to_target)),
         trials_reaching_target=count_reached(trials),
         speedup=speedup.value if speedup else None,
         speedup_ci95_low=speedup.low if speedup else None,
         speedup_ci95_high=speedup.high if speedup else None,
         scaling_efficiency=speedup.value / first.num_workers if speedup else None,
-        cpu_seconds=_mean_of_known([trial.cpu_seconds for trial in timed]),
+        cpu_seconds=_compute_mean_of_any(_list_values(timed, lambda trial: trial.cpu_seconds)),
         peak_rss_bytes=max(trial.peak_rss_bytes for trial in trials),
     )
 
 
-def _mean_of_known(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return compute_mean(known) if known else None
+def _list_values(trials: Trials, read: Callable[[TrialRecord], float]) -> list[float]:
+    """Returns a value of each round."""
+    return [*average_rounds(trials, read).values()]
+
+
+def _compute_mean_of_any(values: Sequence[float]) -> float | None:
+    return compute_mean(values) if values else None
 
 
 def _compare_each_scaling(groups: Groups, compare: Callable[[Groups], dict[str, Ratio]]) -> dict[str, Ratio]:
@@ -266,17 +275,21 @@ def _select_pooled(groups: Groups) -> dict[str, Trials]:
 
 
 def _tabulate(groups: Groups, read: Callable[[TrialRecord], float]) -> FloatArray:
-    """Returns a value of each trial, one row a configuration, one column a round, NaN where there was no such trial."""
+    """Returns the values of rounds, one row a configuration, one column a round, NaN where it has no such trial."""
     columns = {own: column for column, own in enumerate(_list_rounds(groups))}
     values = np.full((len(groups), len(columns)), np.nan)
     for row, trials in enumerate(groups.values()):
-        for trial in trials:
-            values[row, columns[trial.run_id, trial.trial]] = read(trial)
+        for own, value in average_rounds(trials, read).items():
+            values[row, columns[own]] = value
     return values
 
 
 def _list_rounds(groups: Groups) -> list[tuple[str, int]]:
-    return sorted({(trial.run_id, trial.trial) for trials in groups.values() for trial in trials})
+    return sorted({name_round(trial) for trials in groups.values() for trial in trials})
+
+
+def _read_seconds_to_target(trial: TrialRecord) -> float:
+    return math.nan if trial.seconds_to_target is None else trial.seconds_to_target
 
 
 def _read_training_clock(trial: TrialRecord) -> float:

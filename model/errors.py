@@ -1,7 +1,27 @@
 """What ends a program before its time: errors that a person can mend, and the exit codes that tell what it was."""
 
 import enum
+import re
 import sys
+
+# How TensorFlow tells that another replica is gone, silent, or breaks off itself: the class of the error, and what its
+# text must say. Internal is what has no class of its own, a GPU without memory ("No BLAS for stream") for instance,
+# which another try meets again.
+# Source: tensorflow/python/distribute/coordinator/cluster_coordinator.py, _is_ps_failure and _is_worker_failure, and
+# what replicas said that had lost one by SIGKILL, SIGSTOP or a cut network.
+_ANYTHING = re.compile("")
+_OF_A_CONNECTION = re.compile(
+    "GRPC error|coordination (service|agent)|collective ops is aborted|heartbeat|unhealthy|RST_STREAM|stream removed"
+    "|connection (reset|refused|closed|aborted|timed out)|connection attempt|socket closed|broken pipe|goaway",
+    re.IGNORECASE,
+)
+PEER_LOST = {
+    "UnavailableError": _ANYTHING,
+    "AbortedError": _ANYTHING,
+    "CancelledError": _ANYTHING,
+    "DeadlineExceededError": _ANYTHING,
+    "InternalError": _OF_A_CONNECTION,
+}
 
 
 class ExitCode(enum.IntEnum):
@@ -30,6 +50,12 @@ class EvaluationError(ValueError):
 
 class TrainingDiverged(Exception):  # noqa: N818 - the field's word
     """The loss is no longer a finite number."""
+
+
+def is_peer_lost(error: Exception) -> bool:
+    """Returns whether an error of TensorFlow's means that another replica was lost, so that another try can help."""
+    text = PEER_LOST.get(type(error).__name__)
+    return text is not None and text.search(str(error)) is not None
 
 
 def tell(error: Exception | str, code: ExitCode = ExitCode.USER_ERROR) -> ExitCode:

@@ -6,19 +6,16 @@ import os
 import platform
 import re
 import resource
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 DISTRIBUTION = "tfjob-speedup"
-# About a second: the median of bursts that far apart is that of the machine, not that of one interruption.
 # As this process was given them: TensorFlow's strategies set further ones, each its own.
 _GIVEN = dict(os.environ)
 # What steers the libraries that compute, by the names' beginnings.
@@ -34,7 +31,6 @@ _UNTOLD = re.compile(
     re.IGNORECASE,
 )
 _SECRET_VALUE = re.compile(r"://[^/\s]*@")
-CALIBRATION_BURSTS, CALIBRATION_CALLS, CALIBRATION_PAUSE_SECONDS = 9, 15_000, 0.09
 
 
 def describe_host() -> dict[str, Any]:
@@ -70,29 +66,6 @@ def describe_versions() -> dict[str, str]:
         "tfjob_speedup": importlib.metadata.version(DISTRIBUTION),
         "git_sha": os.environ.get("GIT_SHA") or _git_sha(),
     }
-
-
-def calibrate(sleep: Callable[[float], None] = time.sleep) -> float:
-    """Returns the seconds of a fixed computation on one core: how fast the core is now.
-
-    Exponentials of an array in the first cache: one thread however many there are, and nothing but the core. It is the
-    median of short bursts spread over about a second, so that an interruption of less than half of that goes unnoticed
-    and a machine that has become slower does not.
-
-    Args:
-        sleep: Waits between two bursts.
-    """
-    values = np.linspace(-1, 1, 4096, dtype=np.float32)
-    result = np.empty_like(values)
-    seconds = []
-    for burst in range(CALIBRATION_BURSTS):
-        if burst:
-            sleep(CALIBRATION_PAUSE_SECONDS)
-        began = time.perf_counter()
-        for _ in range(CALIBRATION_CALLS):
-            np.exp(values, out=result)
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
 
 
 def cpu_seconds() -> float:

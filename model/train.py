@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.data import PreparedDataset
-from model.errors import ConfigError, DatasetError, ExitCode, TrainingDiverged, tell
+from model.errors import ConfigError, DatasetError, ExitCode, TrainingDiverged, is_peer_lost, tell
 from model.host import seconds_since_process_start
 from model.streams import replace_unencodable
 from model.training import (
@@ -82,7 +82,7 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         ConfigError: The model does not fit the data or the program.
     """
     with clock.measure("import_seconds"):  # errors of the user's are told before TensorFlow's seconds of import
-        from model.strategies import PEER_LOST_ERRORS, connect, serve  # noqa: PLC0415
+        from model.strategies import RuntimeFailure, connect, serve  # noqa: PLC0415
 
     with clock.measure("build_seconds"):
         begin(output_dir, role)
@@ -95,7 +95,9 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         return
     try:
         TrainingLoop(task, connect(task, role, clock), role, output_dir, clock).run()
-    except PEER_LOST_ERRORS as error:
+    except RuntimeFailure as error:
+        if not is_peer_lost(error):
+            raise
         # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.
         tell(f"lost contact with another replica: {_find_cause(error.message)}")
         os._exit(ExitCode.PEER_LOST)  # the runtime's own end would wait for peers that are gone

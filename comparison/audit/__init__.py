@@ -1,12 +1,22 @@
 """Whether the comparison is fair, and what a reader must know of a configuration before trusting its row."""
 
-from comparison.audit.disturbances import CALIBRATION_TOLERANCE, measure_core
+from comparison.audit.disturbances import CALIBRATION_TOLERANCE, DISTURBED_SHARE, measure_core, measure_disturbance
 from comparison.audit.findings import Finding, Status, list_violations
-from comparison.audit.marks import TOLD_APART, Marks, explain_marks, find_winner, list_broken_rules, mark_configurations
-from comparison.audit.rules import audit_fairness, audit_plan
+from comparison.audit.marks import (
+    TOLD_APART,
+    Marks,
+    explain_marks,
+    find_winner,
+    list_breaches,
+    list_broken_rules,
+    mark_configurations,
+)
+from comparison.audit.plan import audit_plan
+from comparison.audit.rules import audit_fairness
 
 __all__ = [
     "CALIBRATION_TOLERANCE",
+    "DISTURBED_SHARE",
     "TOLD_APART",
     "Finding",
     "Marks",
@@ -15,8 +25,10 @@ __all__ = [
     "audit_plan",
     "explain_marks",
     "find_winner",
+    "list_breaches",
     "list_broken_rules",
     "list_violations",
     "mark_configurations",
     "measure_core",
+    "measure_disturbance",
 ]

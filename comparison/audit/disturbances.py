@@ -1,22 +1,27 @@
-"""Which trials the machine disturbed: whose cores were not as fast as they should be, or whose training was held up."""
+"""Which trainings the machine disturbed: what took their cores, held them up or slowed them down half-way."""
 
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from comparison.clocks import is_wholly_timed
+from comparison.clocks import is_wholly_timed, measure_waiting_share
 from comparison.groups import Trials
 from comparison.records import Replica, TrialRecord
 from comparison.texts import say
 
-# A core that takes so much longer or shorter for a fixed computation than before the training, or than the median core
-# of the run, was not the machine that the others ran on: more than twice the noise of trials on a quiet machine (about
-# 2 %), less than the difference that a comparison is made to find (10 %).
-CALIBRATION_TOLERANCE = 0.05
+# The share of a training's time on a replica's cores that others may take, or that its busiest thread may wait longer
+# than in the other trials: what is more moved the training by as much as a comparison is made to find. On a machine
+# that nothing else uses others take 1 to 2 %.
+DISTURBED_SHARE = 0.10
 # The share of the training's clock by which all steps together exceed as many median steps differs between trials of a
 # configuration by up to 9 % on machines that nothing disturbed.
 HOLDUP_TOLERANCE = 0.10
+# By so much one half of a training's epochs may take longer than the other: well above the noise of halves (about 4 %),
+# and below what a processor loses that gets too hot.
+HALVES_TOLERANCE = 0.15
+# Fixed computations of cores whose medians differ by less are not told apart.
+CALIBRATION_TOLERANCE = 0.05
 
 
 class Disturbance(NamedTuple):
@@ -33,21 +38,42 @@ def measure_core(trials: Iterable[TrialRecord]) -> float:
     return statistics.median(seconds) if seconds else math.nan
 
 
-def list_slow_cores(trials: Trials) -> list[Disturbance]:
-    """Returns the trials in which a core was not as fast as before or as the others of the run, with the worst of it.
+def measure_disturbance(trial: TrialRecord) -> float | None:
+    """Returns the share of its training for which others had the cores of a trial's replicas, the worst of them.
 
-    The fixed computation is timed on each replica's own cores, before and after the training; more than
-    `CALIBRATION_TOLERANCE` is a disturbance.
+    What the other replicas of the job computed there is not among it. None where no replica says.
     """
-    disturbed = []
-    for own in _group(trials, lambda trial: trial.run_id):
-        median = measure_core(own)
-        for trial in own:
-            changes = [change for replica in trial.replicas for change in _compare_core(replica, median)]
-            worst, reason = max(changes, default=(0.0, ""))
-            if worst > CALIBRATION_TOLERANCE:
-                disturbed.append(Disturbance(trial, worst, reason))
-    return disturbed
+    shares = [share for replica in trial.replicas if (share := _measure_others(trial, replica)) is not None]
+    return max(shares, default=None)
+
+
+def is_disturbance_known(trial: TrialRecord) -> bool:
+    """Returns whether a record says what went on beside the training; those of older versions do not."""
+    return measure_disturbance(trial) is not None or measure_waiting_share(trial) is not None
+
+
+def list_taken_cores(trials: Trials) -> list[Disturbance]:
+    """Returns the trials on whose cores others computed, or which waited for cores longer than the others did.
+
+    A process waits for its own threads, too, and contended replicas for each other. So waiting counts as far as it is
+    more than usual: than the median of the configuration's trials of the run, of two trials the shorter one's.
+    """
+    disturbed = {id(own.trial): own for own in _list_waits(trials)}
+    for trial in trials:
+        share = measure_disturbance(trial)
+        if share is not None and share > DISTURBED_SHARE and not trial.contended:
+            taken = "others had its cores for {percent} % of its training"
+            disturbed[id(trial)] = Disturbance(trial, share, say(taken, percent=f"{100 * share:.0f}"))
+    return [disturbed[id(trial)] for trial in trials if id(trial) in disturbed]
+
+
+def _list_waits(trials: Trials) -> Iterator[Disturbance]:
+    known = [trial for trial in _select(trials) if measure_waiting_share(trial) is not None]
+    for own, share, usual in _compare_shares(known, lambda trial: measure_waiting_share(trial) or 0.0):
+        if (excess := share - usual) > DISTURBED_SHARE:
+            waited = "it waited for cores for {percent} % of its training, usual are {usual} %"
+            reason = say(waited, percent=f"{100 * share:.0f}", usual=f"{100 * usual:.0f}")
+            yield Disturbance(own, excess, reason)
 
 
 def list_holdups(trials: Trials) -> list[Disturbance]:
@@ -56,44 +82,64 @@ def list_holdups(trials: Trials) -> list[Disturbance]:
     The median step of a trial hardly notices that, the training's clock does. So the share of the clock that as many
     median steps do not explain is compared over the trials of a configuration and run; more than `HOLDUP_TOLERANCE`
     above its median, of two trials above the other one's, is a disturbance. Contended replicas hold each other up, and
-    the workers of parameter servers are not in step: both are left out, and so is what was not wholly timed.
+    the workers of parameter servers are not in step: both are left out, and so is what was not wholly timed. And within
+    a training one half of the epochs takes as long as the other, up to `HALVES_TOLERANCE`.
     """
-    disturbed = []
-    in_step = [own for own in trials if not (own.contended or own.num_ps) and "p50" in own.step_seconds]
-    known = [own for own in in_step if is_wholly_timed(own)]
-    for own in _group(known, lambda trial: (trial.run_id, trial.configuration)):
-        shares = [1 - trial.steps * trial.step_seconds["p50"] / trial.train_seconds for trial in own]
-        usual = statistics.median_low(shares)
-        for trial, share in zip(own, shares, strict=True):
-            excess = share - usual
-            if excess > HOLDUP_TOLERANCE:
-                longer = "it trained {seconds} s longer than its median step and the other trials let expect"
-                reason = say(longer, seconds=f"{excess * trial.train_seconds:.1f}")
-                disturbed.append(Disturbance(trial, excess, reason))
-    return disturbed
+    disturbed = {id(own.trial): own for own in _list_slow_halves(trials)}
+    known = [trial for trial in _select(trials) if not trial.num_ps and "p50" in trial.step_seconds]
+    for trial, share, usual in _compare_shares(known, _measure_holdup):
+        if (excess := share - usual) > HOLDUP_TOLERANCE:
+            longer = "it trained {seconds} s longer than its median step and the other trials let expect"
+            reason = say(longer, seconds=f"{excess * trial.train_seconds:.1f}")
+            disturbed[id(trial)] = Disturbance(trial, excess, reason)
+    return [disturbed[id(trial)] for trial in trials if id(trial) in disturbed]
 
 
-def _group(trials: Iterable[TrialRecord], read: Callable[[TrialRecord], object]) -> Iterator[list[TrialRecord]]:
-    groups: dict[object, list[TrialRecord]] = {}
+def _measure_holdup(trial: TrialRecord) -> float:
+    """Returns the share of the training that its median steps do not explain; where they explain too much, none."""
+    return max(0.0, 1 - trial.steps * trial.step_seconds["p50"] / trial.train_seconds)
+
+
+def _list_slow_halves(trials: Trials) -> Iterator[Disturbance]:
+    for trial in _select(trials):
+        change = _compare_halves(trial)
+        if abs(change) > HALVES_TOLERANCE:
+            slower = "its second half took {percent} % longer than its first"
+            faster = "its second half took {percent} % less time than its first"
+            percent = f"{100 * abs(change):.0f}"
+            reason = say(slower, percent=percent) if change > 0 else say(faster, percent=percent)
+            yield Disturbance(trial, abs(change), reason)
+
+
+def _compare_halves(trial: TrialRecord) -> float:
+    """Returns by which share the last epochs took longer than as many first ones; with an odd number the middle is out.
+
+    All epochs have equally many steps. 0 where there is but one.
+    """
+    ends = [0.0, *(point.train_seconds for point in trial.curve)]
+    count = len(trial.curve) // 2
+    if not count or ends[count] <= 0:
+        return 0.0
+    return (ends[-1] - ends[-1 - count]) / ends[count] - 1
+
+
+def _select(trials: Trials) -> list[TrialRecord]:
+    """Returns the trials whose replicas did not slow each other down, and that have a time."""
+    return [trial for trial in trials if not trial.contended and is_wholly_timed(trial)]
+
+
+def _compare_shares(trials: Trials, read: Callable[[TrialRecord], float]) -> Iterator[tuple[TrialRecord, float, float]]:
+    """Yields each trial's share, and the usual one of its configuration and run."""
+    groups: dict[tuple[str, str], list[TrialRecord]] = {}
     for trial in trials:
-        groups.setdefault(read(trial), []).append(trial)
-    yield from groups.values()
+        groups.setdefault((trial.run_id, trial.configuration), []).append(trial)
+    for own in groups.values():
+        shares = list(map(read, own))
+        usual = statistics.median_low(shares)
+        yield from ((trial, share, usual) for trial, share in zip(own, shares, strict=True))
 
 
-def _compare_core(replica: Replica, median: float) -> list[tuple[float, str]]:
-    """Returns by how much a core's speed changed in the training, and differed from the run's median, with words."""
-    if replica.calibration_seconds is None:
-        return []
-    before, after = replica.calibration_seconds
-    drift, level = after / before - 1, (before + after) / 2 / median - 1
-    drifted = "{replica}'s core {change} after the training than before it"
-    differs = "{replica}'s core {change} than the median core"
-    return [
-        (abs(drift), say(drifted, replica=replica.name, change=_slower_or_faster(drift))),
-        (abs(level), say(differs, replica=replica.name, change=_slower_or_faster(level))),
-    ]
-
-
-def _slower_or_faster(change: float) -> str:
-    percent = f"{100 * abs(change):.0f}"
-    return say("{percent} % slower", percent=percent) if change > 0 else say("{percent} % faster", percent=percent)
+def _measure_others(trial: TrialRecord, replica: Replica) -> float | None:
+    taken = [seconds for seconds in (replica.others_cpu_seconds, replica.steal_seconds) if seconds is not None]
+    cores = len(replica.cpus or ()) or trial.cpus_per_replica
+    return math.fsum(taken) / (trial.train_seconds * cores) if taken else None

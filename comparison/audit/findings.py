@@ -1,11 +1,12 @@
 """What came of a rule of a fair comparison: the evidence for it, and how a reader is told."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from comparison.records import TrialRecord
-from comparison.texts import say
+from comparison.texts import say, say_count
 
 # Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
 MAX_LISTED = 20
@@ -29,6 +30,7 @@ class Finding:
         sentence: The values that were received.
         configurations: Those that break the rule.
         brief: The gist of a sentence that is long; else empty.
+        is_decisive: Whether, where it is broken, an interval over the trials means nothing.
     """
 
     rule: str
@@ -36,6 +38,7 @@ class Finding:
     sentence: str
     configurations: tuple[str, ...] = ()
     brief: str = ""
+    is_decisive: bool = False
 
 
 def list_violations(findings: Iterable[Finding]) -> list[Finding]:
@@ -70,10 +73,35 @@ class Evidence:
     brief: str = ""
 
 
-def conclude(rule: str, evidence: Evidence) -> Finding:
+def conclude(rule: str, evidence: Evidence, *, is_decisive: bool = False) -> Finding:
     """Returns what came of a rule: breaches outweigh what is not known, notes follow either."""
     finding = _judge(rule, evidence)
-    return replace(finding, sentence=" ".join([finding.sentence, *map(_end_sentence, evidence.notes)]))
+    sentence = " ".join([finding.sentence, *map(_end_sentence, evidence.notes)])
+    return replace(finding, sentence=sentence, is_decisive=is_decisive)
+
+
+def find_clashes(values: Sequence[tuple[str, str]], label: str = "") -> tuple[list[Breach], str]:
+    """Returns what is not as most configurations have it, the first ones of two equally many, and the value of these.
+
+    Args:
+        values: Configurations and what was received of them, one at least.
+        label: Of which trials, for the sentence.
+    """
+    counts = Counter(value for _, value in dict.fromkeys(values))
+    expected = max(counts, key=lambda value: counts[value])
+    reference = next(name for name, value in values if value == expected)
+    clash = "{value}{label}, where {reference} has {expected}"
+    breaches = [
+        Breach(name, say(clash, value=value, label=label, reference=reference, expected=expected))
+        for name, value in values
+        if value != expected
+    ]
+    return breaches, expected
+
+
+def count_silent(number: int) -> str | None:
+    """Returns how many trials do not say something; None where all do."""
+    return say_count(number, "One trial does not say", "{number} trials do not say") if number else None
 
 
 def _judge(rule: str, evidence: Evidence) -> Finding:

@@ -20,10 +20,11 @@ class Marks:
 
     Attributes:
         contended: A trial asked for more cores than there are.
-        disturbed: A trial ran while the machine was not as fast as in the others.
+        disturbed: The machine did something else during a training, or held it up.
         unfair: It breaks another rule of the fairness audit.
         worse: Its models are less accurate than the baseline's, or miss the target that the baseline's reach.
         unproven: It breaks a rule without which an interval over its trials means nothing; all of them are unfair.
+        baselines: The single nodes that another configuration is compared with: what they break falls on all of these.
     """
 
     contended: Sequence[str] = ()
@@ -31,6 +32,17 @@ class Marks:
     unfair: Sequence[str] = ()
     worse: Sequence[str] = ()
     unproven: Sequence[str] = ()
+    baselines: Sequence[str] = ()
+
+    @property
+    def unfair_baselines(self) -> list[str]:
+        """The baselines that break a rule: nothing can be forecast from them."""
+        return [name for name in self.baselines if name in self.unfair]
+
+    @property
+    def unproven_baselines(self) -> list[str]:
+        """The baselines whose trials prove nothing: no other row's fault that there is no answer."""
+        return [name for name in self.baselines if name in self.unproven]
 
     @property
     def signs(self) -> dict[str, Sequence[str]]:
@@ -63,7 +75,14 @@ def mark_configurations(groups: Groups, findings: Sequence[Finding]) -> Marks:
         unfair=select(broken.keys() - TOLD_APART),
         worse=[name for name in groups if is_worse(groups, name)],
         unproven=select(DECISIVE_RULES),
+        baselines=_list_baselines(groups),
     )
+
+
+def _list_baselines(groups: Groups) -> list[str]:
+    baselines = {name: find_baseline(groups, name) for name in groups}
+    used = {own[0].configuration for name, own in baselines.items() if own and own[0].configuration != name}
+    return [name for name in groups if name in used]
 
 
 def is_worse(groups: Groups, configuration: str) -> bool:
@@ -79,8 +98,16 @@ def list_broken_rules(findings: Sequence[Finding], configurations: Collection[st
 
     Contention and disturbances by the machine are: they qualify a figure in their own words.
     """
+    return [finding.rule for finding in list_breaches(findings, configurations)]
+
+
+def list_breaches(findings: Sequence[Finding], configurations: Collection[str]) -> list[Finding]:
+    """Returns the findings on the rules that one of the configurations breaks, but for those that are told elsewhere.
+
+    With one name it tells whose fault it is: the baseline's, or the configuration's own.
+    """
     return [
-        finding.rule
+        finding
         for finding in list_violations(findings)
         if finding.rule not in TOLD_APART and not set(configurations).isdisjoint(finding.configurations)
     ]
@@ -116,7 +143,9 @@ def explain_marks(marks: Marks) -> list[str]:
     meanings = {
         CONTENDED_MARK: say(contended, mark=CONTENDED_MARK),
         UNFAIR_MARK: say("{mark} breaks a rule of the fairness audit.", mark=UNFAIR_MARK),
-        DISTURBED_MARK: say("{mark} disturbed: the machine was not equally fast in all trials.", mark=DISTURBED_MARK),
+        DISTURBED_MARK: say(
+            "{mark} disturbed: the machine did something else during a training, or held it up.", mark=DISTURBED_MARK
+        ),
         WORSE_MARK: say(worse, mark=WORSE_MARK),
     }
     return [meaning for mark, meaning in meanings.items() if marks.signs[mark]]

@@ -1,56 +1,62 @@
 """Whether the trials took place in rounds: each with every configuration, one round after the other."""
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
 
-from comparison.audit.findings import Breach, Evidence, name_trial
-from comparison.groups import Trials
+from comparison.audit.findings import Breach, Evidence, list_some, name_trial
+from comparison.audit.moments import choose_timeline, find_holes, format_duration
+from comparison.groups import SINGLE, Trials
 from comparison.records import TrialRecord
+from comparison.table import UNKNOWN
 from comparison.texts import list_items, say
 
 # By chance two rounds often agree in a place.
 _FEW_ROUNDS = 3
+_TWICE = 2
+
+
+def number_round(trial: TrialRecord) -> int:
+    """Returns the number of a trial's round, which in older records is its own."""
+    return trial.trial if trial.round is None else trial.round
 
 
 def group_rounds(trials: Trials) -> dict[str, Trials]:
-    """Returns the trials of each round: a label for a sentence, and those with the same run and index."""
+    """Returns the trials of each round: a label for a sentence, and those with the same run and round."""
     return {
-        say(" in trial {trial} of {run}", trial=index, run=run_id): list(own)
-        for (run_id, index), own in groupby(sorted(trials, key=_read_round), key=_read_round)
+        say(" in round {round} of {run}", round=number, run=run_id): list(own)
+        for (run_id, number), own in groupby(sorted(trials, key=_read_round), key=_read_round)
     }
 
 
 def _read_round(trial: TrialRecord) -> tuple[str, int]:
-    return trial.run_id, trial.trial
+    return trial.run_id, number_round(trial)
 
 
 def check_interleaving(trials: Trials) -> Evidence:
     """Returns whether every round has every configuration, ends before its run's next one, and none is left out.
 
-    No breach, but told: where a run was interrupted, for how long, and what had the same place in every round.
+    Where the records tell the places of the trials, these are those of an order that favours nobody. No breach, but
+    told: where a run was interrupted, for how long, and what had the same place in every round.
     """
     rounds = group_rounds(trials)
-    breaches = _find_absences(rounds.values())
-    last_indices = {trial.run_id: 0 for trial in trials}
+    runs: dict[str, list[Trials]] = {}
     for own in rounds.values():
-        run_id, index = own[0].run_id, own[0].trial
-        if missing := _describe_indices(last_indices[run_id] + 1, index - 1):
-            gap = say("no {trials}, where there is a trial {trial}", trials=missing, trial=index)
-            breaches += [Breach(each.configuration, gap) for each in own]
-        last_indices[run_id] = index
-    for before, after in pairwise(rounds.values()):
-        if before[0].run_id == after[0].run_id:
-            end = max(before, key=lambda trial: trial.started_at)
-            breaches += [
-                Breach(
-                    trial.configuration,
-                    say("trial {trial} started before {other}", trial=trial.trial, other=name_trial(end)),
-                )
-                for trial in after
-                if trial.started_at < end.started_at
-            ]
+        runs.setdefault(own[0].run_id, []).append(own)
+    breaches = [*_find_absences(rounds.values())]
+    for own_rounds in runs.values():
+        own = [trial for each in own_rounds for trial in each]
+        breaches += [
+            *_find_gaps(own_rounds),
+            *_find_repeats(own_rounds),
+            *_find_early_starts(own_rounds),
+            *_find_displacements(own, own_rounds),
+            *_find_reboots(own),
+            *find_holes(own, own_rounds),
+        ]
+    notes = [*_list_fixed_places(rounds.values()), *_list_interruptions(trials), *_list_waits(trials)]
     received = say("{number} rounds, each with every configuration once", number=f"{len(rounds):,}")
-    return Evidence(breaches, received, notes=[*_list_fixed_places(rounds.values()), *_list_interruptions(trials)])
+    return Evidence(breaches, received, notes=notes)
 
 
 def _find_absences(rounds: Collection[Trials]) -> list[Breach]:
@@ -68,18 +74,122 @@ def _find_absences(rounds: Collection[Trials]) -> list[Breach]:
     for own in rounds:
         present = {trial.configuration for trial in own}
         breaches += [
-            Breach(name, say("no {trials}", trials=say("trial {trial}", trial=own[0].trial)))
+            Breach(name, say("no {trials}", trials=say("trial in round {round}", round=number_round(own[0]))))
             for name in runs[own[0].run_id]
             if name not in present
         ]
     return breaches
 
 
+def _find_gaps(rounds: Sequence[Trials]) -> list[Breach]:
+    """Returns which rounds of a run are not there, though later ones are."""
+    breaches = []
+    last = 0
+    for own in rounds:
+        number = number_round(own[0])
+        if missing := _describe_rounds(last + 1, number - 1):
+            gap = say("no {trials}, where there is a round {round}", trials=missing, round=number)
+            breaches += [Breach(each.configuration, gap) for each in own]
+        last = number
+    return breaches
+
+
+def _find_repeats(rounds: Sequence[Trials]) -> list[Breach]:
+    """Returns what is in a round more than once: the baseline may begin and end the last one, nothing else may."""
+    breaches = []
+    for own in rounds:
+        counts = Counter(trial.configuration for trial in own)
+        baseline = min((trial for trial in own if trial.strategy == SINGLE), key=_read_size, default=None)
+        for name, count in counts.items():
+            is_baseline = baseline is not None and name == baseline.configuration
+            if count > (_TWICE if is_baseline and own is rounds[-1] else 1):
+                often = say("{number} trials in round {round}", number=f"{count:,}", round=number_round(own[0]))
+                breaches.append(Breach(name, often))
+    return breaches
+
+
+def _read_size(trial: TrialRecord) -> tuple[float, str]:
+    return trial.cpus_per_replica, trial.configuration
+
+
+def _find_early_starts(rounds: Sequence[Trials]) -> list[Breach]:
+    """Returns which trials of a run started before one of the round before theirs did."""
+    timeline = choose_timeline(trial for own in rounds for trial in own)
+    breaches = []
+    for before, after in pairwise(rounds):
+        end = max(before, key=timeline.start)
+        breaches += [
+            Breach(
+                trial.configuration,
+                say("trial {trial} started before {other}", trial=trial.trial, other=name_trial(end)),
+            )
+            for trial in after
+            if timeline.start(trial) < timeline.start(end) - timeline.tolerance
+        ]
+    return breaches
+
+
+def _find_displacements(trials: Trials, rounds: Sequence[Trials]) -> list[Breach]:
+    """Returns where the trials of a run had other places than in an order that favours nobody; nothing of older ones.
+
+    Places count without a gap, trials start in their order, and of two rounds the second mirrors the first.
+    """
+    places = {id(trial): trial.place for trial in trials if trial.place is not None}
+    if not places:
+        return []
+    breaches = [
+        Breach(trial.configuration, say("trial {trial} does not say its place", trial=trial.trial))
+        for trial in trials
+        if trial.place is None
+    ]
+    by_place = sorted((trial for trial in trials if id(trial) in places), key=lambda trial: places[id(trial)])
+    before = 0
+    for trial in by_place:
+        if (place := places[id(trial)]) != before + 1:
+            jump = "trial {trial} has place {place}, the one before it place {before}"
+            breaches.append(Breach(trial.configuration, say(jump, trial=trial.trial, place=place, before=before)))
+        before = place
+    timeline = choose_timeline(trials)
+    late = "trial {trial} has a place after {other}, and started before it"
+    breaches += [
+        Breach(after.configuration, say(late, trial=after.trial, other=name_trial(before)))
+        for before, after in pairwise(by_place)
+        if timeline.start(after) < timeline.start(before) - timeline.tolerance
+    ]
+    return [*breaches, *_find_unmirrored(rounds, places)]
+
+
+def _find_reboots(trials: Trials) -> list[Breach]:
+    """Returns which trials on this machine began after another boot than the ones before them, and not resumed."""
+    booted = [trial for trial in sorted(trials, key=lambda trial: trial.started_at) if trial.boot_id is not None]
+    return [
+        Breach(after.configuration, say("trial {trial} was measured after another boot", trial=after.trial))
+        for before, after in pairwise(booted)
+        if after.boot_id != before.boot_id and after.backend == "local" and not after.resumed
+    ]
+
+
+def _find_unmirrored(rounds: Sequence[Trials], places: Mapping[int, int | None]) -> list[Breach]:
+    orders = {
+        number_round(own[0]): [each.configuration for each in sorted(own, key=lambda each: places.get(id(each)) or 0)]
+        for own in rounds
+    }
+    unlike = "round {round} is not round {before} in a mirror, so that a drift does not even out"
+    return [
+        Breach(name, say(unlike, round=number + 1, before=number))
+        for number, order in orders.items()
+        if number % 2 and number + 1 in orders
+        for name, mirrored in zip(order, reversed(orders[number + 1]), strict=False)
+        if name != mirrored
+    ]
+
+
 def _list_fixed_places(rounds: Collection[Trials]) -> list[str]:
     """Returns a sentence on the configurations that had the same place in each of several rounds."""
+    timeline = choose_timeline(trial for own in rounds for trial in own)
     places: dict[str, list[int]] = {}
     for own in rounds:
-        for place, trial in enumerate(sorted(own, key=lambda trial: trial.started_at), start=1):
+        for place, trial in enumerate(sorted(own, key=timeline.start), start=1):
             places.setdefault(trial.configuration, []).append(place)
     fixed = [
         say("{configuration} (place {place})", configuration=name, place=own[0])
@@ -90,11 +200,11 @@ def _list_fixed_places(rounds: Collection[Trials]) -> list[str]:
     return [say(same, configurations=list_items(fixed))] if fixed else []
 
 
-def _describe_indices(first: int, last: int) -> str:
-    """Returns the trials from one number to another in words; nothing where there are none."""
+def _describe_rounds(first: int, last: int) -> str:
+    """Returns the rounds from one number to another in words; nothing where there are none."""
     if first >= last:
-        return say("trial {trial}", trial=first) if first == last else ""
-    return say("trials {first} to {last}", first=first, last=last)
+        return say("round {round}", round=first) if first == last else ""
+    return say("rounds {first} to {last}", first=first, last=last)
 
 
 def _list_interruptions(trials: Trials) -> list[str]:
@@ -103,22 +213,22 @@ def _list_interruptions(trials: Trials) -> list[str]:
     notes = []
     for before, after in pairwise(by_start):
         if after.resumed and before.run_id == after.run_id:
-            lasted = _format_duration(after.started_at - before.ended_at)
-            values = {"run": after.run_id, "duration": lasted, "trial": after.trial}
-            if before.trial == after.trial:
-                cut = (
-                    "The round of trial {trial} of {run} was interrupted for {duration} between {before} and {after}, "
-                    "and resumed"
-                )
+            lasted = format_duration(after.started_at - before.ended_at)
+            values = {"run": after.run_id, "duration": lasted, "round": number_round(after)}
+            if number_round(before) == number_round(after):
+                cut = "Round {round} of {run} was interrupted for {duration} between {before} and {after}, and resumed"
                 notes.append(say(cut, **values, before=before.configuration, after=after.configuration))
             else:
-                notes.append(say("{run} was interrupted for {duration} before trial {trial}, and resumed", **values))
+                notes.append(say("{run} was interrupted for {duration} before round {round}, and resumed", **values))
     return notes
 
 
-def _format_duration(seconds: float) -> str:
-    if seconds >= 2 * 60 * 60:
-        return say("{number} h", number=f"{seconds / 60 / 60:,.0f}")
-    if seconds >= 2 * 60:
-        return say("{number} min", number=f"{seconds / 60:.0f}")
-    return say("{number} s", number=f"{seconds:.0f}")
+def _list_waits(trials: Trials) -> list[str]:
+    """Returns a sentence on what the trials waited for before they began, so that the machine was quiet."""
+    waits = [trial.quiet for trial in trials if trial.quiet and trial.quiet.waited_seconds > 0]
+    if not waits:
+        return []
+    seconds = format_duration(sum(wait.waited_seconds for wait in waits))
+    names = list_some(name for wait in waits for name in wait.taken_by)
+    waited = "Waited {duration} for free cores before {number} trials, for {names}"
+    return [say(waited, duration=seconds, number=f"{len(waits):,}", names=names or UNKNOWN)]

@@ -1,44 +1,51 @@
 """What must be the same in all trials of a comparison, of a kind of scaling or of a round."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 
-from comparison.audit.findings import Breach, Evidence, Finding, conclude, state_received
+from comparison.audit.findings import Breach, Evidence, Finding, conclude, find_clashes, state_received
 from comparison.audit.rounds import group_rounds
+from comparison.audit.surroundings import check_backend, check_hosts, check_image, check_software
 from comparison.groups import Groups, Trials, split_by_scaling
 from comparison.records import TrialRecord
-from comparison.texts import list_items, say, say_count
+from comparison.texts import list_items, say
 
-# By rule, how its value is read from a trial and said; None where the record does not say it.
-Rules = Mapping[str, Callable[[TrialRecord], str | None]]
+# By rule, how its value is read from a trial and said.
+Rules = Mapping[str, Callable[[TrialRecord], str]]
 _SHORT_SHA = 12
+# Of more classes a digest says as well that the test images are the same.
+_FEW_CLASSES = 10
 
 
 def compare_trials(groups: Groups) -> list[Finding]:
     """Returns what came of every rule that asks for sameness, in the order of the report."""
     trials = [trial for group in groups.values() for trial in group]
+    surroundings = {
+        "same software": check_software,
+        "same kind of host": check_hosts,
+        "same image": check_image,
+        "same backend": check_backend,
+    }
     compared: list[tuple[Rules, Mapping[str, Trials]]] = [
-        (_SAME_IN_COMPARISON, {"": trials}),
         (_SAME_IN_HALF, _group_halves(groups)),
         (_SAME_IN_ROUND, group_rounds(trials)),
     ]
-    return [_check_equal(rule, read, own) for rules, own in compared for rule, read in rules.items()]
+    return [
+        *(_check_equal(rule, read, {"": trials}) for rule, read in _SAME_IN_COMPARISON.items()),
+        *(conclude(rule, check(trials)) for rule, check in surroundings.items()),
+        *(_check_equal(rule, read, own) for rules, own in compared for rule, read in rules.items()),
+    ]
 
 
-def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: Mapping[str, Trials]) -> Finding:
-    """Returns whether a value is the same in all trials of each of the groups, the first one being the reference."""
-    breaches, received, missing = [], [], 0
+def _check_equal(rule: str, read: Callable[[TrialRecord], str], groups: Mapping[str, Trials]) -> Finding:
+    """Returns whether a value is the same in all trials of each of the groups."""
+    breaches: list[Breach] = []
+    received = []
     for label, trials in groups.items():
-        known = [(trial.configuration, value) for trial in trials if (value := read(trial)) is not None]
-        missing += len(trials) - len(known)
-        others = [(name, value) for name, value in known if value != known[0][1]]
-        clash = "{value}{label}, where {reference} has {expected}"
-        breaches += [
-            Breach(name, say(clash, value=value, label=label, reference=known[0][0], expected=known[0][1]))
-            for name, value in others
-        ]
-        received += [value for _, value in known[:1]]
-    unknown = say_count(missing, "One trial does not say", "{number} trials do not say") if missing else None
-    return conclude(rule, Evidence(breaches, state_received(received), unknown))
+        clashes, expected = find_clashes([(trial.configuration, read(trial)) for trial in trials], label)
+        breaches += clashes
+        received.append(expected)
+    return conclude(rule, Evidence(breaches, state_received(received)))
 
 
 def _group_halves(groups: Groups) -> dict[str, Trials]:
@@ -69,26 +76,21 @@ def _describe_learning_rate(trial: TrialRecord) -> str:
     return f"{trial.learning_rate:.6g}"
 
 
-def _describe_versions(trial: TrialRecord) -> str | None:
-    if not trial.versions or None in trial.versions.values():
-        return None
-    return list_items([f"{name} {version}" for name, version in sorted(trial.versions.items())])
+def _describe_batch_norm(trial: TrialRecord) -> str:
+    """Returns over what BatchNorm normalises; older records, which do not say, are of groups that all share."""
+    group, share = trial.batch_norm_group_size, trial.per_replica_batch_size
+    if trial.same_batch_norm is False and group == share:
+        return say("over each replica's own share")
+    return say("over groups of {number} images", number=f"{group:,}")
 
 
-def _describe_host(trial: TrialRecord) -> str | None:
-    """Returns the host's facts; the memory in GiB, because equal machines differ by what their kernels keep back."""
-    if not trial.host or None in trial.host.values():
-        return None
-    facts = {name: value for name, value in trial.host.items() if name != "memory_bytes"}
-    if "memory_bytes" in trial.host:
-        facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:,.0f} GiB"
-    return list_items([f"{say(name.replace('_', ' '))} {value}" for name, value in sorted(facts.items())])
-
-
-def _describe_image(trial: TrialRecord) -> str | None:
-    if trial.image is None and trial.backend == "local":
-        return say("none, processes on the host")
-    return trial.image
+def _describe_test_images(trial: TrialRecord) -> str:
+    """Returns how many images of which class were answered: other images are rarely as many of each."""
+    sums = [count for _, count in sorted(trial.confusion.count_true().items())]
+    of_classes = f"{list_items(f'{count:,}' for count in sums)}"
+    if len(sums) > _FEW_CLASSES:
+        of_classes = f"SHA-256 {hashlib.sha256(repr(sums).encode()).hexdigest()[:_SHORT_SHA]}"
+    return say("{number} images, by class {counts}", number=f"{trial.test_n_examples:,}", counts=of_classes)
 
 
 def _describe_model(trial: TrialRecord) -> str:
@@ -102,11 +104,8 @@ _SAME_IN_COMPARISON: Rules = {
     "same model": _describe_model,
     "same number of epochs": lambda trial: f"{trial.epochs:,}",
     "same target accuracy": lambda trial: f"{trial.target_accuracy}",
-    "same BatchNorm group size": lambda trial: f"{trial.batch_norm_group_size:,}",
-    "same software": _describe_versions,
-    "same kind of host": _describe_host,
-    "same image": _describe_image,
-    "same backend": lambda trial: say(trial.backend),
+    "same way of BatchNorm": _describe_batch_norm,
+    "same test images": _describe_test_images,
 }
 # Strong and weak scaling are two comparisons, which differ in these and in nothing else.
 _SAME_IN_HALF: Rules = {

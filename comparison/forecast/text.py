@@ -4,60 +4,36 @@ import math
 from collections.abc import Iterable, Sequence
 
 from comparison.audit import Marks, find_winner
-from comparison.forecast.model import NETWORKS, PARAMETER_SERVER, Network
-from comparison.forecast.scaling import (
-    Check,
-    Estimate,
-    Forecast,
-    Outlook,
-    list_worker_counts,
-    look_ahead,
-    tabulate_scales,
-)
+from comparison.forecast.scaling import PARAMETER_SERVER, Check, Forecast, Interval, Scale
+from comparison.statistics import Ratio
 from comparison.summary import Row, split_rows
-from comparison.table import EN_DASH, TIMES, format_number, format_range
+from comparison.table import CONTENDED_MARK, Cells, format_range, format_ratio
 from comparison.texts import count_servers, count_workers, say
 
-MINUS = "\N{MINUS SIGN}"
 # Of distributing, that the answer in brief is about.
 _MAX_WAYS = 2
 
 
 def describe_forecast(forecast: Forecast) -> str:
     """Returns a forecast's way of distributing in words."""
-    name, servers = say(forecast.job.strategy.replace("_", "-")), forecast.job.num_ps
+    name, servers = say(forecast.strategy.replace("_", "-")), forecast.num_ps
     added = [count_servers(servers)] if servers else []
-    added += [say("weak scaling")] if forecast.job.scaling == "weak" else []
+    added += [say("weak scaling")] if forecast.scaling == "weak" else []
     return say("{strategy} with {additions}", strategy=name, additions=say(" and ").join(added)) if added else name
 
 
 def state_forecast(forecast: Forecast) -> str:
-    """Returns with how many workers a forecast pays off, is fastest and is cheapest, in a sentence."""
-    values = _list_values(forecast)
-    values["subject"] = _capitalize(values["subject"])
-    if math.isinf(forecast.outlook.break_even.value):
-        return say(
-            "{subject} is predicted not to pay off with up to {largest} workers{could}: at best {best} as fast as a "
-            "single node, and cheapest in core-seconds with {cheapest}.",
-            **values,
-        )
-    return say(
-        "{subject} is predicted to pay off {range}{job}, to be fastest with about {fastest}{limit}, {best} as fast as "
-        "a single node, and cheapest in core-seconds with {cheapest}.",
-        **values,
-    )
+    """Returns how many workers are recommended, how fast they are, and beyond how many nothing is known."""
+    return say("{first} {second}", first=_recommend(forecast), second=_state_end(forecast)).strip()
 
 
 def state_outlook(rows: Sequence[Row], forecasts: Sequence[Forecast], marks: Marks) -> str:
-    """Returns in brief with how many workers it pays off, and with how many it is fastest; nothing where unknown.
-
-    It is about the winner's way of distributing. Where no way has won it is about two at most.
+    """Returns the same of the winner's way of distributing; where no way has won, of two at most.
 
     Args:
         rows: The table.
         forecasts: What `forecast_scaling` returned.
-        marks: What `mark_configurations` returned: a way that trains worse models, or whose trials prove nothing, has
-            no outlook.
+        marks: What `mark_configurations` returned.
     """
     tables = split_rows(rows)
     chosen = [
@@ -65,7 +41,7 @@ def state_outlook(rows: Sequence[Row], forecasts: Sequence[Forecast], marks: Mar
         for scaling, own in tables.items()
         for forecast in _choose_ways(own, forecasts, scaling, marks)[: _MAX_WAYS // len(tables)]
     ]
-    return say("{clauses}.", clauses=say("; ").join(map(_state_briefly, chosen))) if chosen else ""
+    return " ".join(map(state_forecast, chosen))
 
 
 def list_caveats(forecasts: Iterable[Forecast]) -> list[str]:
@@ -74,223 +50,112 @@ def list_caveats(forecasts: Iterable[Forecast]) -> list[str]:
 
 
 def state_check(check: Check) -> str:
-    """Returns how well a forecast from fewer workers met what was measured, in a sentence."""
+    """Returns how a forecast from fewer workers met what was measured, in a sentence."""
+    measured = check.scale.speedup
+    is_met = measured.low <= check.forecast.high and check.forecast.low <= measured.high
     return say(
-        "Predicted from {workers} for {number}: {predicted}; measured {measured}×: {error} %{fairness}.",
-        workers=count_workers(check.fitted_workers),
-        number=f"{check.num_workers:,}",
-        predicted=_format_speedup(check.predicted),
-        measured=f"{check.measured.value:.2f}",
-        error=f"{'+' if check.error >= 0 else MINUS}{abs(100 * check.error):.0f}",
-        fairness=say("; not a fair check: the replicas shared too few cores") if check.is_contended else "",
+        "From {workers} alone, {range} would have been forecast for {number}; measured: {measured}, {verdict}.",
+        workers=count_workers(check.from_workers),
+        range=_state_range(check.forecast),
+        number=f"{check.scale.num_workers:,}",
+        measured=_format_scale(check.scale, measured),
+        verdict=say("as forecast") if is_met else say("not as forecast"),
     )
 
 
-def tabulate_networks(forecast: Forecast) -> list[list[str]]:
-    """Returns a row of cells for the network of the trials and for each other one that could take its place.
-
-    Where the messages have crossed a network already, another one cannot be added to it.
-    """
-    networks = [network for network in NETWORKS if forecast.is_local or network.replaces_measured]
-    own = say("as in the trials (loopback)") if forecast.is_local else say("as in the trials")
-    rows = {own: forecast.outlook}
-    rows |= {say(network.name): look_ahead(forecast, network) for network in networks}
-    largest = _find_largest(forecast)
-    return [[name, *_format_outlook(outlook, largest)] for name, outlook in rows.items()]
-
-
-def tabulate_workers(forecast: Forecast) -> list[list[str]]:
-    """Returns a row of cells for each number of workers, predicted on the network of the trials."""
-    counts = [count for count in list_worker_counts(forecast.job).tolist() if count & (count - 1) == 0]
-    return [
+def tabulate_workers(forecast: Forecast) -> Cells:
+    """Returns a row for each number of workers that was measured or is forecast."""
+    columns = [say("workers"), say("source"), say("speedup"), say("whole-job speedup")]
+    rows = [
         [
             f"{scale.num_workers:,}",
-            _format_band(scale.speedup),
-            f"{100 * scale.scaling_efficiency.value:.0f} %",
-            _format_numbers(scale.job_seconds),
-            _format_numbers(scale.core_seconds),
+            _name_source(scale),
+            _format_scale(scale, scale.speedup),
+            format_range(*scale.job_speedup),
         ]
-        for scale in tabulate_scales(forecast, counts)
+        for scale in forecast.scales
     ]
+    return Cells(columns, rows)
 
 
-def describe_networks() -> list[tuple[str, str]]:
-    """Returns α, β and their source of each network that is looked at, by its name."""
-    return [(say(network.name), f"{_format_costs(network)}; {network.source}.") for network in NETWORKS]
+def _recommend(forecast: Forecast) -> str:
+    choice = forecast.choice
+    values = {
+        "way": describe_forecast(forecast),
+        "workers": count_workers(choice.num_workers),
+        "range": _state_range(choice.speedup),
+        "source": _name_source(choice),
+    }
+    if choice.speedup.low > 1:
+        recommended = "{workers} are recommended for {way}: {range} times as fast as a single node{job} ({source})."
+        return say(recommended, job=_state_job(choice), **values)
+    if max(scale.speedup.high for scale in forecast.known) <= 1:
+        alone = "A single node is recommended, not {way}: with {workers} it is {range} times as fast ({source})."
+        return say(alone, **values)
+    undecided = (
+        "Whether {way} pays off is open: with {workers} it is {range} times as fast as a single node ({source})."
+    )
+    return say(undecided, **values)
 
 
-def format_workers(estimate: Estimate) -> str:
-    """Returns a number of workers with its band, where that is wider than the number."""
-    value, low, high = (say("never") if math.isinf(count) else f"{count:,.0f}" for count in estimate)
-    return value if low == high else f"{value} ({low}{EN_DASH}{high})"
+def _state_job(scale: Scale) -> str:
+    """Returns whether start-up leaves anything of what training saves, nothing where it surely does."""
+    if scale.job_speedup.low > 1:
+        return ""
+    if scale.job_speedup.high <= 1:
+        return say(" in training, which its start-up takes back")
+    return say(" in training, which its start-up may take back")
+
+
+def _state_end(forecast: Forecast) -> str:
+    """Returns beyond how many workers nothing is known, and how to know more; nothing where no more are possible."""
+    largest = forecast.largest
+    if largest >= forecast.most_possible:
+        return ""
+    if not forecast.ahead:  # the batch has no divisor that is near enough
+        return say("Not known beyond {largest}.", largest=count_workers(largest))
+    others = forecast.num_ps + 1 if forecast.strategy == PARAMETER_SERVER else 0
+    cores = (largest + others) * math.ceil(forecast.cpus_per_replica)
+    is_here = forecast.machine_cores is None or cores <= forecast.machine_cores
+    counts = sorted({*(scale.num_workers for scale in forecast.known), largest})
+    return say(
+        "Not known beyond {largest}: measure with {option}{place}.",
+        largest=count_workers(largest),
+        option=f"--workers {' '.join(map(str, counts))}",
+        place="" if is_here else say(" on a machine of {cores} cores", cores=f"{cores:,}"),
+    )
 
 
 def _choose_ways(rows: Sequence[Row], forecasts: Iterable[Forecast], scaling: str, marks: Marks) -> list[Forecast]:
-    """Returns the forecast of the winner's way of distributing, or where it has none those of all sound ways."""
-    ways = {
-        row.configuration: (row.strategy, row.num_ps, row.cpus_per_replica)
-        for row in rows
-        if row.configuration not in {*marks.worse, *marks.unproven}
-    }
-    sound = {
-        key: own
-        for own in forecasts
-        if own.job.scaling == scaling
-        and (key := (own.job.strategy, own.job.num_ps, own.job.cpus_per_replica)) in ways.values()
-    }
+    """Returns the forecast of the winner's way of distributing, or where it has none those of all ways."""
+    ways = {row.configuration: (row.strategy, row.num_ps, row.cpus_per_replica) for row in rows}
+    own = {(one.strategy, one.num_ps, one.cpus_per_replica): one for one in forecasts if one.scaling == scaling}
     won = ways.get(find_winner(rows, marks) or "")
-    return [sound[won]] if won in sound else [*sound.values()]
-
-
-def _state_briefly(forecast: Forecast) -> str:
-    values = _list_values(forecast)
-    if math.isinf(forecast.outlook.break_even.value):
-        never = (
-            "{subject} does not pay off with up to {largest} workers{could}: at best {best} as fast as a single node"
-        )
-        return say(never, **values)
-    brief = "{subject} pays off {range}{job} and is fastest with about {fastest}{limit}, {best}"
-    return say(brief, **values)
-
-
-def _list_values(forecast: Forecast) -> dict[str, str]:
-    outlook = forecast.outlook
-    """Returns what sentences on a forecast name."""
-    name, largest = describe_forecast(forecast), _find_largest(forecast)
-    unsettled = "if the means hold, which the trials do not settle, {name}"
-    return {
-        "subject": name if forecast.is_settled else say(unsettled, name=name),
-        "largest": f"{largest:,}",
-        "could": _state_chance(outlook, largest),
-        "range": _state_range(outlook.break_even, outlook.pay_off_end, largest),
-        "job": _state_job(outlook, largest),
-        "fastest": format_workers(outlook.fastest),
-        "limit": say(", the most looked at") if outlook.fastest.value == largest else "",
-        "best": _format_speedup(outlook.best_speedup),
-        "cheapest": format_workers(outlook.cheapest),
-    }
+    return [own[won]] if won in own else [*own.values()]
 
 
 def _list_own_caveats(forecast: Forecast) -> list[str]:
-    name, job = _capitalize(describe_forecast(forecast)), forecast.job
-    caveats = []
-    if len(forecast.fitted) == 1:
-        caveats.append(
-            say(
-                "Measured with {number} workers only, which cannot tell latency from bandwidth, nor how start-up "
-                "grows: the band covers all that this leaves open, the line is its middle.",
-                number=f"{forecast.fitted[0]:,}",
-            )
-        )
-    if forecast.num_trials == 1:
-        caveats.append(say("One trial cannot tell its own scatter: the band may be narrower than the truth."))
-    if forecast.is_contended:
-        shared = "{name}: its replicas shared too few cores; on cores of their own they would do better."
-        caveats.append(say(shared, name=name))
-    largest = job.global_batch_size // forecast.group_size
-    if job.scaling == "strong" and largest < list_worker_counts(job)[-1]:
-        caveats.append(
-            say(
-                "Beyond {workers}, this global batch of {batch} leaves each less than the {group} images that "
-                "BatchNorm normalises together, which would have to change.",
-                workers=count_workers(largest),
-                batch=f"{job.global_batch_size:,}",
-                group=f"{forecast.group_size:,}",
-            )
-        )
-    if job.strategy == PARAMETER_SERVER:
-        asynchronous = "{name}: images per second only; asynchronous updates may need more of them for an accuracy."
-        caveats.append(say(asynchronous, name=name))
+    caveats = [say("A forecast is of speed with more of the same machines and the same network, not of accuracy.")]
+    if forecast.is_local:
+        caveats.append(say("No message left this machine: a network between the workers makes their steps longer."))
+    if forecast.ahead and not forecast.is_exchange_timed:
+        caveats.append(say("The trials did not time an exchange by itself, which makes the range wider."))
+    if forecast.ahead and forecast.strategy == PARAMETER_SERVER:
+        full = "Parameter servers and their coordinator may be full with any further worker: hence the range's low end."
+        caveats.append(say(full))
     return caveats
 
 
-def _format_outlook(outlook: Outlook, largest: int) -> list[str]:
-    return [
-        _format_pay_off(outlook.break_even, outlook.pay_off_end, largest),
-        _format_pay_off(outlook.job_break_even, outlook.job_pay_off_end, largest),
-        format_workers(outlook.fastest),
-        _format_band(outlook.best_speedup),
-        format_workers(outlook.cheapest),
-        _format_numbers(Estimate(*(1000 * seconds for seconds in outlook.pay_off_step_seconds))),
-    ]
+def _name_source(scale: Scale) -> str:
+    """Returns where a speedup is known from, marked where replicas shared too few cores."""
+    source = say("measured") if scale.measured else say("forecast")
+    return f"{source} {CONTENDED_MARK}" if scale.is_contended else source
 
 
-def _format_pay_off(begin: Estimate, end: Estimate, largest: int) -> str:
-    """Returns the numbers of workers that pay off, in a cell."""
-    values = {"begin": format_workers(begin), "end": format_workers(end)}
-    if math.isinf(begin.value):
-        return values["begin"]
-    if end.value == largest:
-        return say("{begin} and more", begin=values["begin"])
-    return values["end"] if begin.value == end.value else say("{begin} to {end}", **values)
+def _state_range(interval: Interval) -> str:
+    return say("{low} to {high}", low=f"{interval.low:.2f}", high=f"{interval.high:.2f}")
 
 
-def _state_range(begin: Estimate, end: Estimate, largest: int) -> str:
-    """Returns the numbers of workers that pay off, in words; at least one does.
-
-    What still pays off with the most that are looked at has no end that is known. Where nothing pays off at the band's
-    worse edge, the numbers are those of the fit alone.
-    """
-    if math.isinf(begin.high) and not math.isinf(begin.value):
-        first, last = (Estimate(own.value, own.value, own.value) for own in (begin, end))
-        return say("if at all {range}", range=_state_range(first, last, largest))
-    values = {"begin": format_workers(begin), "end": format_workers(end)}
-    if end.value == largest:
-        return say("from {begin} workers on", begin=values["begin"])
-    if begin.value == end.value:
-        return say("with {end} workers only", end=values["end"])
-    stated = say("with {begin} to {end} workers", begin=values["begin"], end=f"{end.value:,.0f}")
-    if end.low == end.high:
-        return stated
-    # In words: "2 to 16 (8–128)" would leave open which of the two numbers has the band.
-    bounds = {"low": f"{end.low:,.0f}", "high": f"{end.high:,.0f}"}
-    return say("{range} (the end lies between {low} and {high})", range=stated, **bounds)
-
-
-def _state_chance(outlook: Outlook, largest: int) -> str:
-    """Returns the numbers of workers that pay off at the band's better edge, nothing where none does."""
-    begin, end = outlook.break_even.low, outlook.pay_off_end.high
-    if math.isinf(begin):
-        return ""
-    return say(
-        ", though {range} it could", range=_state_range(Estimate(begin, begin, begin), Estimate(end, end, end), largest)
-    )
-
-
-def _state_job(outlook: Outlook, largest: int) -> str:
-    """Returns how the whole job differs from its training, nothing where it does not."""
-    if math.isinf(outlook.job_break_even.value):
-        return say(" in training, but not with its start-up")
-    # Of the end, whose band is wide, the fit alone.
-    job = (outlook.job_break_even, outlook.job_pay_off_end.value)
-    if job == (outlook.break_even, outlook.pay_off_end.value):
-        return ""
-    own = _state_range(outlook.job_break_even, outlook.job_pay_off_end, largest)
-    return say(" (start-up included, {range})", range=own)
-
-
-def _find_largest(forecast: Forecast) -> int:
-    """Returns the largest number of workers that is looked at."""
-    return int(list_worker_counts(forecast.job)[-1])
-
-
-def _format_speedup(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f}{TIMES} ({format_range(estimate.low, estimate.high)})"
-
-
-def _format_band(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({format_range(estimate.low, estimate.high)})"
-
-
-def _format_numbers(estimate: Estimate) -> str:
-    value, low, high = map(format_number, estimate)
-    return f"{value} ({low}{EN_DASH}{high})"
-
-
-def _format_costs(network: Network) -> str:
-    bandwidth = f"1 / ({1e-9 / network.seconds_per_byte:g} GB/s)" if network.seconds_per_byte else "0"
-    return f"α = {1e6 * network.latency_seconds:g} µs, β = {bandwidth}"
-
-
-def _capitalize(name: str) -> str:
-    return name[:1].upper() + name[1:]
+def _format_scale(scale: Scale, interval: Interval) -> str:
+    """Returns a measured speedup with its interval, a forecast's range alone."""
+    return format_ratio(Ratio(scale.measured, *interval)) if scale.measured else format_range(*interval)

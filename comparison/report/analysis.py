@@ -28,9 +28,9 @@ class Analysis:
         rows: The table.
         findings: What came of every rule of a fair comparison.
         marks: The configurations of which a reader must be warned.
-        forecasts: What each way of distributing would do with other numbers of workers.
+        forecasts: What each way of distributing does with the workers measured and with more.
         verdict: Whether distributing pays off.
-        outlook: From how many workers on, in brief; empty where nothing is forecast.
+        outlook: How many workers are recommended; empty where nothing is forecast.
         statistics: What the intervals of the speedups rest on.
         warnings: What a reader must know before trusting the figures.
     """
@@ -92,9 +92,9 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         RecordError: The records do not make a comparison.
     """
     groups = group_trials(records)
-    rows, forecasts = summarize(groups), forecast_scaling(select_timed(groups))
     findings = [*audit_fairness(groups), *audit_plan(groups, run_info)]
     marks = mark_configurations(groups, findings)
+    rows, forecasts = summarize(groups), forecast_scaling(select_timed(groups), marks)
     return Analysis(
         run_info=run_info,
         groups=groups,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from comparison.audit import Finding, Status, list_violations
 from comparison.groups import Groups, add_confusion_matrices, count_reached, find_baseline, find_work_differences
+from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import compare_accuracies, find_outlying_trials
 from comparison.table import format_accuracy
@@ -131,4 +132,4 @@ def _translate_warning(message: str) -> str:
     if found := _ANEW.fullmatch(message):
         anew = "trained anew from step 0, and this whole attempt counts; an attempt before it ended: {reason}"
         return say(anew, **found.groupdict())
-    return say(_UNBOUND) if message == _UNBOUND else message
+    return say(_UNBOUND) if message == _UNBOUND else translate_recorded(message)

@@ -13,13 +13,10 @@ from comparison.confusion import MAX_SHOWN_CLASSES
 from comparison.forecast import (
     Forecast,
     describe_forecast,
-    describe_networks,
     list_caveats,
     plot_forecast,
-    plot_speedup_by_workers,
     state_check,
     state_forecast,
-    tabulate_networks,
     tabulate_workers,
 )
 from comparison.groups import Groups, Trials, add_confusion_matrices, select_timed
@@ -103,10 +100,10 @@ def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
 
 
 def _plot_by_workers(forecasts: Sequence[Forecast]) -> list[Plot]:
-    note = say("Markers are measured, with 95 % intervals; lines and bands are forecast. Both axes are logarithmic.")
+    note = say("Markers are measured, with 95 % intervals; bands are forecast. Both axes are logarithmic.")
     hollow = " " + say("Hollow markers: replicas shared too few cores.")
     halves = _split_forecasts(forecasts)
-    plots = _plot_halves("by_workers", say("Speedup against workers"), halves, plot_speedup_by_workers)
+    plots = _plot_halves("by_workers", say("Speedup against workers"), halves, plot_forecast)
     notes = [note + (hollow if _is_any_contended(own) else "") for own in halves.values()]
     return [replace(plot, note=own) for plot, own in zip(plots, notes, strict=True)]
 
@@ -142,28 +139,17 @@ def _plot_halves(
 
 def _describe_forecasts(forecasts: Sequence[Forecast]) -> dict[str, Any]:
     """Returns what the template shows of the forecasts."""
-    halves = _split_forecasts(forecasts)
-    plots = _plot_halves("forecast", "", halves, plot_forecast)
-    titles = [say(SCALINGS[scaling]) if len(halves) > 1 else "" for scaling in halves]
     return {
-        "forecasts": [_describe_forecast(forecast) for forecast in forecasts],
+        "forecasts": [
+            {
+                "name": describe_forecast(forecast),
+                "statement": state_forecast(forecast),
+                "checks": [state_check(check) for check in forecast.checks],
+                "workers": tabulate_workers(forecast),
+            }
+            for forecast in forecasts
+        ],
         "forecast_caveats": list_caveats(forecasts),
-        "forecast_plots": [replace(plot, title=title) for plot, title in zip(plots, titles, strict=True)],
-        "forecast_contended": _is_any_contended(forecasts),
-        "networks": describe_networks(),
-        "has_strong_scaling": "strong" in halves,
-    }
-
-
-def _describe_forecast(forecast: Forecast) -> dict[str, Any]:
-    return {
-        "name": describe_forecast(forecast),
-        "statement": state_forecast(forecast),
-        "checks": [state_check(check) for check in forecast.checks],
-        "networks": tabulate_networks(forecast),
-        "workers": tabulate_workers(forecast),
-        "step": f"{1000 * forecast.models[0].single_step_seconds:,.1f}",
-        "is_local": forecast.is_local,
     }
 
 
@@ -171,12 +157,12 @@ def _split_forecasts(forecasts: Sequence[Forecast]) -> dict[str, list[Forecast]]
     """Returns the forecasts of strong and of weak scaling, those that there are."""
     halves: dict[str, list[Forecast]] = {}
     for forecast in forecasts:
-        halves.setdefault(forecast.job.scaling, []).append(forecast)
+        halves.setdefault(forecast.scaling, []).append(forecast)
     return halves
 
 
 def _is_any_contended(forecasts: Iterable[Forecast]) -> bool:
-    return any(point.is_contended for forecast in forecasts for point in forecast.points)
+    return any(scale.is_contended for forecast in forecasts for scale in forecast.measured)
 
 
 def _describe_model(name: str, trials: Trials, max_classes: int) -> dict[str, Any]:

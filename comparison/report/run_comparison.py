@@ -16,7 +16,15 @@ from comparison.audit import (
     mark_configurations,
     measure_core,
 )
-from comparison.groups import Groups, Trials, find_work_differences, group_trials, is_any_contended, list_timed
+from comparison.groups import (
+    Groups,
+    Trials,
+    average_rounds,
+    find_work_differences,
+    group_trials,
+    is_any_contended,
+    list_timed,
+)
 from comparison.page import render_page
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.environment import describe_environment, format_value
@@ -255,7 +263,9 @@ def _format_milliseconds(seconds: float) -> str:
 
 def _format_change(name: str, change: Change) -> list[str]:
     seconds = [
-        format_number(compute_mean([trial.train_seconds for trial in timed])) if timed else UNKNOWN
+        format_number(compute_mean([*average_rounds(timed, lambda trial: trial.train_seconds).values()]))
+        if timed
+        else UNKNOWN
         for timed in map(list_timed, (change.before, change.after))
     ]
     mark = f" {CONTENDED_MARK}" if is_any_contended([*change.before, *change.after]) else ""
@@ -292,11 +302,12 @@ def _compute_ratios(
     if not pairs:
         return {}
     rows = [trials for side in (0, 1) for trials in [pair[side] for pair in pairs.values()]]
-    longest = [max(len(pair[side]) for pair in pairs.values()) for side in (0, 1)]
+    rounds = [[*average_rounds(trials, read).values()] for trials in rows]
+    longest = [max(map(len, rounds[: len(pairs)])), max(map(len, rounds[len(pairs) :]))]
     values = np.full((len(rows), sum(longest)), np.nan)
-    for index, trials in enumerate(rows):
+    for index, own in enumerate(rounds):
         first = 0 if index < len(pairs) else longest[0]
-        values[index, first : first + len(trials)] = [read(trial) for trial in trials]
+        values[index, first : first + len(own)] = own
     indices = [(len(pairs) + index, index) for index in range(len(pairs))]
     unpooled = [index for index, trials in enumerate(rows) if is_any_contended(trials)]
     return dict(zip(pairs, compute_ratios(values, indices, unpooled), strict=True))

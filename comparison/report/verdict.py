@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from comparison.audit import CALIBRATION_TOLERANCE, Finding, Marks, list_broken_rules, measure_core
+from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
     SINGLE,
     Groups,
     Trials,
+    average_rounds,
     count_reached,
+    count_rounds,
     find_baseline,
     find_work_differences,
     is_any_contended,
@@ -97,7 +99,6 @@ def _state_verdict(rows: Sequence[Row], groups: Groups, findings: Sequence[Findi
         say("{answer}: {speedup} {accuracy}", answer=answer, speedup=how_fast, accuracy=how_accurate),
         *_state_target(baseline, trials),
         *notes,
-        *_state_cores(baseline, trials),
         *_state_bigger_node(speedup, trials[0], rows),
         *_state_contention(baseline, trials),
     ]
@@ -156,8 +157,8 @@ def _state_speedup(speedup: Ratio, baseline: Trials, trials: Trials) -> str:
 
 def _state_accuracy(baseline: Trials, trials: Trials) -> str:
     """Returns how the test accuracies compare, given the test set's size and the scatter between trials."""
-    own, base = ([trial.test_accuracy for trial in group] for group in (trials, baseline))
-    accuracies = {"own": format_accuracy(compute_mean(own)), "base": format_accuracy(compute_mean(base))}
+    own, base = (average_rounds(group, lambda trial: trial.test_accuracy).values() for group in (trials, baseline))
+    accuracies = {"own": format_accuracy(compute_mean([*own])), "base": format_accuracy(compute_mean([*base]))}
     return {
         -1: say("at lower accuracy ({own} % against {base} %)", **accuracies),
         0: say("at indistinguishable accuracy ({own} % against {base} %)", **accuracies),
@@ -187,7 +188,7 @@ def _state_whole_job(speedup: Ratio, whole_job: Ratio, baseline: Trials, trials:
     if whole_job.direction == speedup.direction:
         return ()
     own, base = (
-        format_number(compute_mean([trial.total_seconds for trial in list_timed(group)]))
+        format_number(compute_mean([*average_rounds(list_timed(group), lambda trial: trial.total_seconds).values()]))
         for group in (trials, baseline)
     )
     if whole_job.direction > 0:
@@ -211,18 +212,6 @@ def _state_bigger_node(speedup: Ratio, trial: TrialRecord, rows: Sequence[Row]) 
     return (say("while one node with {cpus} was {factor}× as fast", cpus=_count_cpus(cpus), factor=factor),)
 
 
-def _state_cores(baseline: Trials, trials: Trials) -> Sequence[str]:
-    """Returns that the cores were not as fast in the two configurations' trials, where that alone explains a part."""
-    change = measure_core(trials) / measure_core(baseline) - 1
-    # Contended replicas slow each other's cores down, which is told apart.
-    if is_any_contended([*baseline, *trials]) or not abs(change) > CALIBRATION_TOLERANCE:
-        return ()
-    slower = "though a fixed computation took its cores {percent} % longer than the single node's"
-    faster = "though a fixed computation took its cores {percent} % less time than the single node's"
-    percent = f"{100 * abs(change):.0f}"
-    return (say(slower, percent=percent) if change > 0 else say(faster, percent=percent),)
-
-
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
     if not is_any_contended([*baseline, *trials]):
         return ()
@@ -230,7 +219,7 @@ def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:
-    counts = sorted({len(list_timed(group)) for group in (baseline, trials)})
+    counts = sorted({count_rounds(list_timed(group)) for group in (baseline, trials)})
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")

@@ -54,14 +54,10 @@ def find_disturbance(training: Mapping[str, Any], result: JobResult, cpus_per_re
         share = (others + steal) / (train_seconds * num_cores)
         if share > worst_share:
             worst_share = share
-            cores = (
-                f"core{'s'[: len(replica.cpus) > 1]} {', '.join(map(str, replica.cpus))}" if replica.cpus else "cores"
-            )
-            hypervisor = f", {steal:.1f} s by the hypervisor" if steal else ""
+            cpus = f"CPU {', '.join(map(str, replica.cpus))}" if replica.cpus else "the CPU time"
             words = (
-                f"others took {share:.0%} of {cores} of {replica.name} while it trained, and more than "
-                f"{DISTURBED_SHARE:.0%} is too much ({others:.1f} s by other programs{hypervisor}; it trained for "
-                f"{train_seconds:.1f} s)"
+                f"others took {share:.0%} of {cpus} of {replica.name} while it trained (other programs {others:.1f} s, "
+                f"hypervisor {steal:.1f} s, of {train_seconds:.1f} s; the limit is {DISTURBED_SHARE:.0%})"
             ).replace("%", " %")
     return words
 

@@ -1,7 +1,7 @@
 """The ways to distribute a training. Importing this imports TensorFlow, so it is done inside functions."""
 
 from model.strategies.parameter_server import serve
-from model.strategies.rendezvous import PEER_LOST_ERRORS, build_flat, connect
+from model.strategies.rendezvous import RuntimeFailure, build_flat, connect
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
     FlatModel,
@@ -13,8 +13,8 @@ from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce,
 
 __all__ = [
     "EVALUATION_BATCH_SIZE",
-    "PEER_LOST_ERRORS",
     "FlatModel",
+    "RuntimeFailure",
     "SynchronousTrainer",
     "build_flat",
     "connect",

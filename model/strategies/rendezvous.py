@@ -7,13 +7,8 @@ from model.strategies.step import FlatModel
 from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
 from model.training import Clock, Role, Task, Trainer
 
-# What TensorFlow raises where another replica is gone.
-PEER_LOST_ERRORS = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.InternalError,
-)
+# What TensorFlow raises of itself; `is_peer_lost` tells what it means.
+RuntimeFailure = tf.errors.OpError
 
 
 def connect(task: Task, role: Role, clock: Clock) -> Trainer:

@@ -33,7 +33,7 @@ CLOCKS: Mapping[str, Span] = {
     "input_seconds": Span("choosing, reading and shifting images", "train_seconds"),
     "communication_seconds": Span("exchanging values with other replicas, waiting included", "train_seconds"),
     "update_seconds": Span("the optimizer", "train_seconds"),
-    "calibrate_seconds": Span("a fixed computation, which tells how fast a core is"),
+    "calibrate_seconds": Span("nothing any more: a fixed computation, in records of older versions"),
     "eval_seconds": Span("accuracy on the validation split"),
     "save_seconds": Span("checkpoints and the model"),
     SERVING: Span("of a replica that only serves: until the chief is done"),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from model.files import write_json
-from model.host import calibrate
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig
 from model.training.disturbance import Disturbance
@@ -61,10 +60,8 @@ class TrainingLoop:
             TrainingDiverged: The loss is no longer finite.
         """
         restored_step = self._prepare()
-        calibrations = [self._calibrate()]
         while self._state.step < self._task.total_steps:
             self._train_to_checkpoint()
-        calibrations.append(self._calibrate())
         if self._role.is_chief:
             with self._clock.measure("save_seconds"):
                 self._trainer.save_model(self._state.values, self._output_dir / "model.keras")
@@ -74,7 +71,6 @@ class TrainingLoop:
             self._clock.seconds,
             self._state.values,
             restored_step=restored_step,
-            calibration_seconds=calibrations,
             steps=self._steps,
             disturbance=self._disturbance.to_json(),
         )
@@ -95,10 +91,6 @@ class TrainingLoop:
             trainer.warm_up()
             self._collective = trainer.time_exchange()
         return state.step
-
-    def _calibrate(self) -> float:
-        with self._clock.measure("calibrate_seconds"):
-            return calibrate()
 
     def _train_to_checkpoint(self) -> None:
         """Trains to the next checkpoint or the end of the epoch, whichever comes first."""

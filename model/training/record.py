@@ -75,7 +75,6 @@ def write_replica_record(
     values: Values | None = None,
     *,
     restored_step: int | None = None,
-    calibration_seconds: Sequence[float] | None = None,
     steps: StepParts | None = None,
     disturbance: Mapping[str, Any] | None = None,
 ) -> None:
@@ -87,7 +86,6 @@ def write_replica_record(
         clocks: Its seconds by section.
         values: What it ended with; None for those that only serve, which hold none of their own.
         restored_step: The step at which it took up a checkpoint.
-        calibration_seconds: What `calibrate` measured before and after the training.
         steps: What its steps took; None for those that only serve.
         disturbance: What the machine did meanwhile, as `disturbance.describe` tells it.
     """
@@ -98,7 +96,6 @@ def write_replica_record(
         "peak_rss_bytes": peak_rss_bytes(),
         "weights_sha256": values and values.sha256,
         "restored_step": restored_step,
-        "calibration_seconds": calibration_seconds,
         "clocks": read_clocks(clocks),
         "age_seconds": seconds_since_process_start(),
         "recorded_at": time.time(),

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmarks.disturbance import correlate, describe_correlations, describe_samples
+from benchmarks.disturbance import correlate, describe_correlations, describe_samples, join_replicas
 
 SAMPLES: list[dict[str, float | None]] = [
     {"train_seconds": 8.0, "waited_seconds": 0.0, "steal_seconds": 0.0, "others_cpu_seconds": None, "calibration": 3.0},
@@ -33,3 +33,15 @@ def test_the_tables_have_a_row_for_each_training_and_for_each_figure() -> None:
         "| others_cpu_seconds | – |",
         "| calibration | 0.00 |",
     ]
+
+
+def test_of_several_replicas_the_most_disturbed_one_counts_and_the_chief_has_the_time() -> None:
+    loads = [{"machine": "a", "cores": [core], "busy_seconds": 5.0 + core, "own_seconds": 4.0} for core in range(2)]
+    chief = {"train_seconds": 8.0, "waited_seconds": 1.0, "steal_seconds": None, "load": loads[0]}
+    worker = {"train_seconds": 8.1, "waited_seconds": 0.5, "steal_seconds": None, "load": loads[1]}
+    assert join_replicas([chief, worker]) == {
+        "train_seconds": 8.0,
+        "waited_seconds": 1.0,
+        "steal_seconds": None,
+        "others_cpu_seconds": 2.0,
+    }

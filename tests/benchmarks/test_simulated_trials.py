@@ -3,10 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.simulated_trials import describe_simulated_run, describe_truth, simulate_run, simulate_trial
+from benchmarks.simulated_trials import MESSAGE_BYTES, Truth, describe_simulated_run, simulate_run, simulate_trial
 from comparison.audit.findings import list_violations
 from comparison.audit.rules import audit_fairness
-from comparison.forecast.model import predict_speedup
 from comparison.groups import group_trials, split_by_scaling
 from comparison.records import format_records, read_records
 from comparison.summary import compute_speedups
@@ -14,15 +13,17 @@ from comparison.summary import compute_speedups
 
 @pytest.mark.parametrize("scaling", ["strong", "weak"])
 @pytest.mark.parametrize("num_workers", [2, 4, 8])
-def test_without_noise_a_trial_takes_what_the_model_predicts(scaling: str, num_workers: int) -> None:
-    truth = describe_truth(scaling=scaling)
+def test_without_noise_a_trial_takes_what_it_costs(scaling: str, num_workers: int) -> None:
+    truth = Truth(scaling=scaling)
     generator = np.random.default_rng(0)
     trials = [simulate_trial(truth, count, 0, generator, noise=0.0) for count in (1, num_workers)]
 
     speedup = compute_speedups(group_trials(trials))[trials[1].configuration]
 
+    images = num_workers if scaling == "weak" else 1
+    step = truth.compute(num_workers) + truth.exchange(num_workers, MESSAGE_BYTES)
     # Whole steps only: eight workers make 107 in place of 858 / 8.
-    assert speedup.value == pytest.approx(float(predict_speedup(truth, num_workers)), rel=0.003)
+    assert speedup.value == pytest.approx(images * truth.step_seconds / step, rel=0.003)
 
 
 def test_simulated_records_are_records(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _make_training(
                 "epoch": epoch,
                 "step": steps * epoch // 2,
                 "train_seconds": train_seconds * epoch / 2,
-                "train_loss": 0.7 / epoch,
+                "train_loss": (0.7 + seed / 1000) / epoch,
                 "validation_accuracy": 0.97 + 0.01 * epoch,
             }
             for epoch in (1, 2)
@@ -70,6 +70,9 @@ def _make_training(
                 "weights_sha256": weights,
                 "restored_step": 0,
                 "calibration_seconds": [0.2, 0.2],
+                "waited_seconds": 0.02 * train_seconds,
+                "steal_seconds": 0.0,
+                "others_cpu_seconds": 0.01 * train_seconds,
             }
             for kind, index in roles
         ],
@@ -78,10 +81,10 @@ def _make_training(
 
 def _make_launch(configuration: str, trial: int, training: dict[str, Any], cpus: float) -> dict[str, Any]:
     total_seconds = training["train_seconds"] + 15.0
-    # One after another: a place in the round for each configuration, and a day for each round.
+    # One after another: a place in the round for each configuration, and an hour and a half for each round.
     place = cpus if training["strategy"] == "single" else 10 * training["num_workers"] + 5 * bool(training["num_ps"])
     place += training["num_ps"] + 2 * (training["scaling"] == "weak")
-    started_at = 1_700_000_000.0 + 86_400 * trial + 120 * place
+    started_at = 1_700_000_000.0 + 5_400 * trial + 110 * place
     return {
         "schema_version": 1,
         "job_name": f"job-{configuration}-{trial}",
@@ -98,9 +101,9 @@ def _make_launch(configuration: str, trial: int, training: dict[str, Any], cpus:
                 "index": replica["index"],
                 "restarts": 0,
                 "exit_code": 0,
-                "cpus": [replica["index"]],
+                "cpus": list(range(core * int(cpus), (core + 1) * int(cpus))),
             }
-            for replica in training["replicas"]
+            for core, replica in enumerate(training["replicas"])
         ],
         "configuration": configuration,
         "trial": trial,
@@ -111,7 +114,7 @@ def _make_launch(configuration: str, trial: int, training: dict[str, Any], cpus:
     }
 
 
-def _make_evaluation(configuration: str, trial: int, n_correct: int) -> dict[str, Any]:
+def _make_evaluation(configuration: str, trial: int, n_correct: int, ended_at: float) -> dict[str, Any]:
     wrong = 3000 - n_correct
     return {
         "schema_version": 1,
@@ -122,7 +125,7 @@ def _make_evaluation(configuration: str, trial: int, n_correct: int) -> dict[str
         "n_examples": 3000,
         "confusion_matrix": [[1000 - wrong, wrong, 0], [0, 1000, 0], [0, 0, 1000]],
         "evaluate_seconds": 3.0,
-        "evaluated_at": 1_700_001_000.0,
+        "evaluated_at": ended_at + 5.0,
         "dataset_sha256": "d" * 64,
         "weights_sha256": hash_weights(trial),
     }
@@ -141,11 +144,8 @@ def make_parts(
     assert parts is not None, configuration
     strategy, num_workers, num_ps = parts[1].replace("-", "_"), int(parts[3] or 1), int(parts[4] or 0)
     training = _make_training(strategy, num_workers, num_ps, train_seconds, trial, is_weak=bool(parts[5]))
-    return (
-        training,
-        _make_launch(configuration, trial, training, float(parts[2] or 1)),
-        _make_evaluation(configuration, trial, n_correct),
-    )
+    launch = _make_launch(configuration, trial, training, float(parts[2] or 1))
+    return training, launch, _make_evaluation(configuration, trial, n_correct, launch["ended_at"])
 
 
 def make_record(
@@ -166,6 +166,7 @@ def make_record(
             startup_seconds=record.startup_seconds + total_seconds - record.total_seconds,
             total_seconds=total_seconds,
             ended_at=record.started_at + total_seconds,
+            evaluated_at=record.started_at + total_seconds + 5.0,
         )
     if misses_target:
         curve = [replace(own, validation_accuracy=own.validation_accuracy - 0.03) for own in record.curve]
@@ -175,7 +176,13 @@ def make_record(
 
 def delay(record: TrialRecord, seconds: float) -> TrialRecord:
     """Returns the record of a trial that took place so much later."""
-    return replace(record, started_at=record.started_at + seconds, ended_at=record.ended_at + seconds)
+    moments: dict[str, Any] = {
+        name: getattr(record, name) + seconds for name in ("started_at", "ended_at", "evaluated_at")
+    }
+    return replace(record, **moments)
+
+
+PLANNED = ("strategy", "num_workers", "num_ps", "model", "epochs", "global_batch_size", "learning_rate", "scaling")
 
 
 def make_run_info(**changes: Any) -> RunInfo:
@@ -184,8 +191,11 @@ def make_run_info(**changes: Any) -> RunInfo:
         schema_version=1,
         run_id="run-1",
         started_at=1_699_999_990.0,
-        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": 0.98, "trials": 2},
-        configurations=[{"name": name} for name in ("single", "all-reduce-2w", "parameter-server-2w-1ps")],
+        parameters={"dataset": "mnist", "workers": [2], "target_accuracy": 0.98, "trials": 2, "seed": 1},
+        configurations=[
+            {"name": record.configuration, "training": {name: getattr(record, name) for name in PLANNED}}
+            for record in make_run()[:3]
+        ],
     )
     return replace(run_info, **changes)
 

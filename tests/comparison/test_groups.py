@@ -2,6 +2,8 @@ import pytest
 
 from comparison.groups import (
     add_confusion_matrices,
+    average_rounds,
+    count_rounds,
     find_baseline,
     find_work_differences,
     group_trials,
@@ -94,3 +96,16 @@ def test_confusion_matrices_of_different_sizes_add_up() -> None:
     trials = [make_record(n_correct=2990), make_record(trial=1, confusion_matrix=[[5]])]
 
     assert add_confusion_matrices(trials).to_rows() == [[995, 10, 0], [0, 1000, 0], [0, 0, 1000]]
+
+
+def test_two_baselines_of_a_round_are_one_value_their_mean() -> None:
+    trials = [make_record(trial=trial, train_seconds=60.0 + trial, round=min(trial, 2)) for trial in (1, 3, 2)]
+
+    assert average_rounds(trials, lambda trial: trial.train_seconds) == {("run-1", 1): 61.0, ("run-1", 2): 62.5}
+    assert count_rounds(trials) == 2
+
+
+def test_a_record_without_a_round_was_of_the_round_that_its_number_says() -> None:
+    trials = [make_record(trial=2), make_record(trial=1), make_record(trial=1, run_id="run-2")]
+
+    assert [*average_rounds(trials, lambda trial: trial.trial)] == [("run-1", 1), ("run-1", 2), ("run-2", 1)]

@@ -25,7 +25,7 @@ def test_a_run_is_rebuilt_and_its_answer_printed(run_dir: Path, capsys: pytest.C
     output = capsys.readouterr().out
     assert "parameter-server-2w-1ps †" in output
     assert "\nDistributing pays off here: " in output
-    assert "\nForecast: all-reduce pays off from 2 workers on and is fastest with about " in output
+    assert "\nForecast: 2 workers are recommended for all-reduce: " in output
     assert "\nRead with care: the report has 2 warnings.\n" in output
     assert output.endswith(f"{run_dir / 'report.html'}\n")
     assert (run_dir / "report.html").exists()
@@ -51,7 +51,7 @@ def test_a_report_in_chinese_stands_beside_the_english_one(run_dir: Path, capsys
     page = (run_dir / "report.zh.html").read_text(encoding="utf-8")
     assert '<html lang="zh-CN">' in page
     assert "在此环境下，分布式训练划算：all-reduce（2 个工作节点）的训练速度是单节点的 1.67 倍" in page
-    assert '<a href="#forecast">预测</a>：all-reduce从 2 个工作节点起划算，约 ' in page
+    assert '<a href="#forecast">预测</a>：all-reduce建议用 2 个工作节点：速度为单节点的 ' in page
     assert "Where the time went" not in page
     assert "分布式训练划算" in (run_dir / "comparison.zh.md").read_text(encoding="utf-8")
     assert (run_dir / "report.html").read_text() == "English"

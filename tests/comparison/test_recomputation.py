@@ -2,7 +2,10 @@
 import csv
 import json
 import math
+import operator
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +28,36 @@ def half_width(values: list[float]) -> float | None:
     return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
+def average_rounds(lines: list[Line], read: Callable[[Line], float]) -> list[float]:
+    rounds: dict[int, list[float]] = defaultdict(list)
+    for line in lines:
+        rounds[line["trial"] if line["round"] is None else line["round"]].append(read(line))
+    return [float(np.mean(values)) for values in rounds.values()]
+
+
 def recompute_means(lines: list[Line]) -> Line:
-    accuracies = [line["test_n_correct"] / line["test_n_examples"] for line in lines]
-    reached = [line["seconds_to_target"] for line in lines if line["seconds_to_target"] is not None]
+    accuracies = average_rounds(lines, lambda line: line["test_n_correct"] / line["test_n_examples"])
+    target = [line for line in lines if line["seconds_to_target"] is not None]
+    reached = average_rounds(target, lambda line: line["seconds_to_target"])
     figures: Line = {
         name: lines[0][name]
         for name in ("configuration", "strategy", "scaling", "num_workers", "num_ps", "cpus_per_replica")
     }
     for name in ("images_per_second", "train_seconds"):
-        values = [line[name] for line in lines]
+        values = average_rounds(lines, operator.itemgetter(name))
         figures |= {name: sum(values) / len(values), f"{name}_ci95": half_width(values)}
     return figures | {
         "global_batch_size": lines[0]["global_batch_size"],
         "trials": len(lines),
-        "startup_seconds": sum(line["startup_seconds"] for line in lines) / len(lines),
-        "total_seconds": sum(line["total_seconds"] for line in lines) / len(lines),
-        "test_accuracy": sum(line["test_n_correct"] for line in lines) / sum(line["test_n_examples"] for line in lines),
+        "startup_seconds": np.mean(average_rounds(lines, lambda line: line["startup_seconds"])),
+        "total_seconds": np.mean(average_rounds(lines, lambda line: line["total_seconds"])),
+        "test_accuracy": np.mean(accuracies),
         "test_accuracy_ci95": half_width(accuracies),
         "seconds_to_target": sum(reached) / len(reached) if reached else None,
-        "trials_reaching_target": len(reached),
-        "cpu_seconds": np.mean([sum(replica["cpu_seconds"] for replica in line["replicas"]) for line in lines]),
+        "trials_reaching_target": len(target),
+        "cpu_seconds": np.mean(
+            average_rounds(lines, lambda line: sum(replica["cpu_seconds"] for replica in line["replicas"]))
+        ),
         "peak_rss_bytes": max(replica["peak_rss_bytes"] for line in lines for replica in line["replicas"]),
     }
 
@@ -63,7 +76,12 @@ def simulate_quantile(degrees: int, counts: list[int], base_count: int, are_corr
 
 
 def recompute_log_half_widths(groups: dict[str, list[Line]], clock: str) -> dict[str, float]:
-    logs = {name: {line["trial"]: math.log(line[clock]) for line in lines} for name, lines in groups.items()}
+    logs = {
+        name: dict(enumerate(map(math.log, average_rounds(lines, operator.itemgetter(clock)))))
+        if any(line["round"] for line in lines)
+        else {line["trial"]: math.log(line[clock]) for line in lines}
+        for name, lines in groups.items()
+    }
     quiet = {name: own for name, own in logs.items() if not any(line["contended"] for line in groups[name])}
     rounds = {trial for own in quiet.values() for trial in own}
     residuals = {name: {t: log - np.mean([*own.values()]) for t, log in own.items()} for name, own in quiet.items()}
@@ -145,6 +163,15 @@ def make_trials(
 
 SECONDS = {"single": 60.0, "all-reduce-2w": 36.0, "all-reduce-4w": 22.0, "parameter-server-2w-1ps": 50.0}
 WEAK_SECONDS = {"all-reduce-2w-weak": 34.0, "all-reduce-4w-weak": 19.0}
+
+
+def test_a_second_baseline_in_the_last_round_is_averaged_with_the_first(tmp_path: Path) -> None:
+    trials = [replace(own, round=1 + min(own.trial, 2)) for own in make_trials(5, SECONDS, 4)]
+    kept = [own for own in trials if own.configuration == "single" or own.trial < 3]
+
+    compare(kept, make_run_info(), tmp_path)
+
+    check_table(tmp_path / "comparison.csv", tmp_path / "trials.jsonl")
 
 
 def test_every_figure_of_a_runs_table_follows_from_its_trials(tmp_path: Path) -> None:

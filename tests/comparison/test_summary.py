@@ -286,3 +286,42 @@ def test_without_a_baseline_there_is_no_speedup() -> None:
 
     assert row.ratio is None
     assert row.scaling_efficiency is None
+
+
+def make_mirrored_run() -> list[TrialRecord]:
+    """Returns three rounds of two configurations; the last one has the baseline at both ends."""
+    seconds = [("single", 1, 1, 60.0), ("single", 2, 2, 62.0), ("single", 3, 3, 61.0), ("single", 4, 3, 65.0)]
+    seconds += [("all-reduce-2w", trial, trial, own) for trial, own in ((1, 40.0), (2, 41.0), (3, 42.0))]
+    seeded = {1: 2970, 2: 2974, 3: 2960}
+    return [
+        make_record(name, trial, own, seeded[turn], round=turn, seed=turn, weights_sha256=f"{turn}")
+        for name, trial, turn, own in seconds
+    ]
+
+
+def test_means_speedups_and_accuracies_are_over_rounds() -> None:
+    groups = group_trials(make_mirrored_run())
+    single, double = summarize(groups)
+    values = np.array([[60.0, 62.0, 63.0], [40.0, 41.0, 42.0]])
+
+    assert (single.trials, double.trials) == (4, 3)
+    assert single.train_seconds == pytest.approx(values[0].mean())
+    assert single.train_seconds_ci95 == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(values[0]))
+    assert double.speedup == pytest.approx(values[0].mean() / values[1].mean())
+    assert single.test_accuracy == double.test_accuracy == pytest.approx((2970 + 2974 + 2960) / 9000)
+    assert single.test_accuracy_ci95 == double.test_accuracy_ci95
+    assert single.total_seconds == pytest.approx(values[0].mean() + 15)
+    assert single.seconds_to_target == pytest.approx(values[0].mean() / 2)
+    assert estimate_trial_noise(groups).degrees_of_freedom == 4
+
+
+def test_of_a_round_with_two_baselines_the_one_that_is_off_is_noted() -> None:
+    records = [
+        make_record(name, trial, seconds * factor, round=min(trial, 5))
+        for name, seconds in (("single", 60.0), ("all-reduce-2w", 40.0), ("all-reduce-4w", 30.0))
+        for trial, factor in ((1, 1.0), (2, 1.01), (3, 0.99), (4, 1.005), (5, 1.0))
+    ]
+    outliers = find_outlying_trials(group_trials([*records, make_record("single", 6, 120.0, round=5)]))
+
+    assert [(own.trial.configuration, own.trial.trial) for own in outliers] == [("single", 6)]
+    assert outliers[0].factor > 1.3

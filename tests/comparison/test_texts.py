@@ -9,12 +9,13 @@ import pytest
 from jinja2 import nodes
 
 from comparison.audit.findings import Status
-from comparison.audit.rules import PLAN_RULE, TARGET_RULE, audit_fairness
+from comparison.audit.plan import PLAN_RULE, SEEDS_RULE, SETTINGS_RULE, TARGET_RULE
+from comparison.audit.rules import audit_fairness
 from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING
-from comparison.forecast.model import NETWORKS
 from comparison.groups import SAME_WORK, group_trials
 from comparison.report.analysis import SCALINGS
 from comparison.report.environment import describe_environment
+from comparison.report.recorded import RECORDED
 from comparison.summary import summarize
 from comparison.table import format_table
 from comparison.texts import ENGLISH, LANGUAGES, add_language, list_items, name_language, read_catalogue, say, say_count
@@ -33,6 +34,9 @@ TEMPLATES = [PACKAGE / name for name in TRANSLATED if (PACKAGE / name).exists()]
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
 # What is the same in every language: names of software, machines' facts by their own names.
 UNTRANSLATED = {"python", "tensorflow", "keras", "numpy", "tfjob-speedup", "git-sha", "all-reduce"}
+
+
+OTHER_TRACES = ("clocks, up to a factor,", "learning curve", "wrong answers", "confusions")
 
 
 def list_texts_in_code() -> Iterator[str]:
@@ -63,19 +67,19 @@ def list_texts_in_templates() -> Iterator[str]:
 def list_texts_by_value() -> Iterator[str]:
     records = make_run()
     yield from (finding.rule for finding in audit_fairness(group_trials(records)))
-    yield from (PLAN_RULE, TARGET_RULE)
+    yield from (PLAN_RULE, TARGET_RULE, SEEDS_RULE, SETTINGS_RULE)
     yield from (status.value for status in Status)
     for clock in (*PHASES, TOTAL, TRAINING):
         yield from (clock.label, clock.definition)
     yield from (part.label for part in PARTS)
     yield from KINDS
     yield from (str(header) for header in format_table(summarize(group_trials(records))).columns)
-    yield from (network.name for network in NETWORKS if not re.search(r"GbE", network.name))
     yield from (name for name in describe_environment([make_record()]) if name not in UNTRANSLATED)
     yield "parameter-server"
-    yield from ("strong", "weak", "clocks", "start", "trained weights", "local", "kubernetes")
+    yield from ("strong", "weak", "clocks", "start", "trained weights", *OTHER_TRACES, "local", "kubernetes")
     yield from (field for fields in SAME_WORK.values() for field in fields if field not in UNTRANSLATED)
     yield from SCALINGS.values()
+    yield from RECORDED
 
 
 def list_texts() -> set[str]:

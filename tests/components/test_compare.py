@@ -46,7 +46,6 @@ def test_the_step_writes_report_table_and_records_and_prints_the_answer(
         assert "all-reduce-2w" in (tmp_path / "out" / name).read_text()
     printed = capsys.readouterr().out
     assert "all-reduce-2w" in printed
-    assert "\nForecast: " in printed
     assert "Read with care" not in printed
 
 
@@ -89,7 +88,7 @@ def test_fewer_than_sixty_lines_follow_the_answer_in_the_steps_log(
     }
     Executor(executor_input, compare.python_func).execute()
 
-    assert "\nForecast: " in capsys.readouterr().out
+    assert "\nRead with care: " in capsys.readouterr().out
     # KFP's launcher logs what the SDK leaves in this file, indented by two.
     logged = json.dumps(json.loads((tmp_path / "executor_output.json").read_text()), indent=2).splitlines()
     assert "speedup_parameter_server_2w_1ps" in "".join(logged)

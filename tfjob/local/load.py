@@ -73,11 +73,15 @@ def look(
     if not is_named:
         return Load(busy)
     ran = _list_ran(threads, _read_threads(root), cpus)
-    taken, takers = sum(busy.values()), defaultdict[str, float](float)
+    taken = sum(busy.values())
+    takers: defaultdict[str, float] = defaultdict(float)
     for thread, ticks in ran:
         if ticks > _NAMED_SHARE * lasted and thread.process != os.getpid():  # which is busy with reading all this
-            takers[_name(thread, owner, root)] += min(taken, ticks / lasted)
-    unseen = taken - sum(takers.values())
+            takers[_name(thread, owner, root)] += ticks / lasted
+    seen = sum(takers.values())
+    for name in takers:  # it takes a while to read all threads, and they run meanwhile
+        takers[name] *= min(1.0, taken / seen)
+    unseen = taken - seen
     if unseen > max(_NAMED_SHARE, taken / 2):
         takers[OTHER_WORK] += unseen
     return Load(busy, dict(sorted(takers.items(), key=lambda taker: -taker[1])))

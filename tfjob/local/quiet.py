@@ -4,12 +4,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from tfjob.backend import QuietWait
-from tfjob.local.load import Load
+from tfjob.local.load import OTHER_WORK, Load
 
 # A core is taken where others have so much of its time.
 TAKEN_SHARE = 0.1
 # One short look where the machine is quiet, the same for every job; longer ones, and who it is, where it is not.
 _FIRST_LOOK_SECONDS, _LOOK_SECONDS = 0.3, 1.0
+# A look of less than this sees too few ticks of the system's clock.
+_SHORTEST_LOOK_SECONDS = 0.5
 # How many of those who take the cores are named.
 _NAMED_TAKERS = 3
 
@@ -45,7 +47,7 @@ def wait_until_quiet(
         return None
     began, is_told = clock(), False
     takers: dict[str, float] = {}
-    while (taken := _list_taken(load)) and (left := began + patience_seconds - clock()) > 0:
+    while (taken := _list_taken(load)) and (left := began + patience_seconds - clock()) >= _SHORTEST_LOOK_SECONDS:
         load = look(cpus, min(_LOOK_SECONDS, left), is_named=True) or Load({})
         if still := _list_taken(load):
             takers = {
@@ -61,19 +63,18 @@ def wait_until_quiet(
         )
     elif is_told:
         tell(f"the machine is quiet after {waited_seconds:.1f} s")
-    return QuietWait(round(waited_seconds, 3), _list_takers(takers))
+    taken_by = [f"{name}, {100 * share:.0f} % of a core" for name, share in _list_most(takers)]
+    return QuietWait(round(waited_seconds, 3), taken_by)
 
 
 def _list_taken(load: Load) -> list[int]:
     return sorted(cpu for cpu, share in load.busy.items() if share >= TAKEN_SHARE)
 
 
-def _list_takers(takers: Mapping[str, float]) -> list[str]:
-    most = sorted(takers.items(), key=lambda taker: -taker[1])[:_NAMED_TAKERS]
-    return [f"{name}, {share:.0%} of a core".replace("%", " %") for name, share in most]
+def _list_most(takers: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(takers.items(), key=lambda taker: -taker[1])[:_NAMED_TAKERS]
 
 
 def _describe(taken: Collection[int], takers: Mapping[str, float]) -> str:
-    named = "; ".join(_list_takers(takers))
-    cores = f"CPU {', '.join(map(str, taken))} {'is' if len(taken) == 1 else 'are'} taken"
-    return f"{cores} by {named}" if named else cores
+    named = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in _list_most(takers)) or OTHER_WORK
+    return f"CPU {', '.join(map(str, taken))} {'is' if len(taken) == 1 else 'are'} taken by {named}"

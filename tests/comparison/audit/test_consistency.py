@@ -22,14 +22,18 @@ def test_a_cached_result_is_told_even_with_a_start_of_its_own() -> None:
     copied = find_violations(change(records, "single", 1, started_at=original.started_at))[rule]
 
     assert violation.sentence == (
-        "single: trial 1 has the same clocks as trial 0 of single: a cached or copied result."
+        "single: trial 1 has the same clocks as trial 0 of single: a cached or copied result; "
+        "single: trial 1 has the same learning curve as trial 0 of single: a cached or copied result."
     )
     assert copied.sentence == "single: trial 1 has the same start as trial 0 of single: a cached or copied result."
 
 
 def test_a_copy_with_other_clocks_is_told_by_its_weights() -> None:
     records = make_fair_run()
-    copied = change(records, "single", 1, weights_sha256=records[0].weights_sha256)
+    curve = [
+        replace(point, train_loss=own.train_loss) for point, own in zip(records[3].curve, records[0].curve, strict=True)
+    ]
+    copied = change(records, "single", 1, weights_sha256=records[0].weights_sha256, curve=curve)
     rule = "every trial measured anew"
 
     assert find_violations(copied)[rule].sentence == (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from comparison.audit.findings import Finding, Status
-from comparison.audit.rules import PLAN_RULE, TARGET_RULE, audit_plan
+from comparison.audit.plan import PLAN_RULE, TARGET_RULE, audit_plan
 from comparison.groups import group_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import speak
@@ -51,7 +51,7 @@ def test_trials_that_were_not_interleaved_are_told() -> None:
         "all-reduce-2w: trial 1 started before trial 0 of single; "
         "parameter-server-2w-1ps: trial 1 started before trial 0 of single."
     )
-    assert find_violations(records[:-1])["trials in rounds"].sentence == "parameter-server-2w-1ps: no trial 1."
+    assert find_violations(records[:-1])["trials in rounds"].sentence == "parameter-server-2w-1ps: no trial in round 1."
 
 
 def test_a_round_that_was_left_out_is_told() -> None:
@@ -60,7 +60,7 @@ def test_a_round_that_was_left_out_is_told() -> None:
     violation = find_violations(left_out)["trials in rounds"]
 
     assert violation.configurations == ("single", "all-reduce-2w", "parameter-server-2w-1ps")
-    assert violation.sentence.startswith("single: no trial 1, where there is a trial 2; all-reduce-2w: ")
+    assert violation.sentence.startswith("single: no round 1, where there is a round 2; all-reduce-2w: ")
 
 
 def test_trials_that_were_planned_and_are_not_there_are_told() -> None:
@@ -116,7 +116,7 @@ def test_rounds_that_were_left_out_are_told_as_one() -> None:
 
     sentence = find_violations(later)["trials in rounds"].sentence
 
-    assert sentence.startswith("single: no trials 1 to 999999, where there is a trial 1000000; all-reduce-2w: ")
+    assert sentence.startswith("single: no rounds 1 to 999999, where there is a round 1000000; all-reduce-2w: ")
 
 
 def test_a_run_of_thousands_of_trials_is_audited_at_once() -> None:
@@ -147,7 +147,7 @@ def test_an_interruption_is_told_and_no_breach() -> None:
 
     assert {finding.status for finding in findings.values()} == {Status.HOLDS}
     assert findings["trials in rounds"].sentence == (
-        "2 rounds, each with every configuration once. The round of trial 1 of run-1 was interrupted for 35 min "
+        "2 rounds, each with every configuration once. Round 1 of run-1 was interrupted for 35 min "
         "between single and all-reduce-2w, and resumed."
     )
 
@@ -166,7 +166,7 @@ def test_each_interruption_is_told_also_between_rounds_and_beside_a_breach() -> 
     finding = find_violations(records)["trials in rounds"]
 
     assert finding.sentence == (
-        "single: no trial 0. run-1 was interrupted for 72 h before trial 1, and resumed. The round of trial 1 of "
+        "single: no trial in round 0. run-1 was interrupted for 72 h before round 1, and resumed. Round 1 of "
         "run-1 was interrupted for 45 s between all-reduce-2w and parameter-server-2w-1ps, and resumed."
     )
     assert finding.configurations == ("single",)
@@ -210,7 +210,7 @@ def test_a_place_that_stays_the_same_over_several_rounds_is_told_and_no_breach(n
     for trial in range(num_rounds):
         order = names if trial % 2 else [names[0], names[2], names[1]]
         records += [
-            make_record(name, trial, 60.0 + trial + place, started_at=1e6 * trial + 100.0 * place)
+            make_record(name, trial, 60.0 + trial + place, started_at=400.0 * trial + 100.0 * place)
             for place, name in enumerate(order)
         ]
     records = [replace(record, ended_at=record.started_at + record.total_seconds) for record in records]

@@ -28,7 +28,7 @@ def test_a_fair_comparison_keeps_every_rule_and_says_by_which_values() -> None:
 def test_every_rule_has_a_name_of_its_own() -> None:
     records = make_fair_run()
 
-    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 26
+    assert len(audit(records)) == len(audit_fairness(group_trials(records))) == 29
 
 
 def test_a_resumed_trial_is_told_and_one_that_does_not_say_is_not_known() -> None:

@@ -9,6 +9,8 @@ from comparison.records import TrialRecord
 from tests.comparison.audit.fair_run import audit, calibrate, change, find_violations, make_fair_run, shorten
 from tests.comparison.record_factory import make_record
 
+OTHER_CURVE = [replace(point, train_loss=0.5) for point in make_record("all-reduce-2w", 1, 37.0).curve]
+
 
 @pytest.mark.parametrize(
     ("rule", "changes", "received"),
@@ -18,11 +20,15 @@ from tests.comparison.record_factory import make_record
         ("same learning rate", {"learning_rate": 0.4}, "0.4, where single has 0.2"),
         ("same number of epochs", {"epochs": 3}, "3, where single has 2"),
         ("same target accuracy", {"target_accuracy": 0.975}, "0.975, where single has 0.98"),
-        ("same BatchNorm group size", {"batch_norm_group_size": 32}, "32, where single has 64"),
+        (
+            "same way of BatchNorm",
+            {"batch_norm_group_size": 32},
+            "over groups of 32 images, where single has over groups of 64",
+        ),
         (
             "same software",
             {"versions": {"tensorflow": "2.20.0"}},
-            "tensorflow 2.20.0, where single has git_sha abc1234",
+            "tensorflow 2.20.0, tfjob_speedup –, where single has git_sha abc1234",
         ),
         (
             "same kind of host",
@@ -35,15 +41,19 @@ from tests.comparison.record_factory import make_record
             {"backend": "cluster", "image": "none, processes on the host"},
             "cluster, where single has local",
         ),
-        ("same seed in a round", {"seed": 7}, "7 in trial 1 of run-1, where single has 1"),
+        ("same seed in a round", {"seed": 7}, "7 in round 1 of run-1, where single has 1"),
         (
             "same initial weights in a round",
             {"initial_weights_sha256": "e" * 64},
-            "SHA-256 eeeeeeeeeeee in trial 1 of run-1, where single has SHA-256 111111111111",
+            "SHA-256 eeeeeeeeeeee in round 1 of run-1, where single has SHA-256 111111111111",
         ),
         ("no trial contended", {"contended": True}, "asked for more cores than there are"),
         ("no restart, no resumption", {"restarts": 2}, "2 restarted in trial 1"),
-        ("same final weights in all replicas of a synchronous training", {"weights_sha256": "a"}, "in trial 1"),
+        (
+            "same final weights in all replicas of a synchronous training",
+            {"weights_sha256": "a", "curve": OTHER_CURVE},
+            "in trial 1",
+        ),
     ],
 )
 def test_a_trial_that_differs_is_told_with_its_value(rule: str, changes: dict[str, Any], received: str) -> None:
@@ -133,7 +143,7 @@ def test_with_weak_scaling_batch_and_learning_rate_grow_with_the_workers() -> No
 def test_weak_scaling_that_is_none_is_told(rule: str, changes: dict[str, Any]) -> None:
     violations = find_violations(make_weak_run(**changes))
 
-    assert violations.keys() - {"counts and clocks add up"} == {rule}
+    assert violations.keys() - {"counts and clocks add up", "no faster than its cores"} == {rule}
 
 
 def make_run_of_both_scalings() -> list[TrialRecord]:
@@ -212,13 +222,19 @@ def test_one_trial_of_another_scaling_in_a_row_is_told() -> None:
     assert findings["same scaling"].sentence == "all-reduce-2w: weak with strong scaling, where single has strong."
 
 
+def give_cpus(record: TrialRecord, number: int) -> TrialRecord:
+    cores = [list(range(number * place, number * (place + 1))) for place in range(len(record.replicas))]
+    replicas = [replace(replica, cpus=own) for replica, own in zip(record.replicas, cores, strict=True)]
+    return replace(record, cpus_per_replica=float(number), replicas=replicas)
+
+
 def test_a_bigger_single_node_is_a_row_of_its_own() -> None:
-    records = [make_record("single"), make_record("single-2cpu"), make_record("all-reduce-2w", cpus_per_replica=2.0)]
+    records = [make_record("single"), make_record("single-2cpu"), give_cpus(make_record("all-reduce-2w"), 2)]
     rule = "same CPUs a replica"
 
     assert audit(records)[rule].sentence == "Received: 1 a replica."
     bigger = replace(records[1], configuration="big")
     assert audit([records[0], bigger])[rule].sentence == ("big: a single node with 2 CPUs that is not named for them.")
-    huge = make_record("all-reduce-2w", cpus_per_replica=4.0)
+    huge = give_cpus(make_record("all-reduce-2w"), 4)
     assert audit([*records[:2], huge])[rule].sentence == ("all-reduce-2w: 4 CPUs a replica, single nodes have 1, 2.")
     assert audit(records[2:])[rule].status is Status.UNKNOWN

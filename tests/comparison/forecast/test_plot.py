@@ -1,38 +1,42 @@
 import re
-from typing import Any
 
-from comparison.forecast.plot import plot_forecast, plot_speedup_by_workers
-from comparison.forecast.scaling import forecast_scaling
+from comparison.forecast.plot import plot_forecast
+from comparison.forecast.scaling import Forecast, forecast_scaling
 from comparison.groups import group_trials
-from comparison.records import TrialRecord
 from comparison.svg import PALETTE
-from tests.comparison.record_factory import make_record, make_run
+from comparison.texts import speak
+from tests.comparison.forecast.test_text import FOUR, TWO, make_forecast, make_scale
+from tests.comparison.record_factory import make_run
+
+CONTENDED = make_scale(4, 1.1, 1.3, 1.2, is_sound=False, is_contended=True)
+SERVERS = make_forecast(
+    make_scale(2, 0.8, 0.9, 0.85), CONTENDED, ahead=make_scale(4, 0.4, 1.9), strategy="parameter_server", num_ps=1
+)
 
 
-def plot(records: list[TrialRecord] | None = None) -> str:
-    return plot_forecast(forecast_scaling(group_trials(records or make_run()), 20))
+def plot(*forecasts: Forecast) -> str:
+    return plot_forecast(forecasts or [make_forecast(TWO, ahead=FOUR), SERVERS])
 
 
-def test_the_plot_is_an_svg_element_that_tells_what_was_measured() -> None:
+def test_the_plot_is_an_svg_element_that_tells_what_was_measured_and_what_is_forecast() -> None:
     svg = plot()
 
     assert re.match(r'<svg viewBox="0 0 [\d.]+ [\d.]+" role="img" aria-label="Speedup against workers', svg)
-    assert "all-reduce measured with 2 workers 1.67" in svg
+    assert "all-reduce with 2 workers 1.51–1.68 (measured), all-reduce with 4 workers 1.60–3.20 (forecast)" in svg
     assert svg.endswith("</svg>")
 
 
-def test_the_plot_names_every_way_of_distributing_and_the_ideal() -> None:
+def test_the_plot_names_every_way_the_ideal_and_what_is_not_known() -> None:
     svg = plot()
 
-    for name in ("all-reduce", "parameter-server with 1 server", "ideal", "1,024"):
+    for name in ("all-reduce", "parameter-server with 1 server", "ideal", "not known", "workers", "1", "2", "4", "8"):
         assert f">{name}</text>" in svg
+    assert ">16</text>" not in svg
 
 
-def test_the_plot_by_workers_ends_soon_after_what_was_measured() -> None:
-    svg = plot_speedup_by_workers(forecast_scaling(group_trials(make_run()), 20))
-
-    assert ">16</text>" in svg
-    assert ">64</text>" not in svg
+def test_only_what_shared_too_few_cores_is_hollow() -> None:
+    assert plot(SERVERS).count('style="fill-opacity: 0; stroke: #') == 1
+    assert "fill-opacity: 0;" not in plot(make_forecast(TWO, ahead=FOUR))
 
 
 def test_the_plot_takes_its_ink_from_the_page() -> None:
@@ -49,13 +53,12 @@ def test_every_reference_has_its_target_and_the_same_records_give_the_same_plot(
     assert plot() == svg
 
 
-def test_weak_scaling_reaches_the_end_of_the_axis() -> None:
-    weak: dict[str, Any] = {"scaling": "weak", "per_replica_batch_size": 128}
-
-    svg = plot([make_record("single", **weak), make_record("all-reduce-2w", images_per_second=3000.0, **weak)])
-
-    assert ">512</text>" in svg or ">256</text>" in svg
+def test_a_speedup_far_below_one_or_a_thousand_workers_can_be_drawn() -> None:
+    assert plot(make_forecast(make_scale(2, 0.001, 0.002, 0.0015))).endswith("</svg>")
+    many = make_forecast(make_scale(512, 300.0, 400.0, 350.0), ahead=make_scale(1024, 200.0, 900.0), scaling="weak")
+    assert ">1,024</text>" in plot(many)
 
 
-def test_a_speedup_far_below_one_can_be_drawn() -> None:
-    assert plot([make_record("single"), make_record("all-reduce-2w", train_seconds=6000.0)]).endswith("</svg>")
+def test_real_records_can_be_drawn_in_chinese() -> None:
+    with speak("zh"):
+        assert ">未知</text>" in plot(*forecast_scaling(group_trials(make_run())))

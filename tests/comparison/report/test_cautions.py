@@ -118,8 +118,8 @@ def test_warnings_tell_what_disturbed_the_trials_each_once() -> None:
         "Rule broken: same backend. all-reduce-2w: local, where single has cluster.",
         (
             "Rule broken: same initial weights in a round. "
-            "all-reduce-2w: SHA-256 000000000000 in trial 0 of run-1, where single has SHA-256 x; "
-            "all-reduce-2w: SHA-256 111111111111 in trial 1 of run-1, where single has SHA-256 x."
+            "all-reduce-2w: SHA-256 000000000000 in round 0 of run-1, where single has SHA-256 x; "
+            "all-reduce-2w: SHA-256 111111111111 in round 1 of run-1, where single has SHA-256 x."
         ),
         (
             "Rule broken: no trial contended. "

@@ -120,9 +120,7 @@ def test_broken_rules_and_disturbances_of_either_run_are_named() -> None:
     )
     before, after = Run(planned, make("before", 60).groups), make("after", 60)
     trials = [*after.groups["single"]]
-    trials[0] = replace(
-        trials[0], restarts=1, replicas=[replace(trials[0].replicas[0], calibration_seconds=[0.2, 0.3])]
-    )
+    trials[0] = replace(trials[0], restarts=1, replicas=[replace(trials[0].replicas[0], others_cpu_seconds=20.0)])
     after = Run(after.info, {**after.groups, "single": trials})
 
     cautions = list_cautions(before, after, compare_runs(before, after))

@@ -28,8 +28,8 @@ def test_a_trial_on_cores_of_which_others_took_more_than_a_tenth_is_disturbed_an
         {"others_cpu_seconds": 1.9, "steal_seconds": 0.4},
     )
     assert find_disturbance(training, make_result([0], [1]), 1.0) == (
-        "others took 23 % of core 1 of worker-1 while it trained, and more than 10 % is too much (1.9 s by other "
-        "programs, 0.4 s by the hypervisor; it trained for 10.0 s)"
+        "others took 23 % of CPU 1 of worker-1 while it trained (other programs 1.9 s, hypervisor 0.4 s, of 10.0 s; "
+        "the limit is 10 %)"
     )
 
 
@@ -61,7 +61,7 @@ def test_the_share_is_of_all_cores_of_a_replica_also_where_it_is_bound_to_none(
 
 def test_a_replica_with_several_cores_names_them_all() -> None:
     words = find_disturbance(make_training({"others_cpu_seconds": 5.0}), make_result([2, 3]), 2.0)
-    assert words.startswith("others took 25 % of cores 2, 3 of worker-0 while")
+    assert words.startswith("others took 25 % of CPU 2, 3 of worker-0 while")
 
 
 def test_a_record_that_does_not_count_others_is_not_disturbed() -> None:

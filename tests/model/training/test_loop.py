@@ -7,7 +7,6 @@ import pytest
 
 from model.data.dataset import PreparedDataset
 from model.errors import TrainingDiverged
-from model.training import loop
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig
 from model.training.loop import TrainingLoop, find_checkpoints
@@ -58,11 +57,6 @@ class CountingTrainer:
         path.write_text(json.dumps(values.weights.tolist()))
 
 
-@pytest.fixture(autouse=True)
-def no_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "calibrate", lambda: 0.5)
-
-
 def train(noise: PreparedDataset, output_dir: Path, trainer: CountingTrainer, clock: Clock, **settings: Any) -> None:
     config = TrainingConfig(global_batch_size=16, epochs=3, checkpoint_steps=3, **settings)
     begin(output_dir, ALONE)
@@ -85,7 +79,6 @@ def test_it_ends_with_the_model_and_the_record_of_every_epoch(noise: PreparedDat
     assert record["import_seconds"] == 2
     assert record["startup_seconds"] > 2
     assert record["num_parameters"] == 2
-    assert record["replicas"][0]["calibration_seconds"] == [0.5, 0.5]
 
 
 def test_a_training_that_was_cut_off_goes_on_from_its_last_checkpoint(noise: PreparedDataset, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     steps = StepParts()
     steps.add(step(1.0, 0.5))
     before = time.time()
-    write_replica_record(tmp_path, role, clocks, values, restored_step=4, calibration_seconds=[0.1, 0.2], steps=steps)
+    write_replica_record(tmp_path, role, clocks, values, restored_step=4, steps=steps)
     left = json.loads((tmp_path / "replicas" / "worker-1.json").read_text())
     assert left.pop("cpu_seconds") > 0
     assert left.pop("peak_rss_bytes") > 2**20
@@ -66,7 +66,6 @@ def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
         "index": 1,
         "weights_sha256": values.sha256,
         "restored_step": 4,
-        "calibration_seconds": [0.1, 0.2],
         "clocks": read_clocks({}) | clocks | {"startup_seconds": 1.5},
         "steps": {"compute_seconds": [1.0], "communication_seconds": [0.5]},
     }

@@ -82,6 +82,15 @@ def test_who_takes_the_cpus_is_named_most_first_and_who_runs_elsewhere_is_not(ma
     assert load.takers == {"chrome": pytest.approx(0.6), "cc1plus": pytest.approx(0.2)}
 
 
+def test_what_ran_while_threads_were_read_does_not_make_more_than_there_is(machine: Machine) -> None:
+    def work() -> None:
+        machine.pass_ticks(100, {0: 80})
+        machine.run(20, "cc1plus", 40, 0)
+        machine.run(21, "chrome", 120, 0)
+
+    assert look_at(machine, 0, meanwhile=work).takers == {"chrome": pytest.approx(0.6), "cc1plus": pytest.approx(0.2)}
+
+
 def test_what_began_meanwhile_counts_whole(machine: Machine) -> None:
     def work() -> None:
         machine.pass_ticks(100, {2: 50})

@@ -51,7 +51,7 @@ def test_a_busy_machine_is_waited_for_and_who_takes_it_is_told() -> None:
     neighbour = Neighbour([BUSY, BUSY, BUSY, BUSY, QUIET])
     assert neighbour.wait() == QuietWait(4.0, ["stress-ng, 98 % of a core"])
     assert neighbour.told == [
-        "waits up to 10 s for a quiet machine: CPU 0 is taken by stress-ng, 98 % of a core",
+        "waits up to 10 s for a quiet machine: CPU 0 is taken by stress-ng (98 %)",
         "the machine is quiet after 4.0 s",
     ]
     assert neighbour.warned == []
@@ -63,8 +63,14 @@ def test_waiting_ends_in_time_with_a_warning(patience_seconds: float) -> None:
     assert neighbour.wait(patience_seconds) == QuietWait(patience_seconds, ["stress-ng, 98 % of a core"])
     assert sum(seconds for seconds, _ in neighbour.looks) == pytest.approx(patience_seconds + 0.3)
     waited = f"after {patience_seconds:.0f} s of waiting"
-    taken = "CPU 0 is taken by stress-ng, 98 % of a core"
+    taken = "CPU 0 is taken by stress-ng (98 %)"
     assert neighbour.warned == [f"{waited} the job began on a busy machine: {taken}"]
+
+
+def test_no_look_is_too_short_to_see_anything() -> None:
+    neighbour = Neighbour([BUSY])
+    neighbour.wait(2.3)
+    assert [seconds for seconds, _ in neighbour.looks] == [0.3, 1.0, 1.0]
 
 
 def test_what_passes_in_a_moment_is_waited_for_without_a_word() -> None:
@@ -82,7 +88,7 @@ def test_all_who_took_the_cores_meanwhile_are_named_with_their_most_and_three_at
     waited = neighbour.wait()
     assert waited is not None
     assert waited.taken_by == ["cc1, 90 % of a core", "ar, 30 % of a core", "ld, 20 % of a core"]
-    assert neighbour.told[0].endswith("CPU 0, 1 are taken by cc1, 50 % of a core; ld, 20 % of a core")
+    assert neighbour.told[0].endswith("CPU 0, 1 are taken by cc1 (50 %), ld (20 %)")
 
 
 @pytest.mark.parametrize(("share", "is_taken"), [(0.09, False), (0.1, True)])

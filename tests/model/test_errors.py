@@ -1,0 +1,50 @@
+import pytest
+
+from model.errors import PEER_LOST, is_peer_lost
+
+
+def make_error(name: str, text: str) -> Exception:
+    error: Exception = type(name, (Exception,), {})(text)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("UnavailableError", "Collective ops is aborted by: The following tasks are unhealthy"),
+        ("AbortedError", "Unable to find a context_id matching the specified one"),
+        ("CancelledError", "Operation was cancelled"),
+        ("DeadlineExceededError", "Deadline Exceeded"),
+        ("InternalError", "GRPC error information from remote target /job:ps/replica:0/task:0"),
+        ("InternalError", "Coordination service has stopped. RecordHeartbeat() from task: 1 failed"),
+        ("InternalError", "Received RST_STREAM with error code 2"),
+        ("InternalError", "recvmsg:Connection reset by peer"),
+    ],
+)
+def test_each_way_to_tell_a_lost_or_silent_peer_asks_for_another_try(name: str, text: str) -> None:
+    assert is_peer_lost(make_error(name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("InternalError", "No BLAS for stream."),
+        ("InternalError", "Failed to load in-memory CUBIN: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+        ("InternalError", "Missing 1-th output from node dropout"),
+        ("ResourceExhaustedError", "OOM when allocating tensor; connection reset"),
+        ("InvalidArgumentError", "Incompatible shapes"),
+        ("ValueError", "Deadline Exceeded"),
+    ],
+)
+def test_what_another_try_would_meet_again_does_not(name: str, text: str) -> None:
+    assert not is_peer_lost(make_error(name, text))
+
+
+@pytest.mark.slow
+def test_the_classes_are_tensorflows_own() -> None:
+    import tensorflow as tf  # noqa: PLC0415 - seconds that the other tests need not wait
+
+    for name in PEER_LOST:
+        error = getattr(tf.errors, name)(None, None, "Socket closed")
+        assert isinstance(error, tf.errors.OpError)
+        assert is_peer_lost(error)
