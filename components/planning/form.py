@@ -1,6 +1,7 @@
 """The dashboard's form: a field for each parameter that is commonly set, and a text for all that are rarely set."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any
@@ -13,6 +14,8 @@ from tfjob.settings import parse_job_settings
 
 SETTINGS = "settings"
 _EXAMPLE = '{"seed": 1, "job": {"queue_name": "team-a"}}'
+# The dashboard's Markdown takes the underscores of a name for emphasis, and shows all_reduce as allreduce.
+_CODE_OR_NAME = re.compile(r"`[^`]*`|[\w.]*_[\w.:]*\w")
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,20 @@ def list_form() -> list[FormField]:
         for parameter in fields(Parameters)
         if not _is_rare(parameter)
     ]
-    return [*common, FormField(SETTINGS, str, "{}", f"What is rarely set, as JSON or YAML, such as {_EXAMPLE}.")]
+    return [*common, FormField(SETTINGS, str, "{}", f"What is rarely set, as JSON or YAML, such as `{_EXAMPLE}`.")]
 
 
 def describe_form() -> str:
-    """Returns what the fields mean, in Markdown: the dashboard shows the pipeline's description and none of theirs."""
-    lines = [f"- **{entry.name}**: {entry.description}" for entry in list_form()]
-    for name, parameter in _list_settings().items():
-        default: Any = parameter.default
-        shown = default if parameter.metadata["is_object"] else json.dumps(default)
-        lines.append(f"  - **{name}**: {parameter.metadata['help']} Default: {shown}.")
-    return "\n".join(lines)
+    """Returns what the fields mean, in Markdown: the dashboard shows the pipeline's description and none of theirs.
+
+    Both lists are flat, because the dashboard makes one paragraph of a list in a list.
+    """
+    common = [_describe(entry.name, f"{entry.description}{_show_list(entry.default)}") for entry in list_form()]
+    rare = [
+        _describe(name, f"{parameter.metadata['help']}{_show_default(parameter)}")
+        for name, parameter in _list_settings().items()
+    ]
+    return "\n".join([*common, "", f"In `{SETTINGS}`:", "", *rare])
 
 
 def read_form(form: Mapping[str, Any]) -> Parameters:
@@ -100,6 +106,23 @@ def _check_job(text: str, path: str) -> None:
 def _list_settings() -> dict[str, Field[Any]]:
     """Returns the parameters that are rarely set, by their names in `settings`."""
     return {p.metadata["setting"] or p.name: p for p in fields(Parameters) if _is_rare(p)}
+
+
+def _describe(name: str, description: str) -> str:
+    """Returns a parameter's line in the description."""
+    shown = _CODE_OR_NAME.sub(lambda match: f"`{match[0].strip('`')}`", description)
+    return f"- **`{name}`**: {shown}"
+
+
+def _show_list(default: Any) -> str:
+    return f" A list: `{json.dumps(default)}`." if isinstance(default, list) else ""
+
+
+def _show_default(parameter: Field[Any]) -> str:
+    if parameter.default is None:  # the parameter's own sentence tells what that means
+        return ""
+    default = parameter.default if parameter.metadata["is_object"] else json.dumps(parameter.default)
+    return f" Default: `{default}`."
 
 
 def _is_rare(parameter: Field[Any]) -> bool:

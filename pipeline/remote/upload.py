@@ -9,6 +9,7 @@ from pathlib import Path
 
 import kfp_server_api  # type: ignore[import-untyped]
 
+from components.image import DEFAULT_IMAGE
 from pipeline.compile import compile_pipeline
 from pipeline.remote.server import Access, NotFoundError, Server
 from pipeline.speedup import Workspace, speedup_pipeline
@@ -34,7 +35,7 @@ class UploadedVersion:
     is_new: bool
 
 
-def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
+def upload_compiled(server: Server, workspace: Workspace, image: str = DEFAULT_IMAGE) -> UploadedVersion:
     """Returns the pipeline's version on the server, uploaded if it is not there.
 
     Raises:
@@ -42,7 +43,7 @@ def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
     """
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
-        compile_pipeline(package, workspace)
+        compile_pipeline(package, workspace, image)
         name = name_version(package.read_bytes())
         pipeline_id = find_pipeline(server) or create_pipeline(server)
         if version_id := find_version(server, pipeline_id, name):

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -100,11 +101,18 @@ def test_what_is_no_parameter_is_refused() -> None:
 
 
 def test_the_description_tells_what_every_parameter_means() -> None:
-    told = describe_form()
-    for entry in list_form():
-        assert f"\n- **{entry.name}**: {entry.description}" in f"\n{told}"
-    for name in WRITTEN:
-        assert f"\n  - **{name}**: " in told
+    fields_told, settings_told = describe_form().split("\n\nIn `settings`:\n\n")
+    assert re.findall(r"^- \*\*`(\w+)`\*\*: .", fields_told, re.MULTILINE) == [entry.name for entry in list_form()]
+    assert set(WRITTEN) <= set(re.findall(r"^- \*\*`(\w+)`\*\*: .", settings_told, re.MULTILINE))
+    assert "- **`workers`**: Numbers of workers to compare. A list: `[2]`." in fields_told
+
+
+def test_the_description_has_underscores_and_braces_of_examples_in_code_alone() -> None:
+    # The dashboard's Markdown shows `all_reduce, parameter_server` outside of code as allreduce, parameterserver.
+    outside = re.sub(r"`[^`\n]*`", "", describe_form())
+    assert "_" not in outside
+    assert all(line.startswith("- **") for line in outside.splitlines()[:10])
+    assert '`{"seed": 1, "job": {"queue_name": "team-a"}}`' in describe_form()
 
 
 def test_a_job_is_kept_only_where_the_form_can_be_read_and_says_so() -> None:

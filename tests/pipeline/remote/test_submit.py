@@ -166,7 +166,7 @@ def test_pipeline_and_version_are_described_since_the_page_describes_no_paramete
     run()
     described = [entry["description"] for entry in (*kfp.pipelines.values(), *kfp.versions.values())]
     assert described == [speedup_pipeline.component_spec.description] * 2
-    assert "- **image**: Image of every step and replica" in described[0]
+    assert "- **`image`**: Image of every step and replica" in described[0]
 
 
 def test_the_run_gets_all_parameters_and_the_caching_that_is_compiled(kfp: Kfp, endpoint: str) -> None:
@@ -191,9 +191,10 @@ def test_a_run_may_have_a_service_account_of_its_own(kfp: Kfp, endpoint: str) ->
 def test_an_unchanged_pipeline_is_uploaded_once_and_a_changed_one_is_a_version_of_the_same(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert [upload([]), upload([]), upload(["--workspace-size=10Gi"])] == [0, 0, 0]
+    assert [upload([]), upload([]), upload(["--workspace-size=10Gi", "--image=own:1"])] == [0, 0, 0]
     assert len(kfp.pipelines) == 1
     assert [b"size: 10Gi" in package for package in kfp.uploaded] == [False, True]
+    assert [b"own:1" in package for package in kfp.uploaded] == [False, True]
     assert len({version["name"] for version in kfp.versions.values()}) == 2
     assert [", uploaded: " in line for line in capsys.readouterr().out.splitlines()] == [True, False, True]
 
