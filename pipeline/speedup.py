@@ -19,7 +19,7 @@ from components.study_depth import study_depth as study_depth_step
 from components.train import train_distributed, train_single_node
 from pipeline.form import with_form
 
-_QUESTION = "Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?"
+QUESTION = "Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def build_pipeline(workspace: Workspace, image: str = DEFAULT_IMAGE) -> GraphCom
     return dsl.pipeline(
         with_form(train_and_compare, image),
         name="tfjob-speedup",
-        description=f"{_QUESTION}\n\n{describe_form()}",
+        description=f"{QUESTION}\n\n{describe_form()}",
         pipeline_config=dsl.PipelineConfig(workspace=workspace.to_kfp()),
     )
 

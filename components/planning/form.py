@@ -42,14 +42,12 @@ def list_form() -> list[FormField]:
 def describe_form() -> str:
     """Returns what the fields mean, in Markdown: the dashboard shows the pipeline's description and none of theirs.
 
-    Both lists are flat, because the dashboard makes one paragraph of a list in a list.
+    It shows it in a card that grows upward out of the window, and has no bar to scroll. So this is short, and what is
+    in `settings` is named alone.
     """
-    common = [_describe(entry.name, f"{entry.description}{_show_list(entry.default)}") for entry in list_form()]
-    rare = [
-        _describe(name, f"{parameter.metadata['help']}{_show_default(parameter)}")
-        for name, parameter in _list_settings().items()
-    ]
-    return "\n".join([*common, "", f"In `{SETTINGS}`:", "", *rare])
+    return "\n".join(
+        f"- **`{entry.name}`**: {_protect_names(entry.description)}{_show_more(entry)}" for entry in list_form()
+    )
 
 
 def read_form(form: Mapping[str, Any]) -> Parameters:
@@ -108,21 +106,17 @@ def _list_settings() -> dict[str, Field[Any]]:
     return {p.metadata["setting"] or p.name: p for p in fields(Parameters) if _is_rare(p)}
 
 
-def _describe(name: str, description: str) -> str:
-    """Returns a parameter's line in the description."""
-    shown = _CODE_OR_NAME.sub(lambda match: f"`{match[0].strip('`')}`", description)
-    return f"- **`{name}`**: {shown}"
+def _protect_names(description: str) -> str:
+    return _CODE_OR_NAME.sub(lambda match: f"`{match[0].strip('`')}`", description)
 
 
-def _show_list(default: Any) -> str:
-    return f" A list: `{json.dumps(default)}`." if isinstance(default, list) else ""
-
-
-def _show_default(parameter: Field[Any]) -> str:
-    if parameter.default is None:  # the parameter's own sentence tells what that means
-        return ""
-    default = parameter.default if parameter.metadata["is_object"] else json.dumps(parameter.default)
-    return f" Default: `{default}`."
+def _show_more(entry: FormField) -> str:
+    """Returns how a list is written, and what there is in `settings`."""
+    if isinstance(entry.default, list):
+        return f" A list: `{json.dumps(entry.default)}`."
+    if entry.name == SETTINGS:
+        return f" In it: {', '.join(f'`{name}`' for name in _list_settings())}; docs/schemas.md describes them."
+    return ""
 
 
 def _is_rare(parameter: Field[Any]) -> bool:
