@@ -3,6 +3,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -292,6 +293,26 @@ def test_a_step_whose_pod_was_killed_is_not_said_not_to_have_started(
     error = capsys.readouterr().err
     assert error.startswith("train-distributed:\n  it left no log, though its pod ran: the pod was killed before")
     assert "-l pipeline/runid=run-1" in error
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(-20, "train-distributed:\n  it left no log, though its pod ran"), (20, "train-distributed:\n  error: lost\n")],
+)
+def test_a_log_from_before_a_retry_is_not_told_as_the_reason_of_the_next_failure(
+    seconds: int, told: str, kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_failed_worker_force_deleted")
+    (began,) = [
+        datetime.fromisoformat(task["start_time"])
+        for task in kfp.answers[0]["run_details"]["task_details"]
+        if task.get("display_name") == "train-distributed"
+    ]
+    log = "train-distributed", "executor-logs-0", 1
+    kfp.artifacts[log] = b"error: lost\n"
+    kfp.stored_at[log] = round((began.timestamp() + seconds) * 1000)
+    assert main(["--resume=run-1"], QUICK) == 1
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_a_successful_run_without_its_report_is_a_failure(
