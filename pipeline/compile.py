@@ -10,6 +10,7 @@ from typing import Any
 
 from kfp import compiler
 
+from components.image import DEFAULT_IMAGE
 from pipeline.speedup import DEFAULT_WORKSPACE, Workspace, build_pipeline
 from pipeline.streams import replace_unencodable
 
@@ -18,10 +19,19 @@ ACCESS_MODES = ("ReadWriteMany", "ReadWriteOnce")
 _QUANTITY = re.compile(r"\d+(\.\d+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?")
 
 
-def compile_pipeline(path: Path, workspace: Workspace = DEFAULT_WORKSPACE) -> None:
+def compile_pipeline(path: Path, workspace: Workspace = DEFAULT_WORKSPACE, image: str = DEFAULT_IMAGE) -> None:
     """Writes the compiled pipeline: a document for the pipeline, one for the platform."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    compiler.Compiler().compile(build_pipeline(workspace), str(path))
+    compiler.Compiler().compile(build_pipeline(workspace, image), str(path))
+
+
+def add_image_option(parser: argparse.ArgumentParser) -> None:
+    """Adds the option of the image that the form shows to a command line."""
+    parser.add_argument(
+        "--image",
+        default=DEFAULT_IMAGE,
+        help="what the form's field `image` shows: the name by which the cluster pulls it (default: %(default)s)",
+    )
 
 
 def add_workspace_options(parser: argparse.ArgumentParser) -> None:
@@ -58,10 +68,11 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipel
     replace_unencodable()
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--output", type=Path, default=PIPELINE_FILE, help="file to write (default: %(default)s)")
+    add_image_option(parser)
     add_workspace_options(parser)
     options = vars(parser.parse_args(arguments))
     path = options.pop("output")
-    compile_pipeline(path, take_workspace(options))
+    compile_pipeline(path, take_workspace(options), options["image"])
     print(f"{path}: upload it in the dashboard under Pipelines")
     return 0
 

@@ -3,7 +3,7 @@
 import argparse
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any, get_args, get_origin
 
@@ -12,17 +12,18 @@ from components.planning import Parameters, list_form
 DEFAULTS = Parameters()
 
 
-def with_form(pipeline: Callable[[SimpleNamespace], None]) -> Callable[..., None]:
+def with_form(pipeline: Callable[[SimpleNamespace], None], image: str) -> Callable[..., None]:
     """Returns a pipeline as a function with a parameter for each field of the form: KFP makes the form of those.
 
     Args:
         pipeline: Builds the pipeline from the form, whose values are KFP's placeholders.
+        image: Default of the field `image`.
     """
 
     def build(*values: Any) -> None:
         pipeline(SimpleNamespace(**{entry.name: value for entry, value in zip(form, values, strict=True)}))
 
-    form = list_form()
+    form = [replace(entry, default=image) if entry.name == "image" else entry for entry in list_form()]
     described = [f"    {entry.name}: {entry.description}" for entry in form]
     build.__doc__ = "\n".join([inspect.getdoc(pipeline) or "", "", "Args:", *described])
     build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # a function may have one

@@ -11,6 +11,7 @@ from kfp.dsl.graph_component import GraphComponent
 from components.clean_up import clean_up
 from components.compare import compare
 from components.evaluate import evaluate
+from components.image import DEFAULT_IMAGE
 from components.plan_comparison import plan_comparison
 from components.planning import describe_form
 from components.prepare_data import prepare_data
@@ -18,7 +19,7 @@ from components.study_depth import study_depth as study_depth_step
 from components.train import train_distributed, train_single_node
 from pipeline.form import with_form
 
-_QUESTION = "Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?"
+QUESTION = "Does distributing my TensorFlow training pay off here, by how much, and from how many workers on?"
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Workspace:
 
 
 @functools.cache
-def build_pipeline(workspace: Workspace) -> GraphComponent:
-    """Returns the pipeline with a workspace."""
+def build_pipeline(workspace: Workspace, image: str = DEFAULT_IMAGE) -> GraphComponent:
+    """Returns the pipeline with a workspace, and with the image that its form shows."""
     return dsl.pipeline(
-        with_form(train_and_compare),
+        with_form(train_and_compare, image),
         name="tfjob-speedup",
-        description=f"{_QUESTION}\n\n{describe_form()}",
+        description=f"{QUESTION}\n\n{describe_form()}",
         pipeline_config=dsl.PipelineConfig(workspace=workspace.to_kfp()),
     )
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipeline.compile import add_workspace_options, take_workspace
+from pipeline.compile import add_image_option, add_workspace_options, take_workspace
 from pipeline.remote import (
     ENDPOINT_VARIABLE,
     NAMESPACE_VARIABLE,
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipel
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_server_options(parser)
+    add_image_option(parser)
     add_workspace_options(parser)
     options = vars(parser.parse_args(arguments))
     if not options["endpoint"]:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipel
     try:
         server = Server(Access.read(options["endpoint"], options["namespace"]))
         server.check()
-        version = upload_compiled(server, take_workspace(options))
+        version = upload_compiled(server, take_workspace(options), options["image"])
     except ServerError as error:
         print(f"error: {error}", file=sys.stderr)
         return REFUSED

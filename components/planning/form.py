@@ -1,6 +1,7 @@
 """The dashboard's form: a field for each parameter that is commonly set, and a text for all that are rarely set."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any
@@ -13,6 +14,8 @@ from tfjob.settings import parse_job_settings
 
 SETTINGS = "settings"
 _EXAMPLE = '{"seed": 1, "job": {"queue_name": "team-a"}}'
+# The dashboard's Markdown takes the underscores of a name for emphasis, and shows all_reduce as allreduce.
+_CODE_OR_NAME = re.compile(r"`[^`]*`|[\w.]*_[\w.:]*\w")
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,18 @@ def list_form() -> list[FormField]:
         for parameter in fields(Parameters)
         if not _is_rare(parameter)
     ]
-    return [*common, FormField(SETTINGS, str, "{}", f"What is rarely set, as JSON or YAML, such as {_EXAMPLE}.")]
+    return [*common, FormField(SETTINGS, str, "{}", f"What is rarely set, as JSON or YAML, such as `{_EXAMPLE}`.")]
 
 
 def describe_form() -> str:
-    """Returns what the fields mean, in Markdown: the dashboard shows the pipeline's description and none of theirs."""
-    lines = [f"- **{entry.name}**: {entry.description}" for entry in list_form()]
-    for name, parameter in _list_settings().items():
-        default: Any = parameter.default
-        shown = default if parameter.metadata["is_object"] else json.dumps(default)
-        lines.append(f"  - **{name}**: {parameter.metadata['help']} Default: {shown}.")
-    return "\n".join(lines)
+    """Returns what the fields mean, in Markdown: the dashboard shows the pipeline's description and none of theirs.
+
+    It shows it in a card that grows upward out of the window, and has no bar to scroll. So this is short, and what is
+    in `settings` is named alone.
+    """
+    return "\n".join(
+        f"- **`{entry.name}`**: {_protect_names(entry.description)}{_show_more(entry)}" for entry in list_form()
+    )
 
 
 def read_form(form: Mapping[str, Any]) -> Parameters:
@@ -100,6 +104,19 @@ def _check_job(text: str, path: str) -> None:
 def _list_settings() -> dict[str, Field[Any]]:
     """Returns the parameters that are rarely set, by their names in `settings`."""
     return {p.metadata["setting"] or p.name: p for p in fields(Parameters) if _is_rare(p)}
+
+
+def _protect_names(description: str) -> str:
+    return _CODE_OR_NAME.sub(lambda match: f"`{match[0].strip('`')}`", description)
+
+
+def _show_more(entry: FormField) -> str:
+    """Returns how a list is written, and what there is in `settings`."""
+    if isinstance(entry.default, list):
+        return f" A list: `{json.dumps(entry.default)}`."
+    if entry.name == SETTINGS:
+        return f" In it: {', '.join(f'`{name}`' for name in _list_settings())}; docs/schemas.md describes them."
+    return ""
 
 
 def _is_rare(parameter: Field[Any]) -> bool:

@@ -73,10 +73,14 @@ class Parameters:
     num_ps: int = _rare(_parameter(1, "Parameter servers of each parameter-server training.", most=MAX_REPLICAS))
     same_batch_norm: bool = _rare(_of_training("same_batch_norm"))
     bigger_nodes: bool | None = _rare(
-        _parameter(None, "Also compare with one node that has the CPUs of all workers; by default if a node does.")
+        _parameter(
+            None, "Also compare with one node that has the CPUs of all workers; by default where so many are free."
+        )
     )
     a_a: bool = _rare(
-        _parameter(False, "Compare the single node with itself under two names, and nothing else: what would be found?")
+        _parameter(
+            False, "Compare the single node with itself under two names, and nothing else: what it finds is chance."
+        )
     )
     trials: int = _parameter(3, "Repeats of each configuration.", least=1, most=MAX_TRIALS)
     seed: int = _rare(_parameter(0, "Seed of the first trial."))

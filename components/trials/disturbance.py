@@ -80,4 +80,5 @@ def describe_attempts(earlier: Sequence[Mapping[str, Any]], disturbance: str) ->
         else f"trained anew from step 0, and this whole attempt counts; an attempt before it ended: {attempt['reason']}"
         for attempt in earlier
     ]
+    told = list(dict.fromkeys(told))  # the report counts the trials that a sentence is about
     return [*told, f"this attempt counts although {disturbance}"] if disturbance else told

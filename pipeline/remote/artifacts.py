@@ -15,6 +15,7 @@ class StoredArtifact:
         uri: Where it lies, such as minio://mlpipeline/v2/artifacts/….
         namespace: Namespace of the run.
         session: How the store is reached, as KFP wrote it down for the dashboard.
+        created_at: When it was stored, Unix time; 0 where that is not known.
     """
 
     number: int
@@ -23,6 +24,7 @@ class StoredArtifact:
     uri: str
     namespace: str
     session: str
+    created_at: float = 0.0
 
 
 @dataclass(frozen=True)

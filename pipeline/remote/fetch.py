@@ -33,6 +33,21 @@ _BROKEN_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, OSError)
 
 
 @dataclass(frozen=True)
+class StepLog:
+    """What a step has said.
+
+    Attributes:
+        step: The step's name.
+        text: The log.
+        created_at: When it was stored, Unix time; 0 where that is not known.
+    """
+
+    step: str
+    text: str
+    created_at: float
+
+
+@dataclass(frozen=True)
 class Fetched:
     """What came of fetching a run's results.
 
@@ -40,13 +55,13 @@ class Fetched:
         run_dir: Where they are.
         missing: Files that a whole run has and that are not there.
         left: Addresses of trained models that could not be fetched, each with the reason.
-        logs: Each step's name and log, the oldest first.
+        logs: Each step's log, the oldest first.
     """
 
     run_dir: Path
     missing: Sequence[str]
     left: Sequence[str]
-    logs: Sequence[tuple[str, str]]
+    logs: Sequence[StepLog]
 
 
 def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded: bool) -> Fetched:
@@ -69,7 +84,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded:
     downloads.mkdir(parents=True)
     logs = read_logs(server, artifacts)
     (partial / PIPELINE_LOG).parent.mkdir()
-    (partial / PIPELINE_LOG).write_text("".join(f"== {step}\n{text}\n" for step, text in logs), encoding="utf-8")
+    (partial / PIPELINE_LOG).write_text("".join(f"== {log.step}\n{log.text}\n" for log in logs), encoding="utf-8")
     files = {}
     for name, (step, output) in RESULT_FILES.items():
         if of_step := [artifact for artifact in artifacts if (artifact.step, artifact.output) == (step, output)]:
@@ -141,8 +156,8 @@ def unpack(archive: Path, folder: Path) -> None:
         raise ServerError(f"no whole .tar.gz came ({error or type(error).__name__})") from error
 
 
-def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[tuple[str, str]]:
-    """Returns the name and the log of each step that has stored one.
+def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[StepLog]:
+    """Returns the log of each step that has stored one.
 
     Raises:
         ServerError: The server does not give them.
@@ -154,7 +169,7 @@ def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[tuple
                 text = read_text(server, artifact)
             except (ConnectionLostError, NotFoundError) as error:  # a log that is gone must not cost the results
                 text = f"(not fetched: {error})"
-            logs.append((artifact.step, text))
+            logs.append(StepLog(artifact.step, text, artifact.created_at))
     return logs
 
 

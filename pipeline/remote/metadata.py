@@ -34,7 +34,12 @@ _PARTS_OF_AN_OUTPUT = 3
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "Value": {"string_value": (3, "string")},
     "Property": {"key": (1, "string"), "value": (2, "Value")},
-    "Artifact": {"id": (1, "int64"), "uri": (3, "string"), "custom_properties": (5, "repeated Property")},
+    "Artifact": {
+        "id": (1, "int64"),
+        "uri": (3, "string"),
+        "custom_properties": (5, "repeated Property"),
+        "create_time_since_epoch": (9, "int64"),
+    },
     "Context": {"id": (1, "int64"), "custom_properties": (5, "repeated Property")},
     "Execution": {"id": (1, "int64"), "last_known_state": (3, "int64"), "custom_properties": (5, "repeated Property")},
     "GetContextByTypeAndNameRequest": {"type_name": (1, "string"), "context_name": (2, "string")},
@@ -113,7 +118,9 @@ def read_artifact(artifact: Any, namespace: str) -> StoredArtifact | None:
         return None
     step, _, output = parts[-_PARTS_OF_AN_OUTPUT:]
     session = _read_properties(artifact).get("store_session_info", "")
-    return StoredArtifact(artifact.id, step, output, artifact.uri, namespace, session)
+    return StoredArtifact(
+        artifact.id, step, output, artifact.uri, namespace, session, artifact.create_time_since_epoch / 1000
+    )
 
 
 def make_messages() -> dict[str, Any]:

@@ -109,7 +109,8 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
         run: The answer.
         names: Names of the steps; the server also lists its own helpers.
     """
-    retried_at, terminated_at = _read_interventions(run.state_history or [])
+    retries, terminated_at = _read_interventions(run.state_history or [])
+    retried_at = retries[-1] if retries else None
     tasks = [
         task
         for task in (run.run_details and run.run_details.task_details) or []
@@ -134,7 +135,7 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
             (f"{pod.task_id} {number}", _name(owners))
             for attempt, pod, owners in owned
             if owners
-            for number in range(_count_restarts(attempt, pod, retried_at))
+            for number in range(_count_restarts(attempt, pod, retries))
         ],
         waiting=[
             *(
@@ -166,16 +167,18 @@ def _read_step(node: Any, pods: Iterable[Any], terminated_at: datetime | None) -
     )
 
 
-def _read_interventions(history: Iterable[Any]) -> tuple[datetime | None, datetime | None]:
-    """Returns when a person last retried the run, and when one terminated it since."""
-    retried_at = terminated_at = before = None
+def _read_interventions(history: Iterable[Any]) -> tuple[list[datetime], datetime | None]:
+    """Returns when a person retried the run, and when one terminated it since."""
+    retries: list[datetime] = []
+    terminated_at = before = None
     for entry in history:
         if entry.state == _CANCELING:
             terminated_at = entry.update_time
         elif before in ENDED and entry.state in {_PENDING, _RUNNING}:
-            retried_at, terminated_at = entry.update_time, None
+            retries.append(entry.update_time)
+            terminated_at = None
         before = entry.state
-    return retried_at, terminated_at
+    return retries, terminated_at
 
 
 def _chain(tries: Iterable[tuple[int, Any]]) -> list[list[tuple[int, Any]]]:
@@ -240,13 +243,13 @@ def _name(owners: Iterable[Any]) -> str:
     return " or ".join(dict.fromkeys(node.display_name for node in owners)) or "a step"
 
 
-def _count_restarts(attempt: int, pod: Any, retried_at: datetime | None) -> int:
-    """Returns how often a pod's program was started again by KFP, not by a person's retry."""
-    is_since_retry = retried_at is None or pod.start_time > retried_at
+def _count_restarts(attempt: int, pod: Any, retries: Sequence[datetime]) -> int:
+    """Returns how often a pod's program was started again by KFP, not by one of a person's retries."""
+    is_since_retry = not retries or pod.start_time > retries[-1]
     count = int(attempt > 0 and is_since_retry)
     history = pod.state_history or []
     for earlier, later in itertools.pairwise(history):
-        was_retried = retried_at and earlier.update_time <= retried_at <= later.update_time
+        was_retried = any(earlier.update_time <= at <= later.update_time for at in retries)
         is_again = earlier.state in _UNSUCCESSFUL and later.state in {_PENDING, _RUNNING}
         count += is_again and not was_retried
     return count

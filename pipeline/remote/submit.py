@@ -38,6 +38,8 @@ from pipeline.steps import count_steps, name_steps, read_spec
 
 # All of these begin side by side, one an iteration; the distributed ones begin when it is their turn.
 _STEPS_THAT_WAIT = frozenset({train_single_node.name})
+# So far the clocks of ML Metadata and of the cluster may differ; a retry comes later than that.
+_CLOCKS_SECONDS = 5.0
 _NUM_LOG_LINES = 15
 # How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
 _NO_OPERATOR = re.compile(
@@ -229,7 +231,8 @@ def describe_failure(server: Server, run: Any, state: RunState, fetched: Fetched
     told = []
     failed = {step.name: step for step in state.steps if step.has_failed}
     for name, step in failed.items():
-        lines = find_error(read_own_lines(_last_log(fetched, name)).splitlines())
+        log = _last_log(fetched, name, since=step.started_at.timestamp())
+        lines = find_error(read_own_lines(log).splitlines())
         told += [f"{name}:", *(f"  {line}" for line in lines or explain_missing_log(server, run, step))]
     if _NO_OPERATOR.search("\n".join(told)):
         told.append(_OPERATOR_ADVICE)
@@ -276,8 +279,10 @@ def find_error(lines: list[str]) -> list[str]:
     return lines[begins[-1] :] if begins else lines[-_NUM_LOG_LINES:]
 
 
-def _last_log(fetched: Fetched, step: str) -> str:
-    return next((text for name, text in reversed(fetched.logs) if name == step), "")
+def _last_log(fetched: Fetched, step: str, since: float = 0.0) -> str:
+    """Returns a step's last log; one from before its last begin is of an earlier try, and tells of another failure."""
+    logs = [log for log in fetched.logs if log.step == step]
+    return logs[-1].text if logs and not 0.0 < logs[-1].created_at < since - _CLOCKS_SECONDS else ""
 
 
 def _tell(line: str) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import kfp_server_api  # type: ignore[import-untyped]
 
+from components.image import DEFAULT_IMAGE
+from components.planning import describe_form
 from pipeline.compile import compile_pipeline
 from pipeline.remote.server import Access, NotFoundError, Server
-from pipeline.speedup import Workspace, speedup_pipeline
+from pipeline.speedup import QUESTION, Workspace, speedup_pipeline
 
 _EQUALS = "EQUALS"
 _DIGEST_LENGTH = 12
@@ -34,7 +36,7 @@ class UploadedVersion:
     is_new: bool
 
 
-def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
+def upload_compiled(server: Server, workspace: Workspace, image: str = DEFAULT_IMAGE) -> UploadedVersion:
     """Returns the pipeline's version on the server, uploaded if it is not there.
 
     Raises:
@@ -42,14 +44,13 @@ def upload_compiled(server: Server, workspace: Workspace) -> UploadedVersion:
     """
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
-        compile_pipeline(package, workspace)
+        compile_pipeline(package, workspace, image)
         name = name_version(package.read_bytes())
         pipeline_id = find_pipeline(server) or create_pipeline(server)
         if version_id := find_version(server, pipeline_id, name):
             return UploadedVersion(pipeline_id, version_id, name, is_new=False)
-        described = speedup_pipeline.component_spec.description
         version = server.uploads.upload_pipeline_version(
-            str(package), name=name, pipelineid=pipeline_id, description=described
+            str(package), name=name, pipelineid=pipeline_id, description=describe_form()
         )
     return UploadedVersion(pipeline_id, version.pipeline_version_id, name, is_new=True)
 
@@ -80,7 +81,7 @@ def create_pipeline(server: Server) -> str:
         kfp_server_api.V2beta1Pipeline(
             display_name=speedup_pipeline.name,
             name=speedup_pipeline.name,
-            description=speedup_pipeline.component_spec.description,
+            description=QUESTION,
             namespace=server.access.namespace or None,
         )
     )

@@ -63,6 +63,14 @@ def test_the_program_writes_the_file_and_says_what_it_is_for(
     assert "upload it in the dashboard" in capsys.readouterr().out
 
 
+def test_an_image_that_is_named_is_what_the_form_shows_and_changes_nothing_else(tmp_path: Path, compiled: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    assert main([f"--output={path}", "--image=registry.example.org/team/own:1"]) == 0
+    assert path.read_text().replace("registry.example.org/team/own:1", DEFAULT_IMAGE) == compiled.read_text()
+    form = next(yaml.safe_load_all(path.read_text()))["root"]["inputDefinitions"]["parameters"]
+    assert form["image"]["defaultValue"] == "registry.example.org/team/own:1"
+
+
 def test_the_graph_has_the_steps_in_an_exit_handler_with_one_loop_and_one_branch(
     tasks: dict[str, dict[str, Any]],
 ) -> None:
@@ -168,7 +176,8 @@ def test_every_parameter_and_every_step_is_described(spec: dict[str, Any]) -> No
 
 def test_the_description_that_the_dashboard_shows_tells_what_each_field_means(spec: dict[str, Any]) -> None:
     described = spec["pipelineInfo"]["description"]
-    assert [name for name in spec["root"]["inputDefinitions"]["parameters"] if f"- **{name}**: " not in described] == []
+    form = spec["root"]["inputDefinitions"]["parameters"]
+    assert [name for name in form if f"- **`{name}`**: " not in described] == []
     # A version's description is a part of a URL, of which some proxies take no more than 8 KiB.
     assert len(urllib.parse.quote(described)) < 7_000
 

@@ -45,4 +45,20 @@ def test_a_step_is_understood_whatever_the_terminal_can_show(terminal: dict[str,
 def test_what_a_terminal_can_show_is_shown() -> None:
     ended = run_on({"PYTHONIOENCODING": "gbk"}, PROGRAM)
     assert (ended.returncode, ended.stderr) == (0, b"")
-    assert "? 1/9 ? × … 分布式训练 é" in ended.stdout.decode("gbk")
+    assert "> 1/9 + × … 分布式训练 é" in ended.stdout.decode("gbk")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp1252", "latin-1"])
+def test_what_differs_in_meaning_differs_on_every_terminal(encoding: str) -> None:
+    signs = ["▶", "✓", "✗", "†", "‡", "§", "¶", "█", "░", "−", "±", "×"]
+    program = f"from pipeline.streams import replace_unencodable\nreplace_unencodable()\nprint(*{signs!a}, sep='\\n')"
+    shown = run_on({"PYTHONIOENCODING": encoding}, program).stdout.decode(encoding).split()
+    assert len(shown) == len(signs)
+    assert "?" not in shown
+    for alike in (("✓", "✗"), ("†", "‡", "§", "¶"), ("█", "░"), ("−", "±", "×")):
+        assert len({shown[signs.index(sign)] for sign in alike}) == len(alike)
+
+
+def test_what_nothing_stands_for_becomes_a_question_mark() -> None:
+    program = f"from pipeline.streams import replace_unencodable\nreplace_unencodable()\nprint({'分é'!a})"
+    assert run_on({"PYTHONIOENCODING": "ascii"}, program).stdout.decode().strip() == "??"

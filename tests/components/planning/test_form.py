@@ -1,4 +1,6 @@
 import json
+import re
+import textwrap
 from dataclasses import fields
 from typing import Any
 
@@ -99,12 +101,27 @@ def test_what_is_no_parameter_is_refused() -> None:
         read_form({"color": "red"})
 
 
-def test_the_description_tells_what_every_parameter_means() -> None:
+def test_the_description_tells_what_every_field_means_and_what_there_is_in_settings() -> None:
     told = describe_form()
-    for entry in list_form():
-        assert f"\n- **{entry.name}**: {entry.description}" in f"\n{told}"
-    for name in WRITTEN:
-        assert f"\n  - **{name}**: " in told
+    assert re.findall(r"^- \*\*`(\w+)`\*\*: .", told, re.MULTILINE) == [entry.name for entry in list_form()]
+    assert "- **`workers`**: Numbers of workers to compare. A list: `[2]`." in told
+    assert f"In it: {', '.join(f'`{name}`' for name in WRITTEN)}; docs/schemas.md describes them." in told
+
+
+def test_the_description_fits_the_dashboards_card_in_a_window_of_1000_pixels() -> None:
+    # A line of the card has 58 characters or more, and there is room for 34 of them below the names of the version.
+    assert (
+        sum(len(textwrap.wrap(line.replace("*", "").replace("`", ""), 58)) for line in describe_form().splitlines())
+        <= 34
+    )
+
+
+def test_the_description_has_underscores_and_braces_of_examples_in_code_alone() -> None:
+    # The dashboard's Markdown shows `all_reduce, parameter_server` outside of code as allreduce, parameterserver.
+    outside = re.sub(r"`[^`\n]*`", "", describe_form())
+    assert "_" not in outside
+    assert all(line.startswith("- **") for line in outside.splitlines()[:10])
+    assert '`{"seed": 1, "job": {"queue_name": "team-a"}}`' in describe_form()
 
 
 def test_a_job_is_kept_only_where_the_form_can_be_read_and_says_so() -> None:

@@ -91,6 +91,11 @@ def test_each_attempt_is_told_with_its_reason() -> None:
     assert describe_attempts([], "") == []
 
 
+def test_what_happened_to_two_attempts_is_told_of_the_trial_once() -> None:
+    lost = {"reason": "its launcher was lost"}
+    assert len(describe_attempts([lost, lost], "")) == 1
+
+
 def test_the_patience_is_that_of_the_place_and_none_for_who_accepts_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_patience(is_first=True) is None  # as the tests are run
     monkeypatch.delenv(ACCEPT_NOISE_VARIABLE)

@@ -42,6 +42,7 @@ class Kfp:
         states: What each look at a run shows, one after another: the run's state, and names and states of its steps.
         answers: Recorded answers about a run, given in place of those that `states` would make.
         artifacts: Artifacts by step, output and number: a file's content, or a folder's files.
+        stored_at: When artifacts were stored, Unix time in milliseconds, by what names them; 0 for the others.
         pods: The running steps, and their pods' logs; None for one that cannot be read.
         refusals: Answers in place of the usual ones: part of a path, answer, and how often.
         lost: Number of looks at a run that get no answer, once the first has had one.
@@ -56,6 +57,7 @@ class Kfp:
     states: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[tuple[str, str, int], bytes | Folder] = field(default_factory=dict)
+    stored_at: dict[tuple[str, str, int], int] = field(default_factory=dict)
     pods: dict[str, str | None] = field(default_factory=dict)
     refusals: dict[str, tuple[Answer, int]] = field(default_factory=dict)
     lost: int = 0
@@ -247,8 +249,10 @@ class KfpHandler(BaseHTTPRequestHandler):
                     add_property(execution, key, value)
         else:
             assert asked.context_id == 7
-            for number, (step, output, salt) in enumerate(self.kfp.artifacts, start=1):
+            for number, key in enumerate(self.kfp.artifacts, start=1):
+                step, output, salt = key
                 artifact = answer.artifacts.add(id=number, uri=f"{ROOT}/run-1/{step}/{salt}/{output}")
+                artifact.create_time_since_epoch = self.kfp.stored_at.get(key, 0)
                 add_property(artifact, "store_session_info", SESSION)
         content = frame(answer.SerializeToString()) + frame(b"grpc-status: 0\r\n", kind=0x80)
         return 200, {"Content-Type": "application/grpc-web+proto"}, content

@@ -140,6 +140,17 @@ def test_a_run_that_succeeded_after_a_retry_has_no_failed_step() -> None:
     assert not [line for line in lines if line.startswith("✗") or "started it again" in line]
 
 
+def test_no_retry_by_a_person_is_told_as_a_start_by_kfp() -> None:
+    # Retried after its distributed step had failed, and again after the single node's was killed; before that, KFP had
+    # started the single node's anew, because somebody had deleted its pod.
+    lines = tell("run_retried_twice")
+    assert [line for line in lines if line.startswith("↻")] == [
+        "↻ The run was retried at 23:27:52 (UTC): it goes on from what had failed.",
+        "↻ train-single-node: KFP started it again, for its pod was lost or killed.",
+    ]
+    assert not [line for line in lines if line.startswith("✗")]
+
+
 @pytest.mark.parametrize("recorded", ["run_running_after_launcher_killed", "run_running_taken_over"])
 def test_a_step_that_kfp_started_again_is_told_once(recorded: str) -> None:
     told = "↻ train-distributed: KFP started it again, for its pod was lost or killed."

@@ -3,6 +3,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -166,8 +167,9 @@ def test_what_is_rarely_set_reaches_the_run_in_its_one_field(kfp: Kfp, endpoint:
 def test_pipeline_and_version_are_described_since_the_page_describes_no_parameter(kfp: Kfp, endpoint: str) -> None:
     run()
     described = [entry["description"] for entry in (*kfp.pipelines.values(), *kfp.versions.values())]
-    assert described == [speedup_pipeline.component_spec.description] * 2
-    assert "- **image**: Image of every step and replica" in described[0]
+    # The dashboard shows both, one below the other, and has room for one.
+    assert described == speedup_pipeline.component_spec.description.split("\n\n")
+    assert described[1].startswith("- **`image`**: Image of every step and replica")
 
 
 def test_the_run_gets_all_parameters_and_the_caching_that_is_compiled(kfp: Kfp, endpoint: str) -> None:
@@ -192,9 +194,10 @@ def test_a_run_may_have_a_service_account_of_its_own(kfp: Kfp, endpoint: str) ->
 def test_an_unchanged_pipeline_is_uploaded_once_and_a_changed_one_is_a_version_of_the_same(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert [upload([]), upload([]), upload(["--workspace-size=10Gi"])] == [0, 0, 0]
+    assert [upload([]), upload([]), upload(["--workspace-size=10Gi", "--image=own:1"])] == [0, 0, 0]
     assert len(kfp.pipelines) == 1
     assert [b"size: 10Gi" in package for package in kfp.uploaded] == [False, True]
+    assert [b"own:1" in package for package in kfp.uploaded] == [False, True]
     assert len({version["name"] for version in kfp.versions.values()}) == 2
     assert [", uploaded: " in line for line in capsys.readouterr().out.splitlines()] == [True, False, True]
 
@@ -291,6 +294,26 @@ def test_a_step_whose_pod_was_killed_is_not_said_not_to_have_started(
     error = capsys.readouterr().err
     assert error.startswith("train-distributed:\n  it left no log, though its pod ran: the pod was killed before")
     assert "-l pipeline/runid=run-1" in error
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(-20, "train-distributed:\n  it left no log, though its pod ran"), (20, "train-distributed:\n  error: lost\n")],
+)
+def test_a_log_from_before_a_retry_is_not_told_as_the_reason_of_the_next_failure(
+    seconds: int, told: str, kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay(kfp, "run_failed_worker_force_deleted")
+    (began,) = [
+        datetime.fromisoformat(task["start_time"])
+        for task in kfp.answers[0]["run_details"]["task_details"]
+        if task.get("display_name") == "train-distributed"
+    ]
+    log = "train-distributed", "executor-logs-0", 1
+    kfp.artifacts[log] = b"error: lost\n"
+    kfp.stored_at[log] = round((began.timestamp() + seconds) * 1000)
+    assert main(["--resume=run-1"], QUICK) == 1
+    assert capsys.readouterr().err.startswith(told)
 
 
 def test_a_successful_run_without_its_report_is_a_failure(
