@@ -10,14 +10,14 @@ runs/latest points at the newest.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
-from components.planning import Parameters, fill_form, find_room, plan_run
+from components.planning import Parameters, fill_form, find_room, plan_run, take_given
 from pipeline.compile import add_workspace_options, take_workspace
-from pipeline.form import add_parameter_options, name_option
+from pipeline.form import add_parameter_options, describe_exposure, name_option
 from pipeline.local import ResumeError, run_here, take_up
 from pipeline.remote import (
     DEFAULT_PACE,
@@ -65,6 +65,11 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
     unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
     said = vars(parser.parse_args(arguments, unset))
+    for exposed in describe_exposure(said):
+        print(f"warning: {exposed}", file=sys.stderr)
+    unsaid = {name: value for name, value in take_given().items() if said[name] is None}
+    said |= unsaid
+    parameters = replace(parameters, **unsaid)
     given = [name_option(name) for name in _ONLY_ON_A_SERVER if options[name] != parser.get_default(name)]
     if given and not options["endpoint"]:
         parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")

@@ -49,7 +49,14 @@ class Fetched:
     logs: Sequence[tuple[str, str]]
 
 
-def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded: bool) -> Fetched:
+def fetch_results(
+    server: Server,
+    run_id: str,
+    runs_dir: Path,
+    *,
+    has_succeeded: bool,
+    hide: Callable[[str], str] = lambda text: text,
+) -> Fetched:
     """Fetches what a run has stored so far; what was fetched of it before is replaced.
 
     Args:
@@ -57,6 +64,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded:
         run_id: The run.
         runs_dir: Folder of all runs' results.
         has_succeeded: Whether the run has, so that its steps handed out all that they trained.
+        hide: Takes what nobody may read out of the steps' logs, in which KFP writes down their parameters.
 
     Raises:
         ServerError: The server does not give it.
@@ -67,7 +75,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded:
     shutil.rmtree(partial, ignore_errors=True)
     downloads = partial / "artifacts"
     downloads.mkdir(parents=True)
-    logs = read_logs(server, artifacts)
+    logs = [(step, hide(text)) for step, text in read_logs(server, artifacts)]
     (partial / PIPELINE_LOG).parent.mkdir()
     (partial / PIPELINE_LOG).write_text("".join(f"== {step}\n{text}\n" for step, text in logs), encoding="utf-8")
     files = {}

@@ -15,7 +15,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from components.planning import Parameters, read_form
+from components.planning import GIVEN_BY, Parameters, make_hider, read_form
 from components.train import train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
@@ -149,12 +149,12 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         in_turns=_STEPS_THAT_WAIT,
     )
     jobs = WaitingJobs(server, find_catalog(server), run_id, _tell, pace.clock)
-    state = None
+    state, hide = None, make_hider(Parameters(**{name: str(parameters[name]) for name in GIVEN_BY}))
     try:
         with _sigterm_interrupts():
             run, state = follow(server, run_id, progress, jobs, pace)
             _tell("Fetching the results …")
-            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED)
+            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED, hide=hide)
     except KeyboardInterrupt:
         told = f"the run {state.end}" if state else "the run goes on on the cluster"
         next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))

@@ -133,6 +133,27 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
     ]
 
 
+def test_secrets_reach_the_run_but_no_file_that_is_fetched(
+    kfp: Kfp, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, settings = "https://data.example/a.npz?key=planted&b=1", '{"env": {"TOKEN": "planted"}}'
+    monkeypatch.setenv("TFJOB_SPEEDUP_DATASET_URL", url)
+    monkeypatch.setenv("TFJOB_SPEEDUP_JOB_SETTINGS", settings)
+    told = json.dumps({"dataset": url, "settings": json.dumps({"job": json.loads(settings)})}).replace("&", "\\u0026")
+    kfp.artifacts["prepare-data", "executor-logs-0", 1] = f"Got executor_input: {told}\n".encode()
+
+    assert run() == 0
+
+    (sent,) = kfp.runs.values()
+    assert sent["runtime_config"]["parameters"]["dataset"] == url
+    files = {path: path.read_text(errors="replace") for path in Path("runs").rglob("*") if path.is_file()}
+    assert [path for path, text in files.items() if "planted" in text] == []
+    assert "(hidden)" in files[Path("runs/run-1/logs/pipeline.log")]
+    captured = capsys.readouterr()
+    assert "what is secret in dataset and job_settings is kept by the server" in captured.err
+    assert "planted" not in captured.out + captured.err
+
+
 def test_the_time_of_a_step_that_takes_turns_is_told_with_its_wait(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
