@@ -348,7 +348,9 @@ def load_json(text: str, source: str) -> dict[str, Any]:
     """
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except RecursionError:
+        raise RecordError(f"{source} is nested too deeply for what this project writes.") from None
+    except ValueError as error:
         raise RecordError(f"{source} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise RecordError(f"{source} must hold a JSON object. Received: {type(values).__name__}.")

@@ -12,13 +12,13 @@ from components.planning.hidden import (
     reveal,
     take_given,
 )
+from components.planning.names import LAUNCH_FILE, check_name, name_trial, read_launched
 from components.planning.order import (
     DISTRIBUTED,
     SINGLE_NODE,
     Place,
     count_iterations,
     list_places,
-    name_trial,
 )
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
@@ -28,12 +28,14 @@ __all__ = [
     "DISTRIBUTED",
     "FREE_CPUS_VARIABLE",
     "GIVEN_BY",
+    "LAUNCH_FILE",
     "RUN_ID_VARIABLE",
     "SINGLE_NODE",
     "STARTED_AT_VARIABLE",
     "Parameters",
     "Place",
     "RunPlan",
+    "check_name",
     "count_iterations",
     "describe_form",
     "describe_missing_nodes",
@@ -52,6 +54,7 @@ __all__ = [
     "name_trial",
     "plan_run",
     "read_form",
+    "read_launched",
     "read_whole_plan",
     "reveal",
     "take_given",

@@ -12,6 +12,7 @@ from typing import Self
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
 from components.planning.form import SETTINGS, read_form
 from components.planning.hidden import SECRETS_VARIABLE, hide_secrets, reveal
+from components.planning.names import check_name
 from components.planning.parameters import Parameters
 from model.data import check_dataset_name
 from model.errors import ConfigError
@@ -92,6 +93,8 @@ class RunPlan:
                 f"resumed. Only there or only here: {', '.join(unlike)}."
             )
         configurations = [Configuration.from_json(entry) for entry in info.configurations]
+        for configuration in configurations:
+            check_name(f"a configuration's name in {path}", configuration.name)
         return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations, info.free_cpus)
 
 

@@ -17,6 +17,8 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
+from components.planning import read_launched
+from components.trials import list_trials
 from pipeline.remote.artifacts import Catalog, StoredArtifact
 from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
@@ -123,12 +125,27 @@ def fetch_folders(
         try:
             download(server, artifact, archive)
             unpack(archive, folder)
+            check_trials(folder)
             folders.append(folder)
         except ServerError as error:
             if not is_ignored(error):
                 left.append(f"{artifact.uri}: {error}")
         archive.unlink(missing_ok=True)
     return folders, left
+
+
+def check_trials(folder: Path) -> None:
+    """Makes sure that the trials in a fetched folder say which they are: files are named by that.
+
+    Raises:
+        ServerError: One does not.
+    """
+    try:
+        for trial in list_trials([folder]):
+            read_launched(trial)
+    except ValueError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ServerError(str(error)) from error
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -143,10 +160,17 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with tarfile.open(archive, "r:gz") as packed:
-            packed.extractall(folder, filter="data")
+            packed.extractall(folder, filter=_take_plain)  # noqa: S202 - stricter than the filter that is asked for
     except _BROKEN_ARCHIVE as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ServerError(f"no whole .tar.gz came ({error or type(error).__name__})") from error
+
+
+def _take_plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Lets files and folders through that stay inside; a store has no links, which could lead out once moved."""
+    if not (member.isreg() or member.isdir()):
+        raise tarfile.SpecialFileError(member)
+    return tarfile.data_filter(member, folder)
 
 
 def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from components.planning import GIVEN_BY, Parameters, make_hider, read_form
+from components.planning import GIVEN_BY, Parameters, check_name, make_hider, read_form
 from components.train import train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
@@ -136,7 +136,11 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         runs_dir: Folder of all runs' results.
         prog: What this program was called by.
         pace: How often the run is looked at.
+
+    Raises:
+        ValueError: The server calls the run what no folder can be called by.
     """
+    check_name("The run's identifier", run_id)
     _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
     _tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
     spec = read_spec()
