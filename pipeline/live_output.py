@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable
 from typing import TextIO
 
+from pipeline.streams import make_printable
+
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d\.\d+ - (?P<level>[A-Z]+) - (?P<message>.*)")
 _STEP_BEGAN = re.compile(r"Executing task '(?P<step>.+)'")
@@ -54,7 +56,7 @@ class LiveOutput(io.TextIOBase):
         *lines, self._rest = (self._rest + text).split("\n")
         for line in map(self._hide, lines):
             self._log.write(f"{line}\n")
-            self._show(_COLOUR.sub("", line))
+            self._show(make_printable(_COLOUR.sub("", line)))
         return len(text)
 
     def flush(self) -> None:

@@ -31,6 +31,7 @@ from components.planning import (
 )
 from components.trials import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
+from pipeline.local.beside import find_notice, noted
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
     PIPELINE_LOG,
@@ -43,6 +44,7 @@ from pipeline.results import (
 from pipeline.shell import FAILED, INTERRUPTED
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
+from pipeline.streams import complain
 from tfjob.owner import OWNER_VARIABLE
 
 STEPS_PATIENCE_SECONDS = 15.0
@@ -70,8 +72,13 @@ def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
     num_steps = count_steps(read_spec(), vars(plan.parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
-    with (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log:
+    with (
+        (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log,
+        noted(run_dir, find_notice()) as beside,
+    ):
         lock(log)
+        if beside:
+            complain(beside)
         if find_secrets(plan.parameters):  # a program may print the variables that it was given
             (run_dir / PIPELINE_LOG).chmod(0o600)
         live = LiveOutput(sys.stdout, log, num_steps, make_hider(plan.parameters))

@@ -1,8 +1,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+
+from comparison.streams import make_printable as of_pipeline
+from model.streams import make_printable as of_model
+from pipeline.streams import complain, tell
 
 # Terminals as people have them; the last is a locale of ASCII, in which Python reads pipes, too.
 TERMINALS = [
@@ -46,3 +51,16 @@ def test_what_a_terminal_can_show_is_shown() -> None:
     ended = run_on({"PYTHONIOENCODING": "gbk"}, PROGRAM)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert "? 1/9 ? × … 分布式训练 é" in ended.stdout.decode("gbk")
+
+
+@pytest.mark.parametrize("make_printable", [of_pipeline, of_model])
+def test_what_would_steer_a_terminal_is_written_out(make_printable: Callable[[str], str]) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\x9b2J\roverwritten \u202etxt.exe\r\n\tend \N{CJK UNIFIED IDEOGRAPH-4E2D} é"
+    told = r"\x1b]0;title\x07\x1b[2J\x9b2J\roverwritten \u202etxt.exe"
+    assert make_printable(hostile) == f"{told}\n\tend \N{CJK UNIFIED IDEOGRAPH-4E2D} é"
+
+
+def test_what_is_told_and_what_is_wrong_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("a \x1b[2J")
+    complain("b \x1b[2J")
+    assert capsys.readouterr() == ("a \\x1b[2J\n", "b \\x1b[2J\n")
