@@ -110,10 +110,9 @@ def _hide_in_settings(text: str) -> str:
     if not variables:
         return text
     # A source, such as a Secret of the cluster, is no secret itself.
-    told = {
-        name: value if isinstance(value, Mapping) else HIDDEN
-        for name, value in (variables.items() if isinstance(variables, dict) else ())
-    }
+    told: Any = HIDDEN
+    if isinstance(variables, dict):
+        told = {name: value if isinstance(value, Mapping) else HIDDEN for name, value in variables.items()}
     return text if told == variables else json.dumps(settings | {"env": told}, ensure_ascii=False)
 
 
@@ -121,17 +120,19 @@ def _list_forms(parameters: Parameters) -> dict[str, str]:
     """Returns what stands for each text that must not be read, in plain and as a part of JSON in JSON."""
     secrets = find_secrets(parameters)
     texts = {value: hide_value(name, value) for name, value in secrets.items()}
-    if "dataset" in secrets:
-        parts = urlsplit(secrets["dataset"])
+    with contextlib.suppress(ValueError):  # that is no URL, and hidden as a whole
+        parts = urlsplit(secrets.get("dataset", ""))
         user = parts.netloc.rpartition("@")[0]
         pieces = [parts.query, parts.fragment, user, *user.split(":"), *(v for _, v in parse_qsl(parts.query))]
         pieces += [piece.partition("=")[2] or piece for piece in parts.query.split("&")]
         texts |= {piece: HIDDEN for piece in pieces if len(piece) >= _SHORTEST}
     if "job_settings" in secrets:
-        values = json.loads(secrets["job_settings"])["env"].values()
+        variables = json.loads(secrets["job_settings"])["env"]
+        values = variables.values() if isinstance(variables, dict) else ()
         told = [str(value) for value in values if not isinstance(value, Mapping)]
+        told += [line for value in told for line in value.splitlines()]  # a log comes line by line
         texts |= {value: HIDDEN for value in told if len(value) >= _SHORTEST}
-    forms = {}
+    forms: dict[str, str] = {}
     for text, shown in texts.items():
         forms |= dict(zip(_write_in_json(text), _write_in_json(shown), strict=True))
     return forms

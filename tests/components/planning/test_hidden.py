@@ -113,6 +113,21 @@ def test_a_log_that_tells_the_parameters_is_without_secrets() -> None:
     assert "epoch 1 of 17" in hide("epoch 1 of 17")
 
 
+@pytest.mark.parametrize(
+    ("dataset", "settings"),
+    [("https://[data.example/a?key=1234567", "{}"), ("mnist", '{"env": ["secret"]}'), ("mnist", '{"env": "secret"}')],
+)
+def test_what_will_be_refused_is_hidden_as_a_whole(dataset: str, settings: str) -> None:
+    hide = make_hider(Parameters(dataset=dataset, job_settings=settings))
+    assert "(hidden)" in hide(f"{dataset} {settings}")
+    assert "secret" not in hide(settings)
+
+
+def test_each_line_of_a_long_secret_is_taken_out_of_a_log() -> None:
+    hide = make_hider(Parameters(job_settings=json.dumps({"env": {"KEY": "-- begin\nabcdefgh\n-- the end"}})))
+    assert [hide(line) for line in ("-- begin", "abcdefgh", "other")] == ["(hidden)", "(hidden)", "other"]
+
+
 @given(st.text(min_size=6))
 def test_no_text_of_six_characters_or_more_is_left_in_a_log(secret: str) -> None:
     hide = make_hider(Parameters(job_settings=json.dumps({"env": {"A": secret}})))

@@ -193,7 +193,7 @@ def test_no_request_is_sent_where_a_redirection_must_not_lead(monkeypatch: pytes
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            with pytest.raises(SourceError, match="(?i)redirect"):
+            with pytest.raises(SourceError, match=r"(?i)redirect"):
                 download(f"http://127.0.0.1:{server.server_port}/a", io.BytesIO())
         finally:
             server.shutdown()
