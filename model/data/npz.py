@@ -128,11 +128,15 @@ def _check_room(key: str, num_bytes: int) -> None:
         DatasetError: There is none.
     """
     folder = tempfile.gettempdir()
-    if num_bytes > (free := shutil.disk_usage(folder).free):
+    if num_bytes > (free := _measure_room(folder)):
         raise DatasetError(
             f"{key} has {num_bytes:,} bytes, and {folder}, to which its images are copied, has room for {free:,}: "
             "set TMPDIR to a folder with room"
         )
+
+
+def _measure_room(folder: str) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _read_member(archive: Any, key: str) -> NDArray[Any]:

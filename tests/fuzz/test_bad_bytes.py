@@ -26,6 +26,7 @@ from comparison.records import (
     read_run_info,
 )
 from components.planning import Parameters, plan_run, read_form
+from model.data import npz
 from model.data.npz import read_npz
 from model.errors import ConfigError, DatasetError
 from model.training.role import parse_tf_config
@@ -280,3 +281,17 @@ def test_a_header_that_declares_what_is_not_there_is_refused(key: str, header: s
         warnings.simplefilter("ignore")
         with pytest.raises(DatasetError):
             read_npz(io.BytesIO(packed.getvalue()), "a.npz")
+
+
+def test_what_would_be_read_at_once_must_not_be_large_however_small_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(npz, "_MOST_BYTES_AT_ONCE", 1_000)
+    with pytest.raises(DatasetError, match=r"y_train must have at most 1,000 bytes.* Received: 800,128 bytes"):
+        read_npz(io.BytesIO(write_npz(y_train=np.zeros(100_000, np.int64))), "a.npz")
+
+
+def test_images_that_the_temporary_folder_has_no_room_for_are_refused_before_they_are_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(npz, "_measure_room", lambda _: 95)
+    with pytest.raises(DatasetError, match=r"x_train has 96 bytes, and .*has room for 95: set TMPDIR"):
+        read_npz(io.BytesIO(WHOLE), "a.npz")
