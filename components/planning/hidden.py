@@ -60,7 +60,7 @@ def hand_over(parameters: Parameters) -> dict[str, str]:
     return {SECRETS_VARIABLE: json.dumps(find_secrets(parameters))}
 
 
-def take_given(environ: MutableMapping[str, str] = os.environ) -> dict[str, str]:
+def take_given(environ: MutableMapping[str, str] = os.environ) -> dict[str, Any]:
     """Returns the parameters that a person gives in the environment, from which no other program inherits them."""
     given = {name: environ.pop(variable, "") for name, variable in GIVEN_BY.items()}
     return {name: value for name, value in given.items() if value}

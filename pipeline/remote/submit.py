@@ -153,7 +153,8 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         in_turns=_STEPS_THAT_WAIT,
     )
     jobs = WaitingJobs(server, find_catalog(server), run_id, tell, pace.clock)
-    state, hide = None, make_hider(Parameters(**{name: str(parameters[name]) for name in GIVEN_BY}))
+    secrets: dict[str, Any] = {name: str(parameters[name]) for name in GIVEN_BY}
+    state, hide = None, make_hider(Parameters(**secrets))
     try:
         with _sigterm_interrupts():
             run, state = follow(server, run_id, progress, jobs, pace)

@@ -217,7 +217,7 @@ def test_records_that_are_read_are_compared_or_refused(data: st.DataObject) -> N
 
 
 def write_npz(**changes: Any) -> bytes:
-    arrays = {
+    arrays: dict[str, Any] = {
         "x_train": np.zeros((6, 4, 4), np.uint8),
         "y_train": np.arange(6) % 2,
         "x_test": np.ones((2, 4, 4), np.float64),

@@ -92,8 +92,14 @@ def test_a_run_cannot_be_resumed_as_another_one(run_dir: Path, said: dict[str, A
     assert (run_dir / "artifacts").exists()
 
 
-SECRET = {"dataset": "https://data.example/a.npz?key=first", "job_settings": '{"env": {"TOKEN": "first"}}'}
-AGAIN = {"dataset": "https://data.example/a.npz?key=again", "job_settings": '{"env": {"TOKEN": "again"}}'}
+SECRET: dict[str, Any] = {
+    "dataset": "https://data.example/a.npz?key=first",
+    "job_settings": '{"env": {"TOKEN": "first"}}',
+}
+AGAIN: dict[str, Any] = {
+    "dataset": "https://data.example/a.npz?key=again",
+    "job_settings": '{"env": {"TOKEN": "again"}}',
+}
 
 
 def test_secrets_that_were_not_stored_are_asked_for_again(run_dir: Path) -> None:
