@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser setup-browser coverage lint format lock bench bench-peers image clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser setup-browser coverage fuzz lint format lock bench bench-peers image clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -77,6 +77,11 @@ setup-browser: ## Install the browser that test-browser needs with apt-get, if t
 coverage: $(VENV)/ready-dev ## Check that the tests of the statistics take every branch; a part of `make test`
 	@$(BIN)/python -m coverage run -m pytest --quiet tests/comparison/test_statistics.py
 	@$(BIN)/python -m coverage report
+
+# Tried in each test of bad bytes; a whole report, by far the slowest, is tried a hundredth as often.
+FUZZ_EXAMPLES ?= 100000
+fuzz: $(VENV)/ready-dev ## Feed bad bytes to everything that reads some, for hours; `make test` tries a few hundred
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
 
 lint: $(VENV)/ready-dev ## Check format, style and types
 	@$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ from pathlib import Path
 from comparison.compare import compare
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
 from comparison.report import read_run, render_run_html, render_run_markdown
-from comparison.streams import replace_unencodable
+from comparison.streams import make_printable, replace_unencodable
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
         else:
             _compare_runs(options.run_dirs, options.lang, options.output)
     except RecordError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(make_printable(f"error: {error}"), file=sys.stderr)
         return 2
     return 0
 

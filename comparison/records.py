@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -15,6 +16,9 @@ SCHEMA_VERSION = 1
 TRIALS_FILE = "trials.jsonl"
 RUN_FILE = "run.json"
 _ADVICE = "Where another version of this project wrote it, that version reads it."
+
+# What this project writes nests less deeply, and counts less far: in bytes, seconds and the like.
+_MOST_LEVELS, _MOST = 32, 2**63
 
 _Parsed = TypeVar("_Parsed")
 
@@ -269,9 +273,7 @@ def assemble_record(
         "test_n_correct": _get(evaluation, "n_correct", "evaluation.json"),
         "test_n_examples": _get(evaluation, "n_examples", "evaluation.json"),
         "replicas": _join_replicas(training, launch),
-        "restarts": sum(
-            _get(replica, "restarts", "launch.json") for replica in _get(launch, "replicas", "launch.json")
-        ),
+        "restarts": _count_restarts(launch),
     }
     expected = {field.name for field in fields(TrialRecord)}
     return _parse_trial({key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
@@ -347,12 +349,48 @@ def load_json(text: str, source: str) -> dict[str, Any]:
         RecordError: There is none.
     """
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
+        values = json.loads(text, parse_constant=_refuse_constant)
+        is_too_deep = _is_deeper(values, _MOST_LEVELS)
+    except RecursionError:
+        is_too_deep = True
+    except ValueError as error:
         raise RecordError(f"{source} is not JSON: {error}") from error
+    if is_too_deep:
+        raise RecordError(f"{source} must nest at most {_MOST_LEVELS} levels deep.")
     if not isinstance(values, dict):
         raise RecordError(f"{source} must hold a JSON object. Received: {type(values).__name__}.")
+    if _ESCAPED.search(text):
+        _check_texts(values, source)
     return values
+
+
+# What json.loads makes a NUL or half of a pair of surrogates of: nothing that can be written to a file or a page.
+_ESCAPED = re.compile(r"\\u(0000|[dD][89a-fA-F])")
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    items: Iterable[Any] = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_is_deeper(item, levels - 1) for item in items if isinstance(item, dict | list))
+
+
+def _check_texts(value: Any, source: str) -> None:
+    """Makes sure that every text can be written.
+
+    Raises:
+        RecordError: One cannot.
+    """
+    if isinstance(value, str) and _UNWRITABLE.search(value):
+        raise RecordError(f"{source} must have texts without NUL and with whole characters. Received: {value!a:.200}.")
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            _check_texts(item, source)
 
 
 def _get(values: Mapping[str, Any], key: str, source: str) -> Any:
@@ -400,9 +438,23 @@ def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:
     return replace(record, confusion_matrix=None, confusion_counts=confusion.to_counts()) if is_sparse else record
 
 
+def _count_restarts(launch: Mapping[str, Any]) -> int:
+    restarts = [_get(replica, "restarts", "launch.json") for replica in _list_replicas(launch, "launch.json")]
+    if any(type(count) is not int for count in restarts):
+        raise RecordError(f"restarts in launch.json must be whole numbers. Received: {restarts!r:.200}.")
+    return sum(restarts)
+
+
+def _list_replicas(values: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
+    replicas = _get(values, "replicas", source)
+    if not (isinstance(replicas, list) and all(isinstance(replica, dict) for replica in replicas)):
+        raise RecordError(f"replicas in {source} must be a list of objects. Received: {replicas!r:.200}.")
+    return replicas
+
+
 def _join_replicas(training: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    measured = {_identify(replica): replica for replica in _get(training, "replicas", "training.json")}
-    launched = {_identify(replica): replica for replica in _get(launch, "replicas", "launch.json")}
+    measured = {_identify(replica): replica for replica in _list_replicas(training, "training.json")}
+    launched = {_identify(replica): replica for replica in _list_replicas(launch, "launch.json")}
     if not launched or measured.keys() != launched.keys():
         raise RecordError(
             "training.json and launch.json must list the same replicas, and at least one. "
@@ -414,7 +466,10 @@ def _join_replicas(training: Mapping[str, Any], launch: Mapping[str, Any]) -> li
 
 
 def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
-    return _get(replica, "type", "a replica"), _get(replica, "index", "a replica")
+    kind, index = _get(replica, "type", "a replica"), _get(replica, "index", "a replica")
+    if not isinstance(kind, str) or type(index) is not int:
+        raise RecordError(f"type and index of a replica must be text and a number. Received: {kind!r}, {index!r}.")
+    return kind, index
 
 
 def parse_object(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
@@ -446,6 +501,7 @@ def _parse_value(kind: Any, value: Any, source: str) -> Any:
 
 
 def _is_scalar(kind: Any, value: Any) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind in (int, float):
+        kinds: tuple[type[Any], ...] = (int,) if kind is int else (int, float)
+        return type(value) in kinds and -_MOST <= value <= _MOST  # nan is on neither side
     return kind is Any or type(value) is kind

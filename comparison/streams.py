@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import re
 import sys
 
 _TELL_PLAINLY = "tell_plainly"
@@ -12,6 +13,13 @@ _PLAIN = {
     "×": "x", "÷": "/", "±": "+-", "−": "-", "–": "-", "·": "-", "≥": ">=", "²": "2", "µ": "u", "’": "'",
     "†": "+", "‡": "=", "§": "*", "¶": "^", "∞": "inf",
 }  # fmt: skip
+# What moves a terminal's cursor, changes its colours or title, or turns the direction of writing round.
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def make_printable(text: str) -> str:
+    """Returns a text that comes from elsewhere as a terminal may show it: what would steer it is written out."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
 
 
 def replace_unencodable() -> None:

@@ -99,6 +99,7 @@ def format_brief_table(
 
 def to_markdown(cells: Cells) -> str:
     """Returns formatted cells as a Markdown table that is aligned as raw text, too."""
+    cells = Cells([_escape(name) for name in cells.columns], [[_escape(cell) for cell in row] for row in cells.rows])
     widths = _measure_widths(cells)
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [_align(cells.columns, widths), rule, *(_align(row, widths) for row in cells.rows)]
@@ -154,6 +155,11 @@ _READABLE: Mapping[str, Callable[[Row], str]] = {
 def _count_decimals(value: float, digits: int) -> int:
     """Returns how many decimals so many significant digits take."""
     return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+
+
+def _escape(text: str) -> str:
+    """Returns a cell in which nothing is taken for HTML or for the end of the cell."""
+    return text.replace("<", "\\<").replace("|", "\\|").replace("\n", " ")
 
 
 def _measure_widths(cells: Cells) -> list[int]:

@@ -12,7 +12,8 @@ from comparison.compare import compare
 from comparison.groups import add_confusion_matrices
 from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
-from components.trials import LAUNCH_FILE, TRAINING_FILE, list_trials, read_json
+from components.planning import LAUNCH_FILE, read_launched
+from components.trials import TRAINING_FILE, list_trials, read_json
 from tfjob.launch import print_line
 
 
@@ -30,8 +31,8 @@ def read_trials(trained: Sequence[Path], evaluations_path: Path) -> list[TrialRe
     evaluations = {(e["configuration"], e["trial"]): e for e in map(json.loads, lines)}
     records = []
     for folder in list_trials(trained):
+        name, trial = read_launched(folder)
         launch = read_json(folder / LAUNCH_FILE)
-        name, trial = launch["configuration"], launch["trial"]
         if (name, trial) not in evaluations:
             raise RecordError(f"{evaluations_path} lacks the evaluation of {name}, trial {trial}.")
         records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluations[name, trial]))

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 
 from comparison.records import RecordError
-from comparison.streams import replace_unencodable
+from comparison.streams import make_printable, replace_unencodable
 from model.errors import ConfigError, DatasetError, EvaluationError
 from tfjob.errors import TFJobError
 
-__all__ = ["TOLD_PLAINLY", "replace_unencodable", "told_plainly"]
+__all__ = ["TOLD_PLAINLY", "make_printable", "replace_unencodable", "told_plainly"]
 
 TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobError)
 
@@ -21,4 +21,4 @@ def told_plainly() -> Iterator[None]:
     try:
         yield
     except TOLD_PLAINLY as error:
-        sys.exit(f"error: {error}")
+        sys.exit(make_printable(f"error: {error}"))

@@ -15,8 +15,9 @@ def prepare_data(dataset: str, max_train_images: int, prepared: dsl.Output[dsl.D
     from pathlib import Path
 
     from components.errors import told_plainly
+    from components.planning import reveal
     from model.prepare import prepare
 
     with told_plainly():
-        data = prepare(dataset, Path(prepared.path), max_train_images=max_train_images or None)
+        data = prepare(reveal("dataset", dataset), Path(prepared.path), max_train_images=max_train_images or None)
     prepared.metadata.update({key: data.manifest[key] for key in ("name", "source", "sha256", "num_classes")})

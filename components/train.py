@@ -20,6 +20,7 @@ JOB_PASSTHROUGHS = [
 def train_single_node(
     iteration: int,
     workspace_path: str,
+    settings: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
@@ -30,6 +31,7 @@ def train_single_node(
     Args:
         iteration: Iteration of the pipeline's loop, from 1.
         workspace_path: The run's shared folder.
+        settings: The form's: `run_info` does not tell the values of the replicas' variables, which may be secret.
         run_info: The plan.
         prepared: The prepared data set.
         task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
@@ -40,11 +42,11 @@ def train_single_node(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.planning import SINGLE_NODE, RunPlan
+    from components.planning import SINGLE_NODE, read_whole_plan
     from components.trials import run_trials
 
     with told_plainly():
-        plan = RunPlan.read(Path(run_info.path))
+        plan = read_whole_plan(Path(run_info.path), settings)
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
         trained.metadata.update(run_trials(plan, SINGLE_NODE, iteration, *folders, task_config))
 
@@ -53,6 +55,7 @@ def train_single_node(
 def train_distributed(
     iteration: int,
     workspace_path: str,
+    settings: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
@@ -63,6 +66,7 @@ def train_distributed(
     Args:
         iteration: Iteration of the pipeline's loop, from 1.
         workspace_path: The run's shared folder.
+        settings: The form's: `run_info` does not tell the values of the replicas' variables, which may be secret.
         run_info: The plan.
         prepared: The prepared data set.
         task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
@@ -73,10 +77,10 @@ def train_distributed(
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.planning import DISTRIBUTED, RunPlan
+    from components.planning import DISTRIBUTED, read_whole_plan
     from components.trials import run_trials
 
     with told_plainly():
-        plan = RunPlan.read(Path(run_info.path))
+        plan = read_whole_plan(Path(run_info.path), settings)
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
         trained.metadata.update(run_trials(plan, DISTRIBUTED, iteration, *folders, task_config))

@@ -4,6 +4,8 @@ import enum
 import re
 import sys
 
+from model.streams import make_printable
+
 # How TensorFlow tells that another replica is gone, silent, or breaks off itself: the class of the error, and what its
 # text must say. Internal is what has no class of its own, a GPU without memory ("No BLAS for stream") for instance,
 # which another try meets again.
@@ -69,5 +71,5 @@ def is_peer_lost(error: Exception) -> bool:
 
 def tell(error: Exception | str, code: ExitCode = ExitCode.USER_ERROR) -> ExitCode:
     """Tells an error in one line, and returns the exit code that goes with it."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    print(make_printable(f"error: {error}"), file=sys.stderr, flush=True)
     return code

@@ -2,12 +2,12 @@
 
 import argparse
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any, get_args, get_origin
 
-from components.planning import Parameters, list_form
+from components.planning import GIVEN_BY, Parameters, hide_value, list_form
 
 DEFAULTS = Parameters()
 
@@ -51,6 +51,20 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
             )
         else:
             parser.add_argument(option, type=kind, default=default, help=f"{description} (default: %(default)s)")
+
+
+def describe_exposure(said: Mapping[str, Any]) -> list[str]:
+    """Returns a sentence on each secret that stands on the command line, where everybody on this machine can read it.
+
+    Args:
+        said: What the command line says of parameters; None where it is silent.
+    """
+    exposed = [name for name in GIVEN_BY if said[name] is not None and hide_value(name, said[name]) != said[name]]
+    return [
+        f"what is secret in {name_option(name)} can be read in this machine's list of processes: give it by "
+        f"{GIVEN_BY[name]} in the environment instead. Nothing else of the run shows it."
+        for name in exposed
+    ]
 
 
 def name_option(name: str) -> str:

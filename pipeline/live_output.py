@@ -3,7 +3,10 @@
 import io
 import re
 import shutil
+from collections.abc import Callable
 from typing import TextIO
+
+from pipeline.streams import make_printable
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d\.\d+ - (?P<level>[A-Z]+) - (?P<message>.*)")
@@ -31,12 +34,16 @@ class LiveOutput(io.TextIOBase):
         terminal: Where the person looks.
         log: Where everything is kept.
         num_steps: Number of steps that will run.
+        hide: Takes what nobody may read out of a line.
     """
 
-    def __init__(self, terminal: TextIO, log: TextIO, num_steps: int) -> None:
+    def __init__(
+        self, terminal: TextIO, log: TextIO, num_steps: int, hide: Callable[[str], str] = lambda line: line
+    ) -> None:
         self.current_step = ""
         self.is_stopped = False
         self._terminal, self._log, self._num_steps = terminal, log, num_steps
+        self._hide = hide
         self._is_live = terminal.isatty()
         self._has_live_line = False
         self._is_in_block = False
@@ -46,10 +53,10 @@ class LiveOutput(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Takes text in any portions and handles it line by line."""
-        self._log.write(text)
         *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._show(_COLOUR.sub("", line))
+        for line in map(self._hide, lines):
+            self._log.write(f"{line}\n")
+            self._show(make_printable(_COLOUR.sub("", line)))
         return len(text)
 
     def flush(self) -> None:

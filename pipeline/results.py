@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from components.trials import LAUNCH_FILE, list_trials, read_json
+from components.planning import read_launched
+from components.trials import list_trials
 
 LATEST = "latest"
 TRAINED_OUTPUT = "trained"
@@ -61,12 +62,15 @@ def arrange_results(run_dir: Path, files: Mapping[str, Path], trained: Iterable[
         run_dir: The run's folder.
         files: Result files by name.
         trained: Folders that hold the folders of trials.
+
+    Raises:
+        RecordError: A trial does not say which it is.
     """
     for name, path in files.items():
         shutil.move(path, run_dir / name)
     for folder in list_trials([*trained]):
-        launch = read_json(folder / LAUNCH_FILE)
-        place = Path(launch["configuration"], f"trial-{launch['trial']}")
+        configuration, trial = read_launched(folder)
+        place = Path(configuration, f"trial-{trial}")
         if (run_dir / "models" / place).exists():
             shutil.rmtree(folder)
             continue

@@ -10,14 +10,14 @@ models/ and logs/; runs/latest points at the newest.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
-from components.planning import Parameters, fill_form, find_room, plan_run
+from components.planning import Parameters, fill_form, find_room, plan_run, take_given
 from pipeline.compile import add_workspace_options, take_workspace
-from pipeline.form import add_parameter_options, name_option
+from pipeline.form import add_parameter_options, describe_exposure, name_option
 from pipeline.local import ResumeError, run_here, take_up
 from pipeline.remote import (
     DEFAULT_PACE,
@@ -36,7 +36,7 @@ from pipeline.remote import (
 from pipeline.results import create_run_dir
 from pipeline.shell import INTERRUPTED, REFUSED, RUN
 from pipeline.speedup import speedup_pipeline
-from pipeline.streams import replace_unencodable, speak_utf8_with_children
+from pipeline.streams import complain, replace_unencodable, speak_utf8_with_children
 from pipeline.upload import add_server_options
 
 _ONLY_ON_A_SERVER = (
@@ -65,6 +65,11 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
     unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
     said = vars(parser.parse_args(arguments, unset))
+    for exposed in describe_exposure(said):
+        complain(f"warning: {exposed}")
+    unsaid = {name: value for name, value in take_given().items() if said[name] is None}
+    said |= unsaid
+    parameters = replace(parameters, **unsaid)
     given = [name_option(name) for name in _ONLY_ON_A_SERVER if options[name] != parser.get_default(name)]
     if given and not options["endpoint"]:
         parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
@@ -79,7 +84,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
             plan = plan_run(_NOT_YET_NAMED, parameters, find_room)
             run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return REFUSED
     return run_here(plan, run_dir, prog)
 
@@ -105,7 +110,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, A
     if not options["resume"]:
         check_form(parameters)
         for doubt in list_doubts(parameters, is_image_given=said["image"] is not None):
-            print(f"warning: {doubt}", file=sys.stderr)
+            complain(f"warning: {doubt}")
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
     if run_id := options["resume"]:
@@ -120,9 +125,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, A
             service_account=options["service_account"],
         )
     except KeyboardInterrupt:
-        print(
-            f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}", file=sys.stderr
-        )
+        complain(f"\nInterrupted. Whether a run was started, the dashboard knows: {server.access.endpoint}")
         return INTERRUPTED
     return watch(server, run_id, vars(parameters), runs_dir, prog=prog, pace=pace)
 

@@ -71,6 +71,7 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
             inputs = {
                 "iteration": iteration,
                 "workspace_path": dsl.WORKSPACE_PATH_PLACEHOLDER,
+                "settings": parameters.settings,
                 "run_info": plan.outputs["run_info"],
                 "prepared": data.outputs["prepared"],
             }

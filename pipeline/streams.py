@@ -4,9 +4,19 @@ import locale
 import os
 import sys
 
-from components.errors import replace_unencodable
+from components.errors import make_printable, replace_unencodable
 
-__all__ = ["replace_unencodable", "speak_utf8_with_children"]
+__all__ = ["complain", "make_printable", "replace_unencodable", "speak_utf8_with_children", "tell"]
+
+
+def tell(text: str) -> None:
+    """Prints what a server, a step or this program says."""
+    print(make_printable(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """Prints likewise what is wrong."""
+    print(make_printable(text), file=sys.stderr, flush=True)
 
 
 def speak_utf8_with_children() -> None:

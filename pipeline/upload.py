@@ -19,7 +19,7 @@ from pipeline.remote import (
     upload_compiled,
 )
 from pipeline.shell import REFUSED
-from pipeline.streams import replace_unencodable
+from pipeline.streams import complain, replace_unencodable, tell
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.upload") -> int:
@@ -39,9 +39,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipel
         server.check()
         version = upload_compiled(server, take_workspace(options), options["image"])
     except ServerError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return REFUSED
-    print(describe_version(server.access, version))
+    tell(describe_version(server.access, version))
     return 0
 
 

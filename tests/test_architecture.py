@@ -35,7 +35,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "clean_up compare evaluate plan_comparison prepare_data study_depth train",
     ),
     "pipeline": (
-        "form live_output results shell streams",
+        "form results shell streams",
+        "live_output",
         "speedup",
         "compile steps",
         "local/ remote/",
@@ -67,7 +68,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "__main__",
     ),
     "model": (
-        "errors files host streams",
+        "streams",
+        "errors files host",
         "frameworks",
         "data/ networks/",
         "training/",  # no TensorFlow up to here

@@ -48,6 +48,7 @@ _SETTINGS: Mapping[str, tuple[tuple[type[Any], str], Callable[[str, Any], Overla
 }
 # What processes of this machine get, too.
 _HERE = ("env",)
+_SHOWN = len('{"env":{"A":')
 # As kubectl writes taints: key, key=value, either with an effect.
 _TAINT = re.compile(r"(?P<key>[^=:]+)(=(?P<value>[^=:]*))?(:(?P<effect>[^=:]+))?")
 
@@ -115,11 +116,18 @@ def _expect() -> str:
 def _parse(text: str) -> dict[str, Any]:
     try:
         settings = json.loads(text)
+    except RecursionError:
+        raise SpecError(f"{_expect()}, not nested so deeply. Received: {_begin(text)!r}") from None
     except ValueError as error:
-        raise SpecError(f"{_expect()}: {error}. Received: {text!r}") from None
+        raise SpecError(f"{_expect()}: {error}. Received: {_begin(text)!r}") from None
     if not isinstance(settings, dict):
-        raise SpecError(f"{_expect()}. Received: {text!r}")
+        raise SpecError(f"{_expect()}. Received: {_begin(text)!r}")
     return settings
+
+
+def _begin(text: str) -> str:
+    """Returns the beginning of a text, too short to hold the value of a variable, which may be secret."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _fit_each(path: str, items: Sequence[Any], fit: Callable[[str, Any], Any]) -> list[Any]:
@@ -143,6 +151,8 @@ def _fit_env(path: str, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fit_variable(path: str, value: Any) -> str | dict[str, Any]:
+    if value is None or isinstance(value, list):  # not shown: it may hold what is secret
+        refuse(path, "must be text, a number, true or false", type(value).__name__)
     if not isinstance(value, Mapping):
         return fit_text(path, value)
     source = fit_model(path, "V1EnvVarSource", value)

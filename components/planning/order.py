@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.planning.names import name_trial
 from components.planning.plan import RunPlan
 from model.plan import Configuration, order_of_round
 
@@ -71,11 +72,6 @@ def count_iterations(trials: int) -> int:
         trials: Repeats of each configuration.
     """
     return (trials + 1) // 2 + 1
-
-
-def name_trial(configuration: str, trial: int) -> str:
-    """Returns the name of a trial's folders in the workspace."""
-    return f"{configuration}-t{trial}"
 
 
 def _order_round(plan: RunPlan, number: int) -> Sequence[Configuration]:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
+from components.planning.form import SETTINGS, read_form
+from components.planning.hidden import SECRETS_VARIABLE, hide_secrets, reveal
+from components.planning.names import check_name
 from components.planning.parameters import Parameters
 from model.data import check_dataset_name
 from model.errors import ConfigError
@@ -65,12 +68,12 @@ class RunPlan:
         )
 
     def write(self, path: Path) -> None:
-        """Writes `run.json`."""
+        """Writes `run.json`, without what is secret."""
         info = RunInfo(
             schema_version=SCHEMA_VERSION,
             run_id=self.run_id,
             started_at=self.started_at,
-            parameters=asdict(self.parameters),
+            parameters=asdict(hide_secrets(self.parameters)),
             configurations=[configuration.to_json() for configuration in self.configurations],
             free_cpus=self.free_cpus,
         )
@@ -90,6 +93,8 @@ class RunPlan:
                 f"resumed. Only there or only here: {', '.join(unlike)}."
             )
         configurations = [Configuration.from_json(entry) for entry in info.configurations]
+        for configuration in configurations:
+            check_name(f"a configuration's name in {path}", configuration.name)
         return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations, info.free_cpus)
 
 
@@ -126,6 +131,22 @@ def plan_run(
         max_cpus_factor=_find_max_factor(parameters, free_cpus),
     )
     return RunPlan(run_id, started_at, parameters, configurations, free_cpus)
+
+
+def read_whole_plan(path: Path, settings: str) -> RunPlan:
+    """Returns a plan with what a step that starts jobs needs and `run.json` does not say: the variables of replicas.
+
+    Args:
+        path: The run's `run.json`.
+        settings: The form's `settings`, as the pipeline hands them to the step.
+
+    Raises:
+        ValueError: The file is not a plan of this version of the project, or the settings cannot be.
+    """
+    plan = RunPlan.read(path)
+    job_settings = reveal("job_settings", read_form({SETTINGS: settings}).job_settings)
+    os.environ.pop(SECRETS_VARIABLE, None)  # replicas inherit this step's environment, and get what is theirs
+    return replace(plan, parameters=replace(plan.parameters, job_settings=job_settings))
 
 
 def name_run(pipeline_job_id: str) -> str:

@@ -17,6 +17,7 @@ _KINDS = {
     list[int]: "a list of whole numbers",
     list[str]: "a list of texts",
 }
+_SHOWN = len('{"job":{"env"')
 
 
 def read_value(name: str, kind: Any, value: Any) -> Any:
@@ -47,16 +48,25 @@ def read_object(name: str, text: str) -> dict[str, Any]:
         ConfigError: It is no such object; the message has the path of the mistake.
     """
     try:
-        tree = json.loads(text)  # first, since YAML takes 1e3 for a text
-    except ValueError:
-        tree = _load_yaml(name, text)
-    if not isinstance(tree, dict | None):
-        raise ConfigError(f"{name} must be an object, as JSON or YAML. Received: {text!r}.")
-    try:
+        tree = _load(name, text)
+        if not isinstance(tree, dict | None):
+            raise ConfigError(f"{name} must be an object, as JSON or YAML. Received: {_begin(text)!r}.")
         _check_tree(name, tree or {})
     except RecursionError:  # an alias of YAML may stand within what it names
-        raise ConfigError(f"{name} must not hold itself. Received: {text!r}.") from None
+        raise ConfigError(f"{name} must not hold itself, nor nest as deeply. Received: {_begin(text)!r}.") from None
     return tree or {}
+
+
+def _load(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)  # first, since YAML takes 1e3 for a text
+    except ValueError:
+        return _load_yaml(name, text)
+
+
+def _begin(text: str) -> str:
+    """Returns the beginning of a text, too short to hold the value of a variable, which may be secret."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _load_yaml(name: str, text: str) -> Any:
@@ -65,9 +75,11 @@ def _load_yaml(name: str, text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{name} must be JSON or YAML ({error.problem}{where}). Received: {text!r}.") from None
+        raise ConfigError(
+            f"{name} must be JSON or YAML ({error.problem}{where}). Received: {_begin(text)!r}."
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # such as the 30th of February
-        raise ConfigError(f"{name} must be JSON or YAML ({error}). Received: {text!r}.") from None
+        raise ConfigError(f"{name} must be JSON or YAML ({error}). Received: {_begin(text)!r}.") from None
 
 
 def _check_tree(path: str, value: Any) -> None:

@@ -9,7 +9,6 @@ from components.trials.finished import (
     remove_torn_trials,
 )
 from components.trials.trial import (
-    LAUNCH_FILE,
     TRAINING_FILE,
     check_machine,
     evaluate_trials,
@@ -21,7 +20,6 @@ from components.trials.turns import FINISHED_FOLDER
 
 __all__ = [
     "FINISHED_FOLDER",
-    "LAUNCH_FILE",
     "TRAINING_FILE",
     "check_machine",
     "check_software",

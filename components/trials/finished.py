@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import RecordError, load_json, read_text
-from components.planning import RunPlan, name_trial, plan_run
-from components.trials.trial import LAUNCH_FILE, MODEL_FILE, RESUMED_FILE, TRAINING_FILE, read_json
+from components.planning import LAUNCH_FILE, RunPlan, name_trial, plan_run, read_launched
+from components.trials.trial import MODEL_FILE, RESUMED_FILE, TRAINING_FILE
 from components.trials.turns import FAILED_FOLDER, FINISHED_FOLDER
 from model.host import describe_versions
 
@@ -89,8 +89,7 @@ def lay_ready(trials: Sequence[tuple[Path, Path]], workspace: Path) -> None:
         workspace: Folder that all replicas see.
     """
     for folder, logs in trials:
-        launch = read_json(folder / LAUNCH_FILE)
-        place = workspace / FINISHED_FOLDER / name_trial(launch["configuration"], launch["trial"])
+        place = workspace / FINISHED_FOLDER / name_trial(*read_launched(folder))
         place.mkdir(parents=True)
         for path in folder.iterdir():
             (place / path.name).symlink_to(path.resolve())

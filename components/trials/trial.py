@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison.records import SCHEMA_VERSION
-from components.planning import Place, RunPlan, list_places
+from components.planning import LAUNCH_FILE, Place, RunPlan, list_places, read_launched
 from components.trials.attempts import Attempt
 from components.trials.disturbance import (
     accepts_noise,
@@ -33,7 +33,7 @@ from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
-TRAINING_FILE, LAUNCH_FILE, MODEL_FILE = "training.json", "launch.json", "model.keras"
+TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
 # In the workspace: says that the run goes on after an interruption.
 RESUMED_FILE = "resumed"
 # A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
@@ -381,11 +381,11 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
     evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))
     evaluations = []
     for folder in list_trials(trained):
-        launch = read_json(folder / LAUNCH_FILE)
-        identity = {key: launch[key] for key in ("configuration", "trial")}
+        configuration, trial = read_launched(folder)
+        identity = {"configuration": configuration, "trial": trial}
         evaluation = {**identity, **evaluator.evaluate(folder / MODEL_FILE, read_json(folder / TRAINING_FILE))}
         accuracy = evaluation["n_correct"] / evaluation["n_examples"]
-        print_line(f"{launch['configuration']}, trial {launch['trial']}: test accuracy {accuracy:.2%}")
+        print_line(f"{configuration}, trial {trial}: test accuracy {accuracy:.2%}")
         evaluations.append(evaluation)
     return evaluations
 

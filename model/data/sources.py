@@ -271,7 +271,6 @@ NAMED_DATASETS = {
             "fashion_mnist",
             FASHION_MNIST_SHA256,
             (
-                _mirror("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", FASHION_MNIST_SHA256),
                 _mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets/", FASHION_MNIST_SHA256),
                 _mirror(
                     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",

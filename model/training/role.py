@@ -82,7 +82,7 @@ def _read_role(text: str) -> Role:
         config = json.loads(text)
         sizes = {task_type: _count(addresses) for task_type, addresses in config["cluster"].items()}
         task_type, task_index = str(config["task"]["type"]), operator.index(config["task"]["index"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         cause = f"{type(error).__name__}: {error}"
         raise ConfigError(f"TF_CONFIG is malformed ({cause}). {expected}. Received: {text}") from None
     unknown = sorted(set(sizes) - {"chief", "worker", "ps"})

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from components.planning import Parameters, RunPlan
+from components.planning import GIVEN_BY, Parameters, RunPlan, find_hidden, find_secrets, hide_value
 from components.trials import FINISHED_FOLDER, check_software, lay_ready, read_resumable_plan, remove_torn_trials
 from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
@@ -48,7 +48,7 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
     plan = read_resumable_plan(run_dir / _PLAN_FILE)
     if plan.run_id != name:
         raise ResumeError(f"The folder of run {plan.run_id} must have its name. Received: {name}. Rename it.")
-    check_parameters(plan.parameters, said)
+    plan = replace(plan, parameters=complete_parameters(plan.parameters, said))
     remove_torn_trials(run_dir.glob("models/*/trial-*"))
     trials = {
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
@@ -60,21 +60,30 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
     return plan if trials else replace(plan, started_at=time.time())  # nothing is left of its first start
 
 
-def check_parameters(planned: Parameters, said: Mapping[str, Any]) -> None:
-    """Makes sure that the command line asks for nothing else than what was planned.
+def complete_parameters(planned: Parameters, said: Mapping[str, Any]) -> Parameters:
+    """Returns what was planned, with the secrets that are not stored: the command line or the environment says them.
 
     Args:
         planned: The parameters that the run was planned with.
-        said: What the command line says of parameters; None where it is silent.
+        said: What the command line and the environment say of parameters; None where they are silent.
 
     Raises:
-        ResumeError: It asks for something else.
+        ResumeError: They ask for something else, or do not say what is not stored.
     """
     for name, value in vars(planned).items():
-        if said[name] not in (None, value):
+        asked, known = hide_value(name, said[name]) if said[name] is not None else None, hide_value(name, value)
+        if asked not in (None, known):
             raise ResumeError(
-                f"{name_option(name)} must be left out, or be that of the run, {value!r}. Received: {said[name]!r}."
+                f"{name_option(name)} must be left out, or be that of the run, {known!r}. Received: {asked!r}."
             )
+    secrets = {name: said[name] for name in GIVEN_BY if said[name] is not None}
+    for name in find_hidden(planned):
+        if name not in secrets:
+            raise ResumeError(
+                f"{name_option(name)} of the run was {getattr(planned, name)!r}: what is hidden is stored nowhere. "
+                f"Give it again as a whole: {GIVEN_BY[name]}=… in the environment, or {name_option(name)}."
+            )
+    return replace(planned, **secrets)
 
 
 def rescue_results(run_dir: Path) -> None:
@@ -108,10 +117,17 @@ def check_nobody_runs(run_dir: Path) -> None:
             raise ResumeError(f"Run {run_dir.name} is running: interrupt it first, or let it end.") from None
 
 
-def describe_resumption(run_dir: Path, prog: str) -> str:
-    """Returns a line on how an interrupted run is resumed; nothing where it cannot be."""
+def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -> str:
+    """Returns a line on how an interrupted run is resumed; nothing where it cannot be.
+
+    Args:
+        run_dir: The run's folder.
+        prog: What this program was called by.
+        plan: What the run trains, with the secrets that must be given again.
+    """
     if not (run_dir / _PLAN_FILE).exists():
         return ""
     runs_dir = shorten(run_dir.parent)
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
-    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}')}"
+    secrets = " ".join(f"{GIVEN_BY[name]}=…" for name in find_secrets(plan.parameters)) if plan else ""
+    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}', secrets)}"

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -23,9 +24,14 @@ from components.planning import (
     Parameters,
     RunPlan,
     fill_form,
+    find_secrets,
+    hand_over,
+    hide_secrets,
+    make_hider,
 )
 from components.trials import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
+from pipeline.local.beside import find_notice, noted
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
 from pipeline.results import (
     PIPELINE_LOG,
@@ -38,6 +44,7 @@ from pipeline.results import (
 from pipeline.shell import FAILED, INTERRUPTED
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
+from pipeline.streams import complain
 from tfjob.owner import OWNER_VARIABLE
 
 STEPS_PATIENCE_SECONDS = 15.0
@@ -60,20 +67,28 @@ def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
         STARTED_AT_VARIABLE: str(plan.started_at),
         FREE_CPUS_VARIABLE: "" if plan.free_cpus is None else str(plan.free_cpus),
         OWNER_VARIABLE: str(os.getpid()),
+        **hand_over(plan.parameters),
     }
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(artifacts), workspace_root=str(workspace))
     num_steps = count_steps(read_spec(), vars(plan.parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
-    with (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log:
+    with (
+        (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log,
+        noted(run_dir, find_notice()) as beside,
+    ):
         lock(log)
-        live = LiveOutput(sys.stdout, log, num_steps)
-        with _signals_stop(live):
+        if beside:
+            complain(beside)
+        if find_secrets(plan.parameters):  # a program may print the variables that it was given
+            (run_dir / PIPELINE_LOG).chmod(0o600)
+        live = LiveOutput(sys.stdout, log, num_steps, make_hider(plan.parameters))
+        with _signals_stop(live), temporary_folder():
             has_succeeded = run_pipeline(plan.parameters, live)
             files, trained = find_local_results(artifacts)
             arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
-        print(describe_partial_results(run_dir), describe_resumption(run_dir, prog), sep="", file=sys.stderr)
+        print(describe_partial_results(run_dir), describe_resumption(run_dir, prog, plan), sep="", file=sys.stderr)
         return INTERRUPTED if live.is_stopped else FAILED
     shutil.rmtree(artifacts)
     point_latest(run_dir)
@@ -92,10 +107,24 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
             with ordered_for_one_machine(speedup_pipeline.pipeline_spec):
-                speedup_pipeline(**fill_form(parameters))
+                speedup_pipeline(**fill_form(hide_secrets(parameters)))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
     return True
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[None]:
+    """Lets the steps keep what is temporary in one folder, which goes with them: KFP leaves one of each step."""
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory(prefix="tfjob-speedup-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["TMPDIR"]
+            if before is not None:
+                os.environ["TMPDIR"] = before
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ Data and models may be in the image alone: whether they are there, the first ste
 import os
 from dataclasses import replace
 
-from components.planning import Parameters, count_iterations, plan_run
+from components.planning import Parameters, count_iterations, find_secrets, plan_run
 
 _NOT_YET_NAMED = "run"
 # What a step that waits for its turn keeps in memory, measured; a node takes 110 pods unless it is told otherwise.
@@ -46,6 +46,12 @@ def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
             f"wait for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and one of "
             "the pods that a quota allows and a node takes (110, as a rule). Where they do not all find room, the run "
             "breaks off. Several runs of fewer trials, with other seeds, need less at once."
+        )
+    if secrets := find_secrets(parameters):
+        doubts.append(
+            f"what is secret in {' and '.join(secrets)} is kept by the server, whose dashboard shows it to all who see "
+            "the run; the results that are fetched do not. A variable can have a Secret of the cluster as its source "
+            '({"env": {"TOKEN": {"secret_key_ref": {"name": …, "key": …}}}}).'
         )
     if is_path(parameters.dataset):
         doubts.append(f"{parameters.dataset} must be in the image: the first step looks for it there, not here.")

@@ -11,12 +11,14 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import urllib3
 
+from components.planning import read_launched
+from components.trials import list_trials
 from pipeline.remote.artifacts import Catalog, StoredArtifact
 from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
@@ -64,7 +66,14 @@ class Fetched:
     logs: Sequence[StepLog]
 
 
-def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded: bool) -> Fetched:
+def fetch_results(
+    server: Server,
+    run_id: str,
+    runs_dir: Path,
+    *,
+    has_succeeded: bool,
+    hide: Callable[[str], str] = lambda text: text,
+) -> Fetched:
     """Fetches what a run has stored so far; what was fetched of it before is replaced.
 
     Args:
@@ -72,6 +81,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded:
         run_id: The run.
         runs_dir: Folder of all runs' results.
         has_succeeded: Whether the run has, so that its steps handed out all that they trained.
+        hide: Takes what nobody may read out of the steps' logs, in which KFP writes down their parameters.
 
     Raises:
         ServerError: The server does not give it.
@@ -82,7 +92,7 @@ def fetch_results(server: Server, run_id: str, runs_dir: Path, *, has_succeeded:
     shutil.rmtree(partial, ignore_errors=True)
     downloads = partial / "artifacts"
     downloads.mkdir(parents=True)
-    logs = read_logs(server, artifacts)
+    logs = [replace(log, text=hide(log.text)) for log in read_logs(server, artifacts)]
     (partial / PIPELINE_LOG).parent.mkdir()
     (partial / PIPELINE_LOG).write_text("".join(f"== {log.step}\n{log.text}\n" for log in logs), encoding="utf-8")
     files = {}
@@ -130,12 +140,27 @@ def fetch_folders(
         try:
             download(server, artifact, archive)
             unpack(archive, folder)
+            check_trials(folder)
             folders.append(folder)
         except ServerError as error:
             if not is_ignored(error):
                 left.append(f"{artifact.uri}: {error}")
         archive.unlink(missing_ok=True)
     return folders, left
+
+
+def check_trials(folder: Path) -> None:
+    """Makes sure that the trials in a fetched folder say which they are: files are named by that.
+
+    Raises:
+        ServerError: One does not.
+    """
+    try:
+        for trial in list_trials([folder]):
+            read_launched(trial)
+    except ValueError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ServerError(str(error)) from error
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -150,10 +175,17 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with tarfile.open(archive, "r:gz") as packed:
-            packed.extractall(folder, filter="data")
+            packed.extractall(folder, filter=_take_plain)  # noqa: S202 - stricter than the filter that is asked for
     except _BROKEN_ARCHIVE as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ServerError(f"no whole .tar.gz came ({error or type(error).__name__})") from error
+
+
+def _take_plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Lets files and folders through that stay inside; a store has no links, which could lead out once moved."""
+    if not (member.isreg() or member.isdir()):
+        raise tarfile.SpecialFileError(member)
+    return tarfile.data_filter(member, folder)
 
 
 def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[StepLog]:

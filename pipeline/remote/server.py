@@ -280,10 +280,19 @@ def normalize_endpoint(text: str) -> str:
     Raises:
         ServerError: It is not one.
     """
-    url = urlsplit(text if "://" in text else f"https://{text}")
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    expected = f"{ENDPOINT_VARIABLE} must be a URL such as https://kubeflow.example/pipeline"
+    try:
+        url = urlsplit(text if "://" in text else f"https://{text}")
+        is_possible = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError as error:
+        raise ServerError(f"{expected}: {error}.") from None
+    # What may be secret is in no message: each of them is told and linked with this address.
+    shown = url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    if not is_possible:
+        raise ServerError(f"{expected}. Received: {shown}.")
+    if "@" in url.netloc:
         raise ServerError(
-            f"{ENDPOINT_VARIABLE} must be a URL such as https://kubeflow.example/pipeline. Received: {text}."
+            f"{expected}, without a user: none is sent to the server. Received: {shown}. {_HOW_TO_LOG_IN}"
         )
     path = url.path.rstrip("/")
     # Kubeflow's dashboard shows KFP's in a frame, and puts /_ before its path.

@@ -7,7 +7,6 @@ import contextlib
 import io
 import re
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from components.planning import Parameters, read_form
+from components.planning import GIVEN_BY, Parameters, check_name, make_hider, read_form
 from components.train import train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
@@ -35,6 +34,7 @@ from pipeline.results import RESULT_FILES, describe_partial_results, point_lates
 from pipeline.shell import FAILED, INTERRUPTED, write_run
 from pipeline.speedup import Workspace, speedup_pipeline
 from pipeline.steps import count_steps, name_steps, read_spec
+from pipeline.streams import complain, tell
 
 # All of these begin side by side, one an iteration; the distributed ones begin when it is their turn.
 _STEPS_THAT_WAIT = frozenset({train_single_node.name})
@@ -78,9 +78,9 @@ def start_run(
     health = server.check()
     find_catalog(server).check()  # without it the results could not be fetched
     version = health.version or f"of a version that it does not tell ({LEAST_VERSION} or later is needed)"
-    _tell(f"Server {server.access.endpoint}: KFP {version}")
+    tell(f"Server {server.access.endpoint}: KFP {version}")
     uploaded = upload_compiled(server, workspace)
-    _tell(describe_version(server.access, uploaded))
+    tell(describe_version(server.access, uploaded))
     run = server.runs.run_service_create_run(
         kfp_server_api.V2beta1Run(
             display_name=run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
@@ -138,47 +138,52 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         runs_dir: Folder of all runs' results.
         prog: What this program was called by.
         pace: How often the run is looked at.
+
+    Raises:
+        ValueError: The server calls the run what no folder can be called by.
     """
-    _tell(f"Run {run_id}: {server.access.link_run(run_id)}")
-    _tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
+    check_name("The run's identifier", run_id)
+    tell(f"Run {run_id}: {server.access.link_run(run_id)}")
+    tell(f"Results will be in {shorten(runs_dir.resolve() / run_id)}/")
     spec = read_spec()
     progress = Progress(
         server.access,
         name_steps(spec),
         count_steps(spec, parameters),
-        _tell,
+        tell,
         pace.clock,
         in_turns=_STEPS_THAT_WAIT,
     )
-    jobs = WaitingJobs(server, find_catalog(server), run_id, _tell, pace.clock)
-    state = None
+    jobs = WaitingJobs(server, find_catalog(server), run_id, tell, pace.clock)
+    secrets: dict[str, Any] = {name: str(parameters[name]) for name in GIVEN_BY}
+    state, hide = None, make_hider(Parameters(**secrets))
     try:
         with _sigterm_interrupts():
             run, state = follow(server, run_id, progress, jobs, pace)
-            _tell("Fetching the results …")
-            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED)
+            tell("Fetching the results …")
+            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED, hide=hide)
     except KeyboardInterrupt:
         told = f"the run {state.end}" if state else "the run goes on on the cluster"
         next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))
-        print(f"\nInterrupted: {told}.\n{next_steps}", file=sys.stderr)
+        complain(f"\nInterrupted: {told}.\n{next_steps}")
         return INTERRUPTED
     except (ServerError, OSError) as error:
         if isinstance(error, NotFoundError) and not state:
-            print(f"error: {error}\nThe run is no longer there: somebody deleted it.", file=sys.stderr)
+            complain(f"error: {error}\nThe run is no longer there: somebody deleted it.")
             return FAILED
         told = f"{state.end}, and is still there" if state else "goes on, as far as is known"
         next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))
-        print(f"error: {error}\nThe run {told}.\n{next_steps}", file=sys.stderr)
+        complain(f"error: {error}\nThe run {told}.\n{next_steps}")
         return FAILED
     for place in fetched.left:
-        _tell(f"Not fetched, so without its models and logs: {place}")
+        tell(f"Not fetched, so without its models and logs: {place}")
     if run.state != SUCCEEDED or fetched.missing:
-        print(describe_failure(server, run, state, fetched), file=sys.stderr)
+        complain(describe_failure(server, run, state, fetched))
         return FAILED
     point_latest(fetched.run_dir)
-    _tell(read_own_lines(_last_log(fetched, RESULT_FILES["report.html"][0])).rstrip("\n"))
+    tell(read_own_lines(_last_log(fetched, RESULT_FILES["report.html"][0])).rstrip("\n"))
     seconds = (run.finished_at - run.created_at).total_seconds()
-    _tell(f"\nReport: {shorten(fetched.run_dir / 'report.html')} (after {seconds:.0f} s)")
+    tell(f"\nReport: {shorten(fetched.run_dir / 'report.html')} (after {seconds:.0f} s)")
     return 0
 
 
@@ -201,7 +206,7 @@ def terminate(server: Server, run_id: str) -> int:
             f"{error}\nKFP shows the run as {run.state}, but has no workflow of it any more: it can only be archived "
             f"and deleted, in the dashboard: {server.access.link_run(run_id)}"
         ) from error
-    _tell(f"The run is being terminated: {server.access.link_run(run_id)}")
+    tell(f"The run is being terminated: {server.access.link_run(run_id)}")
     return 0
 
 
@@ -283,10 +288,6 @@ def _last_log(fetched: Fetched, step: str, since: float = 0.0) -> str:
     """Returns a step's last log; one from before its last begin is of an earlier try, and tells of another failure."""
     logs = [log for log in fetched.logs if log.step == step]
     return logs[-1].text if logs and not 0.0 < logs[-1].created_at < since - _CLOCKS_SECONDS else ""
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from comparison.groups import group_trials
 from comparison.statistics import Ratio
 from comparison.summary import compute_whole_job_speedups, summarize
 from comparison.table import (
+    Cells,
     format_accuracy,
     format_brief_table,
     format_measurement,
@@ -46,6 +47,11 @@ def test_what_breaks_a_rule_is_marked() -> None:
     cells = format_table(summarize(group_trials(make_run())), signs)
 
     assert [row[0] for row in cells.rows] == ["single ‡", "all-reduce-2w †‡", "parameter-server-2w-1ps †"]
+
+
+def test_nothing_in_a_markdown_table_is_html_or_ends_a_cell() -> None:
+    cells = Cells(["name", "value"], [["<img src=x onerror=alert(1)>", "a|b\nc"]])
+    assert to_markdown(cells).splitlines()[2] == r"| \<img src=x onerror=alert(1)> | a\|b c |"
 
 
 def test_markdown_lines_up_as_raw_text() -> None:

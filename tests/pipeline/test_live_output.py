@@ -76,6 +76,20 @@ def test_the_log_keeps_everything() -> None:
     assert show(RECORDED)[1] == RECORDED
 
 
+def test_what_a_program_prints_does_not_steer_the_terminal() -> None:
+    assert show("    [worker-0] \x1b]0;title\x07\x1b[2Jdone\n")[0] == "[worker-0] \\x1b]0;title\\x07\\x1b[2Jdone\n"
+
+
+@pytest.mark.parametrize("portion", [1, 5])
+def test_what_nobody_may_read_is_neither_shown_nor_kept(portion: int) -> None:
+    terminal, log = io.StringIO(), io.StringIO()
+    live = LiveOutput(terminal, log, 6, lambda line: line.replace("secret", "(hidden)"))
+    text = "    the secret is told\n"
+    for start in range(0, len(text), portion):
+        live.write(text[start : start + portion])
+    assert (terminal.getvalue(), log.getvalue()) == ("the (hidden) is told\n", "    the (hidden) is told\n")
+
+
 @pytest.mark.parametrize("portion", [1, 7, 100])
 def test_text_may_come_in_any_portions(portion: int) -> None:
     assert show(RECORDED, portion=portion) == (SHOWN, RECORDED)

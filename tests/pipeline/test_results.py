@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,19 @@ def write_artifacts(root: Path, *, is_complete: bool = True) -> Path:
 
 def list_files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(("configuration", "trial"), [("../../outside", 1), ("single", "/../../../outside")])
+def test_no_record_leads_out_of_the_runs_folder(tmp_path: Path, configuration: str, trial: Any) -> None:
+    write_trial(tmp_path / "trained" / "a", "single", 1)
+    path = tmp_path / "trained" / "a" / "launch.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"configuration": configuration, "trial": trial}))
+    run_dir = tmp_path / "runs" / "1"
+    run_dir.mkdir(parents=True)
+    before = list_files(tmp_path)
+    with pytest.raises(ValueError, match=r"launch\.json must be"):
+        arrange_results(run_dir, {}, [tmp_path / "trained"])
+    assert list_files(tmp_path) == before
 
 
 def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -83,3 +83,18 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
         main(["--worker", "two"])
     assert ended.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_secret_on_the_command_line_is_warned_of_and_one_in_the_environment_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = ["--runs-dir", str(tmp_path / "runs"), "--epochs=0"]
+    url = "https://data.example/a.npz?key=planted"
+    assert main([*refused, "--dataset", url]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("warning: what is secret in --dataset can be read in this machine's list of processes")
+    assert "TFJOB_SPEEDUP_DATASET_URL in the environment" in told
+    assert "planted" not in told
+    monkeypatch.setenv("TFJOB_SPEEDUP_DATASET_URL", url)
+    assert main(refused) == 2
+    assert capsys.readouterr().err == "error: epochs must be at least 1. Received: 0.\n"

@@ -1,8 +1,13 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+
+from comparison.streams import make_printable as of_pipeline
+from model.streams import make_printable as of_model
+from pipeline.streams import complain, tell
 
 # Terminals as people have them; the last is a locale of ASCII, in which Python reads pipes, too.
 TERMINALS = [
@@ -62,3 +67,16 @@ def test_what_differs_in_meaning_differs_on_every_terminal(encoding: str) -> Non
 def test_what_nothing_stands_for_becomes_a_question_mark() -> None:
     program = f"from pipeline.streams import replace_unencodable\nreplace_unencodable()\nprint({'分é'!a})"
     assert run_on({"PYTHONIOENCODING": "ascii"}, program).stdout.decode().strip() == "??"
+
+
+@pytest.mark.parametrize("make_printable", [of_pipeline, of_model])
+def test_what_would_steer_a_terminal_is_written_out(make_printable: Callable[[str], str]) -> None:
+    hostile = "\x1b]0;title\x07\x1b[2J\x9b2J\roverwritten \u202etxt.exe\r\n\tend \N{CJK UNIFIED IDEOGRAPH-4E2D} é"
+    told = r"\x1b]0;title\x07\x1b[2J\x9b2J\roverwritten \u202etxt.exe"
+    assert make_printable(hostile) == f"{told}\n\tend \N{CJK UNIFIED IDEOGRAPH-4E2D} é"
+
+
+def test_what_is_told_and_what_is_wrong_are_printable(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("a \x1b[2J")
+    complain("b \x1b[2J")
+    assert capsys.readouterr() == ("a \\x1b[2J\n", "b \\x1b[2J\n")

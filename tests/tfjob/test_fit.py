@@ -135,7 +135,7 @@ def test_what_yaml_makes_of_what_was_typed_is_what_was_meant(settings: Json, pat
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"env": {"A": [1]}}, r"job_settings.env.A must be text, a number, true or false. Received: [1]"),
+        ({"env": {"A": [1]}}, r"job_settings.env.A must be text, a number, true or false. Received: 'list'"),
         ({"env": {"A": None}}, "job_settings.env.A must be text"),
         ({"env": {"A-B": "x"}}, "job_settings.env must have letters, digits and '_' in its names"),
         ({"env": {"A": {}}}, "job_settings.env.A must have one source"),

@@ -79,6 +79,8 @@ def test_an_empty_queue_is_none_or_its_job_would_wait_for_ever() -> None:
     [
         ("", "job_settings must be a JSON object with any of queue_name, .*Received: ''"),
         ("[]", r"job_settings must be a JSON object .*Received: '\[\]'"),
+        ("[" * 100_000, r"job_settings must be a JSON object .* not nested so deeply\. Received: '\[+…'"),
+        ('{"env": {"TOKEN": "secret"', r"job_settings must .*Received: '\{\"env\": \{\"TO…'$"),
         ('{"suspend": true}', "with any of .*Received: 'suspend'"),
         ('{"node_selector": "gpu"}', "node_selector must be a JSON object. Received: 'gpu'"),
         ('{"tolerations": {}}', "tolerations must be a JSON array. Received: {}"),

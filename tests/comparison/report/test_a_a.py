@@ -13,9 +13,9 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 def make_twice(first: Sequence[float], second: Sequence[float]) -> list[TrialRecord]:
     """Returns trials of the single node and of the single node again, in mirrored rounds, 300 s after each other."""
-    order = []
-    for number, seconds in enumerate(zip(first, second, strict=True), start=1):
-        pair = [*zip(("single", "single-again"), (number, number), (number, number), seconds, strict=True)]
+    order: list[tuple[str, int, int, float]] = []
+    for number, (own, again) in enumerate(zip(first, second, strict=True), start=1):
+        pair = [("single", number, number, own), ("single-again", number, number, again)]
         order += pair if number % 2 else pair[::-1]
     if len(first) % 2:
         order.append(("single", len(first) + 1, len(first), first[-1] + 0.2))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.planning.order import name_trial
+from components.planning.names import name_trial
 from components.planning.plan import RunPlan
 from components.trials.attempts import Attempt
 from components.trials.disturbance import ACCEPT_NOISE_VARIABLE

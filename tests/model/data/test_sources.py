@@ -271,3 +271,9 @@ def test_a_path_that_does_not_exist_says_so(tmp_path: Path) -> None:
         load_dataset(str(tmp_path / "none.npz"))
     with pytest.raises(DatasetError, match="cannot be read: Is a directory"):
         load_dataset(f"{tmp_path}{os.sep}")
+
+
+def test_every_mirror_is_reached_by_https() -> None:
+    names = [source.name for dataset in NAMED_DATASETS.values() for source in dataset.sources]
+    assert [name for name in names if "://" in name and not name.startswith("https://")] == []
+    assert all(len(dataset.sources) > 1 for dataset in NAMED_DATASETS.values())

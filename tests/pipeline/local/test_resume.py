@@ -92,6 +92,47 @@ def test_a_run_cannot_be_resumed_as_another_one(run_dir: Path, said: dict[str, A
     assert (run_dir / "artifacts").exists()
 
 
+SECRET: dict[str, Any] = {
+    "dataset": "https://data.example/a.npz?key=first",
+    "job_settings": '{"env": {"TOKEN": "first"}}',
+}
+AGAIN: dict[str, Any] = {
+    "dataset": "https://data.example/a.npz?key=again",
+    "job_settings": '{"env": {"TOKEN": "again"}}',
+}
+
+
+def test_secrets_that_were_not_stored_are_asked_for_again(run_dir: Path) -> None:
+    plan_run("1", Parameters(**SECRET)).write(run_dir / "run.json")
+    assert "first" not in (run_dir / "run.json").read_text()
+
+    asked = r"--dataset of the run was 'https://data\.example/a\.npz\?\(hidden\)': what is hidden is stored nowhere"
+    with pytest.raises(ResumeError, match=f"{asked}.*TFJOB_SPEEDUP_DATASET_URL=… in the environment, or --dataset"):
+        take_up(run_dir, SILENT | {"job_settings": AGAIN["job_settings"]})
+    with pytest.raises(ResumeError, match=r"--job-settings of the run was .*TFJOB_SPEEDUP_JOB_SETTINGS=…"):
+        take_up(run_dir, SILENT | {"dataset": AGAIN["dataset"]})
+    plan = take_up(run_dir, SILENT | AGAIN)
+
+    assert plan.parameters == Parameters(**AGAIN)
+    told = 'Train what is left: make run TFJOB_SPEEDUP_DATASET_URL=… TFJOB_SPEEDUP_JOB_SETTINGS=… ARGS="--'
+    assert told in describe_resumption(run_dir, RUN, plan)
+
+
+def test_a_run_of_a_version_that_stored_secrets_is_resumed_without_being_asked(run_dir: Path) -> None:
+    plan_run("1", PARAMETERS).write(run_dir / "run.json")
+    old = json.loads((run_dir / "run.json").read_text())
+    (run_dir / "run.json").write_text(json.dumps(old | {"parameters": old["parameters"] | SECRET}))
+
+    assert take_up(run_dir, SILENT).parameters == Parameters(**SECRET)
+
+
+def test_other_data_than_the_runs_are_refused_without_showing_what_is_secret(run_dir: Path) -> None:
+    plan_run("1", Parameters(**SECRET)).write(run_dir / "run.json")
+    with pytest.raises(ResumeError, match=r"must be left out, or be that of the run") as raised:
+        take_up(run_dir, SILENT | AGAIN | {"dataset": "https://other.example/a.npz?key=again"})
+    assert "again" not in str(raised.value)
+
+
 def complete(run_dir: Path) -> None:
     (run_dir / "artifacts").rename(run_dir.parent / "gone")
     (run_dir / "report.html").touch()

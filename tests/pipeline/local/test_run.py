@@ -1,8 +1,12 @@
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 from kfp.local.graph_utils import topological_sort_tasks
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from pipeline.local.run import ordered_for_one_machine
+from pipeline.local.run import ordered_for_one_machine, temporary_folder
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import read_spec
 
@@ -32,3 +36,15 @@ def test_the_pipeline_itself_stays_as_it_is(ordered: PipelineSpec) -> None:
     with pytest.raises(KeyError), ordered_for_one_machine(speedup_pipeline.pipeline_spec):
         raise KeyError
     assert read_spec() == before
+
+
+def test_what_the_steps_leave_in_the_temporary_folder_goes_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with temporary_folder():
+        (Path(os.environ["TMPDIR"]) / "tmp.abc").mkdir()
+        assert Path(os.environ["TMPDIR"]).parent == tmp_path
+    assert os.environ["TMPDIR"] == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []

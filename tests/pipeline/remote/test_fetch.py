@@ -1,9 +1,10 @@
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from pipeline.remote.artifacts import StoredArtifact
-from pipeline.remote.fetch import download, locate
+from pipeline.remote.fetch import download, locate, unpack
 from pipeline.remote.server import Access, ConnectionLostError, Server, ServerError
 from tests.pipeline.remote.kfp_server import ROOT, SESSION, Kfp, Served
 
@@ -43,3 +44,15 @@ def test_a_download_is_tried_again_where_that_can_help(
                 download(server, store(URI), tmp_path / "report", pauses.append)
     assert len(pauses) == num_pauses
     assert kfp.complaints == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_an_archive_with_anything_but_files_and_folders_is_refused(tmp_path: Path, kind: bytes) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        file, link = tarfile.TarInfo("a/launch.json"), tarfile.TarInfo("a/logs")
+        link.type, link.linkname = kind, "a/launch.json"
+        archive.addfile(file)
+        archive.addfile(link)
+    with pytest.raises(ServerError, match=r"no whole \.tar\.gz came"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()

@@ -26,6 +26,23 @@ def test_what_is_no_url_is_refused(written: str) -> None:
         normalize_endpoint(written)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://me:secret@kubeflow.example/pipeline",
+        "secret@kubeflow.example",
+        "ftp://me:secret@kubeflow.example/?key=secret",
+        "https://me:secret@[kubeflow.example",
+        "https://kubeflow.example:secret/",
+    ],
+)
+def test_a_password_in_the_endpoint_is_refused_and_never_shown(written: str) -> None:
+    with pytest.raises(ServerError, match="KFP_ENDPOINT must be a URL") as raised:
+        normalize_endpoint(written)
+    if "@" in written:
+        assert "secret" not in str(raised.value)
+
+
 def test_metadata_is_asked_at_the_host_whatever_the_dashboards_path() -> None:
     assert Access("https://kubeflow.example:8443/pipeline").origin == "https://kubeflow.example:8443"
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from pipeline.remote.follow import Pace
-from pipeline.remote.submit import find_error, read_own_lines
+from pipeline.remote.server import Access, Server
+from pipeline.remote.submit import find_error, read_own_lines, watch
 from pipeline.run import main
 from pipeline.speedup import speedup_pipeline
 from pipeline.upload import main as upload
@@ -133,6 +134,55 @@ def test_a_run_is_submitted_followed_and_fetched_as_a_local_run_leaves_it(
         "",
         "Report: runs/run-1/report.html (after 600 s)",
     ]
+
+
+def test_secrets_reach_the_run_but_no_file_that_is_fetched(
+    kfp: Kfp, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, settings = "https://data.example/a.npz?key=planted&b=1", '{"env": {"TOKEN": "planted"}}'
+    monkeypatch.setenv("TFJOB_SPEEDUP_DATASET_URL", url)
+    monkeypatch.setenv("TFJOB_SPEEDUP_JOB_SETTINGS", settings)
+    told = json.dumps({"dataset": url, "settings": json.dumps({"job": json.loads(settings)})}).replace("&", "\\u0026")
+    kfp.artifacts["prepare-data", "executor-logs-0", 1] = f"Got executor_input: {told}\n".encode()
+
+    assert run() == 0
+
+    (sent,) = kfp.runs.values()
+    assert sent["runtime_config"]["parameters"]["dataset"] == url
+    files = {path: path.read_text(errors="replace") for path in Path("runs").rglob("*") if path.is_file()}
+    assert [path for path, text in files.items() if "planted" in text] == []
+    assert "(hidden)" in files[Path("runs/run-1/logs/pipeline.log")]
+    captured = capsys.readouterr()
+    assert "what is secret in dataset and job_settings is kept by the server" in captured.err
+    assert "planted" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    "change", [{"configuration": "../../outside"}, {"trial": "/../../../outside"}, {"trial": None}]
+)
+def test_a_trial_that_would_lie_elsewhere_is_left_and_the_others_are_fetched(
+    kfp: Kfp, endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object]
+) -> None:
+    files = kfp.artifacts["train-distributed", "trained", 1]
+    assert isinstance(files, dict)
+    launch = json.loads(files["all-reduce-2w/launch.json"])
+    files["all-reduce-2w/launch.json"] = json.dumps(launch | change).encode()
+
+    assert run() == 0
+
+    told = capsys.readouterr().out
+    assert "Not fetched, so without its models and logs: minio://" in told
+    assert "launch.json must be" in told
+    models = [str(path.relative_to("runs/run-1")) for path in Path("runs/run-1/models").glob("*/*")]
+    assert models == ["models/single/trial-1"]
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_run_whose_identifier_is_a_path_is_not_followed(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="The run's identifier must be a name"):
+        watch(Server(Access(endpoint)), "../outside", {}, Path("runs"), prog="run", pace=QUICK)
 
 
 def test_the_time_of_a_step_that_takes_turns_is_told_with_its_wait(

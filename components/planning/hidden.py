@@ -1,0 +1,149 @@
+"""What of the parameters nobody may read in a file: a URL's user and query, and the values of the replicas' variables.
+
+Of a run on this machine they stand in no file, no log and on no command line: the run's first process hands them to its
+steps in the environment, which only its own user can read. A server is given them as parameters; its steps keep them
+out of what they write.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from components.planning.parameters import Parameters
+
+HIDDEN = "(hidden)"
+# Hands the whole of what is hidden elsewhere to the steps of a run on this machine.
+SECRETS_VARIABLE = "TFJOB_SPEEDUP_SECRETS"
+# How a person gives it without writing it on a command line, where everybody on the machine can read it.
+GIVEN_BY = {"dataset": "TFJOB_SPEEDUP_DATASET_URL", "job_settings": "TFJOB_SPEEDUP_JOB_SETTINGS"}
+# A shorter text, such as a number of threads, stands in a log for other reasons, too.
+_SHORTEST = 6
+
+
+def hide_secrets(parameters: Parameters) -> Parameters:
+    """Returns parameters as they may be read by anybody; what has no secret is as it was."""
+    return replace(parameters, **{name: hide_value(name, getattr(parameters, name)) for name in GIVEN_BY})
+
+
+def hide_value(name: str, value: Any) -> Any:
+    """Returns the value of a parameter as it may be read by anybody.
+
+    Args:
+        name: The parameter.
+        value: Its value, which has been checked or is refused later.
+    """
+    match name:
+        case "dataset":
+            return _hide_in_url(value)
+        case "job_settings":
+            return _hide_in_settings(value)
+    return value
+
+
+def find_hidden(parameters: Parameters) -> list[str]:
+    """Returns the names of the parameters of which a part has been hidden, so that it must be given again."""
+    return [name for name in GIVEN_BY if HIDDEN in getattr(parameters, name)]
+
+
+def find_secrets(parameters: Parameters) -> dict[str, str]:
+    """Returns the whole values of those parameters that have a secret, by name."""
+    values = {name: getattr(parameters, name) for name in GIVEN_BY}
+    return {name: value for name, value in values.items() if hide_value(name, value) != value}
+
+
+def hand_over(parameters: Parameters) -> dict[str, str]:
+    """Returns the variables of the environment in which the steps of a run on this machine find its secrets."""
+    return {SECRETS_VARIABLE: json.dumps(find_secrets(parameters))}
+
+
+def take_given(environ: MutableMapping[str, str] = os.environ) -> dict[str, Any]:
+    """Returns the parameters that a person gives in the environment, from which no other program inherits them."""
+    given = {name: environ.pop(variable, "") for name, variable in GIVEN_BY.items()}
+    return {name: value for name, value in given.items() if value}
+
+
+def reveal(name: str, value: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Returns the whole value of a parameter of which a step was told the part that anybody may read.
+
+    Args:
+        name: The parameter.
+        value: What the step was told.
+        environ: What `hand_over` filled.
+    """
+    whole = json.loads(environ.get(SECRETS_VARIABLE) or "{}").get(name, value)
+    return str(whole) if hide_value(name, whole) == hide_value(name, value) else value
+
+
+def make_hider(parameters: Parameters) -> Callable[[str], str]:
+    """Returns what takes the secrets of a run out of a text that may hold them, however they are written in JSON."""
+    pairs = sorted(_list_forms(parameters).items(), key=lambda pair: -len(pair[0]))
+
+    def hide(text: str) -> str:
+        for secret, shown in pairs:
+            text = text.replace(secret, shown)
+        return text
+
+    return hide
+
+
+def _hide_in_url(dataset: str) -> str:
+    if "://" not in dataset:
+        return dataset
+    try:
+        parts = urlsplit(dataset)
+    except ValueError:
+        return HIDDEN
+    if not (parts.query or parts.fragment or "@" in parts.netloc):
+        return dataset
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=HIDDEN, fragment="").geturl()
+
+
+def _hide_in_settings(text: str) -> str:
+    settings: Any = None
+    with contextlib.suppress(ValueError, RecursionError):
+        settings = json.loads(text)
+    variables = settings.get("env") if isinstance(settings, dict) else None
+    if not variables:
+        return text
+    # A source, such as a Secret of the cluster, is no secret itself.
+    told: Any = HIDDEN
+    if isinstance(variables, dict):
+        told = {name: value if isinstance(value, Mapping) else HIDDEN for name, value in variables.items()}
+    return text if told == variables else json.dumps(settings | {"env": told}, ensure_ascii=False)
+
+
+def _list_forms(parameters: Parameters) -> dict[str, str]:
+    """Returns what stands for each text that must not be read, in plain and as a part of JSON in JSON."""
+    secrets = find_secrets(parameters)
+    texts = {value: hide_value(name, value) for name, value in secrets.items()}
+    with contextlib.suppress(ValueError):  # that is no URL, and hidden as a whole
+        parts = urlsplit(secrets.get("dataset", ""))
+        user = parts.netloc.rpartition("@")[0]
+        pieces = [parts.query, parts.fragment, user, *user.split(":"), *(v for _, v in parse_qsl(parts.query))]
+        pieces += [piece.partition("=")[2] or piece for piece in parts.query.split("&")]
+        texts |= {piece: HIDDEN for piece in pieces if len(piece) >= _SHORTEST}
+    if "job_settings" in secrets:
+        variables = json.loads(secrets["job_settings"])["env"]
+        values = variables.values() if isinstance(variables, dict) else ()
+        told = [str(value) for value in values if not isinstance(value, Mapping)]
+        told += [line for value in told for line in value.splitlines()]  # a log comes line by line
+        texts |= {value: HIDDEN for value in told if len(value) >= _SHORTEST}
+    forms: dict[str, str] = {}
+    for text, shown in texts.items():
+        forms |= dict(zip(_write_in_json(text), _write_in_json(shown), strict=True))
+    return forms
+
+
+def _write_in_json(text: str) -> list[str]:
+    """Returns a text in plain, in JSON, and in JSON that is a text in JSON: as Python writes it, and as Go does."""
+    forms = [text]
+    for is_ascii in (True, False):
+        once = json.dumps(text, ensure_ascii=is_ascii)[1:-1]
+        forms += [once, json.dumps(once, ensure_ascii=is_ascii)[1:-1]]
+    for character in "&<>":
+        forms = [*forms, *(form.replace(character, f"\\u{ord(character):04x}") for form in forms)]
+    return forms

@@ -1,0 +1,135 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.planning.form import SETTINGS, fill_form
+from components.planning.hidden import (
+    SECRETS_VARIABLE,
+    find_hidden,
+    hand_over,
+    hide_secrets,
+    hide_value,
+    make_hider,
+    reveal,
+    take_given,
+)
+from components.planning.parameters import Parameters
+from components.planning.plan import plan_run, read_whole_plan
+
+SIGNATURE, TOKEN = "a%2Bsigned+place", 'a "quoted" <token> & more'
+URL = f"https://data.example/birds.npz?X-Signature={SIGNATURE}&expires=1795456854"
+SETTINGS_OF_JOBS = {
+    "env": {"TOKEN": TOKEN, "OMP_NUM_THREADS": 1, "KEY": {"secret_key_ref": {"name": "s", "key": "k"}}},
+    "queue_name": "a",
+}
+SECRET = Parameters(dataset=URL, job_settings=json.dumps(SETTINGS_OF_JOBS))
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_are_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SECRETS_VARIABLE, raising=False)
+
+
+def test_a_urls_query_and_the_variables_values_are_hidden_and_nothing_else() -> None:
+    hidden = hide_secrets(SECRET)
+    assert hidden.dataset == "https://data.example/birds.npz?(hidden)"
+    assert json.loads(hidden.job_settings) == SETTINGS_OF_JOBS | {
+        "env": {**SETTINGS_OF_JOBS["env"], "TOKEN": "(hidden)", "OMP_NUM_THREADS": "(hidden)"}  # type: ignore[dict-item]
+    }
+    assert find_hidden(hidden) == ["dataset", "job_settings"]
+    assert replace(hidden, dataset=URL, job_settings=SECRET.job_settings) == SECRET
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shown"),
+    [
+        ("mnist", "mnist"),
+        ("data/a?b.npz", "data/a?b.npz"),
+        ("https://data.example/a.npz", "https://data.example/a.npz"),
+        ("file://me:key@host/a.npz", "file://host/a.npz?(hidden)"),
+        ("https://data.example/a.npz#key", "https://data.example/a.npz?(hidden)"),
+        ("https://[data.example/a.npz?key", "(hidden)"),
+    ],
+)
+def test_a_data_set_without_a_secret_is_shown_as_it_is(dataset: str, shown: str) -> None:
+    assert hide_value("dataset", dataset) == shown
+    assert hide_value("dataset", shown) == shown
+
+
+@pytest.mark.parametrize("text", ["{}", "", "[", '{"queue_name": "a"}', '{"env": {}}', "[" * 100_000])
+def test_settings_without_a_variable_are_shown_as_they_are(text: str) -> None:
+    assert hide_value("job_settings", text) == text
+
+
+def test_a_plan_is_written_without_secrets(tmp_path: Path) -> None:
+    plan_run("1", SECRET).write(tmp_path / "run.json")
+    written = (tmp_path / "run.json").read_text()
+    assert "(hidden)" in written
+    assert not [secret for secret in (SIGNATURE, "signed", "token") if secret in written]
+
+
+def test_a_step_that_starts_jobs_gets_their_variables_from_the_pipeline(tmp_path: Path) -> None:
+    plan = plan_run("1", SECRET)
+    plan.write(tmp_path / "run.json")
+    settings = fill_form(SECRET)[SETTINGS]
+    assert json.loads(read_whole_plan(tmp_path / "run.json", settings).parameters.job_settings) == SETTINGS_OF_JOBS
+
+
+def test_on_this_machine_a_step_gets_them_from_the_environment_and_its_replicas_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_run("1", SECRET).write(tmp_path / "run.json")
+    environment = hand_over(SECRET)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = fill_form(hide_secrets(SECRET))[SETTINGS]
+    assert reveal("dataset", hide_secrets(SECRET).dataset) == URL
+    assert reveal("dataset", "https://other.example/a.npz?(hidden)") == "https://other.example/a.npz?(hidden)"
+    assert json.loads(read_whole_plan(tmp_path / "run.json", settings).parameters.job_settings) == SETTINGS_OF_JOBS
+    assert reveal("dataset", hide_secrets(SECRET).dataset) != URL  # it is gone from the environment
+
+
+def test_what_is_given_in_the_environment_is_inherited_by_nobody() -> None:
+    environ = {"TFJOB_SPEEDUP_DATASET_URL": URL, "TFJOB_SPEEDUP_JOB_SETTINGS": "", "PATH": "/bin"}
+    assert take_given(environ) == {"dataset": URL}
+    assert environ == {"PATH": "/bin"}
+
+
+def write_as_go_does(text: str) -> str:
+    written = json.dumps(text, ensure_ascii=False)
+    return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def test_a_log_that_tells_the_parameters_is_without_secrets() -> None:
+    hide = make_hider(SECRET)
+    form = fill_form(SECRET)
+    lines = [URL, TOKEN, json.dumps(form, indent=4), write_as_go_does(json.dumps(form)), f"GET ?{SIGNATURE} failed"]
+    told = hide("\n".join([*lines, *(write_as_go_does(text) for text in (URL, form[SETTINGS]))]))
+    assert not [secret for secret in ("signed", "more", "quoted") if secret in told]
+    assert "epoch 1 of 17" in hide("epoch 1 of 17")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "settings"),
+    [("https://[data.example/a?key=1234567", "{}"), ("mnist", '{"env": ["secret"]}'), ("mnist", '{"env": "secret"}')],
+)
+def test_what_will_be_refused_is_hidden_as_a_whole(dataset: str, settings: str) -> None:
+    hide = make_hider(Parameters(dataset=dataset, job_settings=settings))
+    assert "(hidden)" in hide(f"{dataset} {settings}")
+    assert "secret" not in hide(settings)
+
+
+def test_each_line_of_a_long_secret_is_taken_out_of_a_log() -> None:
+    hide = make_hider(Parameters(job_settings=json.dumps({"env": {"KEY": "-- begin\nabcdefgh\n-- the end"}})))
+    assert [hide(line) for line in ("-- begin", "abcdefgh", "other")] == ["(hidden)", "(hidden)", "other"]
+
+
+@given(st.text(min_size=6))
+def test_no_text_of_six_characters_or_more_is_left_in_a_log(secret: str) -> None:
+    hide = make_hider(Parameters(job_settings=json.dumps({"env": {"A": secret}})))
+    assert hide(f"<<{secret}>>") == "<<(hidden)>>"
+    assert hide(f"<<{json.dumps(secret)[1:-1]}>>") == "<<(hidden)>>"
