@@ -75,7 +75,7 @@ setup-browser: ## Install the browser that test-browser needs with apt-get, if t
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium
 
 coverage: $(VENV)/ready-dev ## Check that the tests of the statistics take every branch; a part of `make test`
-	@$(BIN)/python -m coverage run -m pytest --quiet tests/comparison/test_statistics.py
+	@$(BIN)/python -m coverage run -m pytest --quiet tests/comparison/statistics
 	@$(BIN)/python -m coverage report
 
 # Tried in each test of bad bytes; a whole report, by far the slowest, is tried a hundredth as often.

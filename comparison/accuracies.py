@@ -6,9 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comparison.groups import Trials, average_rounds, name_round
-from comparison.paired import compare_answers, decode_wrong_images
 from comparison.records import TrialRecord
-from comparison.statistics import compute_difference_ci95, compute_mean, compute_proportion_difference_ci95
+from comparison.statistics import (
+    compare_answers,
+    compute_difference_ci95,
+    compute_mean,
+    compute_proportion_difference_ci95,
+    decode_wrong_images,
+)
 
 
 class Difference(NamedTuple):

@@ -22,16 +22,16 @@ from comparison.groups import (
     select_timed,
     split_by_scaling,
 )
-from comparison.quantiles import FloatArray
 from comparison.records import TrialRecord
-from comparison.sample_size import count_trials_to_find
 from comparison.statistics import (
     DISAGREEMENT,
+    FloatArray,
     Noise,
     Ratio,
     compute_ci95,
     compute_mean,
     compute_ratios,
+    count_trials_to_find,
     estimate_noise,
     find_outliers,
     find_possibly_smallest,

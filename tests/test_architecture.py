@@ -54,9 +54,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "confusion quantiles streams texts",
-        "paired statistics",
-        "records sample_size",
+        "confusion statistics/ streams texts",
+        "records",
         "clocks page svg",
         "groups",
         "accuracies summary",

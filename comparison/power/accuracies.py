@@ -5,8 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from comparison.paired import compare_answers
-from comparison.statistics import compute_difference_ci95, compute_mean, compute_proportion_difference_ci95
+from comparison.statistics import (
+    compare_answers,
+    compute_difference_ci95,
+    compute_mean,
+    compute_proportion_difference_ci95,
+)
 
 NUM_IMAGES = 10_000
 NUM_ROUNDS = 3

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from comparison.quantiles import FloatArray
+from comparison.statistics import FloatArray
 
 BASELINE = 0
 

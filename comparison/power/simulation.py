@@ -5,8 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from comparison.sample_size import RELEVANT_POWER, RELEVANT_RATIO
-from comparison.statistics import DISAGREEMENT, compute_ratio_arrays, find_possibly_smallest
+from comparison.statistics import (
+    DISAGREEMENT,
+    RELEVANT_POWER,
+    RELEVANT_RATIO,
+    compute_ratio_arrays,
+    find_possibly_smallest,
+)
 
 # Standard deviation of a configuration's training time between trials, over its mean, on a quiet machine with a core
 # for each replica: the upper end of what was measured, 1 to 2 %.

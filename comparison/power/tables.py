@@ -17,7 +17,7 @@ from comparison.power.simulation import (
     slow_trials_down,
 )
 from comparison.power.worlds import WORLDS, measure_false_positives
-from comparison.sample_size import RELEVANT_POWER, compute_power, count_trials_to_find
+from comparison.statistics import RELEVANT_POWER, compute_power, count_trials_to_find
 from comparison.streams import replace_unencodable
 
 _NOISES = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05)

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from comparison.power.design import BASELINE, Design, mirror_rounds, repeat_rounds
 from comparison.power.simulation import BETWEEN_TRIAL_CV
-from comparison.quantiles import FloatArray
-from comparison.statistics import compute_ratio_arrays
+from comparison.statistics import FloatArray, compute_ratio_arrays
 
 # How slow each trial is, as a logarithm, shape [simulations, trials], from the random numbers and the design.
 Slowness = Callable[[np.random.Generator, int, Design], FloatArray]

@@ -6,8 +6,7 @@ from comparison.audit import Finding, Marks
 from comparison.groups import SINGLE, Groups
 from comparison.report.candidate import state_break
 from comparison.report.verdict import Answer, Kind
-from comparison.sample_size import RELEVANT_RATIO
-from comparison.statistics import Ratio
+from comparison.statistics import RELEVANT_RATIO, Ratio
 from comparison.summary import Row, compute_whole_job_speedups
 from comparison.table import format_range
 from comparison.texts import count_trials, say

@@ -1,7 +1,7 @@
 """What the intervals of the speedups rest on, in words."""
 
 from comparison.groups import Groups, split_by_scaling
-from comparison.sample_size import RELEVANT_POWER, RELEVANT_RATIO, count_trials_range
+from comparison.statistics import RELEVANT_POWER, RELEVANT_RATIO, count_trials_range
 from comparison.summary import compute_speedups, count_trials_needed, estimate_trial_noise
 from comparison.texts import count_trials, join_clauses, join_scalings, say, say_count
 

@@ -15,7 +15,7 @@ from comparison.power import (
     repeat_rounds,
     simulate,
 )
-from comparison.sample_size import count_trials_to_find
+from comparison.statistics import count_trials_to_find
 
 SIMULATIONS = 10_000
 # 5 %, and three standard deviations of what so many simulations count.

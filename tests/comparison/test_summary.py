@@ -11,8 +11,7 @@ from scipy import stats
 
 from comparison.groups import find_work_differences, group_trials
 from comparison.records import TrialRecord
-from comparison.sample_size import count_trials_to_find
-from comparison.statistics import Ratio
+from comparison.statistics import Ratio, count_trials_to_find
 from comparison.summary import (
     COLUMNS,
     Row,

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import chdtri, ndtr, ndtri
 
-from comparison.quantiles import CONFIDENCE, FloatArray, compute_simultaneous_quantile
-from comparison.statistics import Noise, Spread, choose_min_blocked_degrees, compute_log_half_widths
+from comparison.statistics.quantiles import CONFIDENCE, FloatArray, compute_simultaneous_quantile
+from comparison.statistics.ratios import Noise, Spread, choose_min_blocked_degrees, compute_log_half_widths
 
 # A difference that a comparison must not miss, and how often it must find it.
 RELEVANT_RATIO = 1.10

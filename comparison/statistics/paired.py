@@ -6,7 +6,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from comparison.quantiles import compute_quantile
+from comparison.statistics.quantiles import compute_quantile
 
 
 def decode_wrong_images(encoded: str, num_examples: int) -> NDArray[np.bool_] | None:

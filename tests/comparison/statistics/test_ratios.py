@@ -5,19 +5,13 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from comparison.power import BETWEEN_TRIAL_CV, SLOWDOWN, find_highest_noise, main, simulate
-from comparison.quantiles import (
-    FloatArray,
-    compute_quantile,
-    compute_simultaneous_quantile,
-    interpolate_simultaneous_quantile,
-)
-from comparison.sample_size import compute_power, count_trials_range, count_trials_to_find
-from comparison.statistics import (
+from comparison.power import BETWEEN_TRIAL_CV, SLOWDOWN, simulate
+from comparison.statistics.quantiles import FloatArray, compute_simultaneous_quantile, interpolate_simultaneous_quantile
+from comparison.statistics.ratios import (
     Noise,
     Outlier,
     Ratio,
@@ -152,22 +146,6 @@ def test_more_noise_widens_an_interval_in_proportion(first: list[float], second:
     assert compute_log_half_width(wide) == pytest.approx(times * compute_log_half_width(narrow), abs=1e-9)
 
 
-@given(st.integers(1, 200), st.floats(0.5, 0.998), st.floats(1e-4, 1e-3))
-def test_more_confidence_takes_a_wider_interval(degrees: int, confidence: float, more: float) -> None:
-    assert compute_quantile(degrees, confidence + more) > compute_quantile(degrees, confidence) > 0
-
-
-@settings(max_examples=20)
-@given(st.integers(2, 60), st.integers(1, 6))
-def test_more_comparisons_or_fewer_trials_widen_each_interval(degrees: int, compared: int) -> None:
-    quantile = compute_simultaneous_quantile(degrees, (0.5,) * compared)
-
-    assert compute_simultaneous_quantile(degrees, (0.5,) * (compared + 1)) > quantile
-    assert compute_simultaneous_quantile(degrees + 1, (0.5,) * compared) < quantile
-    bonferroni = float(stats.t.ppf(1 - 0.025 / compared, degrees))
-    assert quantile <= bonferroni * (1 + 1e-6)
-
-
 @given(repeats, st.sampled_from([0.25, 2.0, 1024.0]))
 def test_the_half_width_of_a_mean_has_the_unit_of_its_values(values: list[float], unit: float) -> None:
     half_width = compute_ci95(values)
@@ -195,95 +173,6 @@ def test_more_test_images_narrow_the_interval_of_two_accuracies(proportion: floa
     assert compute_proportion_difference_ci95(proportion, 4 * num_examples) == pytest.approx(half_width / 2)
     # 1 - p has lost what p has beyond the sixteenth digit.
     assert compute_proportion_difference_ci95(1 - proportion, num_examples) == pytest.approx(half_width, abs=1e-6)
-
-
-@given(st.floats(0.001, 0.3), st.integers(2, 12))
-def test_two_identical_configurations_are_called_different_with_the_probability_that_is_stated(
-    noise: float, trials: int
-) -> None:
-    # Of drawn scatter; a pair is exact, more configurations are on the safe side.
-    assert compute_power(noise, 2, trials, ratio=1.0) == pytest.approx(0.05, abs=6e-3)
-    assert compute_power(noise, 3, trials, ratio=1.0) < 0.035
-
-
-@settings(max_examples=30)
-@given(st.floats(0.005, 0.1), st.integers(2, 5), st.integers(2, 12), st.floats(1.01, 1.5))
-def test_power_grows_with_the_difference_and_shrinks_with_the_noise(
-    noise: float, configurations: int, trials: int, ratio: float
-) -> None:
-    power = compute_power(noise, configurations, trials, ratio)
-
-    assert 0 <= power <= 1
-    assert compute_power(noise, configurations, trials, 1 / ratio) == pytest.approx(power)
-    assert compute_power(noise, configurations, trials, ratio * 1.01) >= power - 1e-12
-    assert compute_power(noise * 1.01, configurations, trials, ratio) <= power + 1e-12
-
-
-@pytest.mark.parametrize("configurations", [2, 3, 5])
-@pytest.mark.parametrize(("trials", "noise"), [(2, 0.01), (3, 0.02), (3, 0.04), (5, 0.04), (6, 0.05)])
-def test_power_is_what_simulations_find(configurations: int, trials: int, noise: float) -> None:
-    rates = simulate(configurations=configurations, trials=trials, noise=noise, slowdown=SLOWDOWN)
-
-    # Three standard errors of so many simulations at the most, and the noise of a mean's logarithm.
-    assert compute_power(noise, configurations, trials) == pytest.approx(rates.last_found, abs=0.015)
-
-
-@settings(max_examples=30)
-@given(st.floats(0.002, 0.05), st.integers(2, 5))
-def test_so_many_trials_are_enough_and_one_less_is_not(noise: float, configurations: int) -> None:
-    trials = count_trials_to_find(noise, configurations)
-
-    assert trials is not None
-    assert compute_power(noise, configurations, trials) >= 0.9
-    assert all(compute_power(noise, configurations, fewer) < 0.9 for fewer in range(2, trials))
-
-
-def test_without_noise_two_trials_are_enough_and_with_too_much_no_number_is_given() -> None:
-    assert count_trials_to_find(0.0, 3) == 2
-    assert count_trials_to_find(2.0, 3) is None
-    assert count_trials_to_find(math.nan, 3) is None
-
-
-def test_few_degrees_of_freedom_leave_the_number_of_trials_wide_open() -> None:
-    # From printed tables: χ² of four degrees of freedom is below 0.484 and above 11.143 in 2.5 % each.
-    noise = Noise(np.array(0.048), 4, True, 3)
-    low, high = count_trials_range(noise)
-
-    assert (low, high) == (count_trials_to_find(0.048 * 0.5991, 3), count_trials_to_find(0.048 * 2.8737, 3))
-    assert low is not None
-    assert high is not None
-    assert high > 9 * low
-
-
-@settings(max_examples=8)
-@given(st.floats(0.005, 0.03), st.integers(2, 5), st.integers(2, 40))
-def test_the_range_of_the_trials_holds_what_their_noise_says_and_narrows_with_more_of_them(
-    noise: float, configurations: int, degrees: int
-) -> None:
-    few, many = (
-        count_trials_range(Noise(np.array(noise), own, False, configurations)) for own in (degrees, 10 * degrees)
-    )
-    needed = [few[0], many[0], count_trials_to_find(noise, configurations), many[1], few[1]]
-
-    assert sorted(needed, key=lambda number: number or math.inf) == needed
-
-
-def test_the_noises_interval_holds_the_truth_in_nineteen_of_twenty() -> None:
-    truth, simulations = 0.04, 200
-    values = np.exp(truth * np.random.default_rng(0).standard_normal((simulations, 3, 3)))
-    needed = count_trials_to_find(truth, 3)
-    assert needed is not None
-    ranges = [count_trials_range(estimate_noise(own)) for own in values]
-    # A number of trials is whole: at the edges it may be the same for a noise outside.
-    covered = sum((low or 0) <= needed <= (high or math.inf) for low, high in ranges)
-
-    assert 0.95 - 3 * (0.05 * 0.95 / simulations) ** 0.5 < covered / simulations < 0.99
-
-
-def test_the_range_of_the_trials_has_no_end_beyond_a_thousand() -> None:
-    assert count_trials_range(Noise(np.array(0.03), 1, False, 2)) == (3, None)
-    assert count_trials_range(Noise(np.array(0.0), 3, False, 2)) == (2, 2)
-    assert count_trials_range(Noise(np.array(2.0), 8, True, 3)) == (None, None)
 
 
 @given(repeats)
@@ -377,23 +266,6 @@ def test_where_one_configuration_is_noisier_its_noise_counts_in_its_comparisons_
     assert noisier[0] > 2 * equal[0]
 
 
-def test_quantiles_between_whole_degrees_of_freedom_are_on_the_safe_side() -> None:
-    at = [float(own) for own in interpolate_simultaneous_quantile(np.array([3.0, 3.5, 4.0]), 8, (0.5, 0.5))]
-
-    assert at[0] == compute_simultaneous_quantile(3, (0.5, 0.5))
-    assert at[2] == compute_simultaneous_quantile(4, (0.5, 0.5))
-    assert at[1] == pytest.approx((at[0] + at[2]) / 2)
-    single = float(interpolate_simultaneous_quantile(np.array(3.5), 8, (0.5,)))
-    assert single > stats.t.ppf(0.975, 3.5)
-
-
-@pytest.mark.parametrize(("degrees", "compared", "quantile"), [(5, 2, 2.44), (10, 3, 2.34), (20, 9, 2.60)])
-def test_one_sided_quantiles_are_those_of_dunnetts_table(degrees: int, compared: int, quantile: float) -> None:
-    assert compute_simultaneous_quantile(degrees, (0.5,) * compared, is_one_sided=True) == pytest.approx(
-        quantile, abs=0.006
-    )
-
-
 def test_only_what_another_one_is_shown_to_be_below_cannot_be_the_smallest() -> None:
     quiet = np.array([[0.999, 1.0, 1.001], [1.0, 1.001, 0.999], [1.001, 0.999, 1.0], [0.999, 1.001, 1.0]])
     values = np.array([[60.0], [40.0], [40.01], [50.0]]) * quiet
@@ -417,14 +289,6 @@ def test_the_truly_smallest_is_left_out_in_five_per_cent_at_most(noise: float) -
     assert is_possible[:, 3].mean() >= 0.95 - 3 * (0.05 * 0.95 / 5_000) ** 0.5
     is_alone = is_possible.sum(axis=-1) == 1
     assert (is_alone & ~is_possible[:, 3]).mean() <= 0.05
-
-
-@pytest.mark.parametrize(
-    ("degrees", "compared", "quantile"),
-    [(5, 1, 2.57), (5, 2, 3.03), (10, 2, 2.57), (10, 3, 2.76), (20, 3, 2.54), (20, 9, 2.95)],
-)
-def test_simultaneous_quantiles_are_those_of_dunnetts_table(degrees: int, compared: int, quantile: float) -> None:
-    assert compute_simultaneous_quantile(degrees, (0.5,) * compared) == pytest.approx(quantile, abs=0.006)
 
 
 @pytest.mark.parametrize(("degrees", "compared", "quantile"), [(5, 2, 3.09), (10, 3, 2.83), (20, 4, 2.72)])
@@ -581,16 +445,3 @@ def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says() ->
     ratios = compute_ratio_arrays(values, [(0, 1)])
 
     assert np.mean((ratios.low <= 1.5) & (ratios.high >= 1.5)) == pytest.approx(0.95, abs=0.005)
-
-
-def test_the_highest_noise_is_the_last_that_is_found_often_enough() -> None:
-    assert 0.002 < find_highest_noise(2, 2, simulations=500, highest=0.1) < 0.02
-    assert find_highest_noise(2, 2, simulations=500, highest=0.003) == 0.003
-
-
-def test_the_tables_of_the_documentation_are_printed_by_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--simulations=50"]) == 0
-
-    output = capsys.readouterr().out
-    assert output.count("\n|---:|") == 9
-    assert "| 3 | 2 |" in output

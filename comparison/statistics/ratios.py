@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from comparison.quantiles import (
+from comparison.statistics.quantiles import (
     CONFIDENCE,
     FloatArray,
     compute_independent_quantile,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from comparison.paired import compare_answers, decode_wrong_images
 from comparison.power import measure_accuracy_rates
+from comparison.statistics.paired import compare_answers, decode_wrong_images
 
 
 def test_bits_are_read_from_the_highest_of_the_first_byte() -> None:
@@ -16,6 +16,11 @@ def test_bits_are_read_from_the_highest_of_the_first_byte() -> None:
     assert decode_wrong_images(base64.b64encode(bytes([0b10000000, 0b00100000])).decode(), 10) is None
     assert decode_wrong_images(base64.b64encode(bytes(1)).decode(), 10) is None
     assert decode_wrong_images(base64.b64encode(bytes(3)).decode(), 10) is None
+
+
+def test_what_is_not_base64_says_nothing_of_any_image() -> None:
+    assert decode_wrong_images("AAA", 10) is None
+    assert decode_wrong_images("no base64!", 10) is None
 
 
 def test_a_single_round_counts_the_images_on_which_the_two_disagree() -> None:
