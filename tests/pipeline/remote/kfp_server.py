@@ -249,10 +249,10 @@ class KfpHandler(BaseHTTPRequestHandler):
                     add_property(execution, key, value)
         else:
             assert asked.context_id == 7
-            for number, key in enumerate(self.kfp.artifacts, start=1):
-                step, output, salt = key
+            for number, named in enumerate(self.kfp.artifacts, start=1):
+                step, output, salt = named
                 artifact = answer.artifacts.add(id=number, uri=f"{ROOT}/run-1/{step}/{salt}/{output}")
-                artifact.create_time_since_epoch = self.kfp.stored_at.get(key, 0)
+                artifact.create_time_since_epoch = self.kfp.stored_at.get(named, 0)
                 add_property(artifact, "store_session_info", SESSION)
         content = frame(answer.SerializeToString()) + frame(b"grpc-status: 0\r\n", kind=0x80)
         return 200, {"Content-Type": "application/grpc-web+proto"}, content
