@@ -264,3 +264,13 @@ def test_a_target_that_nothing_reached_is_told_once() -> None:
 
     told = [own for own in warn(far) if "target" in own]
     assert told == ["None of the trials of any configuration reached the target."]
+
+
+def test_an_answer_says_whose_cores_others_had() -> None:
+    fast = make_trials("all-reduce-2w", [37.0, 38.0])
+    taken = [
+        replace(own, replicas=[replace(replica, others_cpu_seconds=20.0) for replica in own.replicas]) for own in SINGLE
+    ]
+
+    assert "had the cores" not in judge(SINGLE, fast)
+    assert judge(taken, fast).endswith("Others had the cores during trainings of single.")
