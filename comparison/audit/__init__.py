@@ -12,11 +12,12 @@ from comparison.audit.marks import (
     mark_configurations,
 )
 from comparison.audit.plan import audit_plan
-from comparison.audit.rules import CONTENTION_RULE, audit_fairness
+from comparison.audit.rules import CONTENTION_RULE, CORES_RULE, audit_fairness
 
 __all__ = [
     "CALIBRATION_TOLERANCE",
     "CONTENTION_RULE",
+    "CORES_RULE",
     "DISTURBED_SHARE",
     "TOLD_APART",
     "Finding",

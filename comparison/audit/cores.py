@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator
 
+from comparison.audit.disturbances import list_taken_cores
 from comparison.audit.findings import Breach, Evidence
 from comparison.clocks import is_wholly_timed
 from comparison.groups import SINGLE, Trials, find_baseline, list_timed
@@ -58,18 +59,26 @@ def check_contention(trials: Trials) -> Evidence:
 def check_efficiency(trials: Trials) -> Evidence:
     """Returns whether no configuration was faster than its cores and those of its baseline allow.
 
-    Whether it was sped up or its baseline slowed down, nobody can tell from that: both are named.
+    Whether it was sped up or its baseline slowed down, nobody can tell from that: both are named. What others had of
+    the cores of a trial, which another rule tells, explains how fast it was; and so does scatter, unless every trial of
+    the one was faster than every trial of the other.
     """
+    explained = {id(own.trial) for own in list_taken_cores(trials)}
     groups = _group(trials)
     breaches = []
     for name, own in groups.items():
         baseline = find_baseline(groups, name) or own
-        rates = [[trial.images_per_second for trial in list_timed(each)] for each in (own, baseline)]
+        rates = [
+            [trial.images_per_second for trial in list_timed(each) if id(trial) not in explained]
+            for each in (own, baseline)
+        ]
         if not all(rates):
             continue
         cores = own[0].num_workers * own[0].cpus_per_replica / baseline[0].cpus_per_replica
+        if own[0].strategy == SINGLE and cores == 1:  # the same under two names: what differs is the machine's
+            continue
         rate = statistics.median(rates[0]) / statistics.median(rates[1])
-        if rate > _EFFICIENCY_LIMIT * cores:
+        if rate > _EFFICIENCY_LIMIT * cores and min(rates[0]) > cores * max(rates[1]):
             gain = "{configuration} was {rate} times as fast as {baseline}, with {cores} times its cores"
             names = {"configuration": name, "baseline": baseline[0].configuration}
             received = say(gain, **names, rate=f"{rate:.2f}", cores=f"{cores:g}")

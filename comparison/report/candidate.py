@@ -137,7 +137,12 @@ def state_break(groups: Groups, name: str, findings: Sequence[Finding], marks: M
 
 
 def _state_inferiority(baseline: Trials, trials: Trials) -> str:
-    """Returns in what the models are not as good as the baseline's, empty where they are."""
+    """Returns in what the models are not as good as the baseline's, empty where they are.
+
+    The models of a single round differ by chance, and nothing says how much: they decide no more than their times do.
+    """
+    if count_rounds(trials) == 1:
+        return ""
     if compare_accuracies(baseline, trials).direction < 0:
         own, base = (
             format_accuracy(compute_mean([*average_rounds(group, lambda trial: trial.test_accuracy).values()]))

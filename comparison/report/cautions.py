@@ -9,6 +9,7 @@ from comparison.audit import CONTENTION_RULE, Finding, Status, list_violations
 from comparison.groups import (
     SINGLE,
     Groups,
+    Trials,
     add_confusion_matrices,
     count_reached,
     find_baseline,
@@ -25,6 +26,7 @@ _CONTENTION = re.compile(
     r"(?P<replicas>\d+) replicas? asks? for (?P<asked>\d+) cores?, this machine has (?P<available>\d+): "
     r"timings are contended"
 )
+_DISTURBED = re.compile(r"this attempt counts although others took (?P<percent>\d+) % .+")
 # Of those who took the cores: the first ones.
 _MAX_NAMED = 3
 # By so much a model that learned something answers better than with the most frequent class.
@@ -77,17 +79,7 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
         for own in find_outlying_trials(groups)
     ]
     for name, trials in groups.items():
-        messages = Counter(message for trial in trials for message in trial.warnings)
-        warnings += [
-            say(
-                "{name}: {message} ({trials})",
-                name=name,
-                message=_translate_warning(message),
-                trials=count_trials(count),
-            )
-            for message, count in messages.items()
-            if not _CONTENTION.fullmatch(message)
-        ]
+        warnings += _repeat_messages(name, trials)
     return list(dict.fromkeys(warnings))
 
 
@@ -115,6 +107,22 @@ def collect_notes(groups: Groups) -> list[str]:
         is_possible = any(cores and cores >= own for own, cores in missing.items())
         notes.append(say(asked, cpus=cpus, option="--bigger-nodes") if is_possible else too_few)
     return notes
+
+
+def _repeat_messages(name: str, trials: Trials) -> Iterator[str]:
+    """Yields what the launcher warned of a configuration's trials; of many that were disturbed the worst one."""
+    messages = Counter(message for trial in trials for message in trial.warnings)
+    shares = {message: int(found["percent"]) for message in messages if (found := _DISTURBED.fullmatch(message))}
+    worst = max(shares, key=lambda message: shares[message], default="")
+    for message, count in messages.items():
+        if _CONTENTION.fullmatch(message) or (message in shares and message != worst):
+            continue
+        values = {"name": name, "message": _translate_warning(message)}
+        if message == worst and len(shares) > 1:
+            number = sum(messages[own] for own in shares)
+            yield say("{name}: {message} ({trials}, of which this is the worst)", **values, trials=count_trials(number))
+        else:
+            yield say("{name}: {message} ({trials})", **values, trials=count_trials(count))
 
 
 def _warn_of_repeats(groups: Groups) -> Iterator[str]:
@@ -161,6 +169,10 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
 
 def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
     """Yields which configurations bought their speed with accuracy, or reached the target in fewer trials."""
+    every = [trial for trials in groups.values() for trial in trials]
+    is_target_far = len(groups) > 1 and not count_reached(every) and all(own.target_accuracy for own in every)
+    if is_target_far:
+        yield say("None of the trials of any configuration reached the target.")
     for name, trials in groups.items():
         baseline = find_baseline(groups, name) or trials
         if compare_accuracies(baseline, trials).direction < 0:
@@ -169,7 +181,9 @@ def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
             ]
             less = "{name}: its models are less accurate than the single node's ({own} % against {base} %)."
             yield say(less, name=name, own=accuracies[0], base=accuracies[1])
-        if (reached := count_reached(trials)) < len(trials) and trials[0].target_accuracy is not None:
+        if is_target_far or trials[0].target_accuracy is None:
+            continue
+        if (reached := count_reached(trials)) < len(trials):
             counts = {"reached": f"{reached:,}", "trials": count_trials(len(trials))}
             if reached:
                 some = "{name}: {reached} of {trials} reached the target; the time to it is the mean of these alone."

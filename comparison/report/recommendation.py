@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from comparison.audit import Marks
-from comparison.groups import SINGLE, Groups
+from comparison.groups import SINGLE, Groups, count_rounds
 from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
@@ -15,9 +15,11 @@ from comparison.statistics import Ratio
 from comparison.summary import count_trials_needed
 
 RECOMMENDATION_FILE = "recommendation.json"
-_COMMAND = "tfjob-speedup run"
+_COMMAND, _A_A = "tfjob-speedup run", "--a-a"
 # Of each configuration, where nothing says how many are needed.
 _DEFAULT_TRIALS = 3
+# What would need more of them needs another machine, or a quieter one: an A/A run tells.
+_MOST_TRIALS = 30
 
 
 def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Groups, marks: Marks) -> str:
@@ -51,7 +53,7 @@ def suggest_next_step(answer: Answer, groups: Groups, marks: Marks) -> str:
 def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None:
     """Returns options of the command; None: it is not worth repeating."""
     if is_a_a(groups):
-        return None if answer.speedup and is_fit(answer.speedup) else _ask_for_trials(groups, "--a-a")
+        return None if answer.speedup and is_fit(answer.speedup) else _ask_for_trials(groups, _A_A)
     if all(trials[0].strategy == SINGLE for trials in groups.values()):
         return "--workers 2"
     if answer.kind is Kind.NO_ANSWER:
@@ -64,9 +66,14 @@ def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None
 
 
 def _ask_for_trials(groups: Groups, *others: str) -> str | None:
-    """Returns how many trials find 10 %; None where no number of them would, or where those that are there should."""
-    present = max(map(len, groups.values()))
+    """Returns how many trials find 10 %, where these are many whether the machine is fit.
+
+    None where no number of them would, or where those that are there should.
+    """
+    present = max(map(count_rounds, groups.values()))
     needed = count_trials_needed(groups) if present > 1 else _DEFAULT_TRIALS
+    if needed is not None and needed > max(present, _MOST_TRIALS):
+        return _A_A if _A_A not in others else None
     return " ".join([*others, f"--trials {needed}"]) if needed is not None and needed > present else None
 
 

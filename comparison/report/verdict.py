@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from comparison.accuracies import compare_accuracies
-from comparison.audit import Finding, Marks, list_broken_rules
+from comparison.audit import CORES_RULE, Finding, Marks, list_broken_rules, list_violations
 from comparison.groups import (
     Groups,
     Trials,
@@ -141,6 +141,7 @@ def _judge(case: _Case, best: Candidate, left_out: Sequence[tuple[str, str]]) ->
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
         *_state_contention(baseline, trials),
+        *_state_taken_cores(case.findings, [baseline[0].configuration, name]),
         *(
             say("nothing is said of {configuration}: {reason}", configuration=name, reason=reason)
             for name, reason in [*([(node, fault)] if node and fault else []), *left_out]
@@ -275,6 +276,16 @@ def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
     if not is_any_contended([*baseline, *trials]):
         return ()
     return (say("the replicas shared too few cores, so that this says little about separate machines"),)
+
+
+def _state_taken_cores(findings: Sequence[Finding], configurations: Sequence[str]) -> Sequence[str]:
+    """Returns whose trainings others disturbed: those of the single node alone would flatter all that is compared."""
+    broken = {
+        own for finding in list_violations(findings) if finding.rule == CORES_RULE for own in finding.configurations
+    }
+    if not (names := [own for own in configurations if own in broken]):
+        return ()
+    return (say("others had the cores during trainings of {configurations}", configurations=list_items(names)),)
 
 
 def _state_counts(baseline: Trials, trials: Trials) -> str:

@@ -140,3 +140,19 @@ def test_the_audit_speaks_chinese() -> None:
     values += "|Linux"
     assert [text for text in sentences if re.search(r"[a-z]{4,}", re.sub(rf"{values}|[0-9a-f]{{7,}}", "", text))] == []
     assert all(text.endswith("。") for text in sentences)
+
+
+def test_a_rate_beyond_the_cores_breaks_no_rule_where_trials_scatter_or_others_had_the_cores() -> None:
+    rule = "no faster than its cores"
+    times = {"single": (60.0, 65.0, 63.0), "all-reduce-2w": (24.0, 25.0, 24.5)}
+    fast = [make_record(name, trial, seconds) for name, own in times.items() for trial, seconds in enumerate(own)]
+    mixed = [make_record("single", 0, 45.0), *fast[1:]]
+    taken = change_replicas(fast, "single", others_cpu_seconds=20.0)
+    again = [
+        replace(make_record("single", trial, seconds), configuration=name)
+        for name, own in (("single", (60.0, 65.0)), ("single-again", (45.0, 46.0)))
+        for trial, seconds in enumerate(own)
+    ]
+
+    assert audit(fast)[rule].configurations == ("single", "all-reduce-2w")
+    assert {audit(records)[rule].status for records in (mixed, taken, again)} == {Status.HOLDS}

@@ -241,3 +241,36 @@ def test_a_run_in_which_every_trial_is_contended_still_has_an_answer() -> None:
 
     assert (marks.contended, marks.unproven) == (["single", "all-reduce-2w"], [])
     assert judge(*groups.values()).startswith("Distributing pays off here: ")
+
+
+def test_of_many_disturbed_trials_the_worst_is_told_once() -> None:
+    messages = [
+        f"this attempt counts although others took {percent} % of CPU 0 of worker-0 while it trained (other programs "
+        f"0.4 s, hypervisor 0.0 s, of 1.1 s; the limit is 10 %)"
+        for percent in (33, 64)
+    ]
+    first, second = SINGLE
+    told = warn([replace(first, warnings=messages[:1]), replace(second, warnings=[messages[1], "another"])])
+
+    assert told == [
+        f"single: {messages[1]} (2 trials, of which this is the worst)",
+        "single: another (1 trial)",
+    ]
+
+
+def test_a_target_that_nothing_reached_is_told_once() -> None:
+    shared = make_trials("all-reduce-2w", [37.0, 38.0])
+    far = [replace(own, target_accuracy=0.999, seconds_to_target=None, round=None) for own in (*SINGLE, *shared)]
+
+    told = [own for own in warn(far) if "target" in own]
+    assert told == ["None of the trials of any configuration reached the target."]
+
+
+def test_an_answer_says_whose_cores_others_had() -> None:
+    fast = make_trials("all-reduce-2w", [37.0, 38.0])
+    taken = [
+        replace(own, replicas=[replace(replica, others_cpu_seconds=20.0) for replica in own.replicas]) for own in SINGLE
+    ]
+
+    assert "had the cores" not in judge(SINGLE, fast)
+    assert judge(taken, fast).endswith("Others had the cores during trainings of single.")

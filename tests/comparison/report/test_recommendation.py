@@ -88,6 +88,25 @@ def test_trials_that_scatter_ask_for_as_many_as_would_find_a_tenth() -> None:
     assert int(found["next_step"].split()[-1]) > 3
 
 
+def test_the_second_baseline_of_an_odd_last_round_is_no_further_round() -> None:
+    once = recommend(make_twice([60.0], [60.2]))
+    assert once["next_step"] == "tfjob-speedup run --a-a --trials 3"
+
+
+def test_a_run_that_would_take_days_is_no_next_step_but_whether_the_machine_is_fit_is() -> None:
+    found = recommend(make_trials("single", [60.0, 75.0, 62.0]), make_trials("all-reduce-2w", [64.0, 61.0, 72.0]))
+
+    assert found["answer"] == "not_distinguishable"
+    assert found["next_step"] == "tfjob-speedup run --a-a"
+
+
+def test_one_round_is_not_decided_by_what_chance_makes_of_its_two_models() -> None:
+    found = recommend(SINGLE[:1], make_trials("all-reduce-2w", [37.0], n_correct=2900))
+
+    assert (found["answer"], found["next_step"]) == ("not_distinguishable", "tfjob-speedup run --trials 3")
+    assert "at lower accuracy (96.67 % against 99.00 %" in found["reasons"][0]
+
+
 def test_a_bound_without_an_end_is_null() -> None:
     analysis = analyze([*SINGLE, *FAST], make_run_info(configurations=[]))
     endless = replace(analysis.answers["strong"], speedup=Ratio(1.6, 0.0, math.inf))
