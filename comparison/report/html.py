@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup, escape
 
-from comparison.audit import explain_marks, find_winner, list_violations
-from comparison.clocks import PHASES, TOTAL, TRAINING, compute_overhead_share
+from comparison.audit import list_violations
+from comparison.clocks import TOTAL, TRAINING, compute_overhead_share, select_phases
 from comparison.confusion import MAX_SHOWN_CLASSES
 from comparison.forecast import (
     Forecast,
@@ -28,7 +28,6 @@ from comparison.report.environment import describe_environment, format_value
 from comparison.report.misclassified import list_confusions, shade_confusion_matrix
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials
 from comparison.report.time_to_accuracy import describe_targets, name_target
-from comparison.report.verdict import Kind
 from comparison.summary import Row, compute_whole_job_speedups
 from comparison.svg import PALETTE, pick_style
 from comparison.table import UNKNOWN, Cells, format_brief_table, format_table
@@ -64,7 +63,7 @@ def render_report(analysis: Analysis) -> str:
         outlook=analysis.outlook,
         cautions=[*analysis.warnings, *analysis.notes],
         tables=_describe_tables(analysis),
-        marks=explain_marks(analysis.marks),
+        marks=analysis.explanations,
         statistics=analysis.statistics,
         findings=analysis.findings,
         num_broken=len(list_violations(analysis.findings)),
@@ -73,7 +72,7 @@ def render_report(analysis: Analysis) -> str:
         more_plots=[*([_plot_accuracy(groups)] if timed else []), Plot(say("Training loss"), plot_loss(groups))],
         is_timed=bool(timed),
         breakdown_plot=plot_breakdown(phases) if timed else "",
-        clocks=[*PHASES, TRAINING, TOTAL],
+        clocks=[*select_phases(phases.values()), TRAINING, TOTAL],
         phases=format_phases(phases),
         times=describe_times(timed),
         overhead_share=compute_overhead_share(trials, analysis.run_info),
@@ -96,19 +95,18 @@ def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
     for scaling, rows in tables.items():
         whole_jobs = compute_whole_job_speedups(split_by_scaling(analysis.groups)[scaling])
         brief = format_brief_table(rows, whole_jobs, analysis.marks.signs)
-        # Where the fastest one is out, no other takes its place.
-        is_answered = analysis.answers[scaling].kind is not Kind.NO_ANSWER
-        winner = find_winner(rows, analysis.marks) if is_answered else None
+        fastest = analysis.answers[scaling].fastest
         described.append(
             {
                 "title": say(SCALINGS[scaling]) if len(tables) > 1 else None,
+                "star": say("fastest") if len(fastest) == 1 else say("may be fastest"),
                 "columns": brief.columns,
                 "rows": [
                     {
                         "name": cells[0],
                         "cells": [_split_interval(cell) for cell in cells[1:]],
                         "colour": colours[row.configuration],
-                        "is_winner": row.configuration == winner,
+                        "is_winner": row.configuration in fastest,
                     }
                     for row, cells in zip(rows, brief.rows, strict=True)
                 ],

@@ -82,6 +82,27 @@ def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
     assert '<th scope="row">parameter-server-2w-1ps †<' in page
 
 
+def test_all_that_may_be_the_fastest_have_the_star_on_the_page_in_markdown_and_in_the_terminal() -> None:
+    records = [
+        make_record(name, trial, seconds, total_seconds=seconds + 15)
+        for name, trials in (
+            ("single", (60.0, 61.0)),
+            ("all-reduce-2w", (42.0, 42.5)),
+            ("parameter-server-2w-1ps", (42.1, 42.4)),
+        )
+        for trial, seconds in enumerate(trials)
+    ]
+    analysis = analyze(records, make_run_info())
+    page, text, table = render_report(analysis), render_markdown(analysis), analysis.terminal_table()
+
+    assert page.count('class="winner"') == page.count("★ may be fastest") == 2
+    for shown in (page, text, table):
+        assert "★ not told apart, each may be the fastest: all-reduce-2w, parameter-server-2w-1ps." in shown
+    for shown in (text, table):
+        assert "all-reduce-2w ★ " in shown
+        assert "parameter-server-2w-1ps ★ " in shown
+
+
 def test_no_winner_is_marked_where_none_can_be_told() -> None:
     assert 'class="winner"' not in render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0)])
 
