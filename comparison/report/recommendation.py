@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from comparison.audit import Marks
-from comparison.groups import SINGLE, Groups
+from comparison.groups import SINGLE, Groups, count_rounds
 from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
@@ -65,7 +65,7 @@ def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None
 
 def _ask_for_trials(groups: Groups, *others: str) -> str | None:
     """Returns how many trials find 10 %; None where no number of them would, or where those that are there should."""
-    present = max(map(len, groups.values()))
+    present = max(map(count_rounds, groups.values()))
     needed = count_trials_needed(groups) if present > 1 else _DEFAULT_TRIALS
     return " ".join([*others, f"--trials {needed}"]) if needed is not None and needed > present else None
 
