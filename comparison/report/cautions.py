@@ -14,6 +14,7 @@ from comparison.groups import (
     find_baseline,
     find_work_differences,
 )
+from comparison.report.intervals import warn_of_second_figures
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import find_outlying_trials
@@ -76,6 +77,7 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
         )
         for own in find_outlying_trials(groups)
     ]
+    warnings += warn_of_second_figures(groups)
     for name, trials in groups.items():
         messages = Counter(message for trial in trials for message in trial.warnings)
         warnings += [

@@ -25,12 +25,13 @@ from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.report.breakdown import break_down, describe_times, format_phases, measure_waiting
 from comparison.report.environment import describe_environment, format_value
+from comparison.report.intervals import list_second_figures
 from comparison.report.misclassified import list_confusions, shade_confusion_matrix
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials
 from comparison.report.time_to_accuracy import describe_targets, name_target
 from comparison.summary import Row, compute_whole_job_speedups
 from comparison.svg import PALETTE, pick_style
-from comparison.table import UNKNOWN, Cells, format_brief_table, format_table
+from comparison.table import UNKNOWN, Cells, format_brief_table, format_ratio, format_table
 from comparison.texts import say
 
 # What keeps a page below 2 MB, so that it opens at once: trials whose records it holds and how long these are (a trial
@@ -93,7 +94,8 @@ def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
     tables, described = analysis.tables, []
     colours = {name: pick_style(PALETTE, index) for index, name in enumerate(analysis.groups)}
     for scaling, rows in tables.items():
-        whole_jobs = compute_whole_job_speedups(split_by_scaling(analysis.groups)[scaling])
+        groups = split_by_scaling(analysis.groups)[scaling]
+        whole_jobs = compute_whole_job_speedups(groups)
         brief = format_brief_table(rows, whole_jobs, analysis.marks.signs)
         fastest = analysis.answers[scaling].fastest
         described.append(
@@ -110,20 +112,30 @@ def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
                     }
                     for row, cells in zip(rows, brief.rows, strict=True)
                 ],
-                "whole": _add_waiting(format_table(rows, analysis.marks.signs), rows, analysis.groups),
+                "whole": _add_columns(format_table(rows, analysis.signs), rows, groups),
             }
         )
     return described
 
 
-def _add_waiting(cells: Cells, rows: Sequence[Row], groups: Groups) -> Cells:
-    """Returns the whole table with the share of the training that was waited for a core, where records say it."""
+def _add_columns(cells: Cells, rows: Sequence[Row], groups: Groups) -> Cells:
+    """Returns the whole table with what is not in each report.
+
+    That is the second figures, where they disagree with the means, and the share of the training that was waited for a
+    core, where records say it.
+    """
+    for column, figures in list_second_figures(groups).items():
+        values = [format_ratio(figures.get(row.configuration)) for row in rows]
+        cells = _add_column(cells, column, values)
     shares = [measure_waiting(list_timed(groups[row.configuration])) for row in rows]
     if all(share is None for share in shares):
         return cells
     waited = [UNKNOWN if share is None else f"{100 * share:.0f}" for share in shares]
-    rows_of_text = [[*own, share] for own, share in zip(cells.rows, waited, strict=True)]
-    return Cells([*cells.columns, say("waited for cores, %")], rows_of_text)
+    return _add_column(cells, say("waited for cores, %"), waited)
+
+
+def _add_column(cells: Cells, column: str, values: Sequence[str]) -> Cells:
+    return Cells([*cells.columns, column], [[*own, value] for own, value in zip(cells.rows, values, strict=True)])
 
 
 def _split_interval(cell: str) -> tuple[str, str]:

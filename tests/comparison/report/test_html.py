@@ -103,6 +103,18 @@ def test_all_that_may_be_the_fastest_have_the_star_on_the_page_in_markdown_and_i
         assert "parameter-server-2w-1ps ★ " in shown
 
 
+def test_the_median_of_rounds_is_a_column_of_the_whole_table_only_where_it_disagrees() -> None:
+    held_up, steady = (
+        render([make_record(name, trial, own) for name, all_ in seconds.items() for trial, own in enumerate(all_)])
+        for seconds in ({"single": (60.0, 61.0, 60.5), "all-reduce-2w": (40.0, 40.5, last)} for last in (55.0, 40.2))
+    )
+
+    assert '<th scope="col">speedup, median of rounds</th>' in held_up
+    assert "<td>1.50</td>" in held_up
+    assert "Figures that single slow trials move less differ by more than 3 %" in read_first_screen(held_up)
+    assert "median of rounds" not in steady
+
+
 def test_no_winner_is_marked_where_none_can_be_told() -> None:
     assert 'class="winner"' not in render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0)])
 

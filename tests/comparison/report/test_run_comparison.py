@@ -74,7 +74,7 @@ def test_a_run_against_itself_or_a_copy_is_refused() -> None:
 
 def disturb(run: Run, waited: float | None, others: float | None) -> Run:
     """Returns a run whose replicas had less of their cores, each for so many seconds of its training of 60."""
-    seconds = {"waited_seconds": waited, "others_cpu_seconds": others, "steal_seconds": None}
+    seconds: dict[str, Any] = {"waited_seconds": waited, "others_cpu_seconds": others, "steal_seconds": None}
     groups = {
         name: [
             replace(own, train_seconds=60.0, replicas=[replace(replica, **seconds) for replica in own.replicas])
