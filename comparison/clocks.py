@@ -29,6 +29,10 @@ class Part(NamedTuple):
     kind: str
 
 
+# Of older versions: since then a trial has none.
+CALIBRATION = Phase(
+    "calibrate_seconds", "calibration", "a fixed computation before and after, to know how fast the core is now"
+)
 PHASES = (
     Phase("queue_seconds", "queue", "from submitting the job until its replicas run (a cluster's queue, image pull)"),
     Phase("startup_seconds", "start-up", "the chief from its process’s start until it is ready: imports, data, model"),
@@ -48,7 +52,7 @@ PHASES = (
         "the part of the training clock spent exchanging values, waiting for the slowest included",
     ),
     Phase("update_seconds", "update", "the optimizer’s; a parameter server’s is a part of communication"),
-    Phase("calibrate_seconds", "calibration", "a fixed computation before and after, to know how fast the core is now"),
+    CALIBRATION,
     Phase("eval_seconds", "validation", "measuring validation accuracy after each epoch, off the training clock"),
     Phase("save_seconds", "save", "the chief writing checkpoints and the model, off the training clock"),
     Phase("other_seconds", "other", "the whole job less all of the above; below zero if clocks overlap"),
@@ -90,6 +94,16 @@ CLOCK_TOLERANCE = 0.02
 _CLOCK_TOLERANCE_SECONDS = 1.0
 # When a process began is known in ticks of the system's clock, rounded down: it seems older than it is by up to one.
 _TICK_SECONDS = 0.01
+
+
+def select_phases(seconds: Iterable[Mapping[str, float]]) -> list[Phase]:
+    """Returns the phases that a reader is shown: the calibration is left out where none of the trials had one.
+
+    Args:
+        seconds: Those of each configuration, by the columns of `PHASES`.
+    """
+    is_calibrated = any(own[CALIBRATION.column] for own in seconds)
+    return [phase for phase in PHASES if phase is not CALIBRATION or is_calibrated]
 
 
 def find_chief(trial: TrialRecord) -> Replica:

@@ -15,11 +15,13 @@ CONTENDED_MARK = "†"
 UNFAIR_MARK = "‡"
 DISTURBED_MARK = "§"
 WORSE_MARK = "¶"
+FASTEST_MARK = "★"
 EN_DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 UNKNOWN = EN_DASH
 TERMINAL_WIDTH = 100
 _GAP = "  "
+_INFINITY = "\N{INFINITY}"
 
 
 class Cells(NamedTuple):
@@ -57,8 +59,8 @@ def format_ratio(ratio: Ratio | None) -> str:
 
 
 def format_range(low: float, high: float) -> str:
-    """Returns the two ends of a ratio's interval."""
-    return f"{low:.2f}{EN_DASH}{high:.2f}"
+    """Returns the two ends of a ratio's interval; one that has no upper end is open to infinity."""
+    return f"{low:.2f}{EN_DASH}{_INFINITY if math.isinf(high) else f'{high:.2f}'}"
 
 
 def format_table(rows: Iterable[Row], signs: Mapping[str, Collection[str]] = MappingProxyType({})) -> Cells:

@@ -1,11 +1,13 @@
 """Whether the comparison is fair, and what a reader must know of a configuration before trusting its row."""
 
-from comparison.audit.disturbances import CALIBRATION_TOLERANCE, DISTURBED_SHARE, measure_core, measure_disturbance
+from comparison.audit.disturbances import DISTURBED_SHARE, measure_disturbance
 from comparison.audit.findings import Finding, Status, list_violations
 from comparison.audit.marks import (
     TOLD_APART,
     Marks,
+    explain_fastest,
     explain_marks,
+    find_fastest,
     find_winner,
     list_breaches,
     list_broken_rules,
@@ -15,7 +17,6 @@ from comparison.audit.plan import audit_plan
 from comparison.audit.rules import CONTENTION_RULE, CORES_RULE, audit_fairness
 
 __all__ = [
-    "CALIBRATION_TOLERANCE",
     "CONTENTION_RULE",
     "CORES_RULE",
     "DISTURBED_SHARE",
@@ -25,12 +26,13 @@ __all__ = [
     "Status",
     "audit_fairness",
     "audit_plan",
+    "explain_fastest",
     "explain_marks",
+    "find_fastest",
     "find_winner",
     "list_breaches",
     "list_broken_rules",
     "list_violations",
     "mark_configurations",
-    "measure_core",
     "measure_disturbance",
 ]

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from comparison.clocks import is_wholly_timed, measure_waiting_share
@@ -20,8 +20,6 @@ HOLDUP_TOLERANCE = 0.10
 # By so much one half of a training's epochs may take longer than the other: well above the noise of halves (about 4 %),
 # and below what a processor loses that gets too hot.
 HALVES_TOLERANCE = 0.15
-# Fixed computations of cores whose medians differ by less are not told apart.
-CALIBRATION_TOLERANCE = 0.05
 
 
 class Disturbance(NamedTuple):
@@ -30,12 +28,6 @@ class Disturbance(NamedTuple):
     trial: TrialRecord
     change: float
     reason: str
-
-
-def measure_core(trials: Iterable[TrialRecord]) -> float:
-    """Returns the median seconds of the fixed computation on the cores of the trials; NaN where it was not timed."""
-    seconds = [second for trial in trials for replica in trial.replicas for second in replica.calibration_seconds or ()]
-    return statistics.median(seconds) if seconds else math.nan
 
 
 def measure_disturbance(trial: TrialRecord) -> float | None:

@@ -7,9 +7,9 @@ from comparison.accuracies import compare_accuracies
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
 from comparison.groups import SINGLE, Groups, find_baseline, is_any_contended, is_target_missed
-from comparison.summary import Row
-from comparison.table import CONTENDED_MARK, DISTURBED_MARK, UNFAIR_MARK, WORSE_MARK
-from comparison.texts import say
+from comparison.summary import Row, find_possibly_fastest
+from comparison.table import CONTENDED_MARK, DISTURBED_MARK, FASTEST_MARK, UNFAIR_MARK, WORSE_MARK
+from comparison.texts import list_items, say
 
 # What has a mark, or another place, of its own.
 TOLD_APART = {CONTENTION_RULE, *DISTURBANCE_RULES}
@@ -128,13 +128,44 @@ def find_winner(rows: Sequence[Row], marks: Marks) -> str | None:
     measured = {row.configuration: ratio for row in rows if (ratio := row.ratio) and ratio.low is not None}
     if baseline in marks.unproven or not measured:
         return None
-    alone = [row.configuration for row in rows if row.strategy != SINGLE and row.num_workers == 1]
-    sound = [name for name in measured if name not in {*marks.worse, *marks.unproven, *alone}]
+    sound = [name for name in _list_sound(rows, marks) if name in measured]
     fastest = max(sound, key=lambda name: measured[name].value, default=None)
     if fastest and measured[fastest].direction > 0:
         return fastest
     is_baseline_fastest = len(measured) == len(rows) - 1 and all(own.direction < 0 for own in measured.values())
     return baseline if is_baseline_fastest else None
+
+
+def find_fastest(rows: Sequence[Row], groups: Groups, marks: Marks) -> list[str]:
+    """Returns the configurations that may be the fastest: the winner, and what the trials cannot tell from it.
+
+    There are none where nothing wins, and the baseline is never among several: the winner is told from it.
+
+    Args:
+        rows: The table of one kind of scaling.
+        groups: Its trials by configuration.
+        marks: What `mark_configurations` returned.
+    """
+    winner, baseline = find_winner(rows, marks), rows[0].configuration
+    if winner is None or winner == baseline:
+        return [] if winner is None else [winner]
+    possible = {winner, *find_possibly_fastest(groups, {*_list_sound(rows, marks)} - {baseline})}
+    return [row.configuration for row in rows if row.configuration in possible]
+
+
+def _list_sound(rows: Sequence[Row], marks: Marks) -> list[str]:
+    """Returns the configurations that have a speedup and may win."""
+    alone = [row.configuration for row in rows if row.strategy != SINGLE and row.num_workers == 1]
+    out = {*marks.worse, *marks.unproven, *alone}
+    return [row.configuration for row in rows if row.speedup is not None and row.configuration not in out]
+
+
+def explain_fastest(names: Sequence[str]) -> str:
+    """Returns what the star in the table means: the configurations that `find_fastest` returned, one or more."""
+    if len(names) == 1:
+        return say("{mark} trained fastest.", mark=FASTEST_MARK)
+    several = "{mark} not told apart, each may be the fastest: {names}."
+    return say(several, mark=FASTEST_MARK, names=list_items(names))
 
 
 def explain_marks(marks: Marks) -> list[str]:

@@ -4,7 +4,15 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from comparison.audit import Finding, Marks, audit_fairness, audit_plan, explain_marks, mark_configurations
+from comparison.audit import (
+    Finding,
+    Marks,
+    audit_fairness,
+    audit_plan,
+    explain_fastest,
+    explain_marks,
+    mark_configurations,
+)
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
 from comparison.groups import Groups, Trials, find_baseline, group_trials, select_timed
 from comparison.records import RunInfo, TrialRecord
@@ -14,7 +22,7 @@ from comparison.report.intervals import describe_statistics
 from comparison.report.recommendation import format_recommendation
 from comparison.report.verdict import Answer, answer_question
 from comparison.summary import Row, split_rows, summarize
-from comparison.table import TERMINAL_WIDTH, format_table, to_text
+from comparison.table import FASTEST_MARK, TERMINAL_WIDTH, format_table, to_text
 from comparison.texts import join_scalings, say, say_count
 
 SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
@@ -66,6 +74,17 @@ class Analysis:
         return [trial for trials in self.groups.values() for trial in trials]
 
     @property
+    def signs(self) -> dict[str, Sequence[str]]:
+        """The configurations that each sign in the table stands for, the star for what may be the fastest first."""
+        return {FASTEST_MARK: [name for answer in self.answers.values() for name in answer.fastest]} | self.marks.signs
+
+    @property
+    def explanations(self) -> list[str]:
+        """What the signs in the table mean, for those that are there."""
+        stars = [explain_fastest(answer.fastest) for answer in self.answers.values() if answer.fastest]
+        return [*dict.fromkeys(stars), *explain_marks(self.marks)]
+
+    @property
     def titled_outlook(self) -> str:
         """The outlook, named for what it is; empty where there is none."""
         return f"{say('Forecast')}{say(': ')}{self.outlook}" if self.outlook else ""
@@ -83,8 +102,8 @@ class Analysis:
 
     def terminal_table(self) -> str:
         """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""
-        explanations = [textwrap.fill(mark, TERMINAL_WIDTH) for mark in explain_marks(self.marks)]
-        return "\n".join([to_text(format_table(self.rows, self.marks.signs)), *explanations])
+        explanations = [textwrap.fill(mark, TERMINAL_WIDTH) for mark in self.explanations]
+        return "\n".join([to_text(format_table(self.rows, self.signs)), *explanations])
 
     def recommendation(self) -> str:
         """Returns the answer for programs, as JSON; of two kinds of scaling that on strong scaling."""

@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, find_chief, is_timed, measure_chief, measure_replica
+from comparison.clocks import (
+    KINDS,
+    PARTS,
+    PHASES,
+    TOTAL,
+    find_chief,
+    is_timed,
+    measure_chief,
+    measure_replica,
+    measure_waiting_share,
+    select_phases,
+)
 from comparison.groups import Groups
 from comparison.records import TrialRecord
 from comparison.statistics import compute_mean
@@ -72,8 +83,11 @@ def break_down(groups: Groups) -> dict[str, dict[str, float]]:
 
 def format_phases(phases: Mapping[str, Mapping[str, float]]) -> Cells:
     """Returns what `break_down` returned, as a reader sees it."""
-    columns = [say("configuration"), *(say("{phase}, s", phase=say(phase.label)) for phase in (*PHASES, TOTAL))]
-    return Cells(columns, [[name, *map(format_seconds, own.values())] for name, own in phases.items()])
+    shown = [*select_phases(phases.values()), TOTAL]
+    columns = [say("configuration"), *(say("{phase}, s", phase=say(phase.label)) for phase in shown)]
+    return Cells(
+        columns, [[name, *(format_seconds(own[phase.column]) for phase in shown)] for name, own in phases.items()]
+    )
 
 
 def measure_waiting(trials: Iterable[TrialRecord]) -> float | None:
@@ -81,12 +95,7 @@ def measure_waiting(trials: Iterable[TrialRecord]) -> float | None:
 
     A mean over trials; None where the records do not say. A process waits for its own threads, too.
     """
-    shares = []
-    for trial in trials:
-        waited = [own.waited_seconds for own in trial.replicas if own.waited_seconds is not None]
-        if waited:
-            shares.append(max(waited) / trial.train_seconds)
-    return statistics.fmean(shares) if shares else None
+    return _mean_of_known(map(measure_waiting_share, trials))
 
 
 def tabulate_configurations(groups: Groups) -> list[TimeRow]:

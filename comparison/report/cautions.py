@@ -15,6 +15,7 @@ from comparison.groups import (
     find_baseline,
     find_work_differences,
 )
+from comparison.report.intervals import warn_of_second_figures
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import find_outlying_trials
@@ -78,6 +79,7 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
         )
         for own in find_outlying_trials(groups)
     ]
+    warnings += warn_of_second_figures(groups)
     for name, trials in groups.items():
         warnings += _repeat_messages(name, trials)
     return list(dict.fromkeys(warnings))

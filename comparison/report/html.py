@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from markupsafe import Markup, escape
 
-from comparison.audit import explain_marks, find_winner, list_violations
-from comparison.clocks import PHASES, TOTAL, TRAINING, compute_overhead_share
+from comparison.audit import list_violations
+from comparison.clocks import TOTAL, TRAINING, compute_overhead_share, select_phases
 from comparison.confusion import MAX_SHOWN_CLASSES
 from comparison.forecast import (
     Forecast,
@@ -25,13 +25,13 @@ from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.report.breakdown import break_down, describe_times, format_phases, measure_waiting
 from comparison.report.environment import describe_environment, format_value
+from comparison.report.intervals import list_second_figures
 from comparison.report.misclassified import list_confusions, shade_confusion_matrix
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials
 from comparison.report.time_to_accuracy import describe_targets, name_target
-from comparison.report.verdict import Kind
 from comparison.summary import Row, compute_whole_job_speedups
 from comparison.svg import PALETTE, pick_style
-from comparison.table import UNKNOWN, Cells, format_brief_table, format_table
+from comparison.table import UNKNOWN, Cells, format_brief_table, format_ratio, format_table
 from comparison.texts import say
 
 # What keeps a page below 2 MB, so that it opens at once: trials whose records it holds and how long these are (a trial
@@ -64,7 +64,7 @@ def render_report(analysis: Analysis) -> str:
         outlook=analysis.outlook,
         cautions=[*analysis.warnings, *analysis.notes],
         tables=_describe_tables(analysis),
-        marks=explain_marks(analysis.marks),
+        marks=analysis.explanations,
         statistics=analysis.statistics,
         findings=analysis.findings,
         num_broken=len(list_violations(analysis.findings)),
@@ -73,7 +73,7 @@ def render_report(analysis: Analysis) -> str:
         more_plots=[*([_plot_accuracy(groups)] if timed else []), Plot(say("Training loss"), plot_loss(groups))],
         is_timed=bool(timed),
         breakdown_plot=plot_breakdown(phases) if timed else "",
-        clocks=[*PHASES, TRAINING, TOTAL],
+        clocks=[*select_phases(phases.values()), TRAINING, TOTAL],
         phases=format_phases(phases),
         times=describe_times(timed),
         overhead_share=compute_overhead_share(trials, analysis.run_info),
@@ -94,38 +94,48 @@ def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
     tables, described = analysis.tables, []
     colours = {name: pick_style(PALETTE, index) for index, name in enumerate(analysis.groups)}
     for scaling, rows in tables.items():
-        whole_jobs = compute_whole_job_speedups(split_by_scaling(analysis.groups)[scaling])
+        groups = split_by_scaling(analysis.groups)[scaling]
+        whole_jobs = compute_whole_job_speedups(groups)
         brief = format_brief_table(rows, whole_jobs, analysis.marks.signs)
-        # Where the fastest one is out, no other takes its place.
-        is_answered = analysis.answers[scaling].kind is not Kind.NO_ANSWER
-        winner = find_winner(rows, analysis.marks) if is_answered else None
+        fastest = analysis.answers[scaling].fastest
         described.append(
             {
                 "title": say(SCALINGS[scaling]) if len(tables) > 1 else None,
+                "star": say("fastest") if len(fastest) == 1 else say("may be fastest"),
                 "columns": brief.columns,
                 "rows": [
                     {
                         "name": cells[0],
                         "cells": [_split_interval(cell) for cell in cells[1:]],
                         "colour": colours[row.configuration],
-                        "is_winner": row.configuration == winner,
+                        "is_winner": row.configuration in fastest,
                     }
                     for row, cells in zip(rows, brief.rows, strict=True)
                 ],
-                "whole": _add_waiting(format_table(rows, analysis.marks.signs), rows, analysis.groups),
+                "whole": _add_columns(format_table(rows, analysis.signs), rows, groups),
             }
         )
     return described
 
 
-def _add_waiting(cells: Cells, rows: Sequence[Row], groups: Groups) -> Cells:
-    """Returns the whole table with the share of the training that was waited for a core, where records say it."""
+def _add_columns(cells: Cells, rows: Sequence[Row], groups: Groups) -> Cells:
+    """Returns the whole table with what is not in each report.
+
+    That is the second figures, where they disagree with the means, and the share of the training that was waited for a
+    core, where records say it.
+    """
+    for column, figures in list_second_figures(groups).items():
+        values = [format_ratio(figures.get(row.configuration)) for row in rows]
+        cells = _add_column(cells, column, values)
     shares = [measure_waiting(list_timed(groups[row.configuration])) for row in rows]
     if all(share is None for share in shares):
         return cells
     waited = [UNKNOWN if share is None else f"{100 * share:.0f}" for share in shares]
-    rows_of_text = [[*own, share] for own, share in zip(cells.rows, waited, strict=True)]
-    return Cells([*cells.columns, say("waited for cores, %")], rows_of_text)
+    return _add_column(cells, say("waited for cores, %"), waited)
+
+
+def _add_column(cells: Cells, column: str, values: Sequence[str]) -> Cells:
+    return Cells([*cells.columns, column], [[*own, value] for own, value in zip(cells.rows, values, strict=True)])
 
 
 def _split_interval(cell: str) -> tuple[str, str]:

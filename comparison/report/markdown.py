@@ -1,6 +1,5 @@
 """The report in short, as Markdown."""
 
-from comparison.audit import explain_marks
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.summary import compute_whole_job_speedups
 from comparison.table import format_brief_table, to_markdown
@@ -16,10 +15,10 @@ def render_markdown(analysis: Analysis) -> str:
     paragraphs = [f"# {analysis.verdict}", analysis.titled_outlook]
     for scaling, rows in analysis.tables.items():
         paragraphs += [f"## {say(SCALINGS[scaling])}"] if len(analysis.tables) > 1 else []
-        paragraphs.append(to_markdown(format_brief_table(rows, whole_jobs, analysis.marks.signs)).rstrip())
+        paragraphs.append(to_markdown(format_brief_table(rows, whole_jobs, analysis.signs)).rstrip())
     paragraphs += [
         say("Means over trials; ± and brackets are 95 % intervals."),
-        *explain_marks(analysis.marks),
+        *analysis.explanations,
         "\n".join(f"- {warning}" for warning in (*analysis.warnings, *analysis.notes)),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"

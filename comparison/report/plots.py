@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from comparison.clocks import PHASES, TOTAL
+from comparison.clocks import PHASES, TOTAL, select_phases
 from comparison.groups import Groups, Trials, list_timed
 from comparison.records import CurvePoint, TrialRecord
 from comparison.statistics import Ratio, compute_mean
@@ -158,11 +158,11 @@ def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
         axes = figure.subplots()
         positions = range(len(phases))
         ends = [0.0] * len(phases)
-        for index, phase in enumerate(PHASES):
+        for phase in select_phases(phases.values()):
             seconds = [own[phase.column] for own in phases.values()]
             # What is below zero is drawn to the left of it, not hidden.
             starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
-            colour, label = pick_style(PALETTE, index), say(phase.label)
+            colour, label = pick_style(PALETTE, PHASES.index(phase)), say(phase.label)
             axes.barh(positions, seconds, left=starts, height=0.42, color=colour, label=label)
             ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
         _label_bars(axes, list(phases))

@@ -1,22 +1,22 @@
 """Two runs beside each other, before and after: what changed between them, and what that did to each configuration."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
 from comparison.accuracies import Difference, compare_accuracies
 from comparison.audit import (
-    CALIBRATION_TOLERANCE,
     TOLD_APART,
     audit_fairness,
     audit_plan,
     list_violations,
     mark_configurations,
-    measure_core,
+    measure_disturbance,
 )
+from comparison.clocks import measure_waiting_share
 from comparison.groups import (
     Groups,
     Trials,
@@ -116,11 +116,12 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
 
 
 def list_run_differences(before: Run, after: Run) -> Cells:
-    """Returns what differs between two runs, a row each: parameters, versions, host, image, how fast the cores were."""
+    """Returns what differs between two runs, a row each: parameters, versions, host, image, how free the cores were."""
     facts = [
         {name: format_value(value) for name, value in run.info.parameters.items()}
         | {say(name): value for name, value in describe_environment(_list_trials(run)).items()}
-        | {say("median calibration, ms"): _format_milliseconds(measure_core(_list_trials(run)))}
+        | {say("waited for cores, %"): _format_share(_list_trials(run), measure_waiting_share)}
+        | {say("cores taken by others, %"): _format_share(_list_trials(run), measure_disturbance)}
         for run in (before, after)
     ]
     rows = {name: [own.get(name, UNKNOWN) for own in facts] for name in facts[0] | facts[1]}
@@ -141,26 +142,6 @@ def state_changes(changes: Mapping[str, Change]) -> str:
         equal=len(ratios) - decided.count(-1) - decided.count(1),
         refused=len(changes) - len(ratios),
     )
-
-
-def state_core_speeds(before: Run, after: Run) -> str:
-    """Returns by how much the cores differed between the runs, as a fixed computation tells; nothing if they did not.
-
-    Beyond `CALIBRATION_TOLERANCE` they were not the same machine for the training either, whatever the code.
-    """
-    change = measure_core(_list_trials(after)) / measure_core(_list_trials(before)) - 1
-    if not abs(change) > CALIBRATION_TOLERANCE:
-        return ""
-    percent = f"{100 * abs(change):.0f}"
-    longer = (
-        "A fixed computation took the cores {percent} % longer in the second run: that alone moves training times "
-        "about as much."
-    )
-    shorter = (
-        "A fixed computation took the cores {percent} % less time in the second run: that alone moves training times "
-        "about as much."
-    )
-    return say(longer, percent=percent) if change > 0 else say(shorter, percent=percent)
 
 
 def tabulate_changes(changes: Mapping[str, Change]) -> Cells:
@@ -214,7 +195,7 @@ def render_run_markdown(before: Run, after: Run) -> str:
     changes, differences = compare_runs(before, after), list_run_differences(before, after)
     paragraphs = [
         f"# {_title(before, after)}",
-        _state_verdict(before, after, changes),
+        state_changes(changes),
         to_markdown(tabulate_changes(changes)).rstrip(),
         _explain_intervals(),
         *(f"- {caution}" for caution in list_cautions(before, after, changes)),
@@ -231,17 +212,13 @@ def render_run_html(before: Run, after: Run) -> str:
     return render_page(
         "report/run_comparison.html.j2",
         title=_title(before, after),
-        verdict=_state_verdict(before, after, changes),
+        verdict=state_changes(changes),
         cautions=list_cautions(before, after, changes),
         changes=tabulate_changes(changes),
         intervals=_explain_intervals(),
         differences=list_run_differences(before, after),
         plot=plot_ratios(ratios, say("training time, after ÷ before")) if ratios else None,
     )
-
-
-def _state_verdict(before: Run, after: Run, changes: Mapping[str, Change]) -> str:
-    return " ".join(filter(None, [state_changes(changes), state_core_speeds(before, after)]))
 
 
 def _title(before: Run, after: Run) -> str:
@@ -257,8 +234,10 @@ def _explain_intervals() -> str:
     )
 
 
-def _format_milliseconds(seconds: float) -> str:
-    return UNKNOWN if math.isnan(seconds) else f"{1000 * seconds:.1f}"
+def _format_share(trials: Trials, measure: Callable[[TrialRecord], float | None]) -> str:
+    """Returns the median over trials of a share, in whole per cent."""
+    shares = [share for trial in trials if (share := measure(trial)) is not None]
+    return f"{100 * median(shares):.0f}" if shares else UNKNOWN
 
 
 def _format_change(name: str, change: Change) -> list[str]:

@@ -1,11 +1,11 @@
 """Whether distributing the training pays off: one answer, in two sentences at most and for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from comparison.accuracies import compare_accuracies
-from comparison.audit import CORES_RULE, Finding, Marks, list_broken_rules, list_violations
+from comparison.audit import CORES_RULE, Finding, Marks, find_fastest, list_broken_rules, list_violations
 from comparison.groups import (
     Groups,
     Trials,
@@ -27,7 +27,7 @@ from comparison.report.candidate import (
     state_fault,
 )
 from comparison.statistics import Ratio, compute_mean
-from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, split_rows
+from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, find_possibly_fastest, split_rows
 from comparison.table import format_accuracy, format_range
 from comparison.texts import count_trials, join_clauses, list_items, say, say_count
 
@@ -54,6 +54,7 @@ class Answer:
         speedup: How many times as fast as the baseline it trained; None where that means nothing.
         whole_job: The same of the whole job, start-up included.
         core_seconds_ratio: The cores that it held, times seconds of the whole job, over the baseline's.
+        fastest: The configurations that may be the fastest; none where nothing can be said or nothing was told apart.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class Answer:
     speedup: Ratio | None = None
     whole_job: Ratio | None = None
     core_seconds_ratio: float | None = None
+    fastest: Sequence[str] = ()
 
     @property
     def text(self) -> str:
@@ -71,13 +73,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Case:
-    """What is known of one kind of scaling: trials, speedups, what the audit found, and the plan."""
+    """What is known of one kind of scaling: its trials, its table, what the audit found, and the plan."""
 
     groups: Groups
-    ratios: Mapping[str, Ratio | None]
+    rows: Sequence[Row]
     findings: Sequence[Finding]
     marks: Marks
     run_info: RunInfo
+
+    @property
+    def ratios(self) -> dict[str, Ratio | None]:
+        """The speedups by configuration."""
+        return {row.configuration: row.ratio for row in self.rows}
 
 
 def answer_question(
@@ -99,8 +106,7 @@ def answer_question(
     answers = {}
     for scaling, own in split_by_scaling(groups).items():
         candidates = choose_candidates(tables[scaling], own, findings, marks, list_absent(groups, run_info, scaling))
-        ratios = {row.configuration: row.ratio for row in tables[scaling]}
-        answers[scaling] = _answer(_Case(own, ratios, findings, marks, run_info), candidates)
+        answers[scaling] = _answer(_Case(own, tables[scaling], findings, marks, run_info), candidates)
     return answers
 
 
@@ -123,10 +129,10 @@ def _answer(case: _Case, candidates: Sequence[Candidate]) -> Answer:
             instead = "Of the others, {configuration} trained {speedup} as fast as a single node."
             sentences.append(say(instead, configuration=sound[0].description, speedup=_format_times(speedup)))
         return Answer(Kind.NO_ANSWER, best.configuration, sentences)
-    return _judge(case, best, [(own.description, own.reason) for own in others if own.reason])
+    return _judge(case, best, others)
 
 
-def _judge(case: _Case, best: Candidate, left_out: Sequence[tuple[str, str]]) -> Answer:
+def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     """Returns the answer about a configuration that something can be said of."""
     groups, ratios, name = case.groups, case.ratios, best.configuration
     baseline, trials = find_baseline(groups, name) or [], groups[name]
@@ -136,7 +142,10 @@ def _judge(case: _Case, best: Candidate, left_out: Sequence[tuple[str, str]]) ->
     rival = compare_with_rival(groups, name, node) if node and not fault else None
     kind, opening = _decide(speedup, whole_job, rival, _state_counts(baseline, trials))
     cost = _compute_core_seconds(baseline, trials)
+    fastest = find_fastest(case.rows, groups, case.marks)
+    left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [
+        *_state_peers(case, best, [own for own in others if not own.reason], fastest),
         *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
@@ -157,7 +166,7 @@ def _judge(case: _Case, best: Candidate, left_out: Sequence[tuple[str, str]]) ->
     sentences = [say("{opening}: {clauses}.", opening=opening, clauses=join_clauses(clauses))]
     if notes:
         sentences.append(_capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
-    return Answer(kind, name, sentences, speedup, whole_job, cost)
+    return Answer(kind, name, sentences, speedup, whole_job, cost, fastest)
 
 
 def compare_with_rival(groups: Groups, configuration: str, rival: str) -> Ratio | None:
@@ -242,6 +251,28 @@ def _state_accuracy(baseline: Trials, trials: Trials) -> str:
         0: say("at indistinguishable accuracy ({own} % against {base} %, ± {margin})", **values),
         1: say("at higher accuracy ({own} % against {base} %, ± {margin})", **values),
     }[difference.direction]
+
+
+def _state_peers(case: _Case, best: Candidate, others: Sequence[Candidate], fastest: Sequence[str]) -> Sequence[str]:
+    """Returns which other ways of distributing may be as fast as the one that the answer is about, or faster.
+
+    Args:
+        case: What is known.
+        best: The one that the answer is about.
+        others: The other distributed ones of which something can be said.
+        fastest: What `find_fastest` returned: who shares the star is named, too.
+    """
+    ratios, name = case.ratios, best.configuration
+    if not (speedup := ratios[name]) or speedup.low is None:
+        return ()  # a single trial tells nothing apart, which the answer opens with
+    possible = find_possibly_fastest(case.groups, {name, *(own.configuration for own in others)})
+    together = {*possible, *(fastest if name in fastest else ())}
+    peers = [
+        say("{configuration} at {speedup}", configuration=own.description, speedup=_format_times(ratio))
+        for own in others
+        if own.configuration in together and (ratio := ratios[own.configuration])
+    ]
+    return (say("not told apart from it as the fastest: {names}", names=list_items(peers)),) if peers else ()
 
 
 def _state_target(baseline: Trials, trials: Trials) -> Sequence[str]:

@@ -2,7 +2,18 @@ from dataclasses import fields, replace
 
 import pytest
 
-from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING, compute_overhead_share, find_chief, measure_replica
+from comparison.clocks import (
+    CALIBRATION,
+    KINDS,
+    PARTS,
+    PHASES,
+    TOTAL,
+    TRAINING,
+    compute_overhead_share,
+    find_chief,
+    measure_replica,
+    select_phases,
+)
 from comparison.records import TrialRecord
 from tests.comparison.record_factory import make_record, make_run_info
 from tests.comparison.timed_factory import make_parameter_server, make_timed
@@ -121,3 +132,11 @@ def test_the_record_has_no_clock_that_the_table_does_not_name() -> None:
     named = {clock.column for clock in (*PHASES, *PARTS, TRAINING, TOTAL)}
     # Of the slowest and the mean worker of each step, and of the evaluation after the job: no part of its wall time.
     assert recorded - named == {"slowest_compute_seconds", "mean_compute_seconds", "evaluate_seconds"}
+
+
+@pytest.mark.parametrize(("seconds", "is_shown"), [(0.0, False), (0.4, True)])
+def test_a_calibration_is_shown_only_where_a_trial_had_one(*, seconds: float, is_shown: bool) -> None:
+    shown = select_phases([{"calibrate_seconds": 0.0}, {"calibrate_seconds": seconds}])
+
+    assert (CALIBRATION in shown) == is_shown
+    assert [own for own in shown if own is not CALIBRATION] == [own for own in PHASES if own is not CALIBRATION]

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def test_markdown_is_the_golden_one() -> None:
     cells = format_table(summarize(group_trials(make_run())), {"†": ["parameter-server-2w-1ps"]})
 
     assert to_markdown(cells) == (GOLDEN / "table.md").read_text()
+
+
+def test_an_interval_without_an_upper_end_is_open_to_infinity() -> None:
+    assert format_ratio(Ratio(1.5, 0.0, math.inf)) == "1.50 (0.00–∞)"
 
 
 def test_where_there_is_little_room_the_table_has_five_columns() -> None:

@@ -4,7 +4,16 @@ from typing import Any
 import pytest
 
 from comparison.audit.findings import Finding, Status
-from comparison.audit.marks import Marks, explain_marks, find_winner, is_worse, list_broken_rules, mark_configurations
+from comparison.audit.marks import (
+    Marks,
+    explain_fastest,
+    explain_marks,
+    find_fastest,
+    find_winner,
+    is_worse,
+    list_broken_rules,
+    mark_configurations,
+)
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
 from comparison.records import TrialRecord
@@ -66,6 +75,39 @@ def test_the_baseline_wins_only_where_all_were_measured_to_be_slower() -> None:
 
     assert find_winner(summarize(group_trials([*SINGLE, *slower])), Marks()) == "single"
     assert find_winner(summarize(group_trials([*SINGLE, *slower, *once])), Marks()) is None
+
+
+SERVER = "parameter-server-2w-1ps"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "marks", "fastest"),
+    [
+        ([37.1, 37.4], Marks(), ["all-reduce-2w", SERVER]),
+        ([37.1, 37.4], Marks(worse=[SERVER]), ["all-reduce-2w"]),
+        ([50.0, 50.5], Marks(), ["all-reduce-2w"]),
+        ([20.0], Marks(), ["all-reduce-2w", SERVER]),  # a single trial tells nothing apart
+    ],
+)
+def test_what_cannot_be_told_from_the_winner_may_be_the_fastest_too(
+    seconds: list[float], marks: Marks, fastest: list[str]
+) -> None:
+    groups = group_trials([*SINGLE, *FASTER, *make_trials(SERVER, seconds)])
+
+    assert find_fastest(summarize(groups), groups, marks) == fastest
+
+
+def test_the_baseline_is_the_fastest_alone_or_not_at_all() -> None:
+    slower = group_trials([*SINGLE, *make_trials("all-reduce-2w", [90.0, 91.0])])
+    equal = group_trials([*SINGLE, *make_trials("all-reduce-2w", [60.2, 60.9])])
+
+    assert find_fastest(summarize(slower), slower, Marks()) == ["single"]
+    assert find_fastest(summarize(equal), equal, Marks()) == []
+
+
+def test_the_star_says_whether_it_was_told_apart() -> None:
+    assert explain_fastest(["single"]) == "★ trained fastest."
+    assert explain_fastest(["a", "b"]) == "★ not told apart, each may be the fastest: a, b."
 
 
 def test_contention_alone_has_a_mark_of_its_own() -> None:

@@ -82,6 +82,39 @@ def test_the_report_marks_the_winner_and_what_was_contended(page: str) -> None:
     assert '<th scope="row">parameter-server-2w-1ps †<' in page
 
 
+def test_all_that_may_be_the_fastest_have_the_star_on_the_page_in_markdown_and_in_the_terminal() -> None:
+    records = [
+        make_record(name, trial, seconds, total_seconds=seconds + 15)
+        for name, trials in (
+            ("single", (60.0, 61.0)),
+            ("all-reduce-2w", (42.0, 42.5)),
+            ("parameter-server-2w-1ps", (42.1, 42.4)),
+        )
+        for trial, seconds in enumerate(trials)
+    ]
+    analysis = analyze(records, make_run_info())
+    page, text, table = render_report(analysis), render_markdown(analysis), analysis.terminal_table()
+
+    assert page.count('class="winner"') == page.count("★ may be fastest") == 2
+    for shown in (page, text, table):
+        assert "★ not told apart, each may be the fastest: all-reduce-2w, parameter-server-2w-1ps." in shown
+    for shown in (text, table):
+        assert "all-reduce-2w ★ " in shown
+        assert "parameter-server-2w-1ps ★ " in shown
+
+
+def test_the_median_of_rounds_is_a_column_of_the_whole_table_only_where_it_disagrees() -> None:
+    held_up, steady = (
+        render([make_record(name, trial, own) for name, all_ in seconds.items() for trial, own in enumerate(all_)])
+        for seconds in ({"single": (60.0, 61.0, 60.5), "all-reduce-2w": (40.0, 40.5, last)} for last in (55.0, 40.2))
+    )
+
+    assert '<th scope="col">speedup, median of rounds</th>' in held_up
+    assert "<td>1.50</td>" in held_up
+    assert "Figures that single slow trials move less differ by more than 3 %" in read_first_screen(held_up)
+    assert "median of rounds" not in steady
+
+
 def test_no_winner_is_marked_where_none_can_be_told() -> None:
     assert 'class="winner"' not in render([make_record("single"), make_record("all-reduce-2w", train_seconds=1.0)])
 

@@ -6,7 +6,8 @@ import pytest
 
 from comparison.groups import group_trials
 from comparison.records import TrialRecord
-from comparison.report.intervals import describe_statistics
+from comparison.report.intervals import describe_statistics, list_second_figures, warn_of_second_figures
+from comparison.statistics import Ratio
 from tests.comparison.record_factory import make_record, make_run
 
 
@@ -71,3 +72,38 @@ def test_each_kind_of_scaling_is_told_its_own_basis() -> None:
     assert strong_text.startswith("Strong scaling: 1 comparison with a baseline: ")
     assert weak_text.startswith("1 comparison with a baseline: ")
     assert strong_text.count(" scatter by ") == weak_text.count(" scatter by ") == 1
+
+
+def test_a_second_figure_is_told_only_where_it_disagrees_with_the_mean() -> None:
+    single = make_trials("single", [60.0, 61.0, 60.5])
+    steady = group_trials([*single, *make_trials("all-reduce-2w", [40.0, 40.5, 40.2])])
+    held_up = group_trials([*single, *make_trials("all-reduce-2w", [40.0, 40.5, 55.0])])
+
+    assert list_second_figures(steady) == {}
+    assert warn_of_second_figures(steady) == []
+    assert list_second_figures(held_up) == {"speedup, median of rounds": {"all-reduce-2w": Ratio(60.0 / 40.0)}}
+    assert warn_of_second_figures(held_up) == [
+        (
+            "Figures that single slow trials move less differ by more than 3 % from the means: "
+            "all-reduce-2w 1.34 (speedup, median of rounds: 1.50)."
+        )
+    ]
+
+
+def wait(trials: list[TrialRecord], *shares: float) -> list[TrialRecord]:
+    return [
+        replace(own, replicas=[replace(each, waited_seconds=share * own.train_seconds) for each in own.replicas])
+        for own, share in zip(trials, shares, strict=True)
+    ]
+
+
+def test_a_speedup_without_waiting_is_told_where_a_trial_waited_for_cores() -> None:
+    single = wait(make_trials("single", [60.0, 61.0]), 0.1, 0.1)
+    double = wait(make_trials("all-reduce-2w", [40.0, 50.0]), 0.3, 0.44)
+
+    figures = list_second_figures(group_trials([*single, *double]))
+
+    assert list(figures) == ["speedup without waiting"]
+    assert figures["speedup without waiting"]["all-reduce-2w"].value == pytest.approx(121 / (40 + 0.86 * 50))
+    (warning,) = warn_of_second_figures(group_trials([*single, *double]))
+    assert "all-reduce-2w 1.34 (speedup without waiting: 1.46 (" in warning

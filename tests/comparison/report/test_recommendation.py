@@ -10,7 +10,7 @@ from comparison.records import TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.verdict import Kind
 from comparison.statistics import Ratio
-from tests.comparison.record_factory import make_record, make_run, make_run_info
+from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
 from tests.comparison.report.test_a_a import make_twice
 
 
@@ -78,6 +78,31 @@ def test_the_next_step_is_a_command_that_tells_more(trials: list[list[TrialRecor
     found = recommend(*trials)
 
     assert (found["answer"], found["next_step"]) == (kind.value, command)
+
+
+def test_a_single_round_has_two_baselines_decides_nothing_and_asks_for_more_rounds() -> None:
+    first, distributed, last = (
+        delay(
+            replace(make_record(name, 1, seconds, total_seconds=seconds + 15), trial=trial, round=1, place=place), wait
+        )
+        for place, (name, trial, seconds, wait) in enumerate(
+            [("single", 1, 60.0, 0.0), ("all-reduce-2w", 1, 40.0, 0.0), ("single", 2, 61.0, 4e3)], start=1
+        )
+    )
+    plan = make_run_info(
+        parameters={"target_accuracy": 0.98, "trials": 1, "seed": first.seed},
+        configurations=[{"name": "single"}, {"name": "all-reduce-2w"}],
+    )
+    analysis = analyze([first, distributed, last], plan)
+    found = json.loads(analysis.recommendation())
+
+    assert analysis.verdict.startswith("Not decided by a single trial: all-reduce with 2 workers trained resnet8 on ")
+    assert "(n = 1 trial)" in analysis.verdict
+    assert found["answer"] == "not_distinguishable"
+    assert found["speedup"] == {"value": 60.5 / 40, "low": None, "high": None}
+    assert found["next_step"] == "tfjob-speedup run --trials 3"
+    assert not analysis.marks.unproven
+    assert "★" not in analysis.terminal_table()
 
 
 def test_trials_that_scatter_ask_for_as_many_as_would_find_a_tenth() -> None:

@@ -101,6 +101,21 @@ def test_the_fastest_distributed_configuration_is_the_one_judged() -> None:
     assert "all-reduce with 4 workers" in verdict
 
 
+def test_what_cannot_be_told_from_the_fastest_is_named_in_the_second_sentence() -> None:
+    servers = make_trials("parameter-server-2w-1ps", [36.7, 37.6])
+    equal = answer(SINGLE, make_trials("all-reduce-2w", [37.0, 37.5]), servers)
+    slower = answer(SINGLE, make_trials("all-reduce-2w", [30.0, 30.2]), servers)
+
+    assert len(equal.sentences) == 2
+    assert equal.configuration == "parameter-server-2w-1ps"
+    assert equal.sentences[1].startswith(
+        f"Not told apart from it as the fastest: all-reduce with 2 workers at 1.62{TIMES} ("
+    )
+    assert equal.fastest == ["all-reduce-2w", "parameter-server-2w-1ps"]
+    assert "told apart" not in slower.text
+    assert slower.fastest == ["all-reduce-2w"]
+
+
 @pytest.mark.parametrize(("n_correct", "kind"), [(2969, "indistinguishable"), (3000, "higher")])
 def test_the_accuracies_are_told_with_the_margin_that_the_trials_leave(n_correct: int, kind: str) -> None:
     fast = [make_record("all-reduce-2w", trial, 37.0 + trial, n_correct) for trial in range(2)]

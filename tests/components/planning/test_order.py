@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from comparison.power import mirror_rounds
+from comparison.power.design import BASELINE
 from components.planning.order import DISTRIBUTED, SINGLE_NODE, Place, count_iterations, list_places
 from components.planning.plan import RunPlan
 from tests.components.plan_factory import make_plan
@@ -42,6 +44,31 @@ def test_a_run_begins_and_ends_with_the_baseline_and_every_second_round_is_a_mir
     letters = {"single": "S", "all-reduce-2w": "A", "parameter-server-2w-1ps": "P"}
     places = list_places(make_plan(trials=trials, seed=0))
     assert " ".join(letters[place.configuration.name] for place in places) == order
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"strategies": ["all_reduce"]},
+        {},
+        {"workers": [2, 4]},
+        {"workers": [2, 4], "bigger_nodes": True},
+    ],
+)
+@pytest.mark.parametrize("trials", range(1, 7))
+def test_the_simulations_of_errors_train_in_the_order_of_a_run(changes: dict[str, Any], trials: int) -> None:
+    places = list_places(make_plan(trials=trials, seed=0, **changes))
+    rounds = [[own.configuration.name for own in of_rounds(places, number)] for number in range(1, trials + 1)]
+    names = list(dict.fromkeys(rounds[0]))
+
+    for first in range(0, trials, 2):
+        pair = rounds[first : first + 2]
+        # Who is whose neighbour is drawn anew for each pair.
+        order = [names.index(name) for name in dict.fromkeys(pair[0])]
+        assert order[0] == BASELINE
+        assert [[names.index(name) for name in own] for own in pair] == mirror_rounds(order, len(pair))
+    assert names[BASELINE] == "single"
+    assert [*map(len, rounds)] == [*map(len, mirror_rounds(range(len(names)), trials))]
 
 
 def test_bigger_nodes_stand_between_the_baseline_and_the_distributed_trainings() -> None:
