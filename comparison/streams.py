@@ -11,7 +11,7 @@ _TELL_PLAINLY = "tell_plainly"
 _PLAIN = {
     "▶": ">", "✓": "+", "✗": "x", "■": "#", "↻": "@", "█": "#", "░": ".", "…": "...", "←": "<-",
     "×": "x", "÷": "/", "±": "+-", "−": "-", "–": "-", "·": "-", "≥": ">=", "²": "2", "µ": "u", "’": "'",
-    "†": "+", "‡": "=", "§": "*", "¶": "^", "∞": "inf",
+    "†": "+", "‡": "=", "§": "*", "¶": "^", "∞": "inf", "★": "!",
 }  # fmt: skip
 # What moves a terminal's cursor, changes its colours or title, or turns the direction of writing round.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
