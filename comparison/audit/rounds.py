@@ -9,7 +9,7 @@ from comparison.audit.moments import choose_timeline, find_holes, format_duratio
 from comparison.groups import SINGLE, Trials
 from comparison.records import TrialRecord
 from comparison.table import UNKNOWN
-from comparison.texts import count_trials, list_items, say
+from comparison.texts import count_trials, list_items, say, say_count
 
 # By chance two rounds often agree in a place.
 _FEW_ROUNDS = 3
@@ -56,7 +56,8 @@ def check_interleaving(trials: Trials) -> Evidence:
             *find_holes(own, own_rounds),
         ]
     notes = [*_list_fixed_places(rounds.values()), *_list_interruptions(trials), *_list_waits(trials)]
-    received = say("{number} rounds, each with every configuration once", number=f"{len(rounds):,}")
+    one = "One round with every configuration"
+    received = say_count(len(rounds), one, "{number} rounds, each with every configuration once")
     return Evidence(breaches, received, notes=notes)
 
 

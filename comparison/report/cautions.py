@@ -27,7 +27,12 @@ _CONTENTION = re.compile(
     r"(?P<replicas>\d+) replicas? asks? for (?P<asked>\d+) cores?, this machine has (?P<available>\d+): "
     r"timings are contended"
 )
-_DISTURBED = re.compile(r"this attempt counts although others took (?P<percent>\d+) % .+")
+# What may befall every trial, each time with other numbers; which were repeated is told in a sentence of its own.
+_OF_MANY = (
+    re.compile(r"this attempt counts although others took (?P<percent>\d+) % .+"),
+    re.compile(r"after \S+ s of waiting the job began on a busy machine: .*?\((?P<percent>\d+) %\).*"),
+)
+_AGAIN = re.compile("trained once more, and this attempt counts; .+")
 # Of those who took the cores: the first ones.
 _MAX_NAMED = 3
 # By so much a model that learned something answers better than with the most frequent class.
@@ -112,15 +117,19 @@ def collect_notes(groups: Groups) -> list[str]:
 
 
 def _repeat_messages(name: str, trials: Trials) -> Iterator[str]:
-    """Yields what the launcher warned of a configuration's trials; of many that were disturbed the worst one."""
+    """Yields what the launcher warned of a configuration's trials; of what befell many of them the worst."""
     messages = Counter(message for trial in trials for message in trial.warnings)
-    shares = {message: int(found["percent"]) for message in messages if (found := _DISTURBED.fullmatch(message))}
-    worst = max(shares, key=lambda message: shares[message], default="")
+    alike: list[dict[str, int]] = []
+    for kind in _OF_MANY:
+        found = {message: kind.fullmatch(message) for message in messages}
+        alike.append({message: int(own["percent"]) for message, own in found.items() if own})
+    worst = {max(shares, key=lambda own: shares[own]): shares for shares in alike if shares}
+    lesser = {message for shares in worst.values() for message in shares} - worst.keys()
     for message, count in messages.items():
-        if _CONTENTION.fullmatch(message) or (message in shares and message != worst):
+        if message in lesser or _CONTENTION.fullmatch(message) or _AGAIN.fullmatch(message):
             continue
         values = {"name": name, "message": _translate_warning(message)}
-        if message == worst and len(shares) > 1:
+        if len(shares := worst.get(message, {})) > 1:
             number = sum(messages[own] for own in shares)
             yield say("{name}: {message} ({trials}, of which this is the worst)", **values, trials=count_trials(number))
         else:
@@ -137,7 +146,9 @@ def _warn_of_repeats(groups: Groups) -> Iterator[str]:
             yield say(again, name=name, number=f"{disturbed:,}", trials=count_trials(len(trials)))
     waits = [own.quiet for trials in groups.values() for own in trials if own.quiet and own.quiet.waited_seconds >= 1]
     if waits:
-        others = list(dict.fromkeys(name for wait in waits for name in wait.taken_by))[:_MAX_NAMED]
+        # Such as "chrome, 80 % of a core": of each program the first.
+        takers = {name.partition(",")[0]: name for wait in reversed(waits) for name in reversed(wait.taken_by)}
+        others = [*reversed(takers.values())][:_MAX_NAMED]
         waited = "{trials} waited {seconds} s in all for free cores, taken by {others}."
         seconds = f"{sum(wait.waited_seconds for wait in waits):.0f}"
         yield say(waited, trials=count_trials(len(waits)), seconds=seconds, others=list_items(others or [UNKNOWN]))

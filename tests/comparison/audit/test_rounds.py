@@ -10,6 +10,7 @@ from comparison.groups import group_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import speak
 from tests.comparison.audit.fair_run import audit, change, find_violations, make_fair_run, move_to_another_run
+from tests.comparison.audit.mirrored_run import audit_run, make_mirrored_run
 from tests.comparison.record_factory import delay, make_record, make_run_info
 
 
@@ -226,3 +227,9 @@ def test_a_place_that_stays_the_same_over_several_rounds_is_told_and_no_breach(n
         Status.HOLDS,
         f"{num_rounds} rounds, each with every configuration once.{told}",
     )
+
+
+def test_of_one_round_a_reader_is_told_in_the_singular() -> None:
+    once = audit_run([own for own in make_mirrored_run() if own.round == 1])
+
+    assert once["trials in rounds"].sentence == "One round with every configuration."

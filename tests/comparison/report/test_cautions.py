@@ -262,6 +262,14 @@ def test_of_many_disturbed_trials_the_worst_is_told_once() -> None:
     ]
 
 
+def test_of_a_machine_that_was_busy_before_many_trials_the_worst_is_told_once() -> None:
+    began = "after 10 s of waiting the job began on a busy machine: CPU 0 is taken by python"
+    busy = [f"{began} ({own} %)" for own in (9, 40)]
+    told = warn([replace(own, warnings=[message]) for own, message in zip(SINGLE, busy, strict=True)])
+
+    assert told == [f"single: {busy[1]} (2 trials, of which this is the worst)"]
+
+
 def test_a_target_that_nothing_reached_is_told_once() -> None:
     shared = make_trials("all-reduce-2w", [37.0, 38.0])
     far = [replace(own, target_accuracy=0.999, seconds_to_target=None, round=None) for own in (*SINGLE, *shared)]
