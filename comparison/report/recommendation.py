@@ -37,6 +37,7 @@ def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Group
         "configuration": answer.configuration,
         "speedup": _describe(answer.speedup),
         "whole_job_speedup": _describe(answer.whole_job),
+        "is_fair": not {answer.configuration, *marks.unfair_baselines} & {*marks.unfair},
         "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, groups, marks),

@@ -40,8 +40,10 @@ def test_a_recommendation_has_the_fields_of_its_schema() -> None:
     found = recommend(SINGLE, FAST)
 
     assert list(found) == [
-        *("schema_version", "answer", "configuration", "speedup", "whole_job_speedup", "cost", "reasons", "next_step"),
+        *("schema_version", "answer", "configuration", "speedup", "whole_job_speedup", "is_fair", "cost", "reasons"),
+        "next_step",
     ]
+    assert found["is_fair"]
     assert found["answer"] == "pays_off"
     assert found["configuration"] == "all-reduce-2w"
     assert found["speedup"]["value"] == pytest.approx(181.5 / 111.7)
@@ -49,6 +51,13 @@ def test_a_recommendation_has_the_fields_of_its_schema() -> None:
     assert found["whole_job_speedup"]["value"] == pytest.approx(226.5 / 156.7)
     assert found["cost"] == {"core_seconds_ratio": pytest.approx(2 * 156.7 / 226.5)}
     assert found["reasons"][0].startswith("Distributing pays off here: all-reduce with 2 workers")
+
+
+def test_an_answer_from_an_unfair_comparison_is_told_from_a_fair_one() -> None:
+    other_rate = [replace(record, learning_rate=0.3) for record in FAST]
+    found = recommend(SINGLE, other_rate)
+
+    assert (found["answer"], found["is_fair"]) == ("pays_off", False)
 
 
 def test_where_there_is_no_answer_there_are_no_figures_but_a_name_and_a_reason() -> None:
