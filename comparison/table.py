@@ -33,6 +33,8 @@ class Cells(NamedTuple):
 
 def format_number(value: float, digits: int = 3) -> str:
     """Returns a number with so many significant digits, never rounding away whole ones and never with an exponent."""
+    if math.isinf(value):  # a bound beyond all numbers, as two trials give
+        return "∞" if value > 0 else "-∞"
     return f"{value:,.{_count_decimals(value, digits)}f}"
 
 

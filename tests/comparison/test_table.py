@@ -93,6 +93,8 @@ def test_the_terminal_shows_the_columns_that_fit() -> None:
         (1824.4, "1,824"),
         (77754, "77,754"),
         (-2.5, "-2.50"),
+        (math.inf, "∞"),
+        (-math.inf, "-∞"),
     ],
 )
 def test_numbers_have_three_significant_digits_and_no_exponent(value: float, text: str) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from comparison.records import RecordError
+from components.planning.parameters import Parameters
+from components.planning.plan import plan_run
 from components.trials.finished import (
     check_software,
     hand_out_finished,
@@ -24,6 +26,13 @@ def test_a_plan_of_this_version_is_read(tmp_path: Path) -> None:
     make_plan(scaling="both").write(tmp_path / "run.json")
 
     assert read_resumable_plan(tmp_path / "run.json") == make_plan_of(tmp_path)
+
+
+def test_a_plan_stands_whatever_room_there_is_when_it_is_resumed(tmp_path: Path) -> None:
+    plan = plan_run("run-1", Parameters(workers=[64]), lambda _: 64.0)
+    plan.write(tmp_path / "run.json")
+
+    assert [c.name for c in read_resumable_plan(tmp_path / "run.json").single_nodes] == ["single", "single-64x-cpus"]
 
 
 def make_plan_of(folder: Path) -> Any:
