@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from comparison.clocks import PHASES, TOTAL, select_phases
-from comparison.groups import Groups, Trials, list_timed
+from comparison.groups import Groups, Trials, average_rounds, list_timed
 from comparison.records import CurvePoint, TrialRecord
 from comparison.statistics import Ratio, compute_mean
 from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
@@ -64,7 +64,7 @@ def plot_trials(groups: Groups) -> Markup:
                 for seconds in _list_repeated(trial):
                     axes.plot(seconds, place, "x", color=colour, markersize=5)
             if timed[name]:
-                mean = compute_mean([trial.train_seconds for trial in timed[name]])
+                mean = compute_mean([*average_rounds(timed[name], lambda trial: trial.train_seconds).values()])
                 axes.plot([mean, mean], [position - 0.14, position + 0.34], color=INK, linewidth=1.2)
                 axes.annotate(say("mean {seconds} s", seconds=format_number(mean)), (1, position), (0, 12), **_RIGHT)
         _label_bars(axes, [*groups])

@@ -140,7 +140,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     node = find_rival(groups, name, case.run_info)
     fault = state_fault(groups, node, case.findings, case.marks) if node else ""
     rival = compare_with_rival(groups, name, node) if node and not fault else None
-    kind, opening = _decide(speedup, whole_job, rival, _state_counts(baseline, trials))
+    kind, opening = _decide(speedup, whole_job, rival)
     cost = _compute_core_seconds(baseline, trials)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
@@ -179,12 +179,12 @@ def compare_with_rival(groups: Groups, configuration: str, rival: str) -> Ratio 
     return compute_speedups(as_baseline | {own: groups[own] for own in groups if own != rival}).get(configuration)
 
 
-def _decide(speedup: Ratio, whole_job: Ratio, rival: Ratio | None, counts: str) -> tuple[Kind, str]:
+def _decide(speedup: Ratio, whole_job: Ratio, rival: Ratio | None) -> tuple[Kind, str]:
     """Returns what the answer is, and the words that it opens with."""
     if speedup.low is None:
         return Kind.NOT_DISTINGUISHABLE, say("Not decided by a single trial")
     if speedup.direction == 0:
-        return Kind.NOT_DISTINGUISHABLE, say("Not distinguishable at {basis}", basis=counts)
+        return Kind.NOT_DISTINGUISHABLE, say("Not distinguishable")
     if speedup.direction < 0:
         return Kind.NOT, say("Distributing does not pay off here")
     if rival and rival.low is not None and rival.direction <= 0:

@@ -83,9 +83,7 @@ def test_slower_training_does_not_pay_off() -> None:
 def test_noise_is_not_a_result() -> None:
     verdict = judge(make_trials("single", [60.0, 70.0]), make_trials("all-reduce-2w", [50.0, 60.2]))
 
-    assert verdict.startswith(
-        "Not distinguishable at n = 2 trials: all-reduce with 2 workers trained resnet8 on mnist 1.18"
-    )
+    assert verdict.startswith("Not distinguishable: all-reduce with 2 workers trained resnet8 on mnist 1.18")
 
 
 def test_single_trials_decide_nothing() -> None:
