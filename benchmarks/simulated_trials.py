@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from comparison.records import SCHEMA_VERSION, Collective, CurvePoint, Replica, RunInfo, TrialRecord
+from comparison.parsing import SCHEMA_VERSION
+from comparison.records import Collective, CurvePoint, Replica, RunInfo, TrialRecord
 from components.planning import Parameters
 
 NUM_PARAMETERS = 77_754

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from comparison.clocks import is_wholly_timed
 from comparison.confusion import ConfusionMatrix, add_matrices
-from comparison.records import RecordError, TrialRecord
+from comparison.parsing import RecordError
+from comparison.records import TrialRecord
 from comparison.statistics import compute_mean
 
 SINGLE = "single"

@@ -10,7 +10,8 @@ from kfp import dsl
 
 from comparison.compare import compare
 from comparison.groups import add_confusion_matrices
-from comparison.records import RecordError, TrialRecord, assemble_record, read_run_info
+from comparison.parsing import RecordError
+from comparison.records import TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
 from components.planning import LAUNCH_FILE, read_launched
 from components.trials import TRAINING_FILE, list_trials, read_json

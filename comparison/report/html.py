@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from comparison.audit import list_violations
 from comparison.clocks import TOTAL, TRAINING, compute_overhead_share, select_phases
 from comparison.confusion import MAX_SHOWN_CLASSES
+from comparison.environment import describe_environment, format_value
 from comparison.forecast import (
     Forecast,
     describe_forecast,
@@ -24,7 +25,6 @@ from comparison.page import render_page
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.report.breakdown import break_down, describe_times, format_phases, measure_waiting
-from comparison.report.environment import describe_environment, format_value
 from comparison.report.intervals import list_second_figures
 from comparison.report.misclassified import list_confusions, shade_confusion_matrix
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials

@@ -17,6 +17,7 @@ from comparison.audit import (
     measure_disturbance,
 )
 from comparison.clocks import measure_waiting_share
+from comparison.environment import describe_environment, format_value
 from comparison.groups import (
     Groups,
     Trials,
@@ -27,8 +28,8 @@ from comparison.groups import (
     list_timed,
 )
 from comparison.page import render_page
-from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
-from comparison.report.environment import describe_environment, format_value
+from comparison.parsing import RecordError
+from comparison.records import RUN_FILE, TRIALS_FILE, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.plots import plot_ratios
 from comparison.statistics import Ratio, compute_mean, compute_ratios
 from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, format_number, format_ratio, to_markdown

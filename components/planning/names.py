@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from comparison.records import RecordError, load_json, read_text
+from comparison.parsing import RecordError, load_json, read_text
 
 LAUNCH_FILE = "launch.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.records import RecordError, load_json, read_text
+from comparison.parsing import RecordError, load_json, read_text
 from components.planning import LAUNCH_FILE, RunPlan, name_trial, plan_run, read_launched
 from components.trials.trial import MODEL_FILE, RESUMED_FILE, TRAINING_FILE
 from components.trials.turns import FAILED_FOLDER, FINISHED_FOLDER

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.records import SCHEMA_VERSION
+from comparison.parsing import SCHEMA_VERSION
 from components.planning import LAUNCH_FILE, Place, RunPlan, list_places, read_launched
 from components.trials.attempts import Attempt
 from components.trials.disturbance import (
@@ -36,7 +36,7 @@ from tfjob.spec import ReplicaSpec, ReplicaType
 TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
 # In the workspace: says that the run goes on after an interruption.
 RESUMED_FILE = "resumed"
-# A waiting step bears so long that nothing moves, beside the time that a replica may wait for its node.
+# A waiting step bears so long that nothing moves, beside what a replica may wait for its node.
 SILENCE_SECONDS = 900.0
 # The pods of all iterations start at once. The first trial is not to be beside that, which no other trial is.
 GATHER_SECONDS = 120.0

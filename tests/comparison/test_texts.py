@@ -12,9 +12,9 @@ from comparison.audit.findings import Status
 from comparison.audit.plan import PLAN_RULE, SEEDS_RULE, SETTINGS_RULE, TARGET_RULE
 from comparison.audit.rules import audit_fairness
 from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING
+from comparison.environment import describe_environment
 from comparison.groups import SAME_WORK, group_trials
 from comparison.report.analysis import SCALINGS
-from comparison.report.environment import describe_environment
 from comparison.report.recorded import RECORDED
 from comparison.summary import summarize
 from comparison.table import format_table

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from comparison.records import RecordError
+from comparison.parsing import RecordError
 from components.comparison_files import compare_trials, read_trials, show_confusions
 from tests.comparison.record_factory import make_parts, make_record
 from tests.components.plan_factory import make_plan

@@ -1,6 +1,6 @@
 import pytest
 
-from comparison.records import RecordError
+from comparison.parsing import RecordError
 from components.errors import told_plainly
 from model.errors import ConfigError
 from tfjob.errors import JobDeadlineExceeded, NoBackend

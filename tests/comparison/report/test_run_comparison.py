@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from comparison.groups import group_trials
-from comparison.records import RecordError, TrialRecord
+from comparison.parsing import RecordError
 from comparison.report.run_comparison import (
     Run,
     compare_runs,
@@ -24,7 +24,7 @@ NAMES = ("single", "all-reduce-2w")
 
 def make(run_id: str, seconds: float, trials: int = 3, names: tuple[str, ...] = NAMES, **changes: Any) -> Run:
     parameters = {"learning_rate": changes.get("learning_rate", 0.2)}
-    records: list[TrialRecord] = [
+    records = [
         make_record(name, trial, seconds * (1 + 0.01 * trial + 0.001 * place), run_id=run_id, **changes)
         for place, name in enumerate(names)
         for trial in range(trials)

@@ -1,4 +1,4 @@
-from comparison.report.environment import describe_environment
+from comparison.environment import describe_environment
 from tests.comparison.record_factory import make_record
 
 
