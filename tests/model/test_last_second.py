@@ -11,7 +11,7 @@ from tests.model.replicas import MODEL, Job, make_cluster
 
 pytestmark = pytest.mark.slow
 
-QUICK = (*MODEL, "--global-batch-size=256", "--epochs=1", "--batch-norm-group-size=16")
+QUICK = (*MODEL, "--global-batch-size=256", "--epochs=1")
 # Programs that die as a killed one does: with their work done, before their record, before the training's.
 DIE = """
 import os
