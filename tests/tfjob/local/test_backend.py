@@ -92,7 +92,9 @@ def test_a_result_has_two_readings_of_a_clock_that_all_processes_of_a_boot_share
     assert result.started_monotonic is not None
     assert result.ended_monotonic is not None
     assert before <= result.started_monotonic < float(seen) < result.ended_monotonic <= time.monotonic()
-    assert result.ended_monotonic - result.started_monotonic == pytest.approx(result.ended_at - result.started_at, abs=0.05)
+    assert result.ended_monotonic - result.started_monotonic == pytest.approx(
+        result.ended_at - result.started_at, abs=0.05
+    )
     assert result.boot_id == read_boot_id()
     assert (result.image_digest, result.replicas[0].node) == (None, None)
 
