@@ -8,10 +8,12 @@ import argparse
 import functools
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.turns import Stopwatch, Train, Turn, bind_to_one_core, repeat, take_turns
+from model.training import Precision
 
 _STEPS = 8  # of a look at the clock
 
@@ -29,14 +31,14 @@ def main() -> None:
     take_turns({stride: make(options.data_dir, options.batch_size, stride) for stride in options.strides})
 
 
-def make_ours(data_dir: Path, batch_size: int, stride: int) -> Train:
+def make_ours(data_dir: Path, batch_size: int, stride: int, precision: Precision = "float32") -> Train:
     """Returns the baseline's training."""
     from model.data import PreparedDataset  # noqa: PLC0415 - TensorFlow is imported once the threads are set
     from model.strategies import connect  # noqa: PLC0415
     from model.training import Clock, Task, TrainingConfig, parse_tf_config  # noqa: PLC0415
 
     arguments = json.dumps({"stem_stride": stride})
-    config = TrainingConfig(global_batch_size=batch_size, model_arguments=arguments, epochs=1000)
+    config = TrainingConfig(global_batch_size=batch_size, model_arguments=arguments, epochs=1000, precision=precision)
     trainer = connect(Task(config, PreparedDataset.open(data_dir)), parse_tf_config(None), Clock())
     first = itertools.count(step=_STEPS)
 
@@ -96,7 +98,11 @@ def _make_watch(seconds: float, batch_size: int) -> Any:
     return Watch()
 
 
-MAKERS = {"ours": make_ours, "fit": make_fit}
+MAKERS: dict[str, Callable[[Path, int, int], Train]] = {
+    "ours": make_ours,
+    "ours-bfloat16": functools.partial(make_ours, precision="bfloat16"),
+    "fit": make_fit,
+}
 
 if __name__ == "__main__":
     main()

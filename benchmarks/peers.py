@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.programs import run_program
 from benchmarks.turns import Contestant, Turn, start
 
-OURS = "ours"
+OURS, HALF = "ours", "ours-bfloat16"
 STRIDES = (2, 1)
 BATCH_SIZE = 128
 
@@ -40,7 +40,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         run_program(["model.prepare", "--output-dir", folder])
         shared = ["--data-dir", folder, "--batch-size", str(BATCH_SIZE), "--strides", *map(str, STRIDES)]
-        programs = {name: [sys.executable, "-m", "benchmarks.contestant", name, *shared] for name in (OURS, "fit")}
+        programs = {
+            name: [sys.executable, "-m", "benchmarks.contestant", name, *shared] for name in (OURS, HALF, "fit")
+        }
         if options.pytorch:
             programs["pytorch"] = [str(options.pytorch), "-m", "benchmarks.contestant_pytorch", *shared]
         turns = measure(programs, options.rounds, options.seconds)

@@ -120,7 +120,9 @@ class TrialRecord:
     It was the run's `place`-th trial, in a `round` that holds each configuration once, the baseline perhaps twice; both
     count from 1, and a record without them is of an older version. `wrong_images` are base64 of a bit for each test
     image, the first in the highest bit, 1 where the model is wrong. `started_monotonic` and `ended_monotonic` are
-    seconds on a clock that nobody sets, comparable between trials of one `boot_id`.
+    seconds on a clock that nobody sets, comparable between trials of one `boot_id`. Its layers computed in a
+    `precision`, on so many `gpus` of each replica (0: on CPUs), compiled by XLA (`jit_compile`) or not; older records,
+    which lack these, are of float32 on CPUs without XLA.
     """
 
     schema_version: int
@@ -202,6 +204,10 @@ class TrialRecord:
     ended_monotonic: float | None = None
     image_digest: str | None = None
     quiet: QuietWait | None = None
+    precision: str | None = None
+    deterministic: bool | None = None
+    jit_compile: bool | None = None
+    gpus: int | None = None
 
     @property
     def test_accuracy(self) -> float:

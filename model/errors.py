@@ -3,6 +3,7 @@
 import enum
 import re
 import sys
+from typing import NamedTuple
 
 from model.streams import make_printable
 
@@ -11,6 +12,7 @@ from model.streams import make_printable
 # which another try meets again.
 # Source: tensorflow/python/distribute/coordinator/cluster_coordinator.py, _is_ps_failure and _is_worker_failure, and
 # what replicas said that had lost one by SIGKILL, SIGSTOP or a cut network.
+_SHOWN = 200
 _ANYTHING = re.compile("")
 _OF_A_CONNECTION = re.compile(
     "GRPC error|coordination (service|agent)|collective ops is aborted|heartbeat|unhealthy|RST_STREAM|stream removed"
@@ -26,6 +28,60 @@ PEER_LOST = {
 }
 
 
+class DeviceFault(NamedTuple):
+    """Why what a replica computes on cannot go on, which another try would meet again.
+
+    Args:
+        kind: The fault in words.
+        texts: What TensorFlow's errors say then, as regular expressions.
+        cure: What may help.
+    """
+
+    kind: str
+    texts: tuple[str, ...]
+    cure: str
+
+
+# An operation that finds no memory has a class of its own, libraries that find none say so in a text.
+# Source: names of CUDA's and cuDNN's own errors, and what TensorFlow 2.21 said on one H200.
+DEVICE_FAULTS = (
+    DeviceFault(
+        "The memory is full",
+        ("ResourceExhausted", "OOM when", "(?i:out.of.memory)", "No BLAS for stream", "STATUS_ALLOC_FAILED"),
+        "lower the batch, or see whether another process holds the GPU's memory",
+    ),
+    DeviceFault(
+        "There is no usable NVIDIA driver",
+        ("ERROR_NO_DEVICE", "no CUDA-capable device", "ERROR_STUB_LIBRARY", "ERROR_SYSTEM_NOT_READY"),
+        "see whether the node's driver is loaded (nvidia-smi)",
+    ),
+    DeviceFault(
+        "The NVIDIA driver does not go with the image's CUDA",
+        (
+            "driver version is insufficient",
+            "INSUFFICIENT_DRIVER",
+            "DRIVER_MISMATCH",
+            "no kernel image",
+            "NO_BINARY_FOR",
+        ),
+        "use an image with another version of CUDA, or a newer driver",
+    ),
+    DeviceFault(
+        "cuDNN cannot be used",
+        ("DNN library", "(?i:create cudnn handle)", "CUDNN_STATUS_NOT_INITIALIZED", "CuDNN library", "libcudnn"),
+        "use an image with CUDA's libraries (docs/image.md); where it has them, the GPU's memory may be full",
+    ),
+    DeviceFault(
+        "The GPU has failed",
+        (
+            *("fallen off the bus", r"\bXid\b", "(?i:uncorrectable.ecc|ecc.uncorrectable)", "ERROR_DEVICE_UNAVAILABLE"),
+            *("ERROR_LAUNCH_FAILED", "ERROR_ILLEGAL_ADDRESS", "ERROR_HARDWARE_STACK", "unspecified launch failure"),
+        ),
+        "see the kernel's log of the node for Xid, and train on another GPU",
+    ),
+)
+
+
 class ExitCode(enum.IntEnum):
     """What the programs end with, beside 0; docs/schemas.md says what `tfjob` does next.
 
@@ -36,6 +92,7 @@ class ExitCode(enum.IntEnum):
     DIVERGED = 3
     LAUNCHER_GONE = 4
     TRAINING_OVER = 5
+    DEVICE_FAILED = 6
     PEER_LOST = 138
 
 
@@ -59,6 +116,10 @@ class TrainingOver(Exception):  # noqa: N818 - named like the other ends of a tr
     """This replica was lost after the others had ended, who do not come back."""
 
 
+class DeviceFailed(Exception):  # noqa: N818 - named like the other ends of a training
+    """The GPU, its driver, its libraries or its memory does not let the training go on."""
+
+
 class PeerLost(Exception):  # noqa: N818 - named like the other ends of a training
     """Another replica has not come to its end."""
 
@@ -67,6 +128,18 @@ def is_peer_lost(error: Exception) -> bool:
     """Returns whether an error of TensorFlow's means that another replica was lost, so that another try can help."""
     text = PEER_LOST.get(type(error).__name__)
     return text is not None and text.search(str(error)) is not None
+
+
+def describe_device_fault(error: Exception) -> str | None:
+    """Returns what an error of TensorFlow's says of the device, and what may help; None where it is about another."""
+    if PEER_LOST.get(type(error).__name__) is _ANYTHING:  # it may quote what another replica said at its end
+        return None
+    lines = f"{type(error).__name__}: {error}".splitlines()
+    for fault in DEVICE_FAULTS:
+        for line in lines:
+            if any(re.search(text, line) for text in fault.texts):
+                return f"{fault.kind} ({line.strip()[:_SHOWN]}): {fault.cure}"
+    return None
 
 
 def tell(error: Exception | str, code: ExitCode = ExitCode.USER_ERROR) -> ExitCode:

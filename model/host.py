@@ -1,5 +1,6 @@
 """Facts about this machine and this process, for the record."""
 
+import contextlib
 import functools
 import importlib.metadata
 import os
@@ -15,7 +16,10 @@ from typing import Any
 
 import psutil
 
+from model.errors import ConfigError
+
 DISTRIBUTION = "tfjob-speedup"
+_ALSO_CALLED = {"tensorflow": ("tensorflow-cpu", "tf-nightly")}
 # As this process was given them: TensorFlow's strategies set further ones, each its own.
 _GIVEN = dict(os.environ)
 # What steers the libraries that compute, by the names' beginnings.
@@ -57,15 +61,38 @@ def describe_environment(environment: Mapping[str, str] = _GIVEN) -> dict[str, s
 
 
 def describe_versions() -> dict[str, str]:
-    """Returns the versions of Python, the libraries that compute, and this project."""
-    names = ("tensorflow", "keras", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in names}
+    """Returns the versions of Python, the libraries that compute, and this project.
+
+    Asked before the training, it is not its end that finds out which cannot be told.
+
+    Raises:
+        ConfigError: An installed package does not tell its version.
+    """
     return {
         "python": platform.python_version(),
-        **versions,
-        "tfjob_speedup": importlib.metadata.version(DISTRIBUTION),
+        **{name: read_version(name) for name in ("tensorflow", "keras", "numpy")},
+        "tfjob_speedup": read_version(DISTRIBUTION),
         "git_sha": os.environ.get("GIT_SHA") or _git_sha(),
     }
+
+
+def read_version(distribution: str) -> str:
+    """Returns the version of an installed package.
+
+    TensorFlow has packages of other names that hold the same: for CPUs alone, or a build of the night.
+
+    Raises:
+        ConfigError: It does not tell.
+    """
+    names = [distribution, *_ALSO_CALLED.get(distribution, ())]
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            if version := importlib.metadata.version(name):
+                return version
+    raise ConfigError(
+        f"The version of {distribution} must be known, since it is on record with what is measured. Received: no "
+        f"readable metadata of {' or '.join(names)} in {sys.prefix}. Install it again, as requirements.lock has it."
+    )
 
 
 def cpu_seconds() -> float:

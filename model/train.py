@@ -15,14 +15,16 @@ from model.data import PreparedDataset
 from model.errors import (
     ConfigError,
     DatasetError,
+    DeviceFailed,
     ExitCode,
     PeerLost,
     TrainingDiverged,
     TrainingOver,
+    describe_device_fault,
     is_peer_lost,
     tell,
 )
-from model.host import seconds_since_process_start
+from model.host import describe_versions, seconds_since_process_start
 from model.streams import replace_unencodable
 from model.training import (
     FINISHED_FILE,
@@ -62,6 +64,8 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
         return tell(error, ExitCode.DIVERGED)
     except TrainingOver as error:
         return tell(error, ExitCode.TRAINING_OVER)
+    except DeviceFailed as error:
+        return tell(error, ExitCode.DEVICE_FAILED)
     except (ConfigError, DatasetError) as error:
         return tell(error)
     return 0
@@ -96,7 +100,9 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         TrainingDiverged: The loss is no longer finite.
         ConfigError: The model does not fit the data or the program.
         TrainingOver: This replica was lost after all others had ended.
+        DeviceFailed: What it computes on cannot go on.
     """
+    describe_versions()  # what cannot be told is told now, and not after the training
     identity = identify(task.config, task.dataset.sha256)
     if meet_ending(output_dir, role, identity):
         print("the training is complete: nothing is left to do", flush=True)
@@ -116,6 +122,8 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
     try:
         TrainingLoop(task, connect(task, role, clock), role, output_dir, clock).run()
     except RuntimeFailure as error:
+        if fault := describe_device_fault(error):
+            raise DeviceFailed(fault) from error
         if not is_peer_lost(error):
             raise
         # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.

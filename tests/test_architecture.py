@@ -70,8 +70,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "model": (
         "streams",
-        "errors files host",
-        "frameworks",
+        "errors files",
+        "frameworks host",
         "data/ networks/",
         "training/",  # no TensorFlow up to here
         "plan strategies/",

@@ -84,6 +84,14 @@ def _describe_batch_norm(trial: TrialRecord) -> str:
     return say("over groups of {number} images", number=f"{group:,}")
 
 
+def _describe_computing(trial: TrialRecord) -> str:
+    """Returns what the layers compute in and on; determinism is looked at where it takes time, on GPUs."""
+    parts = [trial.precision or "float32", say("on a GPU") if trial.gpus else say("on CPUs")]
+    parts += [say("with XLA")] if trial.jit_compile else []
+    parts += [say("deterministic")] if trial.gpus and trial.deterministic else []
+    return list_items(parts)
+
+
 def _describe_test_images(trial: TrialRecord) -> str:
     """Returns how many images of which class were answered: other images are rarely as many of each."""
     sums = [count for _, count in sorted(trial.confusion.count_true().items())]
@@ -106,6 +114,7 @@ _SAME_IN_COMPARISON: Rules = {
     "same target accuracy": lambda trial: f"{trial.target_accuracy}",
     "same way of BatchNorm": _describe_batch_norm,
     "same test images": _describe_test_images,
+    "same way of computing": _describe_computing,
 }
 # Strong and weak scaling are two comparisons, which differ in these and in nothing else.
 _SAME_IN_HALF: Rules = {

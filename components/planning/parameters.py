@@ -72,6 +72,9 @@ class Parameters:
     workers: list[int] = _parameter([2], "Numbers of workers to compare.", most=MAX_REPLICAS)
     num_ps: int = _rare(_parameter(1, "Parameter servers of each parameter-server training.", most=MAX_REPLICAS))
     same_batch_norm: bool = _rare(_of_training("same_batch_norm"))
+    precision: str = _rare(_of_training("precision"))
+    deterministic: bool | None = _rare(_of_training("deterministic"))
+    jit_compile: bool | None = _rare(_of_training("jit_compile"))
     bigger_nodes: bool | None = _rare(
         _parameter(
             None, "Also compare with one node that has the CPUs of all workers; by default where so many are free."

@@ -1,5 +1,6 @@
 """The ways to distribute a training. Importing this imports TensorFlow, so it is done inside functions."""
 
+from model.strategies.computing import PLAIN, Computing
 from model.strategies.parameter_server import serve
 from model.strategies.rendezvous import RuntimeFailure, build_flat, connect
 from model.strategies.step import (
@@ -13,6 +14,8 @@ from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce,
 
 __all__ = [
     "EVALUATION_BATCH_SIZE",
+    "PLAIN",
+    "Computing",
     "FlatModel",
     "RuntimeFailure",
     "SynchronousTrainer",

@@ -37,7 +37,7 @@ def can_fuse(layer: Any, inputs: tf.Tensor) -> bool:
 
     Not where a person's subclass may compute something else; over all replicas at once (`synchronized`); with renorm;
     for frozen layers, which normalise by their moving statistics; for other inputs than images with the channels last;
-    in half precision, in which Keras rounds at other places.
+    for weights in half precision. Of inputs in half precision both compute the moments in float32.
     """
     return (
         type(layer) is keras.layers.BatchNormalization
@@ -46,8 +46,9 @@ def can_fuse(layer: Any, inputs: tf.Tensor) -> bool:
         and not getattr(layer, "renorm", False)  # older Keras has none
         and len(inputs.shape) == _RANK
         and layer.axis in (-1, _RANK - 1)
-        and inputs.dtype == tf.float32
-        and layer.compute_dtype == layer.variable_dtype == "float32"
+        and inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
+        and layer.compute_dtype == inputs.dtype.name
+        and layer.variable_dtype == "float32"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from model.frameworks import tf
+from model.strategies.computing import PLAIN, Computing
 from model.strategies.exchange import add_to_first, describe_exchange, make_pull_push, read_first, read_time_after
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
@@ -61,11 +62,16 @@ class ParameterServerTrainer(VariableTrainer):
     """
 
     def __init__(
-        self, task: Task, flat: FlatModel, role: Role, strategy: tf.distribute.ParameterServerStrategy
+        self,
+        task: Task,
+        flat: FlatModel,
+        role: Role,
+        strategy: tf.distribute.ParameterServerStrategy,
+        computing: Computing = PLAIN,
     ) -> None:
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         with strategy.scope():
-            super().__init__(task, flat, role, role.num_ps)
+            super().__init__(task, flat, role, computing, role.num_ps)
         self._compute_and_push = self._make_compute_and_push()
 
     def load(self, values: Values, step: int) -> int:
@@ -153,7 +159,7 @@ class ParameterServerTrainer(VariableTrainer):
 
     def _make_compute_and_push(self) -> Any:
         config, dataset, flat = self._task.config, self._task.dataset, self._flat
-        group_function = make_group_function(flat, config)
+        group_function = make_group_function(flat, config, self._computing)
 
         def compute_and_push(
             indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor

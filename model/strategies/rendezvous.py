@@ -2,6 +2,7 @@
 
 from model.frameworks import keras, tf
 from model.networks import build_model, find_builder
+from model.strategies.computing import settle_computing
 from model.strategies.parameter_server import ParameterServerTrainer, connect_servers
 from model.strategies.step import FlatModel
 from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
@@ -25,8 +26,7 @@ def connect(task: Task, role: Role, clock: Clock) -> Trainer:
     Raises:
         ConfigError: The model does not fit the data or the program.
     """
-    if role.strategy != "parameter_server":  # asynchronous updates come in no fixed order anyway
-        tf.config.experimental.enable_op_determinism()
+    computing = settle_computing(task.config, role.strategy)
     with clock.measure("rendezvous_seconds"):
         reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
         servers = connect_servers() if role.strategy == "parameter_server" else None
@@ -36,8 +36,8 @@ def connect(task: Task, role: Role, clock: Clock) -> Trainer:
     with clock.measure("build_seconds"):
         flat = build_flat(task)
         if servers is not None:
-            return ParameterServerTrainer(task, flat, role, servers)
-        return SynchronousTrainer(task, flat, role, reduce)
+            return ParameterServerTrainer(task, flat, role, servers, computing)
+        return SynchronousTrainer(task, flat, role, reduce, computing)
 
 
 def build_flat(task: Task) -> FlatModel:

@@ -10,6 +10,7 @@ from model.data import PreparedDataset, Split
 from model.errors import ConfigError
 from model.frameworks import keras, tf
 from model.strategies.batch_norm import fused_batch_norm
+from model.strategies.computing import PLAIN, Computing
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
@@ -79,7 +80,7 @@ class FlatModel:
                 trainable, non_trainable, tf.cast(images, tf.float32), training=group is not None
             )
         kept = [u for u, v in zip(updated, self.model.non_trainable_variables, strict=True) if _is_statistic(v)]
-        return logits, _concat(kept)
+        return tf.cast(logits, tf.float32), _concat(kept)
 
     def assign(self, weights: Vector, statistics: Vector) -> None:
         """Writes the vectors into the Keras model's variables, to save it."""
@@ -87,7 +88,7 @@ class FlatModel:
         _assign([v for v in self.model.non_trainable_variables if _is_statistic(v)], statistics)
 
 
-def make_group_function(flat: FlatModel, config: TrainingConfig) -> Any:
+def make_group_function(flat: FlatModel, config: TrainingConfig, computing: Computing = PLAIN) -> Any:
     """Returns the pure function that computes one group's contribution to a step.
 
     The function takes `(weights, statistics, images, labels, group)` and returns one vector of length P + Q + 1: the
@@ -102,11 +103,12 @@ def make_group_function(flat: FlatModel, config: TrainingConfig) -> Any:
             tape.watch(weights)
             logits, updated = flat.call(weights, statistics, images, group)
             loss = smoothed_cross_entropy(labels, logits, config.label_smoothing)
-        gradient = tape.gradient(loss, weights)
+            scaled = loss * computing.loss_scale
+        gradient = tape.gradient(scaled, weights) / computing.loss_scale
         gradient += config.weight_decay * flat.weight_decay_mask * weights
         return tf.concat([gradient, updated, [loss]], axis=0)
 
-    return tf.function(contribute, jit_compile=config.jit_compile or None, autograph=False)
+    return tf.function(contribute, jit_compile=computing.jit_compile or None, autograph=False)
 
 
 def smoothed_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float) -> tf.Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from model.frameworks import tf
+from model.strategies.computing import PLAIN, Computing
 from model.strategies.exchange import describe_exchange
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
@@ -47,8 +48,8 @@ def connect_all_reduce() -> Reduce:
 class SynchronousTrainer(VariableTrainer):
     """The trainer of every worker of a synchronous training; a single process is one worker that reduces nothing."""
 
-    def __init__(self, task: Task, flat: FlatModel, role: Role, reduce: Reduce) -> None:
-        super().__init__(task, flat, role)
+    def __init__(self, task: Task, flat: FlatModel, role: Role, reduce: Reduce, computing: Computing = PLAIN) -> None:
+        super().__init__(task, flat, role, computing)
         self._reduce = reduce
         self._step = self._make_step()
 
@@ -113,7 +114,7 @@ class SynchronousTrainer(VariableTrainer):
         What it returns is the loss and when the batch was read, the contribution computed and the sum received.
         """
         task, flat, config = self._task, self._flat, self._task.config
-        group_function = make_group_function(flat, config)
+        group_function = make_group_function(flat, config, self._computing)
 
         def step(indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
             read, *batch = read_clock_after(*read_batch(task.dataset, indices, shifts, config.max_shift))

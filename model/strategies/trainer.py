@@ -3,11 +3,14 @@
 import abc
 import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from model.frameworks import tf
+from model.strategies.computing import Computing
 from model.strategies.step import FlatModel, apply_momentum, count_correct, read_range
 from model.training import Role, Task, Values
 
@@ -19,11 +22,12 @@ class VariableTrainer(abc.ABC):
         task: What is trained.
         flat: The model, whose initial values the variables get.
         role: This replica's.
+        computing: How it computes.
         num_slices: Slices that weights and velocity are cut into, one for each parameter server.
     """
 
-    def __init__(self, task: Task, flat: FlatModel, role: Role, num_slices: int = 1) -> None:
-        self._task, self._flat, self._role = task, flat, role
+    def __init__(self, task: Task, flat: FlatModel, role: Role, computing: Computing, num_slices: int = 1) -> None:
+        self._task, self._flat, self._role, self._computing = task, flat, role, computing
         initial = flat.initial_weights()
         bounds = np.linspace(0, len(initial), num_slices + 1, dtype=int)
         self._cuts, self._sizes = bounds[1:-1], np.diff(bounds).tolist()
@@ -45,6 +49,10 @@ class VariableTrainer(abc.ABC):
         """Makes the steps of `compile` once more, then restores the values."""
         with self._kept():
             self._make_idle_steps()
+
+    def describe_computing(self) -> dict[str, Any]:
+        """Returns the record's `precision`, `deterministic`, `jit_compile` and `gpus`."""
+        return asdict(self._computing)
 
     def read_values(self) -> Values:
         """Returns the values as they are now."""

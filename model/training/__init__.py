@@ -1,7 +1,7 @@
 """A training, however it is distributed: settings, role, order of images, state and record; no TensorFlow."""
 
 from model.training.clocks import Clock
-from model.training.config import TrainingConfig, add_arguments, from_arguments, setting_names
+from model.training.config import Precision, TrainingConfig, add_arguments, from_arguments, setting_names
 from model.training.disturbance import Disturbance, ServerWatch, add_others
 from model.training.ending import meet_ending, note_complete
 from model.training.heartbeat import PATIENCE_SECONDS, supervise
@@ -18,6 +18,7 @@ __all__ = [
     "Clock",
     "Disturbance",
     "OnStep",
+    "Precision",
     "Role",
     "ServerWatch",
     "StepTiming",

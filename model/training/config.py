@@ -5,11 +5,13 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from model.errors import ConfigError
 from model.networks import check_model_arguments, check_model_name
 from model.training.role import STRATEGIES, Role, Strategy
+
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def _setting(default: Any, description: str) -> Any:
@@ -45,13 +47,20 @@ class TrainingConfig:
     max_shift: int = _setting(2, "largest random shift of a training image in pixels")
     target_accuracy: float = _setting(0.98, "validation accuracy whose time is recorded; 0: none")
     checkpoint_steps: int = _setting(0, "steps between checkpoints beside the one at each epoch's end; 0: none")
-    jit_compile: bool = _setting(False, "compile the gradient computation with XLA")
+    precision: Precision = _setting(
+        "float32", "what layers compute in: float32, bfloat16 or float16; weights stay float32"
+    )
+    deterministic: bool | None = _setting(
+        None, "the same weights for the same seed, to the bit, by slower operations on GPUs; by default on CPUs alone"
+    )
+    jit_compile: bool | None = _setting(None, "compile the gradient computation with XLA; by default on GPUs alone")
     scaling: str = _setting("strong", "strong: one global batch for all; weak: one batch size a worker")
     seed: int = _setting(0, "seed of initial weights, data order and shifts")
 
     def __post_init__(self) -> None:
         _expect(self.strategy in STRATEGIES, "strategy", f"one of {', '.join(STRATEGIES)}", self.strategy)
         _expect(self.scaling in ("strong", "weak"), "scaling", "strong or weak", self.scaling)
+        _expect(self.precision in get_args(Precision), "precision", "float32, bfloat16 or float16", self.precision)
         for name in ("num_workers", "epochs", "global_batch_size"):
             _expect(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("batch_norm_group_size", "max_shift", "checkpoint_steps"):
@@ -122,6 +131,8 @@ class TrainingConfig:
         arguments = ["--strategy", self.strategy]
         for setting in _settings():
             value, option = getattr(self, setting.name), _option(setting.name)
+            if value is None:  # where the machine decides
+                continue
             if isinstance(value, bool):
                 arguments.append(option if value else _option(f"no_{setting.name}"))
             else:
@@ -138,7 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for setting in _settings():
         description = f"{setting.metadata['help']} (default: {setting.default})".replace("%", "%%")
-        if isinstance(setting.default, bool):
+        if setting.type in (bool, bool | None):
             parser.add_argument(
                 _option(setting.name),
                 action=argparse.BooleanOptionalAction,

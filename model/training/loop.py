@@ -145,6 +145,7 @@ class TrainingLoop:
             self._output_dir,
             steps=self._steps,
             collective=self._collective,
+            computing=self._trainer.describe_computing(),
         )
         write_json(self._output_dir / "training.json", record)
         say(f"trained in {record['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")

@@ -149,6 +149,7 @@ def describe_training(
     *,
     steps: StepParts,
     collective: Mapping[str, Any] | None,
+    computing: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns the content of `training.json`, as docs/schemas.md defines it.
 
@@ -160,6 +161,7 @@ def describe_training(
         output_dir: The training's folder, with the records of all replicas.
         steps: What the chief knows of the steps.
         collective: What the strategy's exchange costs by itself; None where nothing is exchanged.
+        computing: `precision`, `deterministic`, `jit_compile` and `gpus`.
     """
     config = task.config
     images_seen = state.step * config.global_batch_size
@@ -184,6 +186,7 @@ def describe_training(
         "same_batch_norm": config.same_batch_norm,
         "batch_norm_group_size": config.group_size,
         "learning_rate": config.learning_rate,
+        **computing,
         "epochs": config.epochs,
         "steps": state.step,
         "images_seen": images_seen,

@@ -115,6 +115,9 @@ class Trainer(Protocol):
     def count_correct(self) -> int:
         """Returns how many images of the validation split are classified correctly."""
 
+    def describe_computing(self) -> dict[str, Any]:
+        """Returns the record's `precision`, `deterministic`, `jit_compile` and `gpus`."""
+
     def read_values(self) -> Values:
         """Returns the values as they are now."""
 

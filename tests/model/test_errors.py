@@ -1,6 +1,6 @@
 import pytest
 
-from model.errors import PEER_LOST, is_peer_lost
+from model.errors import PEER_LOST, describe_device_fault, is_peer_lost
 
 
 def make_error(name: str, text: str) -> Exception:
@@ -38,6 +38,46 @@ def test_each_way_to_tell_a_lost_or_silent_peer_asks_for_another_try(name: str, 
 )
 def test_what_another_try_would_meet_again_does_not(name: str, text: str) -> None:
     assert not is_peer_lost(make_error(name, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("InternalError", "No BLAS for stream.", "The memory is full"),
+        ("InternalError", "CUBIN: CUDA_ERROR_OUT_OF_MEMORY: out of memory", "The memory is full"),
+        ("ResourceExhaustedError", "failed to allocate 2 GB", "The memory is full"),
+        (
+            "InternalError",
+            "cudaGetDevice() failed. CUDA driver version is insufficient for CUDA runtime",
+            "The NVIDIA dr",
+        ),
+        ("InternalError", "failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device", "There is no usable"),
+        ("UnimplementedError", "DNN library is not found.", "cuDNN cannot be used"),
+        ("FailedPreconditionError", "DNN library initialization failed.", "cuDNN cannot be used"),
+        ("InternalError", "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered", "The GPU has failed"),
+        ("InternalError", "GPU at PCI:0000:65:00: GPU has fallen off the bus, Xid 79", "The GPU has failed"),
+    ],
+)
+def test_what_a_device_cannot_do_is_told_by_its_kind_with_the_line_that_says_so(
+    name: str, text: str, told: str
+) -> None:
+    fault = describe_device_fault(make_error(name, f"Graph execution error:\n\n{text}\n\t [[node]]"))
+    assert fault is not None
+    assert fault.startswith(told)
+    assert text in fault or name == "ResourceExhaustedError"  # the class says it, in the first line
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("InvalidArgumentError", "Incompatible shapes"),
+        ("InternalError", "Missing 1-th output from node dropout"),
+        ("InternalError", "recvmsg:Connection reset by peer"),
+        ("UnavailableError", "task 1 ended: CUDA_ERROR_OUT_OF_MEMORY"),
+    ],
+)
+def test_what_is_about_no_device_of_this_replica_is_not_told_as_one(name: str, text: str) -> None:
+    assert describe_device_fault(make_error(name, text)) is None
 
 
 @pytest.mark.slow

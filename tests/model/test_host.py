@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from model import host
+from model.errors import ConfigError
 from model.host import (
     cpu_seconds,
     describe_environment,
     describe_host,
     describe_versions,
     peak_rss_bytes,
+    read_version,
     seconds_since_process_start,
 )
 
@@ -31,6 +33,15 @@ def test_the_commit_comes_from_the_image_or_else_from_the_checkout(monkeypatch: 
     monkeypatch.delenv("GIT_SHA")
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     assert describe_versions()["git_sha"].removesuffix("-dirty") == (head or "unknown")
+
+
+def test_a_package_that_does_not_tell_its_version_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigError, match=r"The version of no-such-package must be known.* Install it again"):
+        read_version("no-such-package")
+
+
+def test_a_package_is_known_by_its_other_names_too() -> None:
+    assert read_version("tensorflow").startswith("2.")
 
 
 def run_git(directory: Path, *arguments: str) -> str:

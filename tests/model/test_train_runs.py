@@ -183,6 +183,18 @@ def test_with_the_same_groups_two_workers_end_with_the_bits_of_one(singles: list
     assert all_reduces[0].training["weights_sha256"] == singles[0].training["weights_sha256"]
 
 
+def test_in_half_precision_two_workers_end_with_the_bits_of_one_and_the_record_says_so(
+    make_job: Callable[..., Job], singles: list[Job]
+) -> None:
+    options = (*SETTINGS, "--precision=bfloat16", "--epochs=1")
+    one = make_job(*options).run()
+    two = make_job(*options, cluster=make_cluster(worker=2)).run()
+    assert two.training["weights_sha256"] == one.training["weights_sha256"]
+    assert one.training["precision"] == two.training["precision"] == "bfloat16"
+    exact = singles[0].losses[0]  # of a longer training, whose learning rate rises more slowly
+    assert one.losses[0] == pytest.approx(exact, rel=0.2)
+
+
 def test_two_workers_learn_what_one_does(singles: list[Job], all_reduces: list[Job]) -> None:
     one, two = singles[0].training["curve"], all_reduces[0].training["curve"]
     for name in ("train_loss", "validation_accuracy"):

@@ -40,7 +40,7 @@ def test_a_plan_of_this_project_differs_in_nothing_but_how_trainings_are_distrib
 def test_every_other_setting_of_one_configuration_alone_is_told(name: str, scaling: str) -> None:
     *entries, last = list_entries(scaling)
     value = last["training"][name]
-    other = not value if isinstance(value, bool) else f"{value}?" if isinstance(value, str) else value + 1
+    other = not value if isinstance(value, bool | None) else f"{value}?" if isinstance(value, str) else value + 1
 
     assert check([*entries, last | {"training": last["training"] | {name: other}}]) == (last["name"],)
 

@@ -20,6 +20,12 @@ OTHER_CURVE = [replace(point, train_loss=0.5) for point in make_record("all-redu
         ("same learning rate", {"learning_rate": 0.4}, "0.4, where single has 0.2"),
         ("same number of epochs", {"epochs": 3}, "3, where single has 2"),
         ("same target accuracy", {"target_accuracy": 0.975}, "0.975, where single has 0.98"),
+        ("same way of computing", {"precision": "bfloat16"}, "bfloat16, on CPUs, where single has float32, on CPUs"),
+        (
+            "same way of computing",
+            {"gpus": 1, "jit_compile": True, "deterministic": True},
+            "float32, on a GPU, with XLA, deterministic, where single has float32, on CPUs",
+        ),
         (
             "same way of BatchNorm",
             {"batch_norm_group_size": 32},

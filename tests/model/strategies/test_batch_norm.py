@@ -94,6 +94,25 @@ def test_outputs_statistics_and_gradients_are_those_of_keras_own(
         np.testing.assert_allclose(part, reference, rtol=1e-4, atol=1e-5 * np.abs(reference).max())
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_in_half_precision_the_moments_are_those_of_float32_and_all_else_is_keras_own_but_for_its_rounding(
+    precision: str,
+) -> None:
+    images = tf.cast(draw(16, 7, 5, 3, mean=1.0), precision)
+    layer = build(Layer(dtype=f"mixed_{precision}"), images)
+    expected = run(layer, images)
+    with fused_batch_norm():
+        function = trace(layer, images, training=True)
+    assert is_fused(function)
+    outputs, mean, variance, *gradients = evaluate(function, images)
+    np.testing.assert_allclose(mean, expected[1], rtol=1e-5)
+    np.testing.assert_allclose(variance, expected[2], rtol=1e-5)
+    epsilon = {"bfloat16": 2**-7, "float16": 2**-10}[precision]
+    for part, reference in zip([outputs, *gradients], [expected[0], *expected[3:]], strict=True):
+        exact = reference.astype(np.float32)
+        np.testing.assert_allclose(part.astype(np.float32), exact, atol=4 * epsilon * np.abs(exact).max())
+
+
 def test_pixels_far_from_zero_are_normalised_as_well() -> None:
     images = draw(16, 8, 8, 3, mean=1000.0)
     layer = build(Layer(momentum=0.0), images)
@@ -125,9 +144,9 @@ def test_a_batch_of_a_single_value_a_channel_has_no_variance(pixel: float) -> No
         (Layer(), (4, 2), tf.float32),
         (Layer(), (4, 3, 3, 3, 2), tf.float32),
         (Layer(renorm=True), (4, 3, 3, 2), tf.float32),
-        (Layer(dtype="mixed_bfloat16"), (4, 3, 3, 2), tf.bfloat16),
+        (Layer(dtype="bfloat16"), (4, 3, 3, 2), tf.bfloat16),
     ],
-    ids=["a subclass", "frozen", "synchronized", "channels first", "no images", "volumes", "renorm", "half precision"],
+    ids=["a subclass", "frozen", "synchronized", "channels first", "no images", "volumes", "renorm", "half weights"],
 )
 def test_what_the_operation_would_compute_otherwise_is_left_to_keras(
     layer: Any, shape: tuple[int, ...], dtype: tf.DType

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from model.data.dataset import PreparedDataset
 from model.networks.registry import build_model
+from model.strategies.computing import PLAIN, Computing
 from model.strategies.step import (
     FlatModel,
     apply_momentum,
@@ -21,7 +23,7 @@ from model.strategies.step import (
     split_contribution,
     sum_over_groups,
 )
-from model.training.config import TrainingConfig
+from model.training.config import Precision, TrainingConfig
 
 pytestmark = pytest.mark.slow
 
@@ -103,10 +105,8 @@ def test_inference_is_that_of_the_keras_model() -> None:
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "XLA"])
 def test_a_groups_contribution_is_keras_gradient_statistics_and_loss(jit_compile: bool) -> None:
     flat = build()
-    config = TrainingConfig(
-        global_batch_size=16, weight_decay=0.01, label_smoothing=0.2, jit_compile=jit_compile, max_shift=0
-    )
-    received = contribute_whole(flat, config)
+    config = TrainingConfig(global_batch_size=16, weight_decay=0.01, label_smoothing=0.2, max_shift=0)
+    received = contribute_whole(flat, config, replace(PLAIN, jit_compile=jit_compile))
     model = flat.model
     cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
     with tf.GradientTape() as tape:
@@ -119,8 +119,27 @@ def test_a_groups_contribution_is_keras_gradient_statistics_and_loss(jit_compile
         np.testing.assert_allclose(part, expected, rtol=1e-4, atol=1e-5)
 
 
-def contribute_whole(flat: FlatModel, config: TrainingConfig) -> tuple[Array, Array, Array]:
-    function = make_group_function(flat, config)
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.1), ("float16", 0.01)])
+def test_in_half_precision_the_gradient_is_that_of_float32_but_for_rounding(
+    precision: Precision, tolerance: float
+) -> None:
+    exact, *_ = contribute_whole(build(), make_config())
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(f"mixed_{precision}")
+    try:
+        flat = build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    gradient, statistics, loss = contribute_whole(flat, make_config(), replace(PLAIN, precision=precision))
+    assert {part.dtype for part in (gradient, statistics, loss)} == {np.dtype("float32")}
+    assert np.linalg.norm(gradient - exact) < tolerance * np.linalg.norm(exact)
+    assert np.abs(gradient - exact).max() > 0
+
+
+def contribute_whole(
+    flat: FlatModel, config: TrainingConfig, computing: Computing = PLAIN
+) -> tuple[Array, Array, Array]:
+    function = make_group_function(flat, config, computing)
     values = (tf.constant(flat.initial_weights()), tf.constant(flat.initial_statistics()))
     contribution = function(*values, tf.constant(IMAGES), tf.constant(LABELS), tf.constant(0))
     gradient, statistics, loss = split_contribution(contribution, flat.num_parameters)

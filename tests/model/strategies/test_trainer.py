@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from model.data.dataset import PreparedDataset
 from model.networks.registry import build_model
+from model.strategies.computing import PLAIN
 from model.strategies.step import FlatModel
 from model.strategies.trainer import VariableTrainer
 from model.training.config import TrainingConfig
@@ -28,7 +29,7 @@ def trainers(noise: PreparedDataset) -> list[IdleTrainer]:
     flat = FlatModel.wrap(build_model("tests.model.builders:batch_norm", (8, 8, 1), 3, {}))
     role = Role("single", "worker", 0, num_workers=1, num_ps=0)
     task = Task(TrainingConfig(global_batch_size=16), noise)
-    return [IdleTrainer(task, flat, role, num_slices) for num_slices in (1, 2, 5)]
+    return [IdleTrainer(task, flat, role, PLAIN, num_slices) for num_slices in (1, 2, 5)]
 
 
 def assert_same(first: Values, second: Values) -> None:

@@ -36,6 +36,9 @@ class CountingTrainer:
     def warm_up(self) -> None:
         pass
 
+    def describe_computing(self) -> dict[str, Any]:
+        return {"precision": "float32", "deterministic": True, "jit_compile": False, "gpus": 0}
+
     def time_exchange(self) -> dict[str, Any] | None:
         return None
 

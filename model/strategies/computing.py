@@ -1,0 +1,99 @@
+"""How a replica computes: on CPUs or GPUs, in which precision, and what its operations may do to be fast."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import environ
+from typing import Self
+
+from model.errors import ConfigError
+from model.frameworks import keras, tf
+from model.training import Precision, Strategy, TrainingConfig
+
+# By what a program is given GPUs, and what these hold where it is given none, or where an image allows all there are.
+_GIVEN_BY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+_NONE_GIVEN = frozenset({"", "-1", "none", "void", "all", "NoDevFiles"})
+# What a loss in half precision is multiplied by, so that small gradients are no zeros: float16 has no number between 0
+# and 6e-8. Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.2 (a constant factor).
+_LOSS_SCALE = {"float32": 1.0, "bfloat16": 1.0, "float16": 1024.0}
+
+
+@dataclass(frozen=True)
+class Computing:
+    """What was settled of that for one training; `training.json` has it.
+
+    Attributes:
+        precision: In which layers compute. Weights, statistics and their updates are float32.
+        deterministic: Whether operations give the same bits each time.
+        jit_compile: Whether XLA compiles the gradient computation.
+        gpus: On how many GPUs; 0 for CPUs.
+    """
+
+    precision: Precision
+    deterministic: bool
+    jit_compile: bool
+    gpus: int = 0
+
+    @classmethod
+    def settle(cls, config: TrainingConfig, strategy: Strategy, num_gpus: int) -> Self:
+        """Returns what the settings say, and where they leave it open what is right for these devices.
+
+        On GPUs a person has XLA by default (Keras' own `fit` does) and no determinism, which takes a multiple of the
+        time there. On CPUs XLA is slower and determinism costs nothing. A parameter-server training is never
+        deterministic: its updates come in no fixed order.
+        """
+        has_gpus = num_gpus > 0
+        is_deterministic = not has_gpus if config.deterministic is None else config.deterministic
+        return cls(
+            config.precision,
+            is_deterministic and strategy != "parameter_server",
+            has_gpus if config.jit_compile is None else config.jit_compile,
+            min(num_gpus, 1),  # a process of this program computes on its first
+        )
+
+    @property
+    def loss_scale(self) -> float:
+        """What the loss is multiplied by before its gradient is computed, which is divided by it."""
+        return _LOSS_SCALE[self.precision]
+
+    def apply(self) -> None:
+        """Sets what TensorFlow and Keras keep for the whole process; to be called before anything is computed."""
+        if self.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        if self.precision != "float32":
+            keras.config.set_dtype_policy(f"mixed_{self.precision}")
+
+
+PLAIN = Computing("float32", deterministic=True, jit_compile=False)
+
+
+def settle_computing(config: TrainingConfig, strategy: Strategy) -> Computing:
+    """Returns how this replica computes, with the process set up for it.
+
+    Raises:
+        ConfigError: It was given GPUs and TensorFlow sees none: it would train on CPUs, and be taken for a GPU.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    check_gpus([gpu.name for gpu in gpus])
+    computing = Computing.settle(config, strategy, len(gpus))
+    computing.apply()
+    return computing
+
+
+def check_gpus(seen: Sequence[str], environment: Mapping[str, str] = environ) -> None:
+    """Makes sure that a replica which was given GPUs sees one.
+
+    Args:
+        seen: The names of what TensorFlow sees.
+        environment: This process's.
+
+    Raises:
+        ConfigError: It sees none.
+    """
+    given = {name: environment[name] for name in _GIVEN_BY if environment.get(name, "") not in _NONE_GIVEN}
+    if given and not seen:
+        told = ", ".join(f"{name}={value}" for name, value in given.items())
+        raise ConfigError(
+            f"This replica was given GPUs ({told}), and TensorFlow sees none, so that it would train on CPUs. "
+            "Expected: the NVIDIA driver on the node and CUDA's libraries in the image (docs/image.md). Or set "
+            "gpus_per_replica to 0."
+        )
