@@ -23,6 +23,28 @@ RUN_FILE = "run.json"
 
 
 @dataclass(frozen=True)
+class Gpu:
+    """What a replica's GPU is, and what it did while the training's clock ran; null is what it did not tell.
+
+    `memory_used_bytes` is the most, by whomever; `utilisation_percent`, `clock_mhz` and `watts` are means; it was
+    slowed down for the reasons in `throttled` in `throttled_share` of the looks at it; `other_processes` computed on it
+    at most.
+    """
+
+    name: str | None
+    uuid: str | None
+    driver: str | None
+    memory_total_bytes: int | None
+    memory_used_bytes: int | None
+    utilisation_percent: float | None
+    clock_mhz: float | None
+    watts: float | None
+    throttled: list[str]
+    throttled_share: float
+    other_processes: int | None
+
+
+@dataclass(frozen=True)
 class Replica:
     """One process of a trial: what it used, and how it ended.
 
@@ -32,7 +54,7 @@ class Replica:
     training's own clock, its threads were ready and waited for a core: the busiest of them `waited_seconds`, all of
     them `waited_all_seconds`; its control group was under pressure for `pressure_seconds`; the hypervisor stole
     `steal_seconds` from its cores, and others computed on them for `others_cpu_seconds`. `host` and `node` are where it
-    ran, `environment` what steers its libraries. A record may lack all of these.
+    ran, `environment` what steers its libraries, `gpu` what it computed on. A record may lack all of these.
     """
 
     name: str
@@ -58,6 +80,7 @@ class Replica:
     host: str | None = None
     node: str | None = None
     environment: dict[str, str] | None = None
+    gpu: Gpu | None = None
 
 
 @dataclass(frozen=True)

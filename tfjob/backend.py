@@ -45,10 +45,12 @@ class Placement:
             of a comparison, lest a neighbour on one core always hits the same configuration.
         patience_seconds: How long the job waits, before its clock starts, for others to leave the cores that it will
             use; None: it does not look.
+        may_share_gpus: Whether replicas get the same GPU where there are fewer than they ask for.
     """
 
     first_core: int = 0
     patience_seconds: float | None = None
+    may_share_gpus: bool = False
 
 
 ANYWHERE = Placement()

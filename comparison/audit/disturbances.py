@@ -8,7 +8,7 @@ from typing import NamedTuple
 from comparison.clocks import is_wholly_timed, measure_waiting_share
 from comparison.groups import Trials
 from comparison.records import Replica, TrialRecord
-from comparison.texts import say
+from comparison.texts import list_items, say
 
 # The share of a training's time on a replica's cores that others may take, or that its busiest thread may wait longer
 # than in the other trials: what is more moved the training by as much as a comparison is made to find. On a machine
@@ -52,11 +52,27 @@ def list_taken_cores(trials: Trials) -> list[Disturbance]:
     """
     disturbed = {id(own.trial): own for own in _list_waits(trials)}
     for trial in trials:
+        if held := _find_held_gpu(trial):
+            disturbed[id(trial)] = held
         share = measure_disturbance(trial)
         if share is not None and share > DISTURBED_SHARE and not trial.contended:
             taken = "others had its cores for {percent} % of its training"
             disturbed[id(trial)] = Disturbance(trial, share, say(taken, percent=f"{100 * share:.0f}"))
     return [disturbed[id(trial)] for trial in trials if id(trial) in disturbed]
+
+
+def _find_held_gpu(trial: TrialRecord) -> Disturbance | None:
+    """Returns what kept a replica's GPU from its work: others on it, or what slows it down; None where nothing did."""
+    gpus = [replica.gpu for replica in trial.replicas if replica.gpu is not None]
+    if not trial.contended and any(gpu.other_processes for gpu in gpus):
+        return Disturbance(trial, 1.0, say("another process computed on its GPU"))
+    worst = max(gpus, key=lambda gpu: gpu.throttled_share, default=None)
+    if worst is None or worst.throttled_share <= DISTURBED_SHARE:
+        return None
+    slowed = "its GPU was slowed down in {percent} % of its training: {reasons}"
+    percent = f"{100 * worst.throttled_share:.0f}"
+    reason = say(slowed, percent=percent, reasons=list_items(worst.throttled))
+    return Disturbance(trial, worst.throttled_share, reason)
 
 
 def _list_waits(trials: Trials) -> Iterator[Disturbance]:

@@ -62,13 +62,14 @@ def check_hosts(trials: Trials) -> Evidence:
     kinds = [_describe_host(trial) for trial in trials]
     evidence = _check_values(trials, kinds)
     nodes = {node: kind for trial, kind in zip(trials, kinds, strict=True) if kind and (node := find_chief(trial).node)}
+    breaches = [*evidence.breaches, *_compare_gpus(trials)]
     known = [
         (trial.configuration, nodes[replica.node])
         for trial in trials
         for replica in trial.replicas
         if replica.node in nodes
     ]
-    breaches = [*evidence.breaches, *(find_clashes(known)[0] if known else [])]
+    breaches += find_clashes(known)[0] if known else []
     for trial in trials:
         names = {replica.host for replica in trial.replicas} - {None}
         if trial.backend == "local" and len(names) > 1:
@@ -76,6 +77,14 @@ def check_hosts(trials: Trials) -> Evidence:
             hosts = list_items(sorted(map(str, names)))
             breaches.append(Breach(trial.configuration, say(several, trial=trial.trial, names=hosts)))
     return Evidence(list(dict.fromkeys(breaches)), evidence.received, evidence.unknown)
+
+
+def _compare_gpus(trials: Trials) -> list[Breach]:
+    """Returns which replicas have another GPU than most, which a record tells of each of them."""
+    known = [
+        (trial.configuration, own.gpu.name) for trial in trials for own in trial.replicas if own.gpu and own.gpu.name
+    ]
+    return find_clashes(known)[0] if known else []
 
 
 def _check_values(trials: Trials, values: Sequence[str | None]) -> Evidence:
@@ -152,4 +161,6 @@ def _describe_host(trial: TrialRecord) -> str | None:
     facts = {name: value for name, value in trial.host.items() if name != "memory_bytes"}
     if "memory_bytes" in trial.host:
         facts["memory"] = f"{trial.host['memory_bytes'] / 2**30:,.0f} GiB"
+    if (gpu := find_chief(trial).gpu) is not None:
+        facts |= {"GPU": gpu.name or _UNSET, "driver": gpu.driver or _UNSET}
     return list_items([f"{say(name.replace('_', ' '))} {value}" for name, value in sorted(facts.items())])

@@ -18,6 +18,7 @@ RECORDED = (
     ),
     "the CPU time",
     "the replicas ran different images: {digests}",
+    "replicas share a GPU: timings are contended",
 )
 
 

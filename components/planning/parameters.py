@@ -16,6 +16,7 @@ _TRAINING = {setting.name: setting for setting in fields(TrainingConfig)}
 MAX_TRIALS = 1_000
 MAX_REPLICAS = 1_024
 _MAX_PER_REPLICA = 1_024
+_MEMORY, _GPU_MEMORY = "2Gi", "8Gi"
 _MINUTES_OF_A_YEAR = 525_600
 
 
@@ -88,8 +89,13 @@ class Parameters:
     trials: int = _parameter(3, "Repeats of each configuration.", least=1, most=MAX_TRIALS)
     seed: int = _rare(_parameter(0, "Seed of the first trial."))
     cpus_per_replica: float = _parameter(1.0, "CPUs of each replica.", least=MIN_CPUS, most=_MAX_PER_REPLICA)
-    memory_per_replica: str = _parameter("2Gi", "Memory of each replica.")
+    memory_per_replica: str = _parameter("", "Memory of each; 2Gi, with GPUs 8Gi.")
     gpus_per_replica: int = _parameter(0, "GPUs of each replica.", least=0, most=_MAX_PER_REPLICA)
+    share_gpus: bool = _rare(
+        _parameter(
+            False, "On one machine, let replicas share GPUs where there are too few; the report calls them contended."
+        )
+    )
     deadline_minutes: int = _rare(_parameter(60, "Longest time of one training.", least=1, most=_MINUTES_OF_A_YEAR))
     pending_minutes: int = _rare(
         _parameter(
@@ -109,6 +115,11 @@ class Parameters:
     study_depth: bool = _parameter(
         False, "Also train residual and plain networks of 20 and 56 layers, on a page of their own: why ResNet."
     )
+
+    @property
+    def memory(self) -> str:
+        """Memory of each replica. A process with a GPU holds CUDA's libraries, too: 1.7 GiB before any data."""
+        return self.memory_per_replica or (_GPU_MEMORY if self.gpus_per_replica else _MEMORY)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
@@ -135,7 +146,7 @@ class Parameters:
                     raise ConfigError(f"{name} must be at least {ends['least']}. Received: {number}.")
                 if ends["most"] < math.inf and not number <= ends["most"]:
                     raise ConfigError(f"{name} must be at most {ends['most']:,}. Received: {number}.")
-        if not is_quantity(self.memory_per_replica):
+        if not is_quantity(self.memory):
             raise ConfigError(
                 f"memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: {self.memory_per_replica!r}."
             )

@@ -64,7 +64,7 @@ class RunPlan:
         return ReplicaSpec(
             count=count,
             cpus=self.parameters.cpus_per_replica * cpus_factor,
-            memory=self.parameters.memory_per_replica,
+            memory=self.parameters.memory,
             gpus=self.parameters.gpus_per_replica,
         )
 

@@ -20,7 +20,7 @@ def find_room(parameters: Parameters) -> float | None:
     if told := os.environ.get(FREE_CPUS_VARIABLE):
         return float(told)
     labels = read_node_labels(parameters.job_settings)
-    return None if labels is None else find_free_cpus(parameters.memory_per_replica, labels)
+    return None if labels is None else find_free_cpus(parameters.memory, labels)
 
 
 def describe_missing_nodes(plan: RunPlan) -> str:

@@ -192,7 +192,7 @@ def train_trial(
                 backend=backend,
                 report=print_readable,
                 max_restarts=0,
-                placement=Placement(first_core=place.round_number - 1, patience_seconds=patience),
+                placement=Placement(place.round_number - 1, patience, plan.parameters.share_gpus),
             )
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
@@ -336,7 +336,8 @@ def check_machine(plan: RunPlan, report: Callable[[str], None] = print_line) -> 
         return
     for configuration in plan.configurations:
         replicas = count_replicas(plan, configuration).items()
-        find_gpus({f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)})
+        asked = {f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)}
+        find_gpus(asked, may_share=plan.parameters.share_gpus)
     if told := describe_settings_here(plan.parameters.job_settings):
         report(f"Warning: {told}")
 

@@ -11,6 +11,7 @@ from model.files import write_json
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig
 from model.training.disturbance import Disturbance
+from model.training.gpu import GpuWatch, find_gpu
 from model.training.record import StepParts, describe_training, finish, write_replica_record
 from model.training.role import Role
 from model.training.state import CurvePoint, State, load_newest_checkpoint, save_checkpoint
@@ -45,7 +46,7 @@ class TrainingLoop:
     def __init__(self, task: Task, trainer: Trainer, role: Role, output_dir: Path, clock: Clock) -> None:
         self._task, self._trainer, self._role, self._output_dir, self._clock = task, trainer, role, output_dir, clock
         self._checkpoints = find_checkpoints(output_dir, task.config, task.dataset.sha256)
-        self._steps, self._disturbance = StepParts(), Disturbance()
+        self._steps, self._disturbance, self._gpu = StepParts(), Disturbance(), GpuWatch(find_gpu())
         self._collective: dict[str, Any] | None = None
         # Of the workers of a parameter-server training the chief hears one after another, and they work side by side.
         self._sharers = role.num_workers if role.strategy == "parameter_server" else 1
@@ -77,6 +78,7 @@ class TrainingLoop:
             restored_step=restored_step,
             steps=self._steps,
             disturbance=self._disturbance.to_json(),
+            gpu=self._gpu.to_json(),
         )
         finish(self._output_dir, self._role, self._disturbance.spans)
         if self._role.is_chief:
@@ -113,7 +115,7 @@ class TrainingLoop:
             if progress is not None:
                 progress.add(timing)
 
-        with self._disturbance.measure(), self._clock.measure("train_seconds"):
+        with self._disturbance.measure(), self._gpu.measure(), self._clock.measure("train_seconds"):
             self._trainer.train(state.step, stop, record)
         state.step = stop
         if stop == epoch_end:

@@ -78,6 +78,7 @@ def write_replica_record(
     restored_step: int | None = None,
     steps: StepParts | None = None,
     disturbance: Mapping[str, Any] | None = None,
+    gpu: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes what this replica used and measured.
 
@@ -89,6 +90,7 @@ def write_replica_record(
         restored_step: The step at which it took up a checkpoint.
         steps: What its steps took; None for those that only serve.
         disturbance: What the machine did meanwhile, as `disturbance.describe` tells it.
+        gpu: What its GPU is and did, as `gpu.GpuWatch` tells it.
     """
     record = {
         "type": role.task_type,
@@ -102,6 +104,7 @@ def write_replica_record(
         "recorded_at": time.time(),
         "host": platform.node(),
         "environment": describe_environment(),
+        "gpu": gpu,
         "steps": steps and steps.to_json(),
         **(disturbance or {}),
     }

@@ -30,7 +30,7 @@ from tfjob.job import Job, Manifest
 from tfjob.job_run import JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
 from tfjob.local.cpus import list_siblings, read_cores
-from tfjob.local.gpus import find_gpus, list_gpus
+from tfjob.local.gpus import are_shared, find_gpus, list_gpus
 from tfjob.local.load import Load, look
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.quiet import wait_until_quiet
@@ -98,12 +98,17 @@ class _JobRun(JobRun[Message]):
     guard: Keeper
     placement: Placement
     quiet: QuietWait | None = None
+    shares_gpus: bool = False
     queue_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.assignment, self.warnings = _assign_cores(self.job, self.placement.first_core)
-        gpus = find_gpus({replica.name: replica.gpus for replica in self.job.replicas}, self.backend.gpus)
+        asked = {replica.name: replica.gpus for replica in self.job.replicas}
+        gpus = find_gpus(asked, self.backend.gpus, may_share=self.placement.may_share_gpus)
+        self.shares_gpus = are_shared(gpus)
+        if self.shares_gpus:
+            self.warnings.append("replicas share a GPU: timings are contended")
         self.replicas = prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
         self.next_owner_check = self.submitted
 
@@ -142,7 +147,7 @@ class _JobRun(JobRun[Message]):
             schedule_seconds=0.0,
             pull_seconds=0.0,
             total_seconds=self.total_seconds,
-            contended=self.assignment.is_contended,
+            contended=self.assignment.is_contended or self.shares_gpus,
             warnings=self.warnings,
             replicas=[run.result() for run in self.replicas.values()],
             started_at=self.submitted_at,

@@ -1,5 +1,6 @@
 """The NVIDIA GPUs of a machine, and which of them a replica sees."""
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -50,25 +51,29 @@ def list_gpus(
     return [entry for entry in visible if entry and entry != _NONE] if gpus else []
 
 
-def assign_gpus(asked: Mapping[str, int], available: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Returns the GPUs of each replica, of which no two share one.
+def assign_gpus(
+    asked: Mapping[str, int], available: Sequence[str], *, may_share: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Returns the GPUs of each replica, of which no two share one where they need not.
 
     Args:
         asked: How many each replica asks for.
         available: The GPUs that there are.
+        may_share: Whether replicas take turns on them where there are fewer than asked for; no replica gets one twice.
 
     Raises:
         SpecError: There are not as many.
     """
     total = sum(asked.values())
-    if total > len(available):
+    needed = max(asked.values(), default=0) if may_share else total
+    if needed > len(available):
         num_asking = sum(count > 0 for count in asked.values())
         replicas = "1 replica asks" if num_asking == 1 else f"{num_asking} replicas ask"
         raise SpecError(
             f"{replicas} for {total} GPU{'' if total == 1 else 's'}, and this machine has {len(available) or 'none'}: "
-            "lower gpus_per_replica or the number of replicas, or run on a cluster that has them"
+            "lower gpus_per_replica or the number of replicas, let them share (share_gpus), or run on a larger cluster"
         )
-    rest = iter(available)
+    rest = itertools.cycle(available)
     return {replica: tuple(next(rest) for _ in range(count)) for replica, count in asked.items()}
 
 
@@ -77,14 +82,23 @@ def visible_gpus(gpus: Sequence[str]) -> dict[str, str]:
     return {VISIBLE_VARIABLE: ",".join(gpus) or _NONE}
 
 
-def find_gpus(asked: Mapping[str, int], find: Callable[[], Sequence[str]] = list_gpus) -> dict[str, tuple[str, ...]]:
+def are_shared(gpus: Mapping[str, Sequence[str]]) -> bool:
+    """Returns whether a GPU is that of more than one replica."""
+    given = [gpu for own in gpus.values() for gpu in own]
+    return len(set(given)) < len(given)
+
+
+def find_gpus(
+    asked: Mapping[str, int], find: Callable[[], Sequence[str]] = list_gpus, *, may_share: bool = False
+) -> dict[str, tuple[str, ...]]:
     """Returns the GPUs of this machine that each replica gets, without a look at the machine where none is asked for.
 
     Args:
         asked: How many each replica asks for.
         find: Lists the GPUs that there are.
+        may_share: See `assign_gpus`.
 
     Raises:
         SpecError: There are not as many.
     """
-    return assign_gpus(asked, find() if any(asked.values()) else [])
+    return assign_gpus(asked, find() if any(asked.values()) else [], may_share=may_share)

@@ -9,7 +9,7 @@ from comparison.audit.disturbances import DISTURBED_SHARE, list_holdups, list_ta
 from comparison.audit.findings import Status
 from comparison.audit.rules import CORES_RULE, HOLDUP_RULE
 from comparison.clocks import measure_waiting_share
-from comparison.records import TrialRecord
+from comparison.records import Gpu, TrialRecord
 from tests.comparison.audit.fair_run import audit, calibrate, find_violations, make_fair_run
 from tests.comparison.record_factory import make_record, make_run
 
@@ -199,3 +199,59 @@ def test_a_machine_that_does_not_say_who_had_the_cores_is_not_known() -> None:
 
     assert audit(records)[CORES_RULE].sentence == "Who had the cores was not measured in 6 of 6 trials."
     assert audit([*make_fair_run()[:-1], records[-1]])[CORES_RULE].status is Status.UNKNOWN
+
+
+def make_gpu(**changes: Any) -> Gpu:
+    fields: dict[str, Any] = {
+        "name": "NVIDIA H200",
+        "uuid": "GPU-1",
+        "driver": "580.1",
+        "memory_total_bytes": 150,
+        "memory_used_bytes": 9,
+        "utilisation_percent": 80.0,
+        "clock_mhz": 1980.0,
+        "watts": 250.0,
+        "throttled": [],
+        "throttled_share": 0.0,
+        "other_processes": 0,
+        **changes,
+    }
+    return Gpu(**fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"other_processes": 1}, "another process computed on its GPU"),
+        (
+            {"throttled": ["power cap", "temperature (hardware)"], "throttled_share": 0.4},
+            "its GPU was slowed down in 40 % of its training: power cap, temperature (hardware)",
+        ),
+    ],
+)
+def test_a_gpu_that_others_use_or_that_is_slowed_down_is_told(changes: dict[str, Any], told: str) -> None:
+    first, *others = [disturb(record, gpu=make_gpu()) for record in make_fair_run()]
+    records = [disturb(first, gpu=make_gpu(**changes)), *others]
+    violations = find_violations(records)
+    assert [*violations] == [CORES_RULE]
+    assert told in violations[CORES_RULE].sentence
+
+
+@pytest.mark.parametrize("gpu", [make_gpu(), make_gpu(throttled=["power cap"], throttled_share=0.05), None])
+def test_a_gpu_of_its_own_that_runs_at_its_speed_is_no_disturbance(gpu: Gpu | None) -> None:
+    assert find_violations([disturb(record, gpu=gpu) for record in make_fair_run()]) == {}
+
+
+def test_replicas_that_share_a_gpu_are_contended_and_do_not_disturb_each_other() -> None:
+    record = replace(make_record("all-reduce-2w"), contended=True)
+    assert list_taken_cores([disturb(record, gpu=make_gpu(other_processes=1))]) == []
+
+
+def test_a_replica_on_another_gpu_is_told() -> None:
+    records = [
+        replace(record, replicas=[replace(own, gpu=make_gpu()) for own in record.replicas])
+        for record in make_fair_run()
+    ]
+    records[-1] = disturb(records[-1], replica=records[-1].replicas[-1].index, gpu=make_gpu(name="NVIDIA T4"))
+    sentence = find_violations(records)["same kind of host"].sentence
+    assert "NVIDIA T4, where single has NVIDIA H200" in sentence

@@ -23,6 +23,7 @@ WRITTEN: dict[str, Any] = {
     "bigger_nodes": True,
     "a_a": True,
     "seed": 7,
+    "share_gpus": True,
     "deadline_minutes": 5,
     "pending_minutes": 3,
     "job": {"queue_name": "team-a", "tolerations": [{"key": "gpu", "operator": "Exists"}]},

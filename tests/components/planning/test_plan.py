@@ -184,3 +184,11 @@ def test_bigger_nodes_have_the_cpus_of_all_workers() -> None:
     assert [c.name for c in plan.single_nodes] == ["single", "single-2x-cpus", "single-4x-cpus"]
     assert [count_replicas(plan, c)["Worker"].cpus for c in plan.single_nodes] == [1.5, 3.0, 6.0]
     assert {c.training.strategy for c in plan.distributed} == {"all_reduce", "parameter_server"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "memory"),
+    [({}, "2Gi"), ({"gpus_per_replica": 1}, "8Gi"), ({"gpus_per_replica": 1, "memory_per_replica": "3Gi"}, "3Gi")],
+)
+def test_a_replica_has_the_memory_that_what_it_computes_on_needs(settings: dict[str, Any], memory: str) -> None:
+    assert make_plan(**settings).replica(1).memory == memory

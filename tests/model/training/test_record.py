@@ -64,6 +64,7 @@ def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
     assert left == {
         "type": "worker",
         "index": 1,
+        "gpu": None,
         "weights_sha256": values.sha256,
         "restored_step": 4,
         "clocks": read_clocks({}) | clocks | {"startup_seconds": 1.5},

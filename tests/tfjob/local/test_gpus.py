@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from tfjob.backend import Placement
 from tfjob.errors import SpecError
 from tfjob.local.backend import LocalBackend
-from tfjob.local.gpus import assign_gpus, list_gpus, visible_gpus
+from tfjob.local.gpus import are_shared, assign_gpus, list_gpus, visible_gpus
 from tfjob.spec import ReplicaSpec
 
 FIRST, SECOND = (f"GPU-1b2c3d4e-0000-1111-2222-33334444555{number}" for number in range(2))
@@ -65,6 +66,30 @@ def test_who_asked_for_none_sees_none() -> None:
 def test_more_gpus_than_there_are_are_refused(asked: dict[str, int], available: list[str], message: str) -> None:
     with pytest.raises(SpecError, match=message):
         assign_gpus(asked, available)
+
+
+def test_replicas_that_may_share_take_turns_on_what_there_is_and_no_replica_gets_one_twice() -> None:
+    gpus = assign_gpus({"worker-0": 1, "worker-1": 1, "ps-0": 0, "worker-2": 1}, [FIRST, SECOND], may_share=True)
+    assert gpus == {"worker-0": (FIRST,), "worker-1": (SECOND,), "ps-0": (), "worker-2": (FIRST,)}
+    assert are_shared(gpus)
+    with pytest.raises(SpecError, match="2 replicas ask for 4 GPUs, and this machine has 1"):
+        assign_gpus({"worker-0": 2, "worker-1": 2}, [FIRST], may_share=True)
+
+
+def test_replicas_that_could_share_but_need_not_have_their_own() -> None:
+    gpus = assign_gpus({"worker-0": 1, "worker-1": 1}, [FIRST, SECOND], may_share=True)
+    assert not are_shared(gpus)
+
+
+def test_replicas_that_share_a_gpu_are_contended_and_the_result_says_so(
+    make_job: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    replicas = {"Worker": ReplicaSpec(count=2, cpus=0.5, gpus=1)}
+    manifest = make_job("print(1)", replicas=replicas, success_policy="AllWorkers")
+    backend, placement = LocalBackend(gpus=lambda: [FIRST]), Placement(may_share_gpus=True)
+    result = backend.run(manifest, log_dir=tmp_path, on_event=lambda _: None, placement=placement)
+    assert result.contended
+    assert "replicas share a GPU: timings are contended" in result.warnings
 
 
 def test_a_job_that_asks_for_gpus_where_there_are_none_does_not_start(
