@@ -112,14 +112,17 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 lock: $(VENV)/ready-dev ## Renew the locks from pyproject.toml
 	@$(UV_COMPILE) pyproject.toml --output-file requirements.lock
 	@$(UV_COMPILE) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	@echo 'tensorflow[and-cuda]' | $(UV_COMPILE) --constraints requirements.lock pyproject.toml - --output-file requirements-gpu.lock
 
 # What builds the image: the first that answers. A docker client without its service does not.
 BUILDER ?= $(shell for b in docker podman buildah; do $$b version >/dev/null 2>&1 && echo $$b && break; done)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 # The pipeline's default (components/image.py).
-IMAGE ?= tfjob-speedup:$(VERSION)
+IMAGE ?= tfjob-speedup:$(VERSION)$(if $(GPU),-gpu)
 # Further options of the builder, e.g. make image BUILD_FLAGS="--build-arg PYTHON_IMAGE=registry.example.org/python:3.11-slim"
 BUILD_FLAGS ?=
+# GPU=1 takes the libraries with CUDA's.
+GPU ?=
 # Handed on, by name, where the environment has them.
 NETWORK := HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy \
 	PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_DEFAULT_TIMEOUT
@@ -132,7 +135,7 @@ image: ## Build the container image of every step and replica
 	$$builder build $${layers:-} --tag $(IMAGE) $(foreach name,$(NETWORK),$(if $($(name)),--build-arg $(name))) \
 		--build-arg VERSION=$(VERSION) \
 		--build-arg GIT_SHA=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown) \
-		$(BUILD_FLAGS) .; \
+		$(if $(GPU),--build-arg REQUIREMENTS=requirements-gpu.lock) $(BUILD_FLAGS) .; \
 	echo "$(IMAGE): $$($$builder images --format '{{.Size}}' $(IMAGE))"
 
 clean: ## Remove .venv, build/ and caches; runs/ stays

@@ -18,7 +18,7 @@ from tfjob.preflight.finding import Finding, Options, Status
 from tfjob.preflight.rights import check_rights, lacks_right, tell_right
 from tfjob.preflight.trial import check_trial, probe_job
 from tfjob.settings import QUEUE_LABEL
-from tfjob.spec import CONTAINER_NAME
+from tfjob.spec import CONTAINER_NAME, GPU_RESOURCE
 
 _INSTALL_OPERATOR = "kubectl apply --server-side -k manifests/operator"
 _INSTALL_KUEUE = (
@@ -140,12 +140,27 @@ def check_queue(api: Api, options: Options) -> Finding:
     return Finding(Status.OK, f"LocalQueue {queue} is there, and a TFJob in it waits for admission (dry run)")
 
 
+def check_gpus(api: Api, options: Options) -> Finding:
+    """Tells whether nodes offer GPUs, and enough on one node for a replica."""
+    nodes = {item["metadata"]["name"]: item["status"] for item in api.get("/api/v1/nodes")["items"]}
+    offered = {name: int(status.get("allocatable", {}).get(GPU_RESOURCE, 0)) for name, status in nodes.items()}
+    having = {name: count for name, count in offered.items() if count}
+    if not having:
+        detail = f"none of {len(nodes)} nodes offers {GPU_RESOURCE}: the driver or NVIDIA's device plugin is missing"
+        return Finding(Status.FAILED, detail, "kubectl get pods --all-namespaces | grep -i nvidia")
+    told = f"{sum(having.values())} on {len(having)} of {len(nodes)} nodes, at most {max(having.values())} on one"
+    if max(having.values()) < options.gpus:
+        return Finding(Status.FAILED, f"{told}; a replica asks for {options.gpus}", "kubectl describe nodes")
+    return Finding(Status.OK, told)
+
+
 CHECKS = (
     Check("API server", check_server),
     Check("training operator", check_operator),
     Check("rights", check_rights),
     Check("pods", check_pods, needs=("training operator",)),
     Check("storage class", check_storage_class),
+    Check("GPUs", check_gpus, applies=lambda options: options.gpus > 0),
     Check("Kueue", check_queue, needs=("training operator",), applies=lambda options: options.queue is not None),
     Check(
         "trial",

@@ -21,6 +21,13 @@ from tfjob.preflight.api import Json
 from tfjob.preflight.checks import CHECKS, run_checks
 from tfjob.preflight.finding import Options, Status
 
+NODES = "/api/v1/nodes"
+
+
+def make_node(name: str, allocatable: dict[str, str]) -> Json:
+    return {"metadata": {"name": name}, "status": {"allocatable": {"cpu": "4", **allocatable}}}
+
+
 INSTALL_OPERATOR = "kubectl apply --server-side -k manifests/operator"
 
 
@@ -28,13 +35,31 @@ def test_a_healthy_cluster_passes_every_check(api: FakeApi) -> None:
     api.gets[KUEUE] = {"preferredVersion": {"version": "v1beta1"}}
     api.gets[f"{KUEUE}/v1beta1/namespaces/team-a/localqueues/team"] = {}
     api.creates[TFJOBS] = [{}, refusal(403, "denied the request"), {"spec": {"runPolicy": {"suspend": True}}}]
-    findings = look(api, replace(TRYING, queue="team"))
+    api.gets[NODES] = {"items": [make_node("a", {"nvidia.com/gpu": "2"})]}
+    findings = look(api, replace(TRYING, queue="team", gpus=1))
     assert {finding.status for finding in findings.values()} == {Status.OK}
     assert list(findings) == [check.what for check in CHECKS]
 
 
 def test_what_is_not_asked_for_is_not_looked_at(api: FakeApi) -> None:
-    assert {"Kueue", "trial"}.isdisjoint(look(api))
+    assert {"GPUs", "Kueue", "trial"}.isdisjoint(look(api))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "status", "detail"),
+    [
+        ([{}, {"nvidia.com/gpu": "0"}], Status.FAILED, "none of 2 nodes offers nvidia.com/gpu"),
+        ([{"nvidia.com/gpu": "1"}, {"nvidia.com/gpu": "1"}], Status.FAILED, "a replica asks for 2"),
+        ([{}, {"nvidia.com/gpu": "4"}], Status.OK, "4 on 1 of 2 nodes, at most 4 on one"),
+    ],
+)
+def test_a_node_must_offer_the_gpus_of_a_replica(
+    api: FakeApi, nodes: list[dict[str, str]], status: Status, detail: str
+) -> None:
+    api.gets[NODES] = {"items": [make_node(f"node-{number}", own) for number, own in enumerate(nodes)]}
+    finding = look(api, replace(OPTIONS, gpus=2))["GPUs"]
+    assert finding.status is status
+    assert detail in finding.detail
 
 
 @pytest.mark.parametrize("error", [ProtocolError("refused"), ApiException(0, "SSLError: certificate verify failed")])
