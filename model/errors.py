@@ -1,6 +1,8 @@
 """What ends a program before its time: errors that a person can mend, and the exit codes that tell what it was."""
 
 import enum
+import errno
+import os
 import re
 import sys
 
@@ -23,6 +25,18 @@ PEER_LOST = {
     "CancelledError": _ANYTHING,
     "DeadlineExceededError": _ANYTHING,
     "InternalError": _OF_A_CONNECTION,
+}
+
+
+# What another try meets again until a person has mended it, and where to look.
+_STORAGE = {
+    errno.ENOSPC: "the disk is full, or holds as many files as it can: see df -h and df -i",
+    errno.EDQUOT: "this user's quota of the disk is used up",
+    errno.EFBIG: "this process may not write so large a file: see ulimit -f",
+    errno.EROFS: "the disk can only be read",
+    errno.EACCES: "this user may not do that there",
+    errno.EPERM: "this user may not do that there",
+    errno.EIO: "the disk reports an error",
 }
 
 
@@ -67,6 +81,23 @@ def is_peer_lost(error: Exception) -> bool:
     """Returns whether an error of TensorFlow's means that another replica was lost, so that another try can help."""
     text = PEER_LOST.get(type(error).__name__)
     return text is not None and text.search(str(error)) is not None
+
+
+def describe_storage_error(error: OSError) -> str:
+    """Returns in a sentence what is wrong with the disk or folder that was used; nothing where that is not the matter.
+
+    A library's error may tell the cause in its text alone: that of many files, or of a file format's.
+    """
+    number = error.errno if error.errno in _STORAGE else _find_number(str(error))
+    if number is None:
+        return ""
+    place = error.filename2 or error.filename or "a file"
+    return f"{place} cannot be written or read: {_STORAGE[number]} ({os.strerror(number)})"
+
+
+def _find_number(text: str) -> int | None:
+    told = [number for number in _STORAGE if os.strerror(number) in text or f"errno = {number}," in text]
+    return told[0] if told else None
 
 
 def tell(error: Exception | str, code: ExitCode = ExitCode.USER_ERROR) -> ExitCode:

@@ -19,6 +19,7 @@ from model.errors import (
     PeerLost,
     TrainingDiverged,
     TrainingOver,
+    describe_storage_error,
     is_peer_lost,
     tell,
 )
@@ -64,6 +65,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
         return tell(error, ExitCode.TRAINING_OVER)
     except (ConfigError, DatasetError) as error:
         return tell(error)
+    except OSError as error:
+        if not (told := describe_storage_error(error)):
+            raise
+        return tell(told)  # another try would meet it again
     return 0
 
 

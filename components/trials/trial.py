@@ -22,6 +22,7 @@ from components.trials.disturbance import (
 )
 from components.trials.exposure import find_isolation
 from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
+from model.files import write_atomically
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
@@ -225,7 +226,8 @@ def train_trial(
         "resumed": (workspace / RESUMED_FILE).exists() or not all(map(is_disturbed, attempt.earlier)),
         "earlier_attempts": attempt.earlier,
     }
-    (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
+    # Last of all, whole or not at all: a folder that has it is a finished trial's.
+    write_atomically(output_dir / LAUNCH_FILE, json.dumps(launch, indent=1).encode())
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:

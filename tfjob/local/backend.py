@@ -33,7 +33,7 @@ from tfjob.local.cpus import list_siblings, read_cores
 from tfjob.local.gpus import find_gpus, list_gpus
 from tfjob.local.isolation import Isolation, start_keeper
 from tfjob.local.load import Load, look
-from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
+from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
 from tfjob.local.quiet import wait_until_quiet
 from tfjob.local.replica import ReplicaRun, prepare_replicas
 from tfjob.owner import Owner
@@ -239,6 +239,8 @@ class _JobRun(JobRun[Message]):
             case LogLine(replica, text):
                 self.replicas[replica].last_lines.append(text)
                 self.on_event(message)
+            case LogBroken(replica, reason):
+                self.on_event(Warned(f"no more of the log of {replica} is kept: {reason}"))
             case Exited(replica, exit_code):
                 self._note_end(replica, exit_code)
                 self._decide(self.replicas[replica], exit_code)

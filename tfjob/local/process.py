@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -31,6 +31,14 @@ _LOG_END_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
+class LogBroken:
+    """A replica's log can no longer be written; its lines still come."""
+
+    replica: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Exited:
     """A replica's process has ended, and all of its log has come before this message."""
 
@@ -38,7 +46,7 @@ class Exited:
     exit_code: int
 
 
-Message = LogLine | Exited
+Message = LogLine | LogBroken | Exited
 
 
 class Keeper:
@@ -169,11 +177,24 @@ class ReplicaProcess:
             gate.write(b"\n")
 
     def _read_log(self) -> None:
-        with cast("IO[bytes]", self._process.stdout) as lines, self._log_path.open("ab") as log:
+        with ExitStack() as opened:
+            lines = opened.enter_context(cast("IO[bytes]", self._process.stdout))
+            write: Callable[[bytes], object]
+            try:
+                write = opened.enter_context(self._log_path.open("ab", buffering=0)).write
+            except OSError as error:
+                write = self._give_up_log(error)
             for line in lines:
-                log.write(line)
-                log.flush()
+                try:
+                    write(line)
+                except OSError as error:
+                    write = self._give_up_log(error)
                 self._inbox.put(LogLine(self._replica, line.decode(errors="replace").rstrip("\r\n")))
+
+    def _give_up_log(self, error: OSError) -> Callable[[bytes], object]:
+        """Says that no more is kept, and returns what forgets a line: one that nobody took would stop the replica."""
+        self._inbox.put(LogBroken(self._replica, f"{self._log_path}: {error.strerror}"))
+        return lambda _: None
 
     def _await_end(self) -> None:
         returncode = self._process.wait()
