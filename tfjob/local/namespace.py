@@ -86,7 +86,7 @@ def _become(program: Sequence[str]) -> None:
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and what is ignored stays so in what it becomes
         signal.signal(ignored, signal.SIG_DFL)
     block = Path("/proc/self/environ").read_bytes().removesuffix(b"\0").split(b"\0")  # Python may add a locale to it
-    os.execve(program[0], program, dict(entry.partition(b"=")[::2] for entry in block if entry))  # noqa: S606 - no shell
+    os.execve(program[0], [*program], dict(entry.partition(b"=")[::2] for entry in block if entry))  # noqa: S606 - no shell
 
 
 def main(arguments: Sequence[str]) -> int:

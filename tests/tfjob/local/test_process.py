@@ -1,4 +1,5 @@
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -12,7 +13,7 @@ from tfjob.signals import Signalled
 LINES = 5_000
 
 
-def read_replica(log_path: Path) -> list[Message | Signalled]:
+def read_replica(log_path: Path) -> Sequence[Message | Signalled]:
     inbox: SimpleQueue[Message | Signalled] = SimpleQueue()
     command = ("/bin/sh", "-c", f"yes {'y' * 99} | head -n {LINES}")
     with Keeper() as guard:
