@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
             _rebuild(options.run_dirs[0], options.lang)
         else:
             _compare_runs(options.run_dirs, options.lang, options.output)
-    except RecordError as error:
+    except (RecordError, OSError) as error:
         print(make_printable(f"error: {error}"), file=sys.stderr)
         return 2
     return 0
@@ -54,14 +54,15 @@ def _rebuild(run_dir: Path, language: str) -> None:
     records, run_info = read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE)
     with speak(language):
         analysis = compare(records, run_info, run_dir)
-        print(f"{analysis.terminal_table()}\n{analysis.answer()}\n\n{run_dir / add_language('report.html')}")
+        told = f"{analysis.terminal_table()}\n{analysis.answer()}\n\n{run_dir / add_language('report.html')}"
+        print(make_printable(told))
 
 
 def _compare_runs(run_dirs: Sequence[Path], language: str, output: Path | None) -> None:
     """Prints what changed from the first run to the second, and writes it where that is asked for."""
     before, after = map(read_run, run_dirs)
     with speak(language):
-        print(render_run_markdown(before, after), end="")
+        print(make_printable(render_run_markdown(before, after)), end="")
         if output:
             write_text(output, _RENDERERS[output.suffix](before, after))
             print(f"\n{output}")

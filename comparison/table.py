@@ -1,6 +1,7 @@
 """The table as a person reads it: few columns, units in the headers, the same cells on every page."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -103,11 +104,16 @@ def format_brief_table(
 
 def to_markdown(cells: Cells) -> str:
     """Returns formatted cells as a Markdown table that is aligned as raw text, too."""
-    cells = Cells([_escape(name) for name in cells.columns], [[_escape(cell) for cell in row] for row in cells.rows])
+    cells = Cells(_escape_cells(cells.columns), [_escape_cells(row) for row in cells.rows])
     widths = _measure_widths(cells)
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [_align(cells.columns, widths), rule, *(_align(row, widths) for row in cells.rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def escape_markdown(text: str) -> str:
+    """Returns a text in which a name may stand so that no HTML, link, picture or block begins in it."""
+    return re.sub(r"[\\<\[]", r"\\\g<0>", " ".join(text.splitlines()))
 
 
 def to_text(cells: Cells, width: int = TERMINAL_WIDTH) -> str:
@@ -161,9 +167,8 @@ def _count_decimals(value: float, digits: int) -> int:
     return max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
 
 
-def _escape(text: str) -> str:
-    """Returns a cell in which nothing is taken for HTML or for the end of the cell."""
-    return text.replace("<", "\\<").replace("|", "\\|").replace("\n", " ")
+def _escape_cells(texts: Iterable[str]) -> list[str]:
+    return [escape_markdown(text).replace("|", "\\|") for text in texts]
 
 
 def _measure_widths(cells: Cells) -> list[int]:

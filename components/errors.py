@@ -6,19 +6,26 @@ from collections.abc import Iterator
 
 from comparison.parsing import RecordError
 from comparison.streams import make_printable, replace_unencodable
-from model.errors import ConfigError, DatasetError, EvaluationError
+from model.errors import ConfigError, DatasetError, EvaluationError, describe_storage_error
 from tfjob.errors import TFJobError
 
-__all__ = ["TOLD_PLAINLY", "make_printable", "replace_unencodable", "told_plainly"]
+__all__ = ["TOLD_PLAINLY", "describe_storage_error", "make_printable", "replace_unencodable", "told_plainly"]
 
 TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobError)
 
 
 @contextlib.contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turns a refused value or a failed job into one message and the exit code 1; a bug keeps its traceback."""
+    """Turns a refused value, a failed job or a full disk into one message and the exit code 1.
+
+    A bug keeps its traceback.
+    """
     replace_unencodable()  # every step begins here
     try:
         yield
     except TOLD_PLAINLY as error:
         sys.exit(make_printable(f"error: {error}"))
+    except OSError as error:
+        if not (told := describe_storage_error(error)):
+            raise
+        sys.exit(make_printable(f"error: {told}"))

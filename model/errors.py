@@ -1,6 +1,8 @@
 """What ends a program before its time: errors that a person can mend, and the exit codes that tell what it was."""
 
 import enum
+import errno
+import os
 import re
 import sys
 from typing import NamedTuple
@@ -80,6 +82,16 @@ DEVICE_FAULTS = (
         "see the kernel's log of the node for Xid, and train on another GPU",
     ),
 )
+# What another try meets again until a person has mended it, and where to look.
+_STORAGE = {
+    errno.ENOSPC: "the disk is full, or holds as many files as it can: see df -h and df -i",
+    errno.EDQUOT: "this user's quota of the disk is used up",
+    errno.EFBIG: "this process may not write so large a file: see ulimit -f",
+    errno.EROFS: "the disk can only be read",
+    errno.EACCES: "this user may not do that there",
+    errno.EPERM: "this user may not do that there",
+    errno.EIO: "the disk reports an error",
+}
 
 
 class ExitCode(enum.IntEnum):
@@ -140,6 +152,23 @@ def describe_device_fault(error: Exception) -> str | None:
             if any(re.search(text, line) for text in fault.texts):
                 return f"{fault.kind} ({line.strip()[:_SHOWN]}): {fault.cure}"
     return None
+
+
+def describe_storage_error(error: OSError) -> str:
+    """Returns in a sentence what is wrong with the disk or folder that was used; nothing where that is not the matter.
+
+    A library's error may tell the cause in its text alone: that of many files, or of a file format's.
+    """
+    number = error.errno if error.errno in _STORAGE else _find_number(str(error))
+    if number is None:
+        return ""
+    place = error.filename2 or error.filename or "a file"
+    return f"{place} cannot be written or read: {_STORAGE[number]} ({os.strerror(number)})"
+
+
+def _find_number(text: str) -> int | None:
+    told = [number for number in _STORAGE if os.strerror(number) in text or f"errno = {number}," in text]
+    return told[0] if told else None
 
 
 def tell(error: Exception | str, code: ExitCode = ExitCode.USER_ERROR) -> ExitCode:

@@ -21,6 +21,7 @@ from model.errors import (
     TrainingDiverged,
     TrainingOver,
     describe_device_fault,
+    describe_storage_error,
     is_peer_lost,
     tell,
 )
@@ -68,6 +69,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
         return tell(error, ExitCode.DEVICE_FAILED)
     except (ConfigError, DatasetError) as error:
         return tell(error)
+    except OSError as error:
+        if not (told := describe_storage_error(error)):
+            raise
+        return tell(told)  # another try would meet it again
     return 0
 
 

@@ -6,12 +6,13 @@ import shutil
 from collections.abc import Callable
 from typing import TextIO
 
-from pipeline.streams import make_printable
+from pipeline.streams import describe_storage_error, make_printable
 
 _COLOUR = re.compile(r"\x1b\[\d+m")
 _LOGGED = re.compile(r"\d\d:\d\d:\d\d\.\d+ - (?P<level>[A-Z]+) - (?P<message>.*)")
 _STEP_BEGAN = re.compile(r"Executing task '(?P<step>.+)'")
 _STEP_FAILED = re.compile(r"Task '(?P<step>.+)' finished with status FAILURE")
+_RUNNER_FAILED = re.compile(r"Task (?P<step>\S+) failed with exception: (?P<error>.+)")
 _PROGRESS = re.compile(
     r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>\d+) step (?P<step>\d+)/(?P<steps>\d+) (?P<rest>.*)"
 )
@@ -32,7 +33,7 @@ class LiveOutput(io.TextIOBase):
 
     Args:
         terminal: Where the person looks.
-        log: Where everything is kept.
+        log: Where everything is kept, as long as that is possible; not buffered.
         num_steps: Number of steps that will run.
         hide: Takes what nobody may read out of a line.
     """
@@ -44,6 +45,8 @@ class LiveOutput(io.TextIOBase):
         self.is_stopped = False
         self._terminal, self._log, self._num_steps = terminal, log, num_steps
         self._hide = hide
+        self._is_kept = True
+        self._traceback: list[str] = []
         self._is_live = terminal.isatty()
         self._has_live_line = False
         self._is_in_block = False
@@ -55,13 +58,12 @@ class LiveOutput(io.TextIOBase):
         """Takes text in any portions and handles it line by line."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in map(self._hide, lines):
-            self._log.write(f"{line}\n")
+            self._keep(line)
             self._show(make_printable(_COLOUR.sub("", line)))
         return len(text)
 
     def flush(self) -> None:
-        """Flushes both streams."""
-        self._log.flush()
+        """Flushes what a person sees; a line is in the file once it is written."""
         self._terminal.flush()
 
     def stop(self) -> None:
@@ -69,6 +71,14 @@ class LiveOutput(io.TextIOBase):
         self.is_stopped = True
         self._end_live_line()
         self._terminal.flush()
+
+    def _keep(self, line: str) -> None:
+        if self._is_kept:
+            try:
+                self._log.write(f"{line}\n")
+            except OSError as error:
+                self._is_kept = False
+                self._print(f"Warning: no more of this is kept in the log: {error.strerror}")
 
     def _show(self, line: str) -> None:
         if logged := _LOGGED.match(line):
@@ -87,16 +97,31 @@ class LiveOutput(io.TextIOBase):
         elif failed := _STEP_FAILED.match(message):
             self._has_failed = True
             self._print(f"✗ {failed['step']} failed")
+        elif (broke := _RUNNER_FAILED.match(message)) and not self._has_failed:  # where no step has said why
+            self._has_failed = True
+            self._print(f"✗ {broke['step']} failed: {broke['error']}")
 
     def _show_own(self, line: str) -> None:
         if line.startswith("[KFP Executor "):
             self._is_in_block = line.endswith("Got executor_input:")  # a JSON object follows
         elif self._is_in_block:
             self._is_in_block = line != "}"
+        elif line.startswith("Traceback (") or self._traceback:
+            self._take_traceback(line)
         elif progress := _PROGRESS.match(line):
             self._show_progress(progress)
         elif line.strip() and not _NOISE.match(line):
             self._print(line)
+
+    def _take_traceback(self, line: str) -> None:
+        """Holds a step's traceback back until its last line: KFP's own, of a full disk say, is told by that alone."""
+        self._traceback.append(line)
+        if not line.startswith((" ", "Traceback (")):
+            lines, self._traceback = self._traceback, []
+            if describe_storage_error(OSError(line)):
+                lines = [f"error: {line.partition(': ')[2]}"]
+            for held in lines:
+                self._print(held)
 
     def _show_progress(self, progress: re.Match[str]) -> None:
         if not self._is_live or self.is_stopped:

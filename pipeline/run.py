@@ -18,7 +18,7 @@ from components.errors import TOLD_PLAINLY
 from components.planning import Parameters, fill_form, find_room, plan_run, take_given
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, describe_exposure, name_option
-from pipeline.local import ResumeError, run_here, take_up
+from pipeline.local import ResumeError, describe_killed, run_here, take_up
 from pipeline.remote import (
     DEFAULT_PACE,
     ENDPOINT_VARIABLE,
@@ -82,6 +82,8 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         else:
             # Before there is a folder, after which the run is named.
             plan = plan_run(_NOT_YET_NAMED, parameters, find_room)
+            if killed := describe_killed(options["runs_dir"], prog):
+                complain(killed)
             run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
         complain(f"error: {error}")

@@ -4,9 +4,16 @@ import locale
 import os
 import sys
 
-from components.errors import make_printable, replace_unencodable
+from components.errors import describe_storage_error, make_printable, replace_unencodable
 
-__all__ = ["complain", "make_printable", "replace_unencodable", "speak_utf8_with_children", "tell"]
+__all__ = [
+    "complain",
+    "describe_storage_error",
+    "make_printable",
+    "replace_unencodable",
+    "speak_utf8_with_children",
+    "tell",
+]
 
 
 def tell(text: str) -> None:

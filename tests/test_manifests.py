@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tfjob.launch import RUN_LABEL
 from tfjob.preflight.rights import NEEDED_RIGHTS
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -77,6 +78,18 @@ def test_the_role_is_bound_by_its_name() -> None:
         "name": role["metadata"]["name"],
     }
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account["metadata"]["name"]}]
+
+
+def test_only_replicas_of_runs_reach_replicas_of_runs() -> None:
+    policy = load(MANIFESTS / "base" / "network-policy.yaml")
+    replicas = {"matchExpressions": [{"key": RUN_LABEL, "operator": "Exists"}]}
+    assert (policy["apiVersion"], policy["kind"]) == ("networking.k8s.io/v1", "NetworkPolicy")
+    # What they reach is left as it is: names are resolved, and a person's program may read its data from elsewhere.
+    assert policy["spec"] == {
+        "podSelector": replicas,
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": replicas}]}],
+    }
 
 
 def test_the_operator_is_pinned_to_the_version_whose_crd_the_tests_hold() -> None:

@@ -117,6 +117,7 @@ class JobResult:
         ended_monotonic: When it had succeeded, on the same clock.
         image_digest: The digest of the image that its pods ran, of several images all of them; None on this machine.
         quiet: How it waited for free cores before it was submitted; None where nobody looked.
+        isolated: Whether its replicas had a network of their own on this machine; None where a cluster decides that.
     """
 
     job_name: str
@@ -135,6 +136,7 @@ class JobResult:
     ended_monotonic: float | None = None
     image_digest: str | None = None
     quiet: QuietWait | None = None
+    isolated: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns this result's part of `launch.json`."""

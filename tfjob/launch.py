@@ -11,7 +11,7 @@ from tfjob.environment import is_in_pod, owner_reference
 from tfjob.errors import JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
-from tfjob.local import LocalBackend, available_cores
+from tfjob.local import Isolation, LocalBackend, available_cores
 from tfjob.owner import find_owner
 
 # What tells the jobs of one run from all others.
@@ -68,7 +68,11 @@ def run_job(
 
 
 def choose_backend(
-    environment: Mapping[str, str] = environ, *, pending_seconds: float = 600.0, keep_failed: bool = False
+    environment: Mapping[str, str] = environ,
+    *,
+    pending_seconds: float = 600.0,
+    keep_failed: bool = False,
+    isolation: Isolation = "auto",
 ) -> Backend:
     """Returns the backend for where this process runs: the cluster of its pod, or this machine.
 
@@ -76,12 +80,13 @@ def choose_backend(
         environment: This process's.
         pending_seconds: How long a pod may wait to start; processes do not wait.
         keep_failed: Whether a failed TFJob stays for inspection; of processes there is nothing to keep but their logs.
+        isolation: Whether processes get a network of their own; in a cluster its NetworkPolicy decides that.
 
     Raises:
         NoBackend: This pod has no service account.
     """
     if not is_in_pod(environment):
-        return LocalBackend(owner=find_owner(environment))
+        return LocalBackend(owner=find_owner(environment), isolation=isolation)
     # A second that no local run needs to wait.
     from tfjob.cluster import KubernetesBackend, connect  # noqa: PLC0415
 

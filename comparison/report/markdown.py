@@ -2,7 +2,7 @@
 
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.summary import compute_whole_job_speedups
-from comparison.table import format_brief_table, to_markdown
+from comparison.table import escape_markdown, format_brief_table, to_markdown
 from comparison.texts import say
 
 
@@ -12,13 +12,13 @@ def render_markdown(analysis: Analysis) -> str:
     It is read in a narrow pane of KFP's page: the tables have few columns. The page and `comparison.csv` have all.
     """
     whole_jobs = compute_whole_job_speedups(analysis.groups)
-    paragraphs = [f"# {analysis.verdict}", analysis.titled_outlook]
+    paragraphs = [f"# {escape_markdown(analysis.verdict)}", escape_markdown(analysis.titled_outlook)]
     for scaling, rows in analysis.tables.items():
         paragraphs += [f"## {say(SCALINGS[scaling])}"] if len(analysis.tables) > 1 else []
         paragraphs.append(to_markdown(format_brief_table(rows, whole_jobs, analysis.signs)).rstrip())
     paragraphs += [
         say("Means over trials; ± and brackets are 95 % intervals."),
-        *analysis.explanations,
-        "\n".join(f"- {warning}" for warning in (*analysis.warnings, *analysis.notes)),
+        *map(escape_markdown, analysis.explanations),
+        "\n".join(f"- {escape_markdown(warning)}" for warning in (*analysis.warnings, *analysis.notes)),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"

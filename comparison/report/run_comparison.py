@@ -32,7 +32,7 @@ from comparison.parsing import RecordError
 from comparison.records import RUN_FILE, TRIALS_FILE, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.plots import plot_ratios
 from comparison.statistics import Ratio, compute_mean, compute_ratios
-from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, format_number, format_ratio, to_markdown
+from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, escape_markdown, format_number, format_ratio, to_markdown
 from comparison.texts import list_items, say
 
 # What must be the same in all of both runs: else no configuration of them did the same work.
@@ -195,11 +195,11 @@ def render_run_markdown(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as Markdown that reads well as raw text, too."""
     changes, differences = compare_runs(before, after), list_run_differences(before, after)
     paragraphs = [
-        f"# {_title(before, after)}",
-        state_changes(changes),
+        f"# {escape_markdown(_title(before, after))}",
+        escape_markdown(state_changes(changes)),
         to_markdown(tabulate_changes(changes)).rstrip(),
         _explain_intervals(),
-        *(f"- {caution}" for caution in list_cautions(before, after, changes)),
+        *(f"- {escape_markdown(caution)}" for caution in list_cautions(before, after, changes)),
         f"## {say('What differs between the runs')}",
         to_markdown(differences).rstrip() if differences.rows else say("Nothing that was recorded."),
     ]

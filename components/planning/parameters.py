@@ -9,6 +9,7 @@ from components.image import DEFAULT_IMAGE, OWN_NAME
 from components.planning.values import read_value
 from model.errors import ConfigError
 from model.training import TrainingConfig, setting_names
+from tfjob.local import ISOLATIONS
 from tfjob.spec import MIN_CPUS, is_quantity
 
 _TRAINING = {setting.name: setting for setting in fields(TrainingConfig)}
@@ -110,6 +111,13 @@ class Parameters:
         "job",
         is_object=True,
     )
+    isolate_replicas: str = _rare(
+        _parameter(
+            "auto",
+            "auto, always or never: on this machine, replicas run in a network that only they are in. auto: where the "
+            "system allows it, and else with a warning.",
+        )
+    )
     keep_failed_jobs: bool = _rare(_parameter(False, "Leave a TFJob that failed in the cluster, for inspection."))
     # Rare, and yet a field of the form: KFP's local runner knows no branch that asks for what a step has read.
     study_depth: bool = _parameter(
@@ -149,6 +157,10 @@ class Parameters:
         if not is_quantity(self.memory):
             raise ConfigError(
                 f"memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: {self.memory_per_replica!r}."
+            )
+        if self.isolate_replicas not in ISOLATIONS:
+            raise ConfigError(
+                f"isolate_replicas must be one of {', '.join(ISOLATIONS)}. Received: {self.isolate_replicas!r}."
             )
         if self.image.split() != [self.image]:
             raise ConfigError(

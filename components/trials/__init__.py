@@ -8,9 +8,9 @@ from components.trials.finished import (
     read_resumable_plan,
     remove_torn_trials,
 )
+from components.trials.machine import check_machine
 from components.trials.trial import (
     TRAINING_FILE,
-    check_machine,
     evaluate_trials,
     list_trials,
     read_json,

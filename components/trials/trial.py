@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from components.trials.disturbance import (
     find_disturbance,
     is_disturbed,
 )
+from components.trials.exposure import find_isolation
 from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
+from model.files import write_atomically
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
@@ -28,9 +30,8 @@ from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobErro
 from tfjob.heartbeat import Heartbeat
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, choose_backend, delete_jobs, label_value, list_unfinished_jobs, print_line, run_job
-from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_env, of_metadata
-from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
+from tfjob.settings import parse_job_settings, read_task_config
 from tfjob.spec import ReplicaSpec, ReplicaType
 
 TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
@@ -76,7 +77,11 @@ def run_trials(
     if not own:
         return note_nothing_to_train(output_dir)
     parameters = plan.parameters
-    backend = choose_backend(pending_seconds=parameters.pending_minutes * 60, keep_failed=parameters.keep_failed_jobs)
+    backend = choose_backend(
+        pending_seconds=parameters.pending_minutes * 60,
+        keep_failed=parameters.keep_failed_jobs,
+        isolation=find_isolation(plan),
+    )
     turns = Turns(
         places,
         name_step(own[0]),
@@ -221,7 +226,8 @@ def train_trial(
         "resumed": (workspace / RESUMED_FILE).exists() or not all(map(is_disturbed, attempt.earlier)),
         "earlier_attempts": attempt.earlier,
     }
-    (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
+    # Last of all, whole or not at all: a folder that has it is a finished trial's.
+    write_atomically(output_dir / LAUNCH_FILE, json.dumps(launch, indent=1).encode())
 
 
 def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,26 +326,6 @@ def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaT
     if training.strategy == "parameter_server":
         replicas |= {"Chief": plan.replica(1), "PS": plan.replica(training.num_ps)}
     return replicas
-
-
-def check_machine(plan: RunPlan, report: Callable[[str], None] = print_line) -> None:
-    """Checks that this machine has what a plan asks for, and tells what has no effect on it. A cluster needs no look.
-
-    Args:
-        plan: What is to be trained.
-        report: Gets a line about settings that have no effect here.
-
-    Raises:
-        SpecError: It has too few GPUs.
-    """
-    if is_in_pod():
-        return
-    for configuration in plan.configurations:
-        replicas = count_replicas(plan, configuration).items()
-        asked = {f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)}
-        find_gpus(asked, may_share=plan.parameters.share_gpus)
-    if told := describe_settings_here(plan.parameters.job_settings):
-        report(f"Warning: {told}")
 
 
 def stage_dataset(dataset_dir: Path, workspace: Path) -> Path:

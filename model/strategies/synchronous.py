@@ -1,5 +1,6 @@
 """Training in step: a single process, or workers that average their gradients by all-reduce."""
 
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,9 @@ def connect_all_reduce() -> Reduce:
     The function must be called by all workers in the same order; all get the same bits.
     """
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # The strategy takes SIGTERM for the notice of a preemption, which it only passes on: a replica that is asked to end
+    # would stay until it is killed. A checkpoint is there whole or not at all, whenever that happens.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def sum_in_replica(vector: tf.Tensor) -> tf.Tensor:
         here = tf.identity(vector)  # a function's argument has no device, and the reduction asks for one

@@ -125,9 +125,45 @@ def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -
         prog: What this program was called by.
         plan: What the run trains, with the secrets that must be given again.
     """
-    if not (run_dir / _PLAN_FILE).exists():
+    if not _is_planned(run_dir):
         return ""
     runs_dir = shorten(run_dir.parent)
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
     secrets = " ".join(f"{GIVEN_BY[name]}=…" for name in find_secrets(plan.parameters)) if plan else ""
     return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}', secrets)}"
+
+
+def describe_killed(runs_dir: Path, prog: str) -> str:
+    """Returns how the newest run is resumed that could not say so itself, because it was killed; nothing without one.
+
+    Args:
+        runs_dir: The folder of all runs.
+        prog: What this program was called by.
+    """
+    for workspace in sorted(runs_dir.glob(f"*/{WORKSPACE_FOLDER}"), reverse=True):  # which goes with a run that ends
+        run_dir = workspace.parent
+        if not run_dir.is_symlink() and (told := describe_resumption(run_dir, prog)) and not _is_running(run_dir):
+            return (
+                f"Note: run {run_dir.name} was killed before its end, or its machine was: {count_finished(run_dir)} "
+                f"trial(s) are finished.{told}\nOr delete {shorten(run_dir)}, and this is not said again."
+            )
+    return ""
+
+
+def count_finished(run_dir: Path) -> int:
+    """Returns how many finished trials a run holds that had no time to put all of them in their places."""
+    finished = (folder.name for folder in (run_dir / WORKSPACE_FOLDER / FINISHED_FOLDER).glob("*"))
+    placed = (f"{folder.parent.name}-t{folder.name.removeprefix('trial-')}" for folder in run_dir.glob("models/*/*"))
+    return len({*finished, *placed})
+
+
+def _is_planned(run_dir: Path) -> bool:
+    return (run_dir / _PLAN_FILE).exists() or _PLAN_FILE in find_local_results(run_dir / ARTIFACTS_FOLDER)[0]
+
+
+def _is_running(run_dir: Path) -> bool:
+    try:
+        check_nobody_runs(run_dir)
+    except (ResumeError, OSError):  # what cannot be opened is not this user's to resume
+        return True
+    return False

@@ -1,6 +1,7 @@
 """Running the pipeline on this machine: KFP's local runner executes the steps, the TFJobs' replicas are processes."""
 
 import contextlib
+import io
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import psutil
 from kfp import local
@@ -32,7 +34,7 @@ from components.planning import (
 from components.trials import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.beside import find_notice, noted
-from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, describe_resumption, lock
+from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, count_finished, describe_resumption, lock
 from pipeline.results import (
     PIPELINE_LOG,
     arrange_results,
@@ -44,20 +46,30 @@ from pipeline.results import (
 from pipeline.shell import FAILED, INTERRUPTED
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
-from pipeline.streams import complain
+from pipeline.streams import complain, describe_storage_error
 from tfjob.owner import OWNER_VARIABLE
 
 STEPS_PATIENCE_SECONDS = 15.0
 
 
 def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
-    """Runs the pipeline on this machine and returns the exit code.
+    """Runs the pipeline on this machine and returns the exit code; a disk that is full is told in one sentence.
 
     Args:
         plan: What will be trained. The first step plans the same, for a run that was started when this one was.
         run_dir: The run's folder, which is empty or as `take_up` left it.
         prog: What this program was called by.
     """
+    try:
+        return _run(plan, run_dir, prog)
+    except OSError as error:
+        if not (told := describe_storage_error(error)):
+            raise
+        complain(f"error: {told}\n{_describe_end(plan, run_dir, prog)}")
+        return FAILED
+
+
+def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
     began = time.monotonic()
     artifacts, workspace = run_dir / ARTIFACTS_FOLDER, run_dir / WORKSPACE_FOLDER
     for folder in (artifacts, workspace, run_dir / "logs"):
@@ -73,7 +85,7 @@ def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     num_steps = count_steps(read_spec(), vars(plan.parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
     with (
-        (run_dir / PIPELINE_LOG).open("a", encoding="utf-8") as log,
+        open_log(run_dir / PIPELINE_LOG) as log,
         noted(run_dir, find_notice()) as beside,
     ):
         lock(log)
@@ -88,12 +100,24 @@ def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
             arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
-        print(describe_partial_results(run_dir), describe_resumption(run_dir, prog, plan), sep="", file=sys.stderr)
+        complain(_describe_end(plan, run_dir, prog))
         return INTERRUPTED if live.is_stopped else FAILED
     shutil.rmtree(artifacts)
     point_latest(run_dir)
     print(f"\nReport: {shorten(run_dir / 'report.html')} (after {time.monotonic() - began:.0f} s)")
     return 0
+
+
+def _describe_end(plan: RunPlan, run_dir: Path, prog: str) -> str:
+    """Returns what a run that did not come to its end has left, and how to go on with it."""
+    kept = count_finished(run_dir) if (run_dir / WORKSPACE_FOLDER).exists() else 0
+    told = f"{kept} finished trial(s) are kept, not all in their places." if kept else describe_partial_results(run_dir)
+    return f"{told}{describe_resumption(run_dir, prog, plan)}"
+
+
+def open_log(path: Path) -> TextIO:
+    """Returns a file to append to that keeps nothing back: a full disk is met where a line is written."""
+    return io.TextIOWrapper(path.open("ab", buffering=0), "utf-8", write_through=True)
 
 
 def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
@@ -109,6 +133,11 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
             with ordered_for_one_machine(speedup_pipeline.pipeline_spec):
                 speedup_pipeline(**fill_form(hide_secrets(parameters)))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
+        return False
+    except OSError as error:  # the local runner's own, between two steps
+        if not (told := describe_storage_error(error)):
+            raise
+        complain(f"error: {told}")
         return False
     return True
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from comparison.parsing import RecordError
@@ -23,3 +25,10 @@ def test_an_error_of_ours_keeps_its_traceback() -> None:
 def test_a_failed_job_says_what_it_ran_into() -> None:
     with pytest.raises(SystemExit, match="longer than its deadline"), told_plainly():
         raise JobDeadlineExceeded("Job a ran longer than its deadline of 60 s.")
+
+
+def test_a_full_disk_is_one_message_and_any_other_error_of_the_system_keeps_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^error: a file cannot be written or read: the disk is full"), told_plainly():
+        Path("/dev/full").write_text("weights")
+    with pytest.raises(FileNotFoundError), told_plainly():
+        (tmp_path / "missing").read_text()

@@ -1,6 +1,14 @@
+import errno
+import shutil
+
 import pytest
 
-from model.errors import PEER_LOST, describe_device_fault, is_peer_lost
+from model.errors import PEER_LOST, describe_device_fault, describe_storage_error, is_peer_lost
+
+FULL = (
+    "cannot be written or read: the disk is full, or holds as many files as it can: see df -h and df -i "
+    "(No space left on device)"
+)
 
 
 def make_error(name: str, text: str) -> Exception:
@@ -88,3 +96,30 @@ def test_the_classes_are_tensorflows_own() -> None:
         error = getattr(tf.errors, name)(None, None, "Socket closed")
         assert isinstance(error, tf.errors.OpError)
         assert is_peer_lost(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/runs/model.keras"),
+            f"/runs/model.keras {FULL}",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/a", None, "/b"),
+            "/b cannot be written or read: the disk can only be read (Read-only file system)",
+        ),
+        (
+            shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]),
+            f"a file {FULL}",
+        ),
+        (
+            OSError("Unable to synchronously create file (file write failed: errno = 122, error message = '…')"),
+            "a file cannot be written or read: this user's quota of the disk is used up (Disk quota exceeded)",
+        ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a"), ""),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), ""),
+    ],
+)
+def test_what_is_wrong_with_a_disk_is_told_in_a_sentence_and_nothing_else_is(error: OSError, told: str) -> None:
+    assert describe_storage_error(error) == told

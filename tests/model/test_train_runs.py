@@ -2,6 +2,8 @@ import itertools
 import json
 import os
 import re
+import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -235,6 +237,20 @@ def test_workers_of_which_one_was_killed_go_on_together_to_the_same_bits(
     assert [record["weights_sha256"] for record in training["replicas"]] == [training["weights_sha256"]] * 2
     assert training["weights_sha256"] == all_reduces[0].training["weights_sha256"]
     assert job.losses == all_reduces[0].losses
+
+
+def test_workers_of_which_one_was_asked_to_end_do_so_at_once_and_go_on_to_the_same_bits(
+    all_reduces: list[Job], make_job: Callable[..., Job]
+) -> None:
+    job = make_job(*WITH_CHECKPOINTS, cluster=make_cluster(worker=2))
+    with job.start() as replicas:
+        job.wait_for_checkpoint()
+        asked_at = time.monotonic()
+        replicas[1].process.terminate()
+        assert replicas[1].wait() == -signal.SIGTERM
+        assert time.monotonic() - asked_at < 2
+        assert replicas[0].wait() == ExitCode.PEER_LOST
+    assert job.run().training["weights_sha256"] == all_reduces[0].training["weights_sha256"]
 
 
 def test_the_chief_of_a_parameter_server_job_goes_on_from_its_checkpoint(make_job: Callable[..., Job]) -> None:

@@ -1,8 +1,10 @@
 import io
+from pathlib import Path
 
 import pytest
 
 from pipeline.live_output import LiveOutput, StepsStopped
+from pipeline.local.run import open_log
 
 # As kfp.local writes it, shortened.
 RECORDED = """\
@@ -162,3 +164,41 @@ def test_the_current_step_is_known() -> None:
     live = LiveOutput(io.StringIO(), io.StringIO(), num_steps=6)
     live.write(BEGIN)
     assert live.current_step == "evaluate"
+
+
+def test_a_log_that_can_no_longer_be_written_is_said_once_and_what_a_person_sees_goes_on() -> None:
+    with open_log(Path("/dev/full")) as log:
+        live = LiveOutput(terminal := io.StringIO(), log, num_steps=6)
+        live.write("    == single, trial 1\n    == single, trial 2\n")
+    assert terminal.getvalue() == (
+        "Warning: no more of this is kept in the log: No space left on device\n== single, trial 1\n== single, trial 2\n"
+    )
+
+
+TRACEBACK = """\
+    Traceback (most recent call last):
+      File "executor.py", line 505, in makedirs_recursively
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    {last}
+    and more
+"""
+
+
+def test_a_full_disk_under_kfps_own_feet_is_told_in_one_sentence() -> None:
+    text = TRACEBACK.format(last="OSError: [Errno 28] No space left on device: 'a'")
+    assert show(text) == ("error: [Errno 28] No space left on device: 'a'\nand more\n", text)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    text = TRACEBACK.format(last="KeyError: 'a'")
+    assert show(text)[0] == "".join(line.removeprefix("    ") for line in text.splitlines(keepends=True))
+
+
+def test_what_the_runner_itself_cannot_do_is_shown_and_nothing_further_begins() -> None:
+    live = LiveOutput(terminal := io.StringIO(), io.StringIO(), num_steps=6)
+    live.write(
+        "18:00:54.138 - ERROR - Task for-loop-2 failed with exception: [Errno 28] No space left on device: 'a'\n"
+    )
+    assert terminal.getvalue() == "✗ for-loop-2 failed: [Errno 28] No space left on device: 'a'\n"
+    with pytest.raises(StepsStopped):
+        live.write(BEGIN)

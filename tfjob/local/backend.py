@@ -1,8 +1,8 @@
 """The local backend: a job's replicas as processes of this machine.
 
 They get what the operator and the kubelet would give them: the manifest's command and environment, TF_CONFIG (with
-loopback addresses in place of services), CPU affinity in place of CPU limits, GPUs of their own by what CUDA lets them
-see, restarts, deadline and success rule.
+loopback addresses in place of services), a network of their own where the system allows it, CPU affinity in place of
+CPU limits, GPUs of their own by what CUDA lets them see, restarts, deadline and success rule.
 Memory limits, images and volumes have no counterpart here. `cleanPodPolicy: None`, which leaves pods running in a
 cluster, is treated as `Running`: a process that nobody watches is of no use to anyone.
 """
@@ -31,8 +31,9 @@ from tfjob.job_run import JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
 from tfjob.local.cpus import list_siblings, read_cores
 from tfjob.local.gpus import are_shared, find_gpus, list_gpus
+from tfjob.local.isolation import Isolation, start_keeper
 from tfjob.local.load import Load, look
-from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
+from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
 from tfjob.local.quiet import wait_until_quiet
 from tfjob.local.replica import ReplicaRun, prepare_replicas
 from tfjob.owner import Owner
@@ -61,6 +62,7 @@ class LocalBackend:
         clock: Monotonic seconds.
         gpus: Lists the GPUs that there are.
         look: Looks what takes this machine's CPUs.
+        isolation: Whether the replicas of a job run in a network that only they are in.
     """
 
     owner: Owner | None = None
@@ -69,6 +71,7 @@ class LocalBackend:
     clock: Callable[[], float] = time.monotonic
     gpus: Callable[[], Sequence[str]] = list_gpus
     look: Callable[..., Load | None] = look
+    isolation: Isolation = "auto"
 
     def run(
         self,
@@ -79,7 +82,7 @@ class LocalBackend:
         placement: Placement = ANYWHERE,
     ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`."""
-        with Keeper() as guard:
+        with start_keeper(self.isolation) as guard:
             job_run = _JobRun(
                 backend=self,
                 guard=guard,
@@ -156,11 +159,13 @@ class _JobRun(JobRun[Message]):
             started_monotonic=self.submitted,
             ended_monotonic=self.submitted + self.total_seconds,
             quiet=self.quiet,
+            isolated=self.guard.is_isolating,
         )
 
     def _report_created(self) -> None:
         names = ", ".join(self.replicas)
-        self.on_event(StatusChanged("Created", f"job {self.job.name} on this machine: {names}"))
+        network = "in a network of their own" if self.guard.is_isolating else "open to this machine's network"
+        self.on_event(StatusChanged("Created", f"job {self.job.name} on this machine, {network}: {names}"))
         for warning in self.warnings:
             self.on_event(Warned(warning))
 
@@ -239,6 +244,8 @@ class _JobRun(JobRun[Message]):
             case LogLine(replica, text):
                 self.replicas[replica].last_lines.append(text)
                 self.on_event(message)
+            case LogBroken(replica, reason):
+                self.on_event(Warned(f"no more of the log of {replica} is kept: {reason}"))
             case Exited(replica, exit_code):
                 self._note_end(replica, exit_code)
                 self._decide(self.replicas[replica], exit_code)

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 from tfjob.backend import LogLine
-from tfjob.local import keeper
+from tfjob.local import keeper, namespace
 from tfjob.local.keeper import kill_group
 from tfjob.signals import Signalled
 
@@ -22,8 +22,20 @@ from tfjob.signals import Signalled
 # pipe, and the process ends without having run.
 _GATE = 'read -r _ && exec "$@" < /dev/null'
 
+# A Python that imports next to nothing, so that it starts at once.
+_BARE_PYTHON = (sys.executable, "-I", "-S")
+_NAMESPACE = (*_BARE_PYTHON, namespace.__file__)
+
 # How long the end of the log may take after the process has ended.
 _LOG_END_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class LogBroken:
+    """A replica's log can no longer be written; its lines still come."""
+
+    replica: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -34,21 +46,40 @@ class Exited:
     exit_code: int
 
 
-Message = LogLine | Exited
+Message = LogLine | LogBroken | Exited
 
 
 class Keeper:
-    """The launcher's side of `keeper.py`: guards process groups against this process's sudden end."""
+    """The launcher's side of `keeper.py`: guards process groups against this process's sudden end.
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", keeper.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._pipe = cast("IO[bytes]", self._process.stdin)
+    Args:
+        is_isolating: Whether it is also to hold a network of its own, with nothing but loopback, for replicas.
+
+    Attributes:
+        obstacle: Why it holds no such network, though it was to; empty otherwise.
+    """
+
+    def __init__(self, *, is_isolating: bool = False) -> None:
+        self.obstacle = ""
+        self._join: tuple[str, ...] = ()
+        if is_isolating:
+            self._process = _start_keeper(*_NAMESPACE, "new")
+            told = cast("IO[bytes]", self._process.stdout).readline().decode(errors="replace").strip()
+            if told == namespace.READY:
+                self._join = (*_NAMESPACE, "join", str(self._process.pid))
+                return
+            self.__exit__(None, None, None)
+            self.obstacle = told or f"{namespace.__name__} ended with exit code {self._process.returncode}"
+        self._process = _start_keeper()
+
+    @property
+    def is_isolating(self) -> bool:
+        """Whether it holds a network for replicas."""
+        return bool(self._join)
+
+    def take_in(self, program: Sequence[str]) -> list[str]:
+        """Returns the command that runs a program in the network that this holds, or where this process is if none."""
+        return [*self._join, *program]
 
     def __enter__(self) -> Self:
         return self
@@ -56,8 +87,8 @@ class Keeper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pipe.close()
-        self._process.wait()
+        with self._process:  # closes the pipe, and waits
+            pass
 
     def guard(self, group: int) -> None:
         """Kills the group when this process dies."""
@@ -68,7 +99,17 @@ class Keeper:
         self._tell(f"-{group}\n")
 
     def _tell(self, line: str) -> None:
-        os.write(self._pipe.fileno(), line.encode())
+        os.write(cast("IO[bytes]", self._process.stdin).fileno(), line.encode())
+
+
+def _start_keeper(*prefix: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*prefix, *_BARE_PYTHON, keeper.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 class ReplicaProcess:
@@ -81,7 +122,7 @@ class ReplicaProcess:
         cores: The cores it is bound to; none for all.
         log_path: The file its log is appended to.
         inbox: Gets its log lines and, after the last, its end.
-        guard: Kills it when this process dies.
+        guard: Kills it when this process dies, and may hold the network that it runs in.
     """
 
     def __init__(
@@ -99,7 +140,7 @@ class ReplicaProcess:
         self._log_path = log_path
         self._inbox = inbox
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _GATE, "sh", *command],
+            guard.take_in(["/bin/sh", "-c", _GATE, "sh", *command]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,11 +177,24 @@ class ReplicaProcess:
             gate.write(b"\n")
 
     def _read_log(self) -> None:
-        with cast("IO[bytes]", self._process.stdout) as lines, self._log_path.open("ab") as log:
+        with ExitStack() as opened:
+            lines = opened.enter_context(cast("IO[bytes]", self._process.stdout))
+            write: Callable[[bytes], object]
+            try:
+                write = opened.enter_context(self._log_path.open("ab", buffering=0)).write
+            except OSError as error:
+                write = self._give_up_log(error)
             for line in lines:
-                log.write(line)
-                log.flush()
+                try:
+                    write(line)
+                except OSError as error:
+                    write = self._give_up_log(error)
                 self._inbox.put(LogLine(self._replica, line.decode(errors="replace").rstrip("\r\n")))
+
+    def _give_up_log(self, error: OSError) -> Callable[[bytes], object]:
+        """Says that no more is kept, and returns what forgets a line: one that nobody took would stop the replica."""
+        self._inbox.put(LogBroken(self._replica, f"{self._log_path}: {error.strerror}"))
+        return lambda _: None
 
     def _await_end(self) -> None:
         returncode = self._process.wait()

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import io
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ from tfjob.errors import NoBackend
 from tfjob.preflight.api import Api
 from tfjob.preflight.checks import run_checks
 from tfjob.preflight.finding import Finding, Options, Status
+from tfjob.preflight.streams import make_printable, replace_unencodable
 
 _INTERRUPTED = 130
 
@@ -24,7 +24,7 @@ def main(
     prog: str = "python -m tfjob.preflight",
 ) -> int:
     """Returns 0 if no check failed, else 1."""
-    _replace_unencodable()
+    replace_unencodable()
     parser = _build_parser(prog)
     parsed = vars(parser.parse_args(arguments))
     is_json, options = parsed.pop("json"), Options(**parsed)
@@ -48,7 +48,7 @@ def report(findings: Iterable[Finding], is_json: bool) -> int:
     for finding in findings:
         seen.append(finding)
         if not is_json:
-            print(render_finding(finding), flush=True)
+            print(make_printable(render_finding(finding)), flush=True)
     failed = sum(finding.status is Status.FAILED for finding in seen)
     if is_json:
         print(json.dumps({"failed": failed, "findings": [dataclasses.asdict(finding) for finding in seen]}, indent=2))
@@ -59,13 +59,6 @@ def render_finding(finding: Finding) -> str:
     """Returns a finding as a line, and its fix as another one."""
     line = f"{finding.status:<8} {finding.what} – {' '.join(finding.detail.split())}"
     return line if finding.fix is None else f"{line}\n         fix: {finding.fix}"
-
-
-def _replace_unencodable() -> None:
-    """Lets the streams replace what their encoding does not have, so that no program ends for what cannot be shown."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def _build_parser(prog: str) -> argparse.ArgumentParser:

@@ -43,3 +43,14 @@ def test_each_kind_of_scaling_has_a_table_and_a_verdict_of_its_own() -> None:
     assert "## Strong scaling: one global batch for all\n" in strong
     assert ("| all-reduce-4w" in strong, "| all-reduce-2w-weak" in strong) == (True, False)
     assert ("| all-reduce-4w" in rest, "| all-reduce-2w-weak" in rest) == (False, True)
+
+
+def test_a_name_begins_no_html_no_link_and_no_block_wherever_it_stands() -> None:
+    name = "\\<img src=x>\n# [all is well](https://evil.example)"
+    records = [replace(record, dataset=name, model=name, warnings=[f"of {name}"]) for record in make_run()]
+
+    text = render_text(records)
+
+    assert text.count(r"\\\<img src=x> # \[all is well](") >= 2
+    assert not re.search(r"(?<!\\)(\\\\)*[<\[]", text)
+    assert "\n# [" not in text

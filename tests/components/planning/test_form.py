@@ -27,6 +27,7 @@ WRITTEN: dict[str, Any] = {
     "deadline_minutes": 5,
     "pending_minutes": 3,
     "job": {"queue_name": "team-a", "tolerations": [{"key": "gpu", "operator": "Exists"}]},
+    "isolate_replicas": "never",
     "keep_failed_jobs": True,
 }
 OBJECTS = {"model_arguments": json.dumps(WRITTEN["model_arguments"]), "job_settings": json.dumps(WRITTEN["job"])}

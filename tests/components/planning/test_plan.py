@@ -96,6 +96,10 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
             {"memory_per_replica": "0Gi"},
             "memory_per_replica must be a Kubernetes quantity such as 2Gi. Received: '0Gi'",
         ),
+        (
+            {"isolate_replicas": "yes"},
+            "isolate_replicas must be one of auto, always, never. Received: 'yes'",
+        ),
         ({"gpus_per_replica": -1}, "gpus_per_replica must be at least 0. Received: -1"),
         ({"deadline_minutes": 0}, "deadline_minutes must be at least 1. Received: 0"),
         ({"cpus_per_replica": float("nan")}, "cpus_per_replica must be at least 0.001. Received: nan"),

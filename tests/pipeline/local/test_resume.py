@@ -8,7 +8,7 @@ import pytest
 from components.planning.parameters import Parameters
 from components.planning.plan import plan_run
 from model.host import describe_versions
-from pipeline.local.resume import ResumeError, describe_resumption, lock, take_up
+from pipeline.local.resume import ResumeError, describe_killed, describe_resumption, lock, take_up
 from pipeline.run import main
 from pipeline.shell import RUN
 from tests.components.trial_folders import write_trial
@@ -199,3 +199,27 @@ def test_a_person_is_told_how_to_resume_where_it_is_possible(run_dir: Path, monk
     assert describe_resumption(run_dir, "speedup run") == "\nTrain what is left: speedup run --runs-dir . --resume 1"
     lose_plan(run_dir)
     assert describe_resumption(run_dir, RUN) == ""
+
+
+def test_the_next_run_tells_of_one_that_was_killed_and_how_to_resume_it(run_dir: Path) -> None:
+    lose_plan(run_dir)
+    (run_dir / "artifacts" / "job" / "plan-comparison").mkdir(parents=True)
+    (run_dir / "artifacts" / "job" / "plan-comparison" / "run_info").touch()
+    (run_dir / "workspace" / "finished" / "all-reduce-2w-t1").mkdir(parents=True)
+    told = describe_killed(run_dir.parent, "speedup run")
+    assert told.startswith(
+        "Note: run 1 was killed before its end, or its machine was: 2 trial(s) are finished.\nTrain "
+    )
+    assert f"speedup run --runs-dir {run_dir.parent} --resume 1\nOr delete {run_dir}, and" in told
+
+
+def test_nothing_is_told_of_a_run_that_goes_on_that_ended_or_that_cannot_be_resumed(run_dir: Path) -> None:
+    assert describe_killed(run_dir.parent / "missing", RUN) == ""
+    assert describe_killed(run_dir.parent, RUN) == ""  # it ended by itself: its workspace is gone
+    (run_dir / "workspace").mkdir()
+    with (run_dir / "logs" / "pipeline.log").open("a") as log:
+        lock(log)
+        assert describe_killed(run_dir.parent, RUN) == ""
+    assert describe_killed(run_dir.parent, RUN) != ""
+    lose_plan(run_dir)
+    assert describe_killed(run_dir.parent, RUN) == ""

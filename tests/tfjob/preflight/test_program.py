@@ -29,6 +29,14 @@ def test_only_a_failure_gives_exit_code_1(
         assert printed.count(" it – so\n") == len(statuses)
 
 
+def test_what_a_server_says_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    report([Finding(Status.FAILED, "no\x1b[2J\u202e", "kubectl get \x9b31m", "it")], is_json=False)
+    report([Finding(Status.FAILED, "no\x1b[2J", what="it")], is_json=True)
+    plain, record = capsys.readouterr().out.split("\n{", 1)
+    assert plain == "FAILED   it – no\\x1b[2J\\u202e\n         fix: kubectl get \\x9b31m"
+    assert r"no\u001b[2J" in record
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
