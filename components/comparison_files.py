@@ -45,7 +45,8 @@ def show_confusions(
 ) -> None:
     """Logs for the dashboard what the models of each strategy take for what; rows are true classes.
 
-    Of many classes it is the most confused ones, so that these metadata stay far below what a server takes.
+    What is not judged by classes has none. Of many classes it is the most confused ones, so that these metadata stay
+    far below what a server takes.
 
     Args:
         trained: Folders that hold the folders of trials.
@@ -54,7 +55,8 @@ def show_confusions(
     """
     records = read_trials(trained, evaluations_path)
     for strategy, metrics in shown_by.items():
-        if own := [record for record in records if record.strategy == strategy]:
+        known = [record for record in records if record.confusion_matrix or record.confusion_counts]
+        if own := [record for record in known if record.strategy == strategy]:
             matrix = add_confusion_matrices(own)
             classes = matrix.select_classes()
             if left_out := matrix.count_left_out(classes):

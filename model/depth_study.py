@@ -169,7 +169,7 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
-        "num_classes": dataset.num_classes,
+        "num_classes": dataset.num_labels,
         "settings": {
             **asdict(config),
             "depths": [*config.depths],
@@ -244,7 +244,7 @@ def measure_gradients(flat: "FlatModel", task: Task) -> dict[str, Any]:
     from model.strategies import make_group_function, split_contribution  # noqa: PLC0415
 
     train, indices = task.dataset.split("train"), task.plan.take(0).indices
-    contribute = make_group_function(flat, replace(task.config, weight_decay=0.0))
+    contribute = make_group_function(flat, replace(task.config, weight_decay=0.0), task.objective)
     values = (flat.initial_weights(), flat.initial_statistics())
     contribution = contribute(*values, train.images[indices], train.labels[indices], 0)
     gradient, _, loss = split_contribution(contribution, flat.num_parameters)
@@ -292,7 +292,7 @@ def train_network(flat: "FlatModel", task: Task) -> dict[str, Any]:
         "final_train_loss": final_train_loss,
         "num_final_steps": num_final,
         "diverged_at_step": diverged_at_step,
-        "validation_n_correct": trainer.count_correct(),
+        "validation_n_correct": int(trainer.sum_scores()),
         "validation_n_examples": task.dataset.split("validation").count,
         **clock.seconds,
     }

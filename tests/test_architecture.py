@@ -71,7 +71,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "model": (
         "streams",
         "errors files host",
-        "frameworks",
+        "frameworks objectives",
         "data/ networks/",
         "training/",  # no TensorFlow up to here
         "plan strategies/",

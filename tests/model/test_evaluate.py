@@ -62,7 +62,7 @@ SAVING = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarni
 
 
 def save_dense(dataset: PreparedDataset, path: Path, factor: float = 1.0) -> dict[str, Any]:
-    model = build_model("tests.model.builders:dense", dataset.image_shape, dataset.num_classes, {})
+    model = build_model("tests.model.builders:dense", dataset.input_shape, dataset.num_labels, {})
     for variable in model.variables:
         variable.assign(variable * factor)
     model.save(path)
