@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.data import PARTS, PreparedDataset, pick_stratified
-from model.errors import TrainingDiverged, tell
+from model.errors import ConfigError, TrainingDiverged, tell
 from model.files import SCHEMA_VERSION, write_json
 from model.host import describe_host, describe_versions
 from model.streams import replace_unencodable
@@ -151,6 +151,11 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = PreparedDataset.open(data_dir)
+    if not (dataset.is_images and dataset.label_kind == "classes"):
+        raise ConfigError(
+            "The study trains networks that tell images apart. Received: data that are no images of classes. Leave "
+            "study_depth out."
+        )
     num_processes = min(MAX_PROCESSES, len(config.models), describe_host()["cores"])
     deepest_first = sorted(config.models, key=lambda model: -_read_depth(model))
     with tempfile.TemporaryDirectory() as folder:
