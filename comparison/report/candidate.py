@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comparison.accuracies import compare_accuracies
+from comparison.accuracies import average_quality, compare_quality
 from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
     SINGLE,
@@ -21,7 +21,7 @@ from comparison.groups import (
 from comparison.records import RunInfo, TrialRecord
 from comparison.statistics import compute_mean
 from comparison.summary import Row
-from comparison.table import format_accuracy
+from comparison.table import format_metric
 from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count
 
 
@@ -143,9 +143,9 @@ def _state_inferiority(baseline: Trials, trials: Trials) -> str:
     """
     if count_rounds(trials) == 1:
         return ""
-    if compare_accuracies(baseline, trials).direction < 0:
+    if compare_quality(baseline, trials).direction < 0:
         own, base = (
-            format_accuracy(compute_mean([*average_rounds(group, lambda trial: trial.test_accuracy).values()]))
+            format_metric(compute_mean([*average_quality(group).values()]), is_accuracy=group[0].is_accuracy)
             for group in (trials, baseline)
         )
         less = "its models are less accurate than the single node's ({own} % against {base} %)"

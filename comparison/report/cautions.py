@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comparison.accuracies import compare_accuracies
+from comparison.accuracies import compare_quality
 from comparison.audit import CONTENTION_RULE, Finding, Status, list_violations
 from comparison.groups import (
     SINGLE,
@@ -19,7 +19,7 @@ from comparison.report.intervals import warn_of_second_figures
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import find_outlying_trials
-from comparison.table import UNKNOWN, format_accuracy
+from comparison.table import UNKNOWN, format_accuracy, format_metric
 from comparison.texts import count_trials, list_items, say, say_count
 
 # What the local backend warns of, by which a translation knows it; of contention the table's mark and the answer tell.
@@ -160,11 +160,12 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
     Where they know the validation images, which are of the training's, it is not the models that learned nothing.
     """
     for name, trials in groups.items():
-        matrix = add_confusion_matrices(trials)
+        if (matrix := add_confusion_matrices(trials)) is None:
+            continue
         guessed = max(matrix.count_true().values()) / matrix.total
-        accuracy = compute_mean([trial.test_accuracy for trial in trials])
-        validation = compute_mean([trial.curve[-1].validation_accuracy if trial.curve else 0.0 for trial in trials])
-        if accuracy - guessed > compute_proportion_difference_ci95(guessed, trials[0].test_n_examples):
+        accuracy = compute_mean([trial.quality.value for trial in trials])
+        validation = compute_mean([trial.curve[-1].value if trial.curve else 0.0 for trial in trials])
+        if accuracy - guessed > compute_proportion_difference_ci95(guessed, matrix.total // len(trials)):
             continue
         if validation - guessed > _LEARNED:
             unlike = (
@@ -183,18 +184,19 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
 def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
     """Yields which configurations bought their speed with accuracy, or reached the target in fewer trials."""
     every = [trial for trials in groups.values() for trial in trials]
-    is_target_far = len(groups) > 1 and not count_reached(every) and all(own.target_accuracy for own in every)
+    is_target_far = len(groups) > 1 and not count_reached(every) and all(own.target is not None for own in every)
     if is_target_far:
         yield say("None of the trials of any configuration reached the target.")
     for name, trials in groups.items():
         baseline = find_baseline(groups, name) or trials
-        if compare_accuracies(baseline, trials).direction < 0:
-            accuracies = [
-                format_accuracy(compute_mean([trial.test_accuracy for trial in own])) for own in (trials, baseline)
+        if compare_quality(baseline, trials).direction < 0:
+            means = [
+                format_metric(compute_mean([trial.quality.value for trial in own]), is_accuracy=own[0].is_accuracy)
+                for own in (trials, baseline)
             ]
             less = "{name}: its models are less accurate than the single node's ({own} % against {base} %)."
-            yield say(less, name=name, own=accuracies[0], base=accuracies[1])
-        if is_target_far or trials[0].target_accuracy is None:
+            yield say(less, name=name, own=means[0], base=means[1])
+        if is_target_far or trials[0].target is None:
             continue
         if (reached := count_reached(trials)) < len(trials):
             counts = {"reached": f"{reached:,}", "trials": count_trials(len(trials))}

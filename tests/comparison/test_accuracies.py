@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from comparison.accuracies import Difference, compare_accuracies
+from comparison.accuracies import Difference, compare_quality
 from comparison.records import TrialRecord
 from tests.comparison.record_factory import make_record
 
@@ -33,14 +33,14 @@ def test_models_that_err_on_the_same_images_are_told_apart_by_the_few_others() -
     worse = [make_trial("all-reduce-2w", trial, mark(*HARD, *range(50, 62))) for trial in (1, 2, 3)]
     older = [make_record("all-reduce-2w", trial, n_correct=IMAGES - 52) for trial in (1, 2, 3)]
 
-    paired = compare_accuracies(single, worse)
+    paired = compare_quality(single, worse)
 
     assert paired.is_paired
     assert paired.value == pytest.approx(-12 / IMAGES)
     # Twelve of so many images in every round, and no scatter between rounds.
     assert paired.half_width == pytest.approx(1.96 * (12 * (1 - 12 / IMAGES) / (IMAGES - 1) / IMAGES) ** 0.5, rel=1e-3)
     assert paired.direction == -1
-    unpaired = compare_accuracies(single, older)
+    unpaired = compare_quality(single, older)
     assert unpaired.value == pytest.approx(paired.value)
     assert (unpaired.is_paired, unpaired.direction) == (False, 0)
 
@@ -51,10 +51,10 @@ def test_the_same_weights_in_every_round_leave_no_difference() -> None:
         for name, end in (("single", ""), ("all-reduce-2w", ""), ("all-reduce-2w", "x"))
     )
 
-    assert compare_accuracies(single, same) == Difference(0.0, 0.0, is_paired=True, is_same_weights=True)
-    assert not compare_accuracies(single, other).is_same_weights
-    assert compare_accuracies(single, other).half_width > 0
-    assert compare_accuracies(single, same[:1]).is_same_weights is False
+    assert compare_quality(single, same) == Difference(0.0, 0.0, is_paired=True, is_same_weights=True)
+    assert not compare_quality(single, other).is_same_weights
+    assert compare_quality(single, other).half_width > 0
+    assert compare_quality(single, same[:1]).is_same_weights is False
 
 
 def test_a_second_baseline_of_a_round_counts_once() -> None:
@@ -63,7 +63,7 @@ def test_a_second_baseline_of_a_round_counts_once() -> None:
     again = make_trial("single", 4, answers[3], round=3, weights_sha256="single-3")
     double = [make_trial("all-reduce-2w", turn, mark(*HARD, 300 + turn), round=turn) for turn in answers]
 
-    assert compare_accuracies([*single, again], double) == compare_accuracies(single, double)
+    assert compare_quality([*single, again], double) == compare_quality(single, double)
 
 
 @pytest.mark.parametrize("broken", ["", "A", "$", base64.b64encode(bytes(374)).decode(), None])
@@ -72,11 +72,11 @@ def test_what_does_not_say_it_of_each_image_is_compared_as_older_records_are(bro
     double = [make_trial("all-reduce-2w", trial, mark(*HARD, 50)) for trial in (1, 2)]
     spoilt = [*double[:1], make_trial("all-reduce-2w", 2, mark(*HARD, 50), wrong_images=broken)]
 
-    assert compare_accuracies(single, double).is_paired
-    assert not compare_accuracies(single, spoilt).is_paired
+    assert compare_quality(single, double).is_paired
+    assert not compare_quality(single, spoilt).is_paired
     # Bits of another number of errors than were counted are of another model.
     lying = [*double[:1], make_trial("all-reduce-2w", 2, mark(*HARD, 50), wrong_images=encode(mark(1)))]
-    assert not compare_accuracies(single, lying).is_paired
+    assert not compare_quality(single, lying).is_paired
 
 
 def test_the_margin_is_how_large_the_difference_may_be() -> None:
