@@ -11,6 +11,7 @@ from comparison.groups import Trials, average_rounds, name_round
 from comparison.metric import MetricValue
 from comparison.records import TrialRecord
 from comparison.statistics import (
+    RELEVANT_RATIO,
     compare_answers,
     compute_ci95,
     compute_difference_ci95,
@@ -49,6 +50,11 @@ class Difference(NamedTuple):
         return abs(self.value) + self.half_width
 
     @property
+    def worst(self) -> float:
+        """By how much the metric may be worse than the baseline's, for all that the interval says; below 0: by none."""
+        return self.half_width - (self.value if self.higher_is_better else -self.value)
+
+    @property
     def is_known(self) -> bool:
         """Whether there is an interval."""
         return math.isfinite(self.half_width)
@@ -81,6 +87,19 @@ def compare_quality(baseline: Trials, trials: Trials) -> Difference:
     sampling_ci95 = _measure_sampling(own, base, first)
     half_width = max(sampling_ci95, compute_difference_ci95([*own.values()], [*base.values()]) or 0)
     return Difference(value, half_width)
+
+
+def find_open_loss(baseline: Trials, trials: Trials) -> float | None:
+    """Returns by how much models that are not told apart may yet be worse, None where that is no relevant share.
+
+    Of an accuracy the size of the test set keeps it small. Of another metric two or three rounds may leave open more
+    than what a comparison is made to find: equal is then not what they show.
+    """
+    if trials[0].is_accuracy:
+        return None
+    difference, level = compare_quality(baseline, trials), abs(compute_mean([*average_quality(baseline).values()]))
+    is_relevant = difference.direction == 0 and difference.worst > (RELEVANT_RATIO - 1) * level
+    return difference.worst if is_relevant else None
 
 
 _Rounds = Mapping[tuple[str, int], float]

@@ -249,9 +249,9 @@ class TrialRecord:
 
     @property
     def has_images(self) -> bool:
-        """Whether its examples are images, of two or three axes; older records have nothing else."""
+        """Whether its examples are images, of height, width and channels; older records have nothing else."""
         shape = self.example_shape
-        return shape is None or (isinstance(shape, list) and len(shape) in {2, 3})
+        return shape is None or (isinstance(shape, list) and len(shape) == len(("height", "width", "channels")))
 
     @property
     def cpu_seconds(self) -> float:

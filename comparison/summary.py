@@ -1,13 +1,12 @@
 """The table: one row a configuration, every column derived from the trial records."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import median, stdev
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from comparison.groups import (
     Groups,
@@ -43,8 +42,7 @@ class Row:
     """A row of the table: a configuration, means over its rounds; its fields are the columns of `comparison.csv`.
 
     None is what cannot be known: an interval from a single trial, a speedup without a baseline, a time where no trial
-    was wholly timed, an accuracy where models are judged by another metric. The columns of that metric are in the file
-    only where it is another one; `metric_sd` is the standard deviation between rounds.
+    was wholly timed, an accuracy where models are judged by another metric, whose columns only such a file has.
     """
 
     configuration: str
@@ -84,9 +82,8 @@ class Row:
 
 
 _FEWEST_FOR_MEDIAN = 3
-_NAMES = tuple(field.name for field in fields(Row))
-METRIC_COLUMNS = tuple(name for name in _NAMES if name.startswith("metric_"))
-COLUMNS = tuple(name for name in _NAMES if name not in METRIC_COLUMNS)
+METRIC_COLUMNS = tuple(field.name for field in fields(Row) if field.name.startswith("metric_"))
+COLUMNS = tuple(field.name for field in fields(Row) if field.name not in METRIC_COLUMNS)
 
 
 class OutlyingTrial(NamedTuple):
@@ -279,14 +276,6 @@ def split_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Returns the rows of each kind of scaling there is, `strong` first; those of one worker are in each of them."""
     scalings = sorted({row.scaling for row in rows if row.num_workers > 1}) or [rows[0].scaling]
     return {scaling: [row for row in rows if row.num_workers == 1 or row.scaling == scaling] for scaling in scalings}
-
-
-def to_csv(rows: Iterable[Row]) -> str:
-    """Returns the table as CSV, unknown cells empty; with the columns of a metric where that is not accuracy."""
-    rows = list(rows)
-    is_accuracy = all(row.test_accuracy is not None for row in rows)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *(() if is_accuracy else METRIC_COLUMNS)])
-    return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:

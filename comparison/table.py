@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+import pandas as pd
+
 from comparison.groups import SINGLE
 from comparison.statistics import Ratio
-from comparison.summary import Row
+from comparison.summary import COLUMNS, METRIC_COLUMNS, Row
 from comparison.texts import HIGHER, LOWER, say
 
 CONTENDED_MARK = "†"
@@ -121,6 +123,14 @@ def explain_direction(rows: Sequence[Row]) -> list[str]:
     better = say("higher is better") if rows[0].metric_higher_is_better else say("lower is better")
     mark = HIGHER if rows[0].metric_higher_is_better else LOWER
     return [say("{mark} {better}.", mark=mark, better=better)]
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Returns the table as CSV, unknown cells empty; with the columns of a metric where that is not accuracy."""
+    rows = list(rows)
+    is_other = any(row.test_accuracy is None for row in rows)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *(METRIC_COLUMNS if is_other else ())])
+    return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def to_markdown(cells: Cells) -> str:

@@ -1,10 +1,11 @@
 """Whether distributing the training pays off: one answer, in two sentences at most and for programs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from comparison.accuracies import average_quality, compare_quality
+from comparison.accuracies import average_quality, compare_quality, find_open_loss
 from comparison.audit import CORES_RULE, Finding, Marks, find_fastest, list_broken_rules, list_violations
 from comparison.groups import (
     Groups,
@@ -147,6 +148,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     notes = [
         *_state_peers(case, best, [own for own in others if not own.reason], fastest),
         *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
+        *_state_open_quality(baseline, trials),
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
         *_state_contention(baseline, trials),
@@ -258,6 +260,15 @@ def _state_quality(baseline: Trials, trials: Trials) -> str:
         0: say("at indistinguishable accuracy ({own} % against {base} %, ± {margin})", **values),
         1: say("at higher accuracy ({own} % against {base} %, ± {margin})", **values),
     }[difference.direction]
+
+
+def _state_open_quality(baseline: Trials, trials: Trials) -> Sequence[str]:
+    """Returns how much worse models that are not told apart may be, where that matters: equal was not shown."""
+    loss = find_open_loss(baseline, trials)
+    if loss is None or not math.isfinite(loss):  # of a single trial the answer says so
+        return ()
+    leaves = "these trials leave open whether the {metric} of its models is worse by up to {loss}"
+    return (say(leaves, metric=translate_metric(trials[0].quality.name), loss=format_number(loss, 2)),)
 
 
 def _state_peers(case: _Case, best: Candidate, others: Sequence[Candidate], fastest: Sequence[str]) -> Sequence[str]:

@@ -27,8 +27,8 @@ from comparison.summary import (
     find_possibly_fastest,
     split_rows,
     summarize,
-    to_csv,
 )
+from comparison.table import to_csv
 from tests.comparison.record_factory import make_record, make_run, make_run_of_both
 
 GOLDEN = Path(__file__).parent / "golden"
