@@ -1,12 +1,18 @@
 import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
-from comparison.accuracies import Difference, compare_quality
+from comparison.accuracies import Difference, compare_quality, find_open_loss
+from comparison.metric import MetricValue
 from comparison.records import TrialRecord
+from tests.comparison.metric_factory import AUC, ERROR, make_metric_record
 from tests.comparison.record_factory import make_record
 
 IMAGES = 3000
@@ -81,3 +87,87 @@ def test_what_does_not_say_it_of_each_image_is_compared_as_older_records_are(bro
 
 def test_the_margin_is_how_large_the_difference_may_be() -> None:
     assert Difference(-0.002, 0.003).margin == pytest.approx(0.005)
+
+
+BASE = [0.52, 0.55, 0.50]
+
+
+def make_trials(
+    configuration: str, values: Sequence[float], metric: Mapping[str, Any] = ERROR, first: int = 1
+) -> list[TrialRecord]:
+    return [make_metric_record(configuration, trial, own, metric) for trial, own in enumerate(values, start=first)]
+
+
+@pytest.mark.parametrize(("metric", "direction"), [(ERROR, -1), (AUC, 1)])
+def test_more_is_worse_of_an_error_and_better_of_an_auc(metric: Mapping[str, Any], direction: int) -> None:
+    single, more, less = (
+        make_trials(name, [own + change for own, change in zip(BASE, changes, strict=True)], metric)
+        for name, changes in (
+            ("single", (0, 0, 0)),
+            ("all-reduce-2w", (0.021, 0.019, 0.02)),
+            ("all-reduce-2w", (-0.021, -0.019, -0.02)),
+        )
+    )
+
+    assert compare_quality(single, more).direction == direction
+    assert compare_quality(single, less).direction == -direction
+    assert compare_quality(single, single).is_same_weights
+    assert compare_quality(single, single).direction == 0
+
+
+def test_a_metric_is_compared_round_with_round_by_students_test() -> None:
+    differences = [0.021, 0.015, 0.03]
+    single = make_trials("single", BASE)
+    double = make_trials("all-reduce-2w", [own + more for own, more in zip(BASE, differences, strict=True)])
+
+    found = compare_quality(single, double)
+
+    assert found.is_paired
+    assert found.value == pytest.approx(np.mean(differences))
+    assert found.half_width == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(differences))
+    # Of other rounds, whose seeds are others, the scatter of the seeds stays in it.
+    apart = compare_quality(single, make_trials("all-reduce-2w", [0.541, 0.565, 0.53], first=7))
+    assert not apart.is_paired
+    assert apart.value == pytest.approx(found.value)
+    welch = stats.ttest_ind([0.541, 0.565, 0.53], BASE, equal_var=False).confidence_interval()
+    assert apart.half_width == pytest.approx((welch.high - welch.low) / 2)
+
+
+@pytest.mark.parametrize("first", [1, 7])
+def test_a_single_round_tells_nothing_of_a_metric(first: int) -> None:
+    found = compare_quality(make_trials("single", [0.5]), make_trials("all-reduce-2w", [5.0], first=first))
+
+    assert (found.direction, found.is_known, found.margin) == (0, False, math.inf)
+    # Nor is the same value from other weights the same model.
+    same = compare_quality(make_trials("single", [0.5]), make_trials("all-reduce-2w", [0.5]))
+    assert (same.is_same_weights, same.is_known) == (False, False)
+
+
+def test_a_share_of_examples_that_scatters_little_has_the_interval_of_their_number() -> None:
+    single, double = (
+        [
+            replace(trial, metric=MetricValue("top_5", value, higher_is_better=True, num_examples=100))
+            for trial, value in zip(make_trials(name, BASE, AUC), values, strict=True)
+        ]
+        for name, values in (("single", (0.9, 0.91, 0.92)), ("all-reduce-2w", (0.89, 0.9, 0.91)))
+    )
+
+    found = compare_quality(single, double)
+
+    assert found.half_width == pytest.approx(1.96 * (2 * 0.905 * 0.095 / 100) ** 0.5, rel=1e-3)
+    assert found.direction == 0
+
+
+def test_what_two_rounds_leave_open_is_how_much_worse_the_models_may_be() -> None:
+    error, auc = (Difference(0.1, 0.3, higher_is_better=own) for own in (False, True))
+    single, double = make_trials("single", [0.50, 0.51]), make_trials("all-reduce-2w", [0.60, 0.63])
+
+    assert (error.worst, auc.worst) == pytest.approx((0.4, 0.2))
+    assert compare_quality(single, double).direction == 0
+    assert find_open_loss(single, double) == pytest.approx(0.11 + 12.706 * 0.01, rel=1e-3)
+    # Three rounds of the same tell them apart; and where they hardly differ, nothing of relevance is open.
+    longer = [*single, make_metric_record("single", 3, 0.505)], [*double, make_metric_record("all-reduce-2w", 3, 0.617)]
+    assert compare_quality(*longer).direction == -1
+    assert find_open_loss(*longer) is None
+    assert find_open_loss(single, make_trials("all-reduce-2w", [0.501, 0.510])) is None
+    assert find_open_loss([make_record()], [make_record("all-reduce-2w", n_correct=2900)]) is None
