@@ -20,6 +20,9 @@ from comparison.statistics import (
     decode_wrong_images,
 )
 
+# Of a score from 0 to 1.
+_POINT = 0.01
+
 
 class Difference(NamedTuple):
     """A difference of the means of a metric, and the half-width of its 95 % interval.
@@ -90,16 +93,40 @@ def compare_quality(baseline: Trials, trials: Trials) -> Difference:
 
 
 def find_open_loss(baseline: Trials, trials: Trials) -> float | None:
-    """Returns by how much models that are not told apart may yet be worse, None where that is no relevant share.
+    """Returns by how much models that are not told apart may yet be worse, None where that is not relevant.
 
     Of an accuracy the size of the test set keeps it small. Of another metric two or three rounds may leave open more
     than what a comparison is made to find: equal is then not what they show.
     """
     if trials[0].is_accuracy:
         return None
-    difference, level = compare_quality(baseline, trials), abs(compute_mean([*average_quality(baseline).values()]))
-    is_relevant = difference.direction == 0 and difference.worst > (RELEVANT_RATIO - 1) * level
-    return difference.worst if is_relevant else None
+    difference = compare_quality(baseline, trials)
+    is_open = difference.direction == 0 and difference.worst > _measure_relevant(baseline)
+    return difference.worst if is_open else None
+
+
+def is_doubtful(baseline: Trials, trials: Trials) -> bool:
+    """Returns whether models are worse by a relevant amount, though chance may have done it for all that is known.
+
+    One training that goes astray makes the interval so wide that nothing is told apart from anything. That is no reason
+    to take the models for as good.
+    """
+    if trials[0].is_accuracy:
+        return False
+    difference = compare_quality(baseline, trials)
+    loss = -difference.value if difference.higher_is_better else difference.value
+    return difference.is_known and difference.direction == 0 and loss > _measure_relevant(baseline)
+
+
+def _measure_relevant(baseline: Trials) -> float:
+    """Returns from which difference on a metric matters: a tenth of it, as of a time.
+
+    Of a score of which 1 is the best it is a tenth of what is missing there, or a hundredth where that is less.
+    """
+    share, level = RELEVANT_RATIO - 1, abs(compute_mean([*average_quality(baseline).values()]))
+    if baseline[0].quality.higher_is_better and level <= 1:
+        return min(share * level, max(_POINT, share * (1 - level)))
+    return share * level
 
 
 _Rounds = Mapping[tuple[str, int], float]

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from comparison.accuracies import compare_quality
+from comparison.accuracies import compare_quality, is_doubtful
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
 from comparison.groups import SINGLE, Groups, find_baseline, is_any_contended, is_target_missed
@@ -91,7 +91,8 @@ def is_worse(groups: Groups, configuration: str) -> bool:
     baseline, trials = find_baseline(groups, configuration), groups[configuration]
     if not baseline:
         return False
-    return compare_quality(baseline, trials).direction < 0 or is_target_missed(baseline, trials)
+    is_inferior = compare_quality(baseline, trials).direction < 0 or is_doubtful(baseline, trials)
+    return is_inferior or is_target_missed(baseline, trials)
 
 
 def list_broken_rules(findings: Sequence[Finding], configurations: Collection[str]) -> list[str]:

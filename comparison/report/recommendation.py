@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from comparison.accuracies import average_quality, compare_quality
+from comparison.accuracies import average_quality, compare_quality, is_doubtful
 from comparison.audit import Marks
 from comparison.groups import SINGLE, Groups, Trials, count_rounds, find_baseline
 from comparison.parsing import SCHEMA_VERSION
@@ -83,12 +83,21 @@ def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None
     if all(trials[0].strategy == SINGLE for trials in groups.values()):
         return "--workers 2"
     if answer.kind is Kind.NO_ANSWER:
-        return None if answer.configuration in marks.worse else ""  # again, worse models would be worse
+        return _suggest_again(answer.configuration, groups, marks)
     if answer.kind is Kind.NOT_DISTINGUISHABLE:
         return _ask_for_trials(groups)
     if answer.kind in {Kind.PAYS_OFF, Kind.TRAINING_ONLY}:
         return _suggest_more(answer.configuration, groups)
     return None
+
+
+def _suggest_again(configuration: str, groups: Groups, marks: Marks) -> str | None:
+    """Returns what to do without an answer: again, worse models would be worse, doubtful ones need more trials."""
+    if configuration not in marks.worse:
+        return ""
+    baseline = find_baseline(groups, configuration)
+    is_open = baseline is not None and is_doubtful(baseline, groups[configuration])
+    return f"--trials {2 * max(map(count_rounds, groups.values()))}" if is_open else None
 
 
 def _ask_for_trials(groups: Groups, *others: str) -> str | None:

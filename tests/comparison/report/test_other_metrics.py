@@ -90,15 +90,38 @@ def test_the_answer_names_the_metric_and_how_far_it_may_be_off() -> None:
 
 
 def test_models_that_two_trials_cannot_tell_apart_are_not_called_equal() -> None:
-    found = analyze_values({"single": [0.50, 0.51], "all-reduce-2w": [0.60, 0.63]})
+    found = analyze_values({"single": [0.50, 0.51], "all-reduce-2w": [0.505, 0.53]})
 
     assert found.answers["strong"].kind == Kind.PAYS_OFF
-    assert "leave open whether the mean absolute error of its models is worse by up to 0.24" in found.verdict
+    assert "leave open whether the mean absolute error of its models is worse by up to 0.11" in found.verdict
     assert (
         "all-reduce-2w: for all that 2 trials tell, its mean absolute error may be worse than the single node's by "
-        "up to 0.24."
+        "up to 0.11."
     ) in found.warnings
     assert not [own for own in analyze_pair(ALIKE).warnings if "may be worse" in own]
+
+
+@pytest.mark.parametrize(
+    ("metric", "single", "own"),
+    [
+        # Each round is worse by a fifth, and one seed makes all errors large.
+        (ERROR, [0.5, 0.5, 5.0], [0.6, 0.6, 6.0]),
+        # Every distributed training went astray, by amounts that differ more than all else.
+        (ERROR, [0.5, 0.51, 0.52], [1e6, 1e6, 2e6]),
+        (AUC, [0.91, 0.95, 0.93], [0.90, 0.91, 0.55]),
+    ],
+)
+def test_a_scatter_that_hides_worse_models_makes_no_answer(
+    metric: Mapping[str, Any], single: Sequence[float], own: Sequence[float]
+) -> None:
+    found = analyze_values({"single": single, "all-reduce-2w": own}, metric)
+
+    assert found.answers["strong"].kind == Kind.NO_ANSWER
+    assert "its models may be worse than the single node's" in found.verdict
+    assert found.marks.worse == ["all-reduce-2w"]
+    assert json.loads(found.recommendation())["next_step"] == "tfjob-speedup run --trials 6"
+    # The other way round nothing is hidden that a reader must fear.
+    assert analyze_values({"single": own, "all-reduce-2w": single}, metric).marks.worse == []
 
 
 def test_of_a_single_trial_the_answer_says_that_it_tells_nothing_of_the_models() -> None:
