@@ -45,8 +45,7 @@ def show_confusions(
 ) -> None:
     """Logs for the dashboard what the models of each strategy take for what; rows are true classes.
 
-    What is not judged by classes has none. Of many classes it is the most confused ones, so that these metadata stay
-    far below what a server takes.
+    Of many classes it is the most confused ones, so that these metadata stay far below what a server takes.
 
     Args:
         trained: Folders that hold the folders of trials.
@@ -55,9 +54,9 @@ def show_confusions(
     """
     records = read_trials(trained, evaluations_path)
     for strategy, metrics in shown_by.items():
-        known = [record for record in records if record.confusion_matrix or record.confusion_counts]
-        if own := [record for record in known if record.strategy == strategy]:
-            matrix = add_confusion_matrices(own)
+        if own := [record for record in records if record.strategy == strategy]:
+            if (matrix := add_confusion_matrices(own)) is None:
+                continue  # what the models answer are no classes
             classes = matrix.select_classes()
             if left_out := matrix.count_left_out(classes):
                 shown = f"the {len(classes)} most confused classes are shown, {left_out:,} more are left out."

@@ -56,7 +56,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "confusion parsing statistics/ streams texts",
+        "confusion metric parsing statistics/ streams texts",
         "records",
         "clocks page svg",
         "groups",
