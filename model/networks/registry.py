@@ -1,5 +1,6 @@
 """Models by name or import path. Importing this module does not import TensorFlow."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +143,11 @@ def build_model(
     expected = (None, num_outputs)
     if received != expected:
         raise ConfigError(f"Model {model!r} must return {outputs} of shape {expected}. Received: {received}.")
+    if "training" not in inspect.signature(built.call).parameters:
+        raise ConfigError(
+            f"Model {model!r} must be told whether it is trained: def call(self, inputs, training=False). Received: "
+            f"def call{inspect.signature(built.call)}."
+        )
     if outputs == "logits" and (name := _name_probabilities(built)):
         raise ConfigError(
             f"Model {model!r} must return logits, since the loss applies the softmax, or sigmoid. "

@@ -271,7 +271,7 @@ def apply_momentum(
 
 def takes_one_tensor(model: keras.Model) -> bool:
     """Returns whether a model is made of layers from one input on; a subclass takes what it was written for."""
-    return len(getattr(model, "inputs", None) or []) == 1 and not isinstance(model.input, dict)
+    return len(getattr(model, "inputs", None) or []) == 1 and not isinstance(getattr(model, "input", None), dict)
 
 
 def _as_model_type(values: tf.Tensor) -> tf.Tensor:
