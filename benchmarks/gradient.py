@@ -50,13 +50,14 @@ def make_step(jit_compile: bool, group_size: int) -> Any:
 
     from model.frameworks import keras  # noqa: PLC0415
     from model.networks import build_model  # noqa: PLC0415
+    from model.objectives import find_objective  # noqa: PLC0415
     from model.strategies import PLAIN, FlatModel, make_group_function  # noqa: PLC0415
     from model.training import TrainingConfig  # noqa: PLC0415
 
     keras.utils.set_random_seed(0)
     flat = FlatModel.wrap(build_model("resnet8", (28, 28, 1), 10, {"stem_stride": 2}))
     config, computing = TrainingConfig(global_batch_size=group_size), replace(PLAIN, jit_compile=jit_compile)
-    function = make_group_function(flat, config, computing)
+    function = make_group_function(flat, config, find_objective("", "classes", 10), computing)
     generator = np.random.default_rng(0)
     images = tf.constant(generator.integers(0, 256, (group_size, 28, 28, 1), dtype=np.uint8))
     labels = tf.constant(generator.integers(0, 10, group_size, dtype=np.int32))

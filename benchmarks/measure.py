@@ -69,7 +69,7 @@ def describe_run(run_dir: Path) -> str:
     for name, trials in groups.items():
         total, train = (statistics.fmean(getattr(t, key) for t in trials) for key in ("total_seconds", "train_seconds"))
         memory = max(trial.peak_rss_bytes for trial in trials) / 2**20
-        accuracy = min(trial.test_accuracy for trial in trials)
+        accuracy = min(trial.quality.value for trial in trials)
         lines.append(f"| {name} | {len(trials)} | {total:.1f} | {train:.1f} | {accuracy:.2%} | {memory:,.0f} |")
     share = compute_overhead_share(records, run)
     told = "not known, for the run was interrupted and resumed" if share is None else f"{share:.1%}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from comparison.parsing import write_text
 from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
 from comparison.report import RECOMMENDATION_FILE, Analysis, analyze, render_markdown, render_report
-from comparison.summary import to_csv
+from comparison.table import to_csv
 from comparison.texts import add_language
 
 

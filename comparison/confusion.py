@@ -56,7 +56,7 @@ class ConfusionMatrix:
             1 + max((max(pair) for pair in cells), default=-1), {pair: own for pair, own in cells.items() if own}
         )
 
-    def check(self, num_correct: int, total: int) -> None:
+    def check(self, num_correct: int | None, total: int | None) -> None:
         """Makes sure that so many images were classified, one at least, and so many of them correctly.
 
         Raises:

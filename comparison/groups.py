@@ -1,7 +1,8 @@
 """The trials of each configuration: how they are grouped, which may be compared, and with which baseline."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from comparison.clocks import is_wholly_timed
@@ -9,6 +10,7 @@ from comparison.confusion import ConfusionMatrix, add_matrices
 from comparison.parsing import RecordError
 from comparison.records import TrialRecord
 from comparison.statistics import compute_mean
+from comparison.texts import speak_of
 
 SINGLE = "single"
 Trials = Sequence[TrialRecord]
@@ -29,7 +31,8 @@ def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]
     Single nodes come first, the smallest of them, the baseline, before all. Trials are in order of run and index.
 
     Raises:
-        RecordError: There is no record, one is there twice, or one name stands for different configurations.
+        RecordError: There is no record, one is there twice, one name stands for different configurations, or trials
+            were judged by different metrics.
     """
     records = sorted(records, key=lambda record: (record.run_id, record.trial))
     if not records:
@@ -37,6 +40,7 @@ def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]
     identities = Counter((record.run_id, record.configuration, record.trial) for record in records)
     if repeated := [identity for identity, count in identities.items() if count > 1]:
         raise RecordError(f"A trial must be recorded once. Received more than once: {repeated}.")
+    _check_metrics(records)
     groups: dict[str, list[TrialRecord]] = {}
     for record in sorted(records, key=_row_order):
         groups.setdefault(record.configuration, []).append(record)
@@ -45,6 +49,15 @@ def group_trials(records: Iterable[TrialRecord]) -> dict[str, list[TrialRecord]]
         for field, received in _find_differences(trials, names).items():
             raise RecordError(f"All trials of {name} must have the same {field}. Received: {received}.")
     return groups
+
+
+@contextmanager
+def speak_of_trials(trials: Trials) -> Iterator[None]:
+    """Makes `say` speak of what these trials were judged by and trained on, for as long as the context lasts."""
+    first = trials[0]
+    metric = None if first.is_accuracy else first.quality.name
+    with speak_of(metric, higher_is_better=first.quality.higher_is_better, has_images=first.has_images):
+        yield
 
 
 def is_scaled(trial: TrialRecord) -> bool:
@@ -141,9 +154,31 @@ def is_target_missed(baseline: Trials, trials: Trials) -> bool:
     return count_reached(trials) == 0 and count_reached(baseline) > 0
 
 
-def add_confusion_matrices(trials: Trials) -> ConfusionMatrix:
-    """Returns the sum of the trials' confusion matrices."""
-    return add_matrices(trial.confusion for trial in trials)
+def add_confusion_matrices(trials: Trials) -> ConfusionMatrix | None:
+    """Returns the sum of the trials' confusion matrices; None where their answers are no classes."""
+    known = [matrix for trial in trials if (matrix := trial.confusion) is not None]
+    return add_matrices(known) if known else None
+
+
+def _check_metrics(records: Trials) -> None:
+    """Makes sure that all trials were judged by one metric, in one direction, and trained with one loss.
+
+    Raises:
+        RecordError: They were not.
+    """
+    metrics = {describe_metric(record): record.configuration for record in reversed(records)}
+    losses = {record.loss_name: record.configuration for record in reversed(records) if record.loss_name is not None}
+    for what, found in (("metric", metrics), ("loss", losses)):
+        if len(found) > 1:
+            received = ", ".join(f"{name} ({configuration})" for name, configuration in reversed(found.items()))
+            raise RecordError(f"All trials of a comparison must have the same {what}. Received: {received}.")
+
+
+def describe_metric(record: TrialRecord) -> str:
+    """Returns a trial's metric by name and direction, for the message of an error."""
+    direction = "higher" if record.quality.higher_is_better else "lower"
+    counted = ", of counted answers" if record.is_accuracy else ""
+    return f"{record.quality.name}, {direction} is better{counted}"
 
 
 def _row_order(record: TrialRecord) -> tuple[bool, float, bool, str, int, int, str]:

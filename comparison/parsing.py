@@ -128,6 +128,50 @@ def check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mappin
         )
 
 
+def count_restarts(launch: Mapping[str, Any]) -> int:
+    """Returns how often the replicas of launch.json were restarted.
+
+    Raises:
+        RecordError: That is no whole number.
+    """
+    restarts = [get_field(replica, "restarts", "launch.json") for replica in _list_replicas(launch, "launch.json")]
+    if any(type(count) is not int for count in restarts):
+        raise RecordError(f"restarts in launch.json must be whole numbers. Received: {restarts!r:.200}.")
+    return sum(restarts)
+
+
+def join_replicas(training: Mapping[str, Any], launch: Mapping[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Returns what training.json and launch.json say of each replica, those fields of it that are named.
+
+    Raises:
+        RecordError: They are not about the same replicas.
+    """
+    measured = {_identify(replica): replica for replica in _list_replicas(training, "training.json")}
+    launched = {_identify(replica): replica for replica in _list_replicas(launch, "launch.json")}
+    if not launched or measured.keys() != launched.keys():
+        raise RecordError(
+            "training.json and launch.json must list the same replicas, and at least one. "
+            f"Received: {sorted(measured)} and {sorted(launched)}."
+        )
+    expected = {*names}
+    joined = [{**measured[identity], **replica} for identity, replica in launched.items()]
+    return [{key: replica[key] for key in expected & replica.keys()} for replica in joined]
+
+
+def _list_replicas(values: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
+    replicas = get_field(values, "replicas", source)
+    if not (isinstance(replicas, list) and all(isinstance(replica, dict) for replica in replicas)):
+        raise RecordError(f"replicas in {source} must be a list of objects. Received: {replicas!r:.200}.")
+    return replicas
+
+
+def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
+    kind, index = get_field(replica, "type", "a replica"), get_field(replica, "index", "a replica")
+    if not isinstance(kind, str) or type(index) is not int:
+        raise RecordError(f"type and index of a replica must be text and a number. Received: {kind!r}, {index!r}.")
+    return kind, index
+
+
 def parse_object(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
     """Returns a dataclass from a JSON object that has its fields; those with a default may be absent."""
     if not isinstance(values, Mapping):

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from comparison.confusion import MAX_DENSE_CLASSES, ConfusionMatrix, read_matrix
+from comparison.metric import ACCURACY, CurvePoint, MetricValue, check_counts
 from comparison.parsing import (
     RecordError,
     check_equal,
     check_schema_version,
+    count_restarts,
     get_field,
+    join_replicas,
     load_json,
     parse_object,
     read_text,
@@ -107,17 +110,6 @@ class QuietWait:
 
 
 @dataclass(frozen=True)
-class CurvePoint:
-    """The state of the training after one epoch, `train_seconds` into it."""
-
-    epoch: int
-    step: int
-    train_seconds: float
-    train_loss: float
-    validation_accuracy: float
-
-
-@dataclass(frozen=True)
 class Misclassified:
     """A test image that a trained model took for another class: `pixels` are base64 of uint8, of that `shape`."""
 
@@ -187,8 +179,8 @@ class TrialRecord:
     images_per_second: float
     step_seconds: dict[str, float]
     curve: list[CurvePoint]
-    test_n_correct: int
-    test_n_examples: int
+    test_n_correct: int | None
+    test_n_examples: int | None
     evaluate_seconds: float
     evaluated_at: float
     target_accuracy: float | None
@@ -231,16 +223,64 @@ class TrialRecord:
     deterministic: bool | None = None
     jit_compile: bool | None = None
     gpus: int | None = None
+    metric: MetricValue | None = None
+    loss_name: str | None = None
+    metric_name: str | None = None
+    metric_higher_is_better: bool | None = None
+    target_metric: float | None = None
+    example_shape: Any = None
 
     @property
-    def test_accuracy(self) -> float:
-        """The share of the test images that the trained model classifies correctly."""
-        return self.test_n_correct / self.test_n_examples
+    def quality(self) -> MetricValue:
+        """How good the trained model is: accuracy where its answers were counted, else what was measured.
+
+        Raises:
+            ValueError: Neither was.
+        """
+        if self.test_n_correct is not None and self.test_n_examples:
+            share = self.test_n_correct / self.test_n_examples
+            return MetricValue(ACCURACY, share, higher_is_better=True, num_examples=self.test_n_examples)
+        if self.metric is None:
+            raise ValueError("a trial must have test_n_correct of test_n_examples, at least one, or a metric.")
+        return self.metric
 
     @property
-    def confusion(self) -> ConfusionMatrix:
-        """Which classes were taken for which."""
+    def is_accuracy(self) -> bool:
+        """Whether its answers were counted as right or wrong, so that accuracy is what it is judged by."""
+        return self.test_n_correct is not None
+
+    @property
+    def num_wrong(self) -> int | None:
+        """How many test examples the trained model answers wrongly; None where they were not counted."""
+        if self.test_n_correct is None or self.test_n_examples is None:
+            return None
+        return self.test_n_examples - self.test_n_correct
+
+    @property
+    def confusion(self) -> ConfusionMatrix | None:
+        """Which classes were taken for which; None where a model's answers are no classes."""
+        if not self.is_accuracy:
+            return None
         return read_matrix(self.confusion_matrix, self.confusion_counts)
+
+    @property
+    def target(self) -> float | None:
+        """What the metric was to reach on the validation split."""
+        return self.target_accuracy if self.is_accuracy else self.target_metric
+
+    @property
+    def reached(self) -> CurvePoint | None:
+        """Where the learning curve reaches the target first."""
+        if (target := self.target) is None:
+            return None
+        sign = 1 if self.quality.higher_is_better else -1
+        return next((point for point in self.curve if sign * point.value >= sign * target), None)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether its examples are images, of height, width and channels; older records have nothing else."""
+        shape = self.example_shape
+        return shape is None or (isinstance(shape, list) and len(shape) == len(("height", "width", "channels")))
 
     @property
     def cpu_seconds(self) -> float:
@@ -294,13 +334,19 @@ def assemble_record(
         **evaluation,
         **launch,
         **training,
-        "test_n_correct": get_field(evaluation, "n_correct", "evaluation.json"),
-        "test_n_examples": get_field(evaluation, "n_examples", "evaluation.json"),
-        "replicas": _join_replicas(training, launch),
-        "restarts": _count_restarts(launch),
+        **_read_counts(evaluation),
+        "replicas": join_replicas(training, launch, [field.name for field in fields(Replica)]),
+        "restarts": count_restarts(launch),
     }
     expected = {field.name for field in fields(TrialRecord)}
     return _parse_trial({key: joined[key] for key in expected & joined.keys()}, " + ".join(named))
+
+
+def _read_counts(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns how many answers were right, and of how many; nulls where a metric says that answers are not counted."""
+    is_counted = evaluation.get("metric") is None or "n_correct" in evaluation
+    keys = ("n_correct", "n_examples")
+    return {f"test_{key}": get_field(evaluation, key, "evaluation.json") if is_counted else None for key in keys}
 
 
 def read_records(path: Path) -> list[TrialRecord]:
@@ -358,43 +404,24 @@ def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:
             expected = "must be two times above 0, before and after the training"
             raise RecordError(f"calibration_seconds of {replica.name} {expected}. Received: {seconds}.")
     try:
+        _check_metric(record)
         confusion = record.confusion
-        confusion.check(record.test_n_correct, record.test_n_examples)
+        if confusion is not None:
+            confusion.check(record.test_n_correct, record.test_n_examples)
     except ValueError as error:
         raise RecordError(f"{record.configuration}: {error}") from error
-    is_sparse = confusion.num_classes > MAX_DENSE_CLASSES
-    return replace(record, confusion_matrix=None, confusion_counts=confusion.to_counts()) if is_sparse else record
+    if confusion is None or confusion.num_classes <= MAX_DENSE_CLASSES:
+        return record
+    return replace(record, confusion_matrix=None, confusion_counts=confusion.to_counts())
 
 
-def _count_restarts(launch: Mapping[str, Any]) -> int:
-    restarts = [get_field(replica, "restarts", "launch.json") for replica in _list_replicas(launch, "launch.json")]
-    if any(type(count) is not int for count in restarts):
-        raise RecordError(f"restarts in launch.json must be whole numbers. Received: {restarts!r:.200}.")
-    return sum(restarts)
+def _check_metric(record: TrialRecord) -> None:
+    """Makes sure that a record speaks of one metric everywhere.
 
-
-def _list_replicas(values: Mapping[str, Any], source: str) -> list[dict[str, Any]]:
-    replicas = get_field(values, "replicas", source)
-    if not (isinstance(replicas, list) and all(isinstance(replica, dict) for replica in replicas)):
-        raise RecordError(f"replicas in {source} must be a list of objects. Received: {replicas!r:.200}.")
-    return replicas
-
-
-def _join_replicas(training: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    measured = {_identify(replica): replica for replica in _list_replicas(training, "training.json")}
-    launched = {_identify(replica): replica for replica in _list_replicas(launch, "launch.json")}
-    if not launched or measured.keys() != launched.keys():
-        raise RecordError(
-            "training.json and launch.json must list the same replicas, and at least one. "
-            f"Received: {sorted(measured)} and {sorted(launched)}."
-        )
-    expected = {field.name for field in fields(Replica)}
-    joined = [{**measured[identity], **replica} for identity, replica in launched.items()]
-    return [{key: replica[key] for key in expected & replica.keys()} for replica in joined]
-
-
-def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
-    kind, index = get_field(replica, "type", "a replica"), get_field(replica, "index", "a replica")
-    if not isinstance(kind, str) or type(index) is not int:
-        raise RecordError(f"type and index of a replica must be text and a number. Received: {kind!r}, {index!r}.")
-    return kind, index
+    Raises:
+        ValueError: It has none, or what it says of it differs.
+    """
+    check_counts(record.test_n_correct, record.test_n_examples, record.metric)
+    (record.metric or record.quality).check(record.metric_name, record.metric_higher_is_better)
+    for point in record.curve:
+        point.check()

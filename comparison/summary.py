@@ -1,13 +1,12 @@
 """The table: one row a configuration, every column derived from the trial records."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from statistics import median
+from statistics import median, stdev
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from comparison.groups import (
     Groups,
@@ -43,7 +42,7 @@ class Row:
     """A row of the table: a configuration, means over its rounds; its fields are the columns of `comparison.csv`.
 
     None is what cannot be known: an interval from a single trial, a speedup without a baseline, a time where no trial
-    was wholly timed.
+    was wholly timed, an accuracy where models are judged by another metric, whose columns only such a file has.
     """
 
     configuration: str
@@ -60,7 +59,7 @@ class Row:
     train_seconds_ci95: float | None
     startup_seconds: float | None
     total_seconds: float | None
-    test_accuracy: float
+    test_accuracy: float | None
     test_accuracy_ci95: float | None
     seconds_to_target: float | None
     trials_reaching_target: int
@@ -70,6 +69,11 @@ class Row:
     scaling_efficiency: float | None
     cpu_seconds: float | None
     peak_rss_bytes: int
+    metric_name: str
+    metric_higher_is_better: bool
+    metric_value: float
+    metric_sd: float | None
+    metric_ci95: float | None
 
     @property
     def ratio(self) -> Ratio | None:
@@ -78,7 +82,8 @@ class Row:
 
 
 _FEWEST_FOR_MEDIAN = 3
-COLUMNS = tuple(field.name for field in fields(Row))
+METRIC_COLUMNS = tuple(field.name for field in fields(Row) if field.name.startswith("metric_"))
+COLUMNS = tuple(field.name for field in fields(Row) if field.name not in METRIC_COLUMNS)
 
 
 class OutlyingTrial(NamedTuple):
@@ -273,17 +278,12 @@ def split_rows(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return {scaling: [row for row in rows if row.num_workers == 1 or row.scaling == scaling] for scaling in scalings}
 
 
-def to_csv(rows: Iterable[Row]) -> str:
-    """Returns the table as CSV, unknown cells empty."""
-    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-
-
 def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
     first, timed = trials[0], list_timed(trials)
     images_per_second = _list_values(timed, lambda trial: trial.images_per_second)
     train_seconds = _list_values(timed, lambda trial: trial.train_seconds)
-    accuracies = _list_values(trials, lambda trial: trial.test_accuracy)
+    metric, values = first.quality, _list_values(trials, lambda trial: trial.quality.value)
+    mean, ci95 = compute_mean(values), compute_ci95(values)
     reached = [trial for trial in timed if trial.seconds_to_target is not None]
     return Row(
         configuration=first.configuration,
@@ -300,8 +300,8 @@ def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
         train_seconds_ci95=compute_ci95(train_seconds) if timed else None,
         startup_seconds=_compute_mean_of_any(_list_values(timed, lambda trial: trial.startup_seconds)),
         total_seconds=_compute_mean_of_any(_list_values(timed, lambda trial: trial.total_seconds)),
-        test_accuracy=compute_mean(accuracies),
-        test_accuracy_ci95=compute_ci95(accuracies),
+        test_accuracy=mean if first.is_accuracy else None,
+        test_accuracy_ci95=ci95 if first.is_accuracy else None,
         seconds_to_target=_compute_mean_of_any(_list_values(reached, _read_seconds_to_target)),
         trials_reaching_target=count_reached(trials),
         speedup=speedup.value if speedup else None,
@@ -310,6 +310,11 @@ def _summarize_configuration(trials: Trials, speedup: Ratio | None) -> Row:
         scaling_efficiency=speedup.value / first.num_workers if speedup else None,
         cpu_seconds=_compute_mean_of_any(_list_values(timed, lambda trial: trial.cpu_seconds)),
         peak_rss_bytes=max(trial.peak_rss_bytes for trial in trials),
+        metric_name=metric.name,
+        metric_higher_is_better=metric.higher_is_better,
+        metric_value=mean,
+        metric_sd=stdev(values) if len(values) > 1 else None,
+        metric_ci95=ci95,
     )
 
 

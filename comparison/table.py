@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+import pandas as pd
+
 from comparison.groups import SINGLE
 from comparison.statistics import Ratio
-from comparison.summary import Row
-from comparison.texts import say
+from comparison.summary import COLUMNS, METRIC_COLUMNS, Row
+from comparison.texts import HIGHER, LOWER, say
 
 CONTENDED_MARK = "†"
 UNFAIR_MARK = "‡"
@@ -22,6 +24,8 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 UNKNOWN = EN_DASH
 TERMINAL_WIDTH = 100
 _GAP = "  "
+# Models differ in the third and fourth digit.
+_METRIC_DIGITS, _FINEST_DIGITS = 4, 8
 _INFINITY = "\N{INFINITY}"
 
 
@@ -50,6 +54,17 @@ def format_measurement(value: float, half_width: float | None) -> str:
 def format_accuracy(value: float, half_width: float | None = None) -> str:
     """Returns a share in per cent, with the half-width of its interval where that is known."""
     return f"{100 * value:.2f}" if half_width is None else f"{100 * value:.2f} ± {100 * half_width:.2f}"
+
+
+def format_metric(value: float, half_width: float | None = None, *, is_accuracy: bool) -> str:
+    """Returns a metric: an accuracy in per cent, any other in its own unit."""
+    if is_accuracy:
+        return format_accuracy(value, half_width)
+    if half_width is None:
+        return format_number(value, _METRIC_DIGITS)
+    finest = _count_decimals(value or half_width, _FINEST_DIGITS)  # below it there is only rounding
+    decimals = min(max(_count_decimals(value, _METRIC_DIGITS), _count_decimals(half_width, 1)), finest)
+    return f"{value:,.{decimals}f} ± {half_width:,.{decimals}f}"
 
 
 def format_ratio(ratio: Ratio | None) -> str:
@@ -102,6 +117,23 @@ def format_brief_table(
     return Cells(columns, cells)
 
 
+def explain_direction(rows: Sequence[Row]) -> list[str]:
+    """Returns what the arrow at the metric's name means; nothing of accuracy, which has none."""
+    if rows[0].test_accuracy is not None:
+        return []
+    better = say("higher is better") if rows[0].metric_higher_is_better else say("lower is better")
+    mark = HIGHER if rows[0].metric_higher_is_better else LOWER
+    return [say("{mark} {better}.", mark=mark, better=better)]
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """Returns the table as CSV, unknown cells empty; with the columns of a metric where that is not accuracy."""
+    rows = list(rows)
+    is_other = any(row.test_accuracy is None for row in rows)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *(METRIC_COLUMNS if is_other else ())])
+    return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
 def to_markdown(cells: Cells) -> str:
     """Returns formatted cells as a Markdown table that is aligned as raw text, too."""
     cells = Cells(_escape_cells(cells.columns), [_escape_cells(row) for row in cells.rows])
@@ -152,7 +184,9 @@ _READABLE: Mapping[str, Callable[[Row], str]] = {
     "speedup": lambda row: format_ratio(row.ratio),
     "training, s": lambda row: _format_known(row.train_seconds, row.train_seconds_ci95),
     "whole job, s": lambda row: _format_known(row.total_seconds),
-    "accuracy, %": lambda row: format_accuracy(row.test_accuracy, row.test_accuracy_ci95),
+    "accuracy, %": lambda row: format_metric(
+        row.metric_value, row.metric_ci95, is_accuracy=row.test_accuracy is not None
+    ),
     "images/s": lambda row: _format_known(row.images_per_second, row.images_per_second_ci95),
     "to target, s": _format_target,
     "efficiency, %": _format_efficiency,

@@ -1,4 +1,8 @@
-"""The fixed texts of the report in the reader's language: English stands in the code, each other one in a catalogue."""
+"""The fixed texts of the report in the reader's language: English stands in the code, each other one in a catalogue.
+
+The English in the code is of image classifiers. What is said otherwise of data that are no images, or of another metric
+than accuracy, stands in a catalogue of its own, by the text in the code: `speak_of` has `say` use it.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,13 +10,53 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "zh")
 # As the `lang` attribute of HTML names them.
 _TAGS = {"zh": "zh-CN"}
+# The catalogues of what is said otherwise, the more special one first: a text of it may be in the next one, too.
+METRIC, EXAMPLES = "metric", "examples"
+DIALECTS = (METRIC, EXAMPLES)
+# Which way is better, beside a metric's name.
+HIGHER, LOWER = "↑", "↓"
+# Metrics that have a name in other languages; others keep the one that they were given.
+METRIC_NAMES = (
+    *("binary accuracy", "mean absolute error", "mean squared error", "root mean squared error"),
+    *("mean absolute percentage error", "loss", "perplexity"),
+)
+
+
+class _Subject(NamedTuple):
+    """What texts are about: the catalogues that say it otherwise, the metric's name and its better direction."""
+
+    dialects: tuple[str, ...] = ()
+    metric: str = ""
+    better: str = ""
+
 
 _language = ContextVar("language", default=ENGLISH)
+_IMAGES_AND_ACCURACY = _Subject()
+_subject = ContextVar("subject", default=_IMAGES_AND_ACCURACY)
+
+
+@contextmanager
+def speak_of(metric: str | None, *, higher_is_better: bool = True, has_images: bool = True) -> Iterator[None]:
+    """Makes `say` speak of that metric and of such data, for as long as the context lasts.
+
+    Args:
+        metric: Its name; None: it is accuracy.
+        higher_is_better: Its direction.
+        has_images: Whether the data are images.
+    """
+    dialects = (*(() if metric is None else (METRIC,)), *(() if has_images else (EXAMPLES,)))
+    subject = _Subject(dialects, metric or "", HIGHER if higher_is_better else LOWER)
+    token = _subject.set(subject)
+    try:
+        yield
+    finally:
+        _subject.reset(token)
 
 
 @contextmanager
@@ -32,8 +76,20 @@ def say(text: str, **values: object) -> str:
         text: The English text, by which the catalogues know it; one that they lack stays English.
         **values: What it names, formatted already.
     """
-    translated = read_catalogue(_language.get()).get(text, text)
+    subject = _subject.get()
+    told = text
+    for dialect in subject.dialects:
+        told = read_catalogue(dialect).get(told, told)
+    translated = read_catalogue(_language.get()).get(told, told)
+    if told != text:
+        values = {"metric": translate_metric(subject.metric), "better": subject.better, **values}
     return translated.format(**values) if values else translated
+
+
+def translate_metric(name: str) -> str:
+    """Returns a metric's name in the reader's language, as it is where that has none."""
+    readable = name.replace("_", " ")
+    return read_catalogue(_language.get()).get(readable, readable)
 
 
 def say_count(number: float, one: str, many: str) -> str:

@@ -55,7 +55,8 @@ def show_confusions(
     records = read_trials(trained, evaluations_path)
     for strategy, metrics in shown_by.items():
         if own := [record for record in records if record.strategy == strategy]:
-            matrix = add_confusion_matrices(own)
+            if (matrix := add_confusion_matrices(own)) is None:
+                continue  # what the models answer are no classes
             classes = matrix.select_classes()
             if left_out := matrix.count_left_out(classes):
                 shown = f"the {len(classes)} most confused classes are shown, {left_out:,} more are left out."

@@ -30,7 +30,7 @@ def plan_comparison(
 ) -> NamedTuple(  # type: ignore[valid-type]  # KFP reads it, and ships no class beside the function
     "Planned",
     # KFP's local runner loops over an output of no other name than `Output`.
-    [("Output", list[int]), ("max_train_images", int), ("seed", int)],
+    [("Output", list[int]), ("max_train_images", int), ("seed", int), ("loss", str)],
 ):
     """Checks the parameters and plans the trials, before anything expensive starts.
 
@@ -42,6 +42,7 @@ def plan_comparison(
         Output: The numbers of the iterations that train, from 1.
         max_train_images: What `settings` say of it, for the next step.
         seed: Likewise.
+        loss: Likewise.
     """
     # The other arguments are the fields of the form; KFP ships this function alone, so they stand here once more.
     form = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
@@ -66,4 +67,4 @@ def plan_comparison(
         print(missing)
     plan.write(Path(run_info.path))
     planned = plan.parameters
-    return [*range(1, count_iterations(planned.trials) + 1)], planned.max_train_images, planned.seed
+    return [*range(1, count_iterations(planned.trials) + 1)], planned.max_train_images, planned.seed, planned.loss

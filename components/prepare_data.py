@@ -6,7 +6,7 @@ from components.image import DEFAULT_IMAGE
 
 
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
-def prepare_data(dataset: str, max_train_images: int, prepared: dsl.Output[dsl.Dataset]) -> None:
+def prepare_data(dataset: str, max_train_images: int, loss: str, prepared: dsl.Output[dsl.Dataset]) -> None:
     """Fetches and checks the data set, splits it into training, validation and test, and writes plain arrays.
 
     Returns:
@@ -19,5 +19,7 @@ def prepare_data(dataset: str, max_train_images: int, prepared: dsl.Output[dsl.D
     from model.prepare import prepare
 
     with told_plainly():
-        data = prepare(reveal("dataset", dataset), Path(prepared.path), max_train_images=max_train_images or None)
-    prepared.metadata.update({key: data.manifest[key] for key in ("name", "source", "sha256", "num_classes")})
+        whole = reveal("dataset", dataset)
+        data = prepare(whole, Path(prepared.path), max_train_images=max_train_images or None, loss=loss)
+    known = {key: data.manifest[key] for key in ("name", "source", "sha256", "num_classes")}
+    prepared.metadata.update({key: value for key, value in known.items() if value is not None})

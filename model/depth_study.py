@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.data import PARTS, PreparedDataset, pick_stratified
-from model.errors import TrainingDiverged, tell
+from model.errors import ConfigError, TrainingDiverged, tell
 from model.files import SCHEMA_VERSION, write_json
 from model.host import describe_host, describe_versions
 from model.streams import replace_unencodable
@@ -151,6 +151,11 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = PreparedDataset.open(data_dir)
+    if not (dataset.is_images and dataset.label_kind == "classes"):
+        raise ConfigError(
+            "The study trains networks that tell images apart. Received: data that are no images of classes. Leave "
+            "study_depth out."
+        )
     num_processes = min(MAX_PROCESSES, len(config.models), describe_host()["cores"])
     deepest_first = sorted(config.models, key=lambda model: -_read_depth(model))
     with tempfile.TemporaryDirectory() as folder:
@@ -169,7 +174,7 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "dataset": dataset.name,
         "dataset_sha256": dataset.sha256,
-        "num_classes": dataset.num_classes,
+        "num_classes": dataset.num_labels,
         "settings": {
             **asdict(config),
             "depths": [*config.depths],
@@ -244,7 +249,7 @@ def measure_gradients(flat: "FlatModel", task: Task) -> dict[str, Any]:
     from model.strategies import make_group_function, split_contribution  # noqa: PLC0415
 
     train, indices = task.dataset.split("train"), task.plan.take(0).indices
-    contribute = make_group_function(flat, replace(task.config, weight_decay=0.0))
+    contribute = make_group_function(flat, replace(task.config, weight_decay=0.0), task.objective)
     values = (flat.initial_weights(), flat.initial_statistics())
     contribution = contribute(*values, train.images[indices], train.labels[indices], 0)
     gradient, _, loss = split_contribution(contribution, flat.num_parameters)
@@ -292,7 +297,7 @@ def train_network(flat: "FlatModel", task: Task) -> dict[str, Any]:
         "final_train_loss": final_train_loss,
         "num_final_steps": num_final,
         "diverged_at_step": diverged_at_step,
-        "validation_n_correct": trainer.count_correct(),
+        "validation_n_correct": int(trainer.sum_scores()),
         "validation_n_examples": task.dataset.split("validation").count,
         **clock.seconds,
     }

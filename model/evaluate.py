@@ -1,8 +1,9 @@
-"""Accuracy and confusion matrix of trained models on the test split, which nothing else reads."""
+"""What trained models are judged by on the test split, which nothing else reads: accuracy and confusions, or errors."""
 
 import base64
 import functools
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,8 +16,16 @@ from model.data import PreparedDataset
 from model.errors import EvaluationError
 from model.files import SCHEMA_VERSION
 from model.frameworks import tf
-from model.networks import build_model
-from model.strategies import EVALUATION_BATCH_SIZE, FlatModel, read_range
+from model.objectives import Metric, Objective, find_objective
+from model.strategies import (
+    EVALUATION_BATCH_SIZE,
+    FlatModel,
+    find_confidences,
+    predict_classes,
+    read_range,
+    sum_scores,
+    wrap_model,
+)
 from model.training import hash_weights
 
 SPLIT = "test"
@@ -51,7 +60,8 @@ class Evaluator:
                 f"Received: the data {self._dataset.sha256} to evaluate it on."
             )
         began = time.perf_counter()
-        flat, predict = self._build(training["model"], training["model_arguments"])
+        objective = find_objective_of(training, self._dataset)
+        flat, predict = self._build(training["model"], training["model_arguments"], objective)
         flat.model.load_weights(model_path)
         weights, statistics = flat.initial_weights(), flat.initial_statistics()
         sha256 = hash_weights(weights, statistics)
@@ -61,41 +71,85 @@ class Evaluator:
                 f"Received: {sha256}."
             )
         split = self._dataset.split(SPLIT)
-        starts = range(0, split.count, EVALUATION_BATCH_SIZE)
-        batches = [[part.numpy() for part in predict(weights, statistics, start)] for start in starts]
-        predicted, confidences = map(np.concatenate, zip(*batches, strict=True))
-        confidences = np.nan_to_num(confidences)  # of weights that are no numbers: none
-        labels = np.asarray(split.labels)
+        batches = [
+            [part.numpy() for part in predict(weights, statistics, start)]
+            for start in range(0, split.count, EVALUATION_BATCH_SIZE)
+        ]
+        if objective.is_classification:
+            predicted, confidences = map(np.concatenate, zip(*batches, strict=True))
+            judged = describe_answers(self._dataset, predicted, confidences)
+            value: float = judged["n_correct"] / split.count
+        else:
+            judged, value = {}, objective.metric.of_sum(math.fsum(float(total) for (total,) in batches), split.count)
         return {
             "schema_version": SCHEMA_VERSION,
             "split": SPLIT,
-            "n_correct": int(np.count_nonzero(labels == predicted)),
-            "n_examples": split.count,
-            **describe_confusions(labels, predicted, self._dataset.num_classes),
-            "wrong_images": pack_bits(labels != predicted),
-            "misclassified": [
-                _describe_misclassified(index, labels, predicted, confidences, split.images[index])
-                for index in select_misclassified(labels, predicted, confidences)
-            ],
+            "metric": {
+                "name": objective.metric.name,
+                "value": value,
+                "higher_is_better": objective.metric.higher_is_better,
+                "num_examples": split.count if objective.is_classification else None,
+            },
+            **judged,
             "evaluate_seconds": time.perf_counter() - began,
             "evaluated_at": time.time(),
             "dataset_sha256": self._dataset.sha256,
             "weights_sha256": sha256,
         }
 
-    def _build_predict(self, model: str, model_arguments: str) -> tuple[FlatModel, Callable[..., Any]]:
+    def _build_predict(
+        self, model: str, model_arguments: str, objective: Objective
+    ) -> tuple[FlatModel, Callable[..., Any]]:
         dataset = self._dataset
-        arguments = json.loads(model_arguments)
-        flat = FlatModel.wrap(build_model(model, dataset.image_shape, dataset.num_classes, arguments))
+        flat = wrap_model(model, json.loads(model_arguments), dataset, objective)
 
-        def predict(weights: tf.Tensor, statistics: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images, _ = read_range(dataset.split(SPLIT), start, start + EVALUATION_BATCH_SIZE)
-            logits, _ = flat.call(weights, statistics, images, group=None)
-            return tf.argmax(logits, axis=1), tf.reduce_max(tf.nn.softmax(logits), axis=1)
+        def predict(weights: tf.Tensor, statistics: tf.Tensor, start: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            batch = read_range(dataset.split(SPLIT), start, start + EVALUATION_BATCH_SIZE)
+            if not objective.is_classification:
+                return (sum_scores(flat, objective, (weights, statistics), batch),)
+            logits, _ = flat.call(weights, statistics, batch[0], group=None)
+            return predict_classes(logits), find_confidences(logits)
 
         lengths = (flat.num_parameters, len(flat.initial_statistics()))
         signature = [*(tf.TensorSpec([length], tf.float32) for length in lengths), tf.TensorSpec([], tf.int32)]
         return flat, tf.function(predict, input_signature=signature, autograph=False)
+
+
+def find_objective_of(training: Mapping[str, Any], dataset: PreparedDataset) -> Objective:
+    """Returns what a training made small, by its training.json; older ones had class labels, and do not tell."""
+    return find_objective(training.get("loss_name", ""), dataset.label_kind, dataset.num_labels)
+
+
+def describe_answers(
+    dataset: PreparedDataset, predicted: np.ndarray[Any, Any], confidences: np.ndarray[Any, Any]
+) -> dict[str, Any]:
+    """Returns what `evaluation.json` has of right and wrong answers; pictures of wrong ones where they are images.
+
+    Args:
+        dataset: The prepared data.
+        predicted: Predicted classes of the test split, shape [n].
+        confidences: Probability that each predicted class was given, shape [n]; of weights that are no numbers, none.
+    """
+    split, confidences = dataset.split(SPLIT), np.nan_to_num(confidences)
+    labels = np.asarray(split.labels)
+    answers = {
+        "n_correct": int(np.count_nonzero(labels == predicted)),
+        "n_examples": split.count,
+        **describe_confusions(labels, predicted, dataset.num_labels),
+        "wrong_images": pack_bits(labels != predicted),
+    }
+    if not dataset.is_images:
+        return answers
+    shown = [
+        _describe_misclassified(index, labels, predicted, confidences, split.images[index])
+        for index in select_misclassified(labels, predicted, confidences)
+    ]
+    return answers | {"misclassified": shown}
+
+
+def describe_metric(metric: Mapping[str, Any]) -> str:
+    """Returns the name and value of an evaluation's `metric`."""
+    return Metric(metric["name"], metric["higher_is_better"]).describe(metric["value"])
 
 
 def describe_confusions(

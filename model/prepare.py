@@ -12,12 +12,14 @@ from model.data import (
     SPLITS,
     PreparedDataset,
     Report,
+    Shape,
     check_options,
     list_doubts,
     load_dataset,
     write_dataset,
 )
-from model.errors import DatasetError, tell
+from model.errors import ConfigError, DatasetError, tell
+from model.objectives import LOSSES, check_loss_name
 from model.streams import replace_unencodable
 
 
@@ -28,23 +30,27 @@ def prepare(
     validation_fraction: float = DEFAULT_VALIDATION_FRACTION,
     seed: int = 0,
     max_train_images: int | None = None,
+    loss: str = "",
     report: Report = print,
 ) -> PreparedDataset:
     """Fetches, checks, splits and writes a data set, and returns it.
 
     Args:
-        dataset: A name (`mnist`, `fashion_mnist`), or the path or URL of an .npz.
+        dataset: A name (`mnist`, `fashion_mnist`), or the path or URL of an .npz or of a folder of .npy files.
         output_dir: Where the prepared data set goes; an earlier one there is replaced.
         validation_fraction: Share of the training images that becomes the validation split.
         seed: Decides which images.
-        max_train_images: Take no more than so many training images, validation included, of each class its share.
+        max_train_images: Take no more than so many training examples, validation included, of each class its share.
+        loss: What the labels are for: a name of `model.objectives.LOSSES`; nothing leaves that to them.
         report: Takes a line about each thing worth telling.
 
     Raises:
         DatasetError: The data set cannot be had or used, or an option is out of range.
+        ConfigError: The loss is unknown, or does not take such labels.
     """
     check_options(validation_fraction, seed, max_train_images)
-    loaded = load_dataset(dataset, report=report)
+    check_loss_name(loss)
+    loaded = load_dataset(dataset, loss=loss, report=report)
     for doubt in list_doubts(loaded.arrays):
         report(f"Warning: {doubt}")
     prepared = write_dataset(
@@ -62,8 +68,18 @@ def prepare(
 
 def _summarize(prepared: PreparedDataset) -> str:
     counts = ", ".join(f"{prepared.split(split).count:,} {split}" for split in SPLITS)
-    shape = " x ".join(map(str, prepared.image_shape))
-    return f"{prepared.name}: {counts} images of {shape}, {prepared.num_classes} classes, in {prepared.directory}"
+    shapes = prepared.input_shape
+    if isinstance(shapes, dict):
+        examples = f"examples of {', '.join(f'{name} {_describe_shape(own)}' for name, own in shapes.items())}"
+    else:
+        examples = f"{'images' if prepared.is_images else 'examples'} of {_describe_shape(shapes)}"
+    labels = {"classes": "classes", "several_hot": "labels, any of them 1", "numbers": "numbers to predict"}
+    told = f"{prepared.num_labels} {labels[prepared.label_kind]}"
+    return f"{prepared.name}: {counts} {examples}, {told}, in {prepared.directory}"
+
+
+def _describe_shape(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -81,6 +97,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="decides which images those are (default: 0)")
     parser.add_argument("--max-train-images", type=int, help="take no more than so many training images")
+    parser.add_argument(
+        "--loss", default="", help=f"what the labels are for, of {', '.join(LOSSES)} (default: as the labels are)"
+    )
     return parser
 
 
@@ -95,8 +114,9 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
             validation_fraction=options.validation_fraction,
             seed=options.seed,
             max_train_images=options.max_train_images,
+            loss=options.loss,
         )
-    except (DatasetError, OSError) as error:
+    except (ConfigError, DatasetError, OSError) as error:
         return tell(error)
     return 0
 

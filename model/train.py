@@ -6,6 +6,7 @@ else a worker of a synchronous all-reduce.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,8 @@ from model.training import (
     supervise,
     write_replica_record,
 )
+
+_BAD_LOOKUP = re.compile(r"indices\[[\d,]*\] = (?P<number>-?\d+) is not in \[0, (?P<rows>\d+)\)")
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.train") -> int:
@@ -129,6 +132,8 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
     except RuntimeFailure as error:
         if fault := describe_device_fault(error):
             raise DeviceFailed(fault) from error
+        if told := describe_bad_lookup(str(error)):
+            raise ConfigError(told) from error
         if not is_peer_lost(error):
             raise
         # Another replica is gone: this one is healthy, and starts again from the last checkpoint with it.
@@ -137,6 +142,19 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         _end_without(str(error))
     if role.is_chief:
         note_complete(output_dir, identity)
+
+
+def describe_bad_lookup(message: str) -> str | None:
+    """Returns what is wrong where a model looks a number up that its table does not have, or None.
+
+    Args:
+        message: TensorFlow's, which names the place in its graph and neither the model nor the data.
+    """
+    found = _BAD_LOOKUP.search(message)
+    return found and (
+        f"The model looks up the number {found['number']} in a table of {found['rows']} rows, numbered from 0. Give "
+        "its Embedding an input_dim above the largest number in the data (--model-arguments), or number them from 0 on."
+    )
 
 
 def _end_without(cause: str) -> NoReturn:

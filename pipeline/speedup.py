@@ -64,7 +64,8 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
     )
     with dsl.ExitHandler(last, name="comparison"):
         plan = plan_comparison(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **vars(parameters))
-        data = prepare_data(dataset=parameters.dataset, max_train_images=plan.outputs["max_train_images"])
+        planned = {name: plan.outputs[name] for name in ("max_train_images", "loss")}
+        data = prepare_data(dataset=parameters.dataset, **planned)
         # The iterations start side by side, and their trials take turns (`components.trials.turns`): with a limit here,
         # a Retry in the dashboard would wait for ever.
         with dsl.ParallelFor(plan.outputs["Output"], name="trials") as iteration:

@@ -56,7 +56,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "confusion parsing statistics/ streams texts",
+        "confusion metric parsing statistics/ streams texts",
         "records",
         "clocks page svg",
         "groups",
@@ -71,7 +71,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "model": (
         "streams",
         "errors files",
-        "frameworks host",
+        "frameworks host objectives",
         "data/ networks/",
         "training/",  # no TensorFlow up to here
         "plan strategies/",

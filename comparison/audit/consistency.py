@@ -102,7 +102,7 @@ def _compare_counts(trial: TrialRecord) -> list[str]:
 
 def _compare_curve(trial: TrialRecord) -> list[str]:
     contradictions = []
-    end, target = trial.curve[-1], trial.target_accuracy
+    end = trial.curve[-1]
     if end.step != trial.steps or not math.isclose(end.train_seconds, trial.train_seconds, rel_tol=_ROUNDING):
         ends = "the learning curve ends after {steps} steps in {seconds} s, the training after {own} in {train} s"
         values = {"steps": f"{end.step:,}", "seconds": f"{end.train_seconds:.1f}"}
@@ -112,8 +112,7 @@ def _compare_curve(trial: TrialRecord) -> list[str]:
         for before, after in pairwise(trial.curve)
     ):
         contradictions.append(say("the learning curve goes back in time"))
-    reached = (own.train_seconds for own in trial.curve if target is not None and own.validation_accuracy >= target)
-    expected = next(reached, None)
+    expected = trial.reached.train_seconds if trial.reached else None
     if trial.seconds_to_target != expected:
         values = {"received": _format(trial.seconds_to_target), "expected": _format(expected)}
         apart = "the target was reached after {received}, where the learning curve has {expected}"
@@ -164,8 +163,8 @@ def _compare_evaluation(trial: TrialRecord) -> list[str]:
     tolerance = WALL_CLOCK_SECONDS if trial.backend == "local" else _OTHER_CLOCK_SECONDS
     if (early := trial.ended_at - trial.evaluated_at) > tolerance:
         contradictions.append(say("evaluated {seconds} s before its training ended", seconds=f"{early:,.0f}"))
-    wrong = trial.test_n_examples - trial.test_n_correct
-    if trial.wrong_images is not None and _count_bits(trial.wrong_images, trial.test_n_examples) != wrong:
+    bits, wrong, length = trial.wrong_images, trial.num_wrong, trial.test_n_examples
+    if bits is not None and wrong is not None and length is not None and _count_bits(bits, length) != wrong:
         contradictions.append(say("the images that it got wrong are not {number} of all", number=f"{wrong:,}"))
     return contradictions
 

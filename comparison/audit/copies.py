@@ -44,13 +44,15 @@ def _list_traces(trial: TrialRecord) -> Iterator[tuple[str, tuple[object, ...]]]
     if all(clocks):
         ratios = [f"{seconds / trial.train_seconds:{_SIGNIFICANT}}" for seconds in (*clocks, trial.input_seconds)]
         yield "clocks, up to a factor,", ("ratios", *ratios)
-    yield "learning curve", ("curve", *((point.train_loss, point.validation_accuracy) for point in trial.curve))
+    yield "learning curve", ("curve", *((point.train_loss, point.value) for point in trial.curve))
     yield from _list_answers(trial)
 
 
 def _list_answers(trial: TrialRecord) -> Iterator[tuple[str, tuple[object, ...]]]:
+    if trial.confusion is None:
+        return
     errors = trial.confusion.errors
-    if trial.wrong_images is not None and trial.test_n_examples - trial.test_n_correct >= _FEW_ANSWERS:
+    if trial.wrong_images is not None and (trial.num_wrong or 0) >= _FEW_ANSWERS:
         yield "wrong answers", ("wrong", trial.wrong_images)
     if len(errors) >= _MANY_CONFUSIONS:
         yield "confusions", ("confusions", *sorted(errors.items()))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from comparison.accuracies import compare_accuracies
+from comparison.accuracies import compare_quality, is_doubtful
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.rules import CONTENTION_RULE, DECISIVE_RULES, DISTURBANCE_RULES
 from comparison.groups import SINGLE, Groups, find_baseline, is_any_contended, is_target_missed
@@ -23,7 +23,7 @@ class Marks:
         contended: A trial asked for more cores than there are.
         disturbed: The machine did something else during a training, or held it up.
         unfair: It breaks another rule of the fairness audit.
-        worse: Its models are less accurate than the baseline's, or miss the target that the baseline's reach.
+        worse: Its models are not as good as the baseline's, or miss the target that the baseline's reach.
         unproven: It breaks a rule without which an interval over its trials means nothing; all of them are unfair.
         baselines: The single nodes that another configuration is compared with: what they break falls on all of these.
     """
@@ -91,7 +91,8 @@ def is_worse(groups: Groups, configuration: str) -> bool:
     baseline, trials = find_baseline(groups, configuration), groups[configuration]
     if not baseline:
         return False
-    return compare_accuracies(baseline, trials).direction < 0 or is_target_missed(baseline, trials)
+    is_inferior = compare_quality(baseline, trials).direction < 0 or is_doubtful(baseline, trials)
+    return is_inferior or is_target_missed(baseline, trials)
 
 
 def list_broken_rules(findings: Sequence[Finding], configurations: Collection[str]) -> list[str]:

@@ -78,14 +78,20 @@ def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None
 
 
 def _check_planned_target(trials: Trials, run_info: RunInfo, unknown: str | None) -> Evidence:
-    planned = run_info.parameters.get("target_accuracy")
-    if planned is None or not trials:
+    """Accuracy is asked for by a parameter of its own, which says nothing of another metric."""
+    if not trials:
         return _say_unplanned()
-    expected = planned or None  # a target of 0 is none
+    if trials[0].is_accuracy:
+        planned = run_info.parameters.get("target_accuracy")
+        if planned is None:
+            return _say_unplanned()
+        expected = planned or None  # a target of 0 is none
+    else:
+        expected = run_info.parameters.get("target_metric")
     clash = "a target of {received}, planned was {planned}"
     breaches = [
         Breach(name, say(clash, received=f"{target}", planned=f"{expected}"))
-        for name, target in dict.fromkeys((trial.configuration, trial.target_accuracy) for trial in trials)
+        for name, target in dict.fromkeys((trial.configuration, trial.target) for trial in trials)
         if target != expected
     ]
     return Evidence(breaches, state_received([f"{expected}"]), unknown)

@@ -3,15 +3,23 @@
 import hashlib
 from collections.abc import Callable, Mapping
 
-from comparison.audit.findings import Breach, Evidence, Finding, conclude, find_clashes, state_received
+from comparison.audit.findings import (
+    Breach,
+    Evidence,
+    Finding,
+    conclude,
+    count_silent,
+    find_clashes,
+    state_received,
+)
 from comparison.audit.rounds import group_rounds
 from comparison.audit.surroundings import check_backend, check_hosts, check_image, check_software
 from comparison.groups import Groups, Trials, split_by_scaling
 from comparison.records import TrialRecord
 from comparison.texts import list_items, say
 
-# By rule, how its value is read from a trial and said.
-Rules = Mapping[str, Callable[[TrialRecord], str]]
+# By rule, how its value is read from a trial and said; None: the record does not say it.
+Rules = Mapping[str, Callable[[TrialRecord], str | None]]
 _SHORT_SHA = 12
 # Of more classes a digest says as well that the test images are the same.
 _FEW_CLASSES = 10
@@ -37,15 +45,19 @@ def compare_trials(groups: Groups) -> list[Finding]:
     ]
 
 
-def _check_equal(rule: str, read: Callable[[TrialRecord], str], groups: Mapping[str, Trials]) -> Finding:
+def _check_equal(rule: str, read: Callable[[TrialRecord], str | None], groups: Mapping[str, Trials]) -> Finding:
     """Returns whether a value is the same in all trials of each of the groups."""
     breaches: list[Breach] = []
     received = []
+    num_silent = 0
     for label, trials in groups.items():
-        clashes, expected = find_clashes([(trial.configuration, read(trial)) for trial in trials], label)
-        breaches += clashes
-        received.append(expected)
-    return conclude(rule, Evidence(breaches, state_received(received)))
+        values = [(trial.configuration, value) for trial in trials if (value := read(trial)) is not None]
+        num_silent += len(trials) - len(values)
+        if values:
+            clashes, expected = find_clashes(values, label)
+            breaches += clashes
+            received.append(expected)
+    return conclude(rule, Evidence(breaches, state_received(received), count_silent(num_silent)))
 
 
 def _group_halves(groups: Groups) -> dict[str, Trials]:
@@ -92,8 +104,14 @@ def _describe_computing(trial: TrialRecord) -> str:
     return list_items(parts)
 
 
-def _describe_test_images(trial: TrialRecord) -> str:
-    """Returns how many images of which class were answered: other images are rarely as many of each."""
+def _describe_test_images(trial: TrialRecord) -> str | None:
+    """Returns how many images of which class were answered: other images are rarely as many of each.
+
+    A metric that counts no answers says at the most of how many examples it is a share.
+    """
+    if trial.confusion is None:
+        number = trial.quality.num_examples
+        return None if number is None else say("{number} examples", number=f"{number:,}")
     sums = [count for _, count in sorted(trial.confusion.count_true().items())]
     of_classes = f"{list_items(f'{count:,}' for count in sums)}"
     if len(sums) > _FEW_CLASSES:
@@ -111,7 +129,7 @@ _SAME_IN_COMPARISON: Rules = {
     "same data": lambda trial: list_items([trial.dataset, f"SHA-256 {trial.dataset_sha256[:_SHORT_SHA]}"]),
     "same model": _describe_model,
     "same number of epochs": lambda trial: f"{trial.epochs:,}",
-    "same target accuracy": lambda trial: f"{trial.target_accuracy}",
+    "same target accuracy": lambda trial: f"{trial.target}",
     "same way of BatchNorm": _describe_batch_norm,
     "same test images": _describe_test_images,
     "same way of computing": _describe_computing,

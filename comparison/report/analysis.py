@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from comparison.audit import (
@@ -14,7 +15,7 @@ from comparison.audit import (
     mark_configurations,
 )
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
-from comparison.groups import Groups, Trials, find_baseline, group_trials, select_timed
+from comparison.groups import Groups, Trials, find_baseline, group_trials, select_timed, speak_of_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.report.a_a import answer_a_a, is_a_a
 from comparison.report.cautions import collect_notes, collect_warnings
@@ -22,7 +23,7 @@ from comparison.report.intervals import describe_statistics
 from comparison.report.recommendation import format_recommendation
 from comparison.report.verdict import Answer, answer_question
 from comparison.summary import Row, split_rows, summarize
-from comparison.table import FASTEST_MARK, TERMINAL_WIDTH, format_table, to_text
+from comparison.table import FASTEST_MARK, TERMINAL_WIDTH, explain_direction, format_table, to_text
 from comparison.texts import join_scalings, say, say_count
 
 SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
@@ -82,7 +83,8 @@ class Analysis:
     def explanations(self) -> list[str]:
         """What the signs in the table mean, for those that are there."""
         stars = [explain_fastest(answer.fastest) for answer in self.answers.values() if answer.fastest]
-        return [*dict.fromkeys(stars), *explain_marks(self.marks)]
+        with self.speak():
+            return [*dict.fromkeys(stars), *explain_marks(self.marks), *explain_direction(self.rows)]
 
     @property
     def titled_outlook(self) -> str:
@@ -91,19 +93,25 @@ class Analysis:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`."""
+        """A few figures by name, such as `speedup_all_reduce_2w` and `test_accuracy_single`, or the metric's name."""
         metrics: dict[str, float] = {}
         for index, row in enumerate(self.rows):
             name = row.configuration.replace("-", "_")
             if row.speedup and index > 0:  # the first row is the baseline, 1 by definition
                 metrics[f"speedup_{name}"] = row.speedup
-            metrics[f"test_accuracy_{name}"] = row.test_accuracy
+            metric = "accuracy" if row.test_accuracy is not None else row.metric_name
+            metrics[f"test_{metric}_{name}"] = row.metric_value
         return metrics
+
+    def speak(self) -> AbstractContextManager[None]:
+        """Makes `say` speak of what the trials were judged by and trained on, for as long as the context lasts."""
+        return speak_of_trials(self.trials)
 
     def terminal_table(self) -> str:
         """Returns the table's most important columns for a terminal of 100 characters, its marks explained."""
         explanations = [textwrap.fill(mark, TERMINAL_WIDTH) for mark in self.explanations]
-        return "\n".join([to_text(format_table(self.rows, self.signs)), *explanations])
+        with self.speak():
+            return "\n".join([to_text(format_table(self.rows, self.signs)), *explanations])
 
     def recommendation(self) -> str:
         """Returns the answer for programs, as JSON; of two kinds of scaling that on strong scaling."""
@@ -125,6 +133,11 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         RecordError: The records do not make a comparison.
     """
     groups = group_trials(records)
+    with speak_of_trials(next(iter(groups.values()))):
+        return _analyze(groups, run_info)
+
+
+def _analyze(groups: Groups, run_info: RunInfo) -> Analysis:
     rows = summarize(groups)
     findings = [*audit_fairness(groups), *audit_plan(groups, run_info)]
     marks = mark_configurations(groups, findings)

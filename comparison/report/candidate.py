@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comparison.accuracies import compare_accuracies
+from comparison.accuracies import average_quality, compare_quality, is_doubtful
 from comparison.audit import Finding, Marks, list_broken_rules
 from comparison.groups import (
     SINGLE,
@@ -21,8 +21,8 @@ from comparison.groups import (
 from comparison.records import RunInfo, TrialRecord
 from comparison.statistics import compute_mean
 from comparison.summary import Row
-from comparison.table import format_accuracy
-from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count
+from comparison.table import format_metric
+from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count, translate_metric
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,16 @@ def _state_inferiority(baseline: Trials, trials: Trials) -> str:
     """
     if count_rounds(trials) == 1:
         return ""
-    if compare_accuracies(baseline, trials).direction < 0:
-        own, base = (
-            format_accuracy(compute_mean([*average_rounds(group, lambda trial: trial.test_accuracy).values()]))
-            for group in (trials, baseline)
+    own, base = (
+        format_metric(compute_mean([*average_quality(group).values()]), is_accuracy=group[0].is_accuracy)
+        for group in (trials, baseline)
+    )
+    if is_doubtful(baseline, trials):
+        perhaps = (
+            "its models may be worse than the single node's ({metric} {own} against {base}): too few trials to tell"
         )
+        return say(perhaps, metric=translate_metric(trials[0].quality.name), own=own, base=base)
+    if compare_quality(baseline, trials).direction < 0:
         less = "its models are less accurate than the single node's ({own} % against {base} %)"
         return say(less, own=own, base=base)
     if is_target_missed(baseline, trials):

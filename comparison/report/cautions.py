@@ -1,10 +1,11 @@
 """What a reader must know before trusting the figures."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comparison.accuracies import compare_accuracies
+from comparison.accuracies import compare_quality, find_open_loss
 from comparison.audit import CONTENTION_RULE, Finding, Status, list_violations
 from comparison.groups import (
     SINGLE,
@@ -12,15 +13,17 @@ from comparison.groups import (
     Trials,
     add_confusion_matrices,
     count_reached,
+    count_rounds,
     find_baseline,
     find_work_differences,
 )
+from comparison.records import TrialRecord
 from comparison.report.intervals import warn_of_second_figures
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import find_outlying_trials
-from comparison.table import UNKNOWN, format_accuracy
-from comparison.texts import count_trials, list_items, say, say_count
+from comparison.table import UNKNOWN, format_accuracy, format_metric, format_number
+from comparison.texts import count_trials, list_items, say, say_count, translate_metric
 
 # What the local backend warns of, by which a translation knows it; of contention the table's mark and the answer tell.
 _CONTENTION = re.compile(
@@ -37,6 +40,8 @@ _AGAIN = re.compile("trained once more, and this attempt counts; .+")
 _MAX_NAMED = 3
 # By so much a model that learned something answers better than with the most frequent class.
 _LEARNED = 0.1
+# So many models of different weights have the same metric to the last digit by no chance.
+_FEW_MODELS = 3
 _UNBOUND = "this platform cannot bind processes to cores: CPU limits are not kept"
 _THREADS = re.compile(
     r"CPUs of (?P<replicas>.+) are threads of the same core, which are slower than cores of their own"
@@ -63,7 +68,7 @@ def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
             )
             refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
             warnings.append(say(refusal, name=name, differences=given))
-    warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups)]
+    warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups), *_warn_of_metric(groups)]
     warnings += [
         say("Rule broken: {rule} ({names}).", rule=say(finding.rule), names=list_items(finding.configurations))
         for finding in list_violations(findings)
@@ -95,7 +100,7 @@ def collect_notes(groups: Groups) -> list[str]:
     trials = [trial for group in groups.values() for trial in group]
     distributed = [trial for trial in trials if trial.num_workers > 1]
     if not distributed:
-        return []
+        return _note_targets(trials)
     if all(trial.same_batch_norm is not False for trial in trials):
         groups_of = (
             "BatchNorm in groups of {number} images in every configuration: equal weights are possible, but the single "
@@ -104,6 +109,7 @@ def collect_notes(groups: Groups) -> list[str]:
         notes = [say(groups_of, number=f"{distributed[0].batch_norm_group_size:,}")]
     else:
         notes = [say("BatchNorm over each worker's own share: weights differ, accuracies are compared statistically.")]
+    notes += _note_targets(trials)
     nodes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
     wanted = {own.num_workers * own.cpus_per_replica: own.host.get("cores") for own in distributed}
     missing = {cpus: cores for cpus, cores in sorted(wanted.items()) if cpus not in nodes}
@@ -114,6 +120,14 @@ def collect_notes(groups: Groups) -> list[str]:
         is_possible = any(cores and cores >= own for own, cores in missing.items())
         notes.append(say(asked, cpus=cpus, option="--bigger-nodes") if is_possible else too_few)
     return notes
+
+
+def _note_targets(trials: Trials) -> list[str]:
+    """Returns whether there is no time to a target, since a target accuracy was no target of these models."""
+    if trials[0].is_accuracy or any(trial.target is not None for trial in trials):
+        return []
+    none = "There is no time to a target: a target accuracy says nothing of models that are judged by their {metric}."
+    return [say(none, metric=translate_metric(trials[0].quality.name))]
 
 
 def _repeat_messages(name: str, trials: Trials) -> Iterator[str]:
@@ -160,11 +174,12 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
     Where they know the validation images, which are of the training's, it is not the models that learned nothing.
     """
     for name, trials in groups.items():
-        matrix = add_confusion_matrices(trials)
+        if (matrix := add_confusion_matrices(trials)) is None:
+            continue
         guessed = max(matrix.count_true().values()) / matrix.total
-        accuracy = compute_mean([trial.test_accuracy for trial in trials])
-        validation = compute_mean([trial.curve[-1].validation_accuracy if trial.curve else 0.0 for trial in trials])
-        if accuracy - guessed > compute_proportion_difference_ci95(guessed, trials[0].test_n_examples):
+        accuracy = compute_mean([trial.quality.value for trial in trials])
+        validation = compute_mean([trial.curve[-1].value if trial.curve else 0.0 for trial in trials])
+        if accuracy - guessed > compute_proportion_difference_ci95(guessed, matrix.total // len(trials)):
             continue
         if validation - guessed > _LEARNED:
             unlike = (
@@ -183,18 +198,19 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
 def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
     """Yields which configurations bought their speed with accuracy, or reached the target in fewer trials."""
     every = [trial for trials in groups.values() for trial in trials]
-    is_target_far = len(groups) > 1 and not count_reached(every) and all(own.target_accuracy for own in every)
+    is_target_far = len(groups) > 1 and not count_reached(every) and all(own.target is not None for own in every)
     if is_target_far:
         yield say("None of the trials of any configuration reached the target.")
     for name, trials in groups.items():
         baseline = find_baseline(groups, name) or trials
-        if compare_accuracies(baseline, trials).direction < 0:
-            accuracies = [
-                format_accuracy(compute_mean([trial.test_accuracy for trial in own])) for own in (trials, baseline)
+        if compare_quality(baseline, trials).direction < 0:
+            means = [
+                format_metric(compute_mean([trial.quality.value for trial in own]), is_accuracy=own[0].is_accuracy)
+                for own in (trials, baseline)
             ]
             less = "{name}: its models are less accurate than the single node's ({own} % against {base} %)."
-            yield say(less, name=name, own=accuracies[0], base=accuracies[1])
-        if is_target_far or trials[0].target_accuracy is None:
+            yield say(less, name=name, own=means[0], base=means[1])
+        if is_target_far or trials[0].target is None:
             continue
         if (reached := count_reached(trials)) < len(trials):
             counts = {"reached": f"{reached:,}", "trials": count_trials(len(trials))}
@@ -203,6 +219,37 @@ def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
                 yield say(some, name=name, **counts)
             else:
                 yield say("{name}: none of {trials} reached the target.", name=name, **counts)
+
+
+def _warn_of_metric(groups: Groups) -> Iterator[str]:
+    """Yields what a metric that counts no answers leaves open: whether models learned anything, and are as good."""
+    trials = [trial for group in groups.values() for trial in group]
+    if trials[0].is_accuracy:
+        return
+    metric = translate_metric(trials[0].quality.name)
+    if len({trial.weights_sha256 for trial in trials}) >= _FEW_MODELS and len({own.quality for own in trials}) == 1:
+        same = "All models have the very same {metric}, though their weights differ: they seem to give one answer."
+        yield say(same, metric=metric)
+    for name, own in groups.items():
+        if all(len(trial.curve) > 1 and not _is_improving(trial) for trial in own):
+            idle = (
+                "{name}: its validation {metric} is no better at the end than after the first epoch. How fast "
+                "something trains that learns nothing says little."
+            )
+            yield say(idle, name=name, metric=metric)
+        baseline = find_baseline(groups, name)
+        if baseline and baseline[0].configuration != name and (loss := find_open_loss(baseline, own)) is not None:
+            values = {"name": name, "metric": metric, "trials": count_trials(count_rounds(own))}
+            far = (
+                "{name}: for all that {trials} tell, its {metric} may be worse than the single node's by up to {loss}."
+            )
+            unknown = "{name}: {trials} cannot tell whether its {metric} is worse than the single node's."
+            yield say(far, loss=format_number(loss, 2), **values) if math.isfinite(loss) else say(unknown, **values)
+
+
+def _is_improving(trial: TrialRecord) -> bool:
+    gain = trial.curve[-1].value - trial.curve[0].value
+    return gain > 0 if trial.quality.higher_is_better else gain < 0
 
 
 def _translate_warning(message: str) -> str:

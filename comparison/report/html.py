@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from comparison.audit import list_violations
 from comparison.clocks import TOTAL, TRAINING, compute_overhead_share, select_phases
-from comparison.confusion import MAX_SHOWN_CLASSES
+from comparison.confusion import MAX_SHOWN_CLASSES, ConfusionMatrix
 from comparison.environment import describe_environment, format_value
 from comparison.forecast import (
     Forecast,
@@ -54,6 +54,11 @@ class Plot:
 
 def render_report(analysis: Analysis) -> str:
     """Returns the report as one self-contained HTML page, in the reader's language."""
+    with analysis.speak():
+        return _render(analysis)
+
+
+def _render(analysis: Analysis) -> str:
     trials, groups = analysis.trials, analysis.groups
     timed = select_timed(groups)
     phases = break_down(timed)
@@ -80,7 +85,7 @@ def render_report(analysis: Analysis) -> str:
         targets=describe_targets(timed),
         target=name_target(trials),
         **_describe_forecasts(analysis.forecasts),
-        models=[_describe_model(name, own, math.isqrt(_MAX_CELLS // len(groups))) for name, own in groups.items()],
+        models=_describe_models(groups),
         environment={say(name): value for name, value in describe_environment(trials).items()},
         parameters={name: format_value(value) for name, value in analysis.run_info.parameters.items()},
         records=_embed_records(trials),
@@ -202,8 +207,14 @@ def _is_any_contended(forecasts: Iterable[Forecast]) -> bool:
     return any(scale.is_contended for forecast in forecasts for scale in forecast.measured)
 
 
-def _describe_model(name: str, trials: Trials, max_classes: int) -> dict[str, Any]:
-    matrix = add_confusion_matrices(trials)
+def _describe_models(groups: Groups) -> list[dict[str, Any]]:
+    """Returns what the template shows of each configuration's models; nothing where their answers are no classes."""
+    max_classes = math.isqrt(_MAX_CELLS // len(groups))
+    matrices = {name: add_confusion_matrices(trials) for name, trials in groups.items()}
+    return [_describe_model(name, groups[name], own, max_classes) for name, own in matrices.items() if own]
+
+
+def _describe_model(name: str, trials: Trials, matrix: ConfusionMatrix, max_classes: int) -> dict[str, Any]:
     classes = matrix.select_classes(min(MAX_SHOWN_CLASSES, max_classes))
     return {
         "name": name,

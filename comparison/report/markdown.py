@@ -11,6 +11,11 @@ def render_markdown(analysis: Analysis) -> str:
 
     It is read in a narrow pane of KFP's page: the tables have few columns. The page and `comparison.csv` have all.
     """
+    with analysis.speak():
+        return _render(analysis)
+
+
+def _render(analysis: Analysis) -> str:
     whole_jobs = compute_whole_job_speedups(analysis.groups)
     paragraphs = [f"# {escape_markdown(analysis.verdict)}", escape_markdown(analysis.titled_outlook)]
     for scaling, rows in analysis.tables.items():

@@ -49,7 +49,8 @@ class HeatCell:
 
 def list_confusions(trials: Trials) -> list[Confusion]:
     """Returns the most frequent confusions of a configuration's models, the most frequent first."""
-    counts = add_confusion_matrices(trials).errors
+    matrix = add_confusion_matrices(trials)
+    counts = matrix.errors if matrix else {}
     pairs = sorted(counts, key=lambda pair: (-counts[pair], pair))[:MAX_CONFUSIONS]
     return [Confusion(*pair, counts[pair], tuple(map(encode_png, _find_images(trials, *pair)))) for pair in pairs]
 
@@ -80,7 +81,7 @@ def _find_images(trials: Trials, true_class: int, predicted_class: int) -> Itera
     found = {
         image.index: image
         for trial in trials
-        for image in trial.misclassified or ()
+        for image in (trial.misclassified if trial.has_images else None) or ()
         if (image.true_class, image.predicted_class) == (true_class, predicted_class)
     }
     return list(found.values())[:MAX_IMAGES]

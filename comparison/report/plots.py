@@ -10,10 +10,11 @@ from matplotlib.ticker import MaxNLocator
 
 from comparison.clocks import PHASES, TOTAL, select_phases
 from comparison.groups import Groups, Trials, average_rounds, list_timed
-from comparison.records import CurvePoint, TrialRecord
+from comparison.metric import CurvePoint
+from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_mean
 from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
-from comparison.table import format_number, format_ratio
+from comparison.table import format_metric, format_number, format_ratio
 from comparison.texts import list_items, say
 
 _BAR_INCHES = 0.52
@@ -25,6 +26,7 @@ _ABOVE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "
 _RIGHT: dict[str, Any] = {"ha": "right", **_ABOVE}
 # Of a description: more trials than a listener follows are in the records.
 _MAX_TOLD = 10
+_PERCENT = 100.0
 
 
 class Axis(NamedTuple):
@@ -83,40 +85,50 @@ def plot_trials(groups: Groups) -> Markup:
 def plot_accuracy(groups: Groups) -> Markup:
     """Returns validation accuracy against training time, the mean of each configuration's trials and their range.
 
+    Of models that are judged otherwise it is their metric, in its own unit and over its whole range.
+
     Accuracy is known at the ends of epochs, so it is drawn in steps: where they cross the target is when a trial was
     told to have reached it. Where trials of a configuration all did, their mean seconds, as in the table, are marked.
     """
     x = Axis(say("training time, s"), lambda point: point.train_seconds)
-    y = Axis(say("validation accuracy, %"), lambda point: 100 * point.validation_accuracy)
+    is_accuracy = all(trial.is_accuracy for trials in groups.values() for trial in trials)
+    scale = _PERCENT if is_accuracy else 1.0
+    y = Axis(say("validation accuracy, %"), lambda point: scale * point.value)
 
     def finish(axes: Axes) -> None:
-        targets = {trial.target_accuracy for trials in groups.values() for trial in trials}
-        for target in sorted(filter(None, targets)):
-            label = say("target {percent} %", percent=f"{100 * target:g}")
-            axes.axhline(100 * target, color=INK, linewidth=0.8, linestyle=":", label=label)
+        targets = {trial.target for trials in groups.values() for trial in trials}
+        for target in sorted(own for own in targets if own is not None):
+            label = say("target {percent} %", percent=f"{scale * target:g}")
+            axes.axhline(scale * target, color=INK, linewidth=0.8, linestyle=":", label=label)
         for index, trials in enumerate(groups.values()):
             if (reached := find_crossing(trials)) is not None:
                 colour = pick_style(PALETTE, index)
                 axes.plot(*reached, marker="X", markersize=8, color=colour, markeredgecolor=INK, linestyle="none")
         axes.set_xlim(left=0)
-        axes.set_ylim(*_find_accuracy_limits(groups))
+        if is_accuracy:
+            axes.set_ylim(*_find_accuracy_limits(groups))
 
     ends = []
     for name, trials in groups.items():
         for last in _read_curves(trials, (x, y))[-1:]:
             seconds, accuracy = map(compute_mean, last)
-            values = {"accuracy": f"{accuracy:.2f}", "seconds": format_number(seconds)}
+            last_value = f"{accuracy:.2f}" if is_accuracy else format_metric(accuracy, is_accuracy=False)
+            values = {"accuracy": last_value, "seconds": format_number(seconds)}
             ends.append(say("{name}: {accuracy} % after {seconds} s", name=name, **values))
     description = say("Validation accuracy against training time of {names}", names=list_items(ends))
     return _plot_curves("accuracy", description, groups, (x, y), finish, drawstyle="steps-post")
 
 
 def find_crossing(trials: Trials) -> tuple[float, float] | None:
-    """Returns the mean seconds to the target, and the target in per cent; None where a timed trial never reached it."""
+    """Returns the mean seconds to the target, and the target as it is drawn; None where a timed trial never reached it.
+
+    An accuracy is drawn in per cent.
+    """
     timed = list_timed(trials)
     seconds = [trial.seconds_to_target for trial in timed if trial.seconds_to_target is not None]
-    target = timed[0].target_accuracy if timed else None
-    return (compute_mean(seconds), 100 * target) if target and len(seconds) == len(timed) else None
+    if not timed or len(seconds) < len(timed) or (target := timed[0].target) is None:
+        return None
+    return compute_mean(seconds), (_PERCENT if timed[0].is_accuracy else 1.0) * target
 
 
 def plot_loss(groups: Groups) -> Markup:
@@ -269,8 +281,8 @@ def _label_bars(axes: Axes, names: Sequence[str]) -> None:
 def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
     """Returns limits in per cent that spread out the end of the curves: three times the worst final error."""
     curves = [trial.curve for trials in groups.values() for trial in trials if trial.curve]
-    final_error = max((1 - curve[-1].validation_accuracy for curve in curves), default=1.0)
-    highest_error = max((1 - point.validation_accuracy for curve in curves for point in curve), default=1.0)
+    final_error = max((1 - curve[-1].value for curve in curves), default=1.0)
+    highest_error = max((1 - point.value for curve in curves for point in curve), default=1.0)
     error = min(1.0, max(0.005, min(3 * final_error, 1.1 * highest_error)))
     return 100 * (1 - error), 100 + 4 * error
 

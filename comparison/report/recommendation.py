@@ -5,13 +5,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from comparison.accuracies import average_quality, compare_quality, is_doubtful
 from comparison.audit import Marks
-from comparison.groups import SINGLE, Groups, count_rounds
+from comparison.groups import SINGLE, Groups, Trials, count_rounds, find_baseline
 from comparison.parsing import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
 from comparison.report.verdict import Answer, Kind
-from comparison.statistics import Ratio
+from comparison.statistics import Ratio, compute_mean
 from comparison.summary import count_trials_needed
 
 RECOMMENDATION_FILE = "recommendation.json"
@@ -37,12 +38,36 @@ def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Group
         "configuration": answer.configuration,
         "speedup": _describe(answer.speedup),
         "whole_job_speedup": _describe(answer.whole_job),
+        **_describe_metrics(groups, answer.configuration),
         "is_fair": not {answer.configuration, *marks.unfair_baselines} & {*marks.unfair},
         "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, groups, marks),
     }
     return json.dumps(recommendation, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _describe_metrics(groups: Groups, configuration: str) -> dict[str, Any]:
+    """Returns the metric of the configuration's models and its baseline's; nothing of accuracy, which needs no name."""
+    trials = groups.get(configuration) or next(iter(groups.values()))
+    if trials[0].is_accuracy:
+        return {}
+    baseline = find_baseline(groups, configuration) if configuration in groups else None
+    metric, difference = trials[0].quality, compare_quality(baseline, trials) if baseline else None
+    return {
+        "test_accuracy": None,
+        "metric": {
+            "name": metric.name,
+            "higher_is_better": metric.higher_is_better,
+            "value": _average(groups.get(configuration)),
+            "baseline": _average(baseline),
+            "margin": difference.half_width if difference and difference.is_known else None,
+        },
+    }
+
+
+def _average(trials: Trials | None) -> float | None:
+    return compute_mean([*average_quality(trials).values()]) if trials else None
 
 
 def suggest_next_step(answer: Answer, groups: Groups, marks: Marks) -> str:
@@ -58,12 +83,21 @@ def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None
     if all(trials[0].strategy == SINGLE for trials in groups.values()):
         return "--workers 2"
     if answer.kind is Kind.NO_ANSWER:
-        return None if answer.configuration in marks.worse else ""  # again, worse models would be worse
+        return _suggest_again(answer.configuration, groups, marks)
     if answer.kind is Kind.NOT_DISTINGUISHABLE:
         return _ask_for_trials(groups)
     if answer.kind in {Kind.PAYS_OFF, Kind.TRAINING_ONLY}:
         return _suggest_more(answer.configuration, groups)
     return None
+
+
+def _suggest_again(configuration: str, groups: Groups, marks: Marks) -> str | None:
+    """Returns what to do without an answer: again, worse models would be worse, doubtful ones need more trials."""
+    if configuration not in marks.worse:
+        return ""
+    baseline = find_baseline(groups, configuration)
+    is_open = baseline is not None and is_doubtful(baseline, groups[configuration])
+    return f"--trials {2 * max(map(count_rounds, groups.values()))}" if is_open else None
 
 
 def _ask_for_trials(groups: Groups, *others: str) -> str | None:

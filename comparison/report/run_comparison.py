@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 
-from comparison.accuracies import Difference, compare_accuracies
+from comparison.accuracies import Difference, compare_quality
 from comparison.audit import (
     TOLD_APART,
     audit_fairness,
@@ -22,17 +22,28 @@ from comparison.groups import (
     Groups,
     Trials,
     average_rounds,
+    describe_metric,
     find_work_differences,
     group_trials,
     is_any_contended,
     list_timed,
+    speak_of_trials,
 )
 from comparison.page import render_page
 from comparison.parsing import RecordError
 from comparison.records import RUN_FILE, TRIALS_FILE, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.plots import plot_ratios
 from comparison.statistics import Ratio, compute_mean, compute_ratios
-from comparison.table import CONTENDED_MARK, UNKNOWN, Cells, escape_markdown, format_number, format_ratio, to_markdown
+from comparison.table import (
+    CONTENDED_MARK,
+    UNKNOWN,
+    Cells,
+    escape_markdown,
+    format_metric,
+    format_number,
+    format_ratio,
+    to_markdown,
+)
 from comparison.texts import list_items, say
 
 # What must be the same in all of both runs: else no configuration of them did the same work.
@@ -66,9 +77,9 @@ class Change:
     images_per_second: Ratio | None
 
     @property
-    def accuracy(self) -> Difference:
-        """Test accuracy after less that before."""
-        return compare_accuracies(self.before, self.after)
+    def quality(self) -> Difference:
+        """Test accuracy, or what else the models are judged by, after less that before."""
+        return compare_quality(self.before, self.after)
 
 
 def read_run(run_dir: Path) -> Run:
@@ -101,6 +112,12 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
                 f"Two runs can be compared only with the same {field}. Received: {', '.join(values[0])} in "
                 f"{before.info.run_id} and {', '.join(values[1])} in {after.info.run_id}."
             )
+    metrics = [describe_metric(_list_trials(run)[0]) for run in (before, after)]
+    if metrics[0] != metrics[1]:
+        raise RecordError(
+            f"Two runs can be compared only with the same metric. Received: {metrics[0]} in {before.info.run_id} and "
+            f"{metrics[1]} in {after.info.run_id}."
+        )
     shared = {name: (before.groups[name], after.groups[name]) for name in before.groups if name in after.groups}
     if not shared:
         raise RecordError(
@@ -193,6 +210,11 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
 
 def render_run_markdown(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as Markdown that reads well as raw text, too."""
+    with speak_of_trials(_list_trials(before)):
+        return _render_markdown(before, after)
+
+
+def _render_markdown(before: Run, after: Run) -> str:
     changes, differences = compare_runs(before, after), list_run_differences(before, after)
     paragraphs = [
         f"# {escape_markdown(_title(before, after))}",
@@ -208,6 +230,11 @@ def render_run_markdown(before: Run, after: Run) -> str:
 
 def render_run_html(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as one self-contained HTML page."""
+    with speak_of_trials(_list_trials(before)):
+        return _render_html(before, after)
+
+
+def _render_html(before: Run, after: Run) -> str:
     changes = compare_runs(before, after)
     ratios = {name: change.train_seconds for name, change in changes.items() if change.train_seconds}
     return render_page(
@@ -249,7 +276,6 @@ def _format_change(name: str, change: Change) -> list[str]:
         for timed in map(list_timed, (change.before, change.after))
     ]
     mark = f" {CONTENDED_MARK}" if is_any_contended([*change.before, *change.after]) else ""
-    difference = f"{100 * change.accuracy.value:+.2f} ± {100 * change.accuracy.half_width:.2f}"
     is_comparable = not change.work_differences
     return [
         name + mark,
@@ -257,8 +283,8 @@ def _format_change(name: str, change: Change) -> list[str]:
         format_ratio(change.train_seconds),
         _judge_time(change.train_seconds),
         format_ratio(change.images_per_second),
-        difference if is_comparable else UNKNOWN,
-        _judge_accuracy(change.accuracy) if is_comparable else UNKNOWN,
+        _format_difference(change) if is_comparable else UNKNOWN,
+        _judge_quality(change.quality) if is_comparable else UNKNOWN,
         list_items([f"{len(trials):,}" for trials in (change.before, change.after)]),
     ]
 
@@ -271,7 +297,19 @@ def _judge_time(ratio: Ratio | None) -> str:
     return {-1: say("faster"), 0: say("not distinguishable"), 1: say("slower")}[ratio.direction]
 
 
-def _judge_accuracy(difference: Difference) -> str:
+def _format_difference(change: Change) -> str:
+    """Returns by how much the metric changed, an accuracy in percentage points."""
+    difference = change.quality
+    if change.before[0].is_accuracy:
+        return f"{100 * difference.value:+.2f} ± {100 * difference.half_width:.2f}"
+    sign = "+" if difference.value > 0 else ""
+    value = f"{sign}{format_metric(difference.value, is_accuracy=False)}"
+    return f"{value} ± {format_number(difference.half_width, 2)}" if difference.is_known else value
+
+
+def _judge_quality(difference: Difference) -> str:
+    if not difference.is_known:
+        return say("not decided by a single trial")
     return {-1: say("lower"), 0: say("not distinguishable"), 1: say("higher")}[difference.direction]
 
 

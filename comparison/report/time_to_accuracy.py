@@ -34,13 +34,13 @@ class TargetRow:
 
 def tabulate_targets(groups: Groups) -> list[TargetRow]:
     """Returns how each configuration reached the target; nothing where no trial has one."""
-    if all(trial.target_accuracy is None for trials in groups.values() for trial in trials):
+    if all(trial.target is None for trials in groups.values() for trial in trials):
         return []
     speedups = compute_target_speedups(groups)
     return [
         TargetRow(
             configuration=name,
-            epochs=[_count_epochs(trial) for trial in trials],
+            epochs=[trial.reached.epoch if trial.reached else None for trial in trials],
             seconds=[trial.seconds_to_target for trial in trials],
             speedup=speedups.get(name),
         )
@@ -64,15 +64,11 @@ def describe_targets(groups: Groups) -> list[dict[str, Any]]:
 
 
 def name_target(trials: Iterable[TrialRecord]) -> str:
-    """Returns the target accuracy in per cent; all of them where the trials do not agree."""
-    targets = {trial.target_accuracy for trial in trials if trial.target_accuracy is not None}
-    return list_items([f"{100 * target:g} %" for target in sorted(targets)])
-
-
-def _count_epochs(trial: TrialRecord) -> int | None:
-    target = trial.target_accuracy
-    reached = (point.epoch for point in trial.curve if target is not None and point.validation_accuracy >= target)
-    return next(reached, None)
+    """Returns the target, an accuracy in per cent; all of them where the trials do not agree."""
+    targets = {(trial.target, trial.is_accuracy) for trial in trials if trial.target is not None}
+    return list_items(
+        [f"{100 * target:g} %" if is_accuracy else f"{target:g}" for target, is_accuracy in sorted(targets)]
+    )
 
 
 def _describe_pairing(groups: Groups) -> str:

@@ -1,10 +1,11 @@
 """Whether distributing the training pays off: one answer, in two sentences at most and for programs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from comparison.accuracies import compare_accuracies
+from comparison.accuracies import average_quality, compare_quality, find_open_loss
 from comparison.audit import CORES_RULE, Finding, Marks, find_fastest, list_broken_rules, list_violations
 from comparison.groups import (
     Groups,
@@ -28,8 +29,8 @@ from comparison.report.candidate import (
 )
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, find_possibly_fastest, split_rows
-from comparison.table import format_accuracy, format_range
-from comparison.texts import count_trials, join_clauses, list_items, say, say_count
+from comparison.table import format_metric, format_number, format_range
+from comparison.texts import count_trials, join_clauses, list_items, say, say_count, translate_metric
 
 
 class Kind(StrEnum):
@@ -147,6 +148,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     notes = [
         *_state_peers(case, best, [own for own in others if not own.reason], fastest),
         *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
+        *_state_open_quality(baseline, trials),
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
         *_state_contention(baseline, trials),
@@ -160,7 +162,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
         _state_speedup(best.description, speedup, baseline, trials),
         say("the whole job {speedup}", speedup=_format_times(whole_job)),
         _state_cost(cost),
-        _state_accuracy(baseline, trials),
+        _state_quality(baseline, trials),
         _state_place(trials[0]),
     ]
     sentences = [say("{opening}: {clauses}.", opening=opening, clauses=join_clauses(clauses))]
@@ -238,19 +240,35 @@ def _state_place(trial: TrialRecord) -> str:
     return say("{where} ({machine})", where=where, machine=machine) if machine else where
 
 
-def _state_accuracy(baseline: Trials, trials: Trials) -> str:
-    """Returns how the test accuracies compare, and how large a difference these trials leave open."""
-    own, base = (average_rounds(group, lambda trial: trial.test_accuracy).values() for group in (trials, baseline))
-    accuracies = {"own": format_accuracy(compute_mean([*own])), "base": format_accuracy(compute_mean([*base]))}
-    difference = compare_accuracies(baseline, trials)
+def _state_quality(baseline: Trials, trials: Trials) -> str:
+    """Returns how the models compare on the test examples, and how large a difference these trials leave open."""
+    is_accuracy = trials[0].is_accuracy
+    means = {
+        name: compute_mean([*average_quality(own).values()]) for name, own in {"own": trials, "base": baseline}.items()
+    }
+    values = {name: format_metric(mean, is_accuracy=is_accuracy) for name, mean in means.items()}
+    difference = compare_quality(baseline, trials)
     if difference.is_same_weights:
-        return say("with the same weights, bit for bit (accuracy {own} %)", own=accuracies["own"])
-    values = {**accuracies, "margin": f"{100 * difference.half_width:.2f}"}
+        return say("with the same weights, bit for bit (accuracy {own} %)", own=values["own"])
+    if not difference.is_known:
+        single = "with models that a single trial cannot tell apart ({metric} {own} against {base})"
+        return say(single, metric=translate_metric(trials[0].quality.name), **values)
+    half_width = difference.half_width
+    values["margin"] = f"{100 * half_width:.2f}" if is_accuracy else format_number(half_width, 2)
     return {
         -1: say("at lower accuracy ({own} % against {base} %, ± {margin})", **values),
         0: say("at indistinguishable accuracy ({own} % against {base} %, ± {margin})", **values),
         1: say("at higher accuracy ({own} % against {base} %, ± {margin})", **values),
     }[difference.direction]
+
+
+def _state_open_quality(baseline: Trials, trials: Trials) -> Sequence[str]:
+    """Returns how much worse models that are not told apart may be, where that matters: equal was not shown."""
+    loss = find_open_loss(baseline, trials)
+    if loss is None or not math.isfinite(loss):  # of a single trial the answer says so
+        return ()
+    leaves = "these trials leave open whether the {metric} of its models is worse by up to {loss}"
+    return (say(leaves, metric=translate_metric(trials[0].quality.name), loss=format_number(loss, 2)),)
 
 
 def _state_peers(case: _Case, best: Candidate, others: Sequence[Candidate], fastest: Sequence[str]) -> Sequence[str]:

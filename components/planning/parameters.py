@@ -68,6 +68,7 @@ class Parameters:
     epochs: int = _of_training("epochs")
     global_batch_size: int = _of_training("global_batch_size", "; every number of workers must divide it")
     learning_rate: float = _of_training("learning_rate")
+    loss: str = _rare(_of_training("loss"))
     target_accuracy: float = _of_training("target_accuracy")
     scaling: str = _parameter("strong", "strong (one global batch for all), weak (one batch size a worker), or both.")
     strategies: list[str] = _parameter(["all_reduce", "parameter_server"], "all_reduce, parameter_server, or both.")

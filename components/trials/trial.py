@@ -343,8 +343,9 @@ def describe_model(output_dir: Path) -> dict[str, Any]:
     """Returns the metadata of a trained model for the dashboard."""
     training = read_json(output_dir / TRAINING_FILE)
     keys = ("model", "num_parameters", "epochs", "train_seconds", "images_per_second")
-    accuracy = training["curve"][-1]["validation_accuracy"]
-    return {"framework": "keras", **{key: training[key] for key in keys}, "validation_accuracy": accuracy}
+    name, last = training.get("metric_name", "accuracy"), training["curve"][-1]
+    judged = {f"validation_{name}": last.get("validation_metric", last.get("validation_accuracy"))}
+    return {"framework": "keras", **{key: training[key] for key in keys}, **judged}
 
 
 def list_trials(trained: Sequence[Path]) -> list[Path]:
@@ -363,7 +364,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
         EvaluationError: A model or the data are not those of its training.
     """
     from model.data import PreparedDataset
-    from model.evaluate import Evaluator  # imports TensorFlow, which no other step needs
+    from model.evaluate import Evaluator, describe_metric  # imports TensorFlow, which no other step needs
 
     evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))
     evaluations = []
@@ -371,8 +372,7 @@ def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str
         configuration, trial = read_launched(folder)
         identity = {"configuration": configuration, "trial": trial}
         evaluation = {**identity, **evaluator.evaluate(folder / MODEL_FILE, read_json(folder / TRAINING_FILE))}
-        accuracy = evaluation["n_correct"] / evaluation["n_examples"]
-        print_line(f"{configuration}, trial {trial}: test accuracy {accuracy:.2%}")
+        print_line(f"{configuration}, trial {trial}: test {describe_metric(evaluation['metric'])}")
         evaluations.append(evaluation)
     return evaluations
 

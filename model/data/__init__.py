@@ -1,4 +1,4 @@
-"""Data sets: where they come from, how they are checked, split and kept, and who sees which image when."""
+"""Data sets: where they come from, how they are checked, split and kept, and who sees which example when."""
 
 from model.data.arrays import NPZ_FORM
 from model.data.batches import BatchPlan
@@ -7,6 +7,7 @@ from model.data.dataset import (
     PARTS,
     SPLITS,
     PreparedDataset,
+    Shape,
     Split,
     check_options,
     pick_stratified,
@@ -24,6 +25,7 @@ __all__ = [
     "BatchPlan",
     "PreparedDataset",
     "Report",
+    "Shape",
     "Split",
     "check_dataset_name",
     "check_options",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.arrays import Arrays, Images
+from model.data.arrays import Arrays
+from model.data.inputs import Examples, list_inputs
 from model.errors import DatasetError
 from model.files import SCHEMA_VERSION, name_sibling, write_json
+from model.objectives import LabelKind
 
 SPLITS = ("train", "validation", "test")
 PARTS = ("images", "labels")
@@ -23,22 +26,37 @@ PARTS = ("images", "labels")
 DEFAULT_VALIDATION_FRACTION = 1 / 12
 _MANIFEST = "manifest.json"
 _MANIFEST_KEYS = ("name", "sha256", "image_shape", "num_classes", "splits")
-_IMAGES_PER_WRITE = 4096
+# An example that is written is in memory: no more of them at a time than either allows.
+_EXAMPLES_PER_WRITE, _BYTES_PER_WRITE = 4096, 2**26
+_IMAGE_RANK = 3
 
 Mapped = np.memmap[tuple[int, ...], np.dtype[Any]]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The images [count, h, w, c] and labels [count] of one split, read-only and mapped, not loaded."""
+    """The inputs and labels of one split, read-only and mapped, not loaded.
 
-    images: Mapped
+    Attributes:
+        inputs: One of shape [count, …], or several by name.
+        labels: Shape [count], or [count, k].
+    """
+
+    inputs: Mapped | dict[str, Mapped]
     labels: Mapped
 
     @property
     def count(self) -> int:
-        """Number of images."""
+        """Number of examples."""
         return len(self.labels)
+
+    @property
+    def images(self) -> Mapped:
+        """The one input, images of shape [count, h, w, c] say, where it has no name."""
+        if isinstance(self.inputs, dict):
+            raise TypeError(f"these data have no input without a name, but {', '.join(self.inputs)}")
+        return self.inputs
 
 
 @dataclass(frozen=True)
@@ -61,8 +79,8 @@ class PreparedDataset:
         """
         dataset = cls(directory, _read_manifest(directory / _MANIFEST))
         for split in SPLITS:
-            for part in PARTS:
-                dataset._check_file(split, part, verify=verify)
+            for part, entry in dataset._list_entries(split):
+                dataset._check_file(split, part, entry, verify=verify)
         return dataset
 
     @property
@@ -76,29 +94,61 @@ class PreparedDataset:
         return str(self.manifest["sha256"])
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        height, width, channels = self.manifest["image_shape"]
-        return height, width, channels
+    def input_shape(self) -> Shape | dict[str, Shape]:
+        """Shape of an example: height, width and channels of an image; or that of each input by name."""
+        if self._inputs is None:
+            return tuple(self.manifest["image_shape"])
+        return {name: tuple(entry["shape"]) for name, entry in self._inputs.items()}
 
     @property
-    def num_classes(self) -> int:
-        """Number of classes, of which some may be without images."""
-        return int(self.manifest["num_classes"])
+    def input_dtype(self) -> str | dict[str, str]:
+        """Type that an example is stored as; or that of each input by name."""
+        if self._inputs is None:
+            return str(self.manifest["splits"]["train"]["images"]["dtype"])
+        return {name: str(entry["dtype"]) for name, entry in self._inputs.items()}
+
+    @property
+    def is_images(self) -> bool:
+        """Whether an example is an image: one input without a name, of height, width and channels."""
+        return not isinstance(self.input_shape, dict) and len(self.input_shape) == _IMAGE_RANK
+
+    @property
+    def label_kind(self) -> LabelKind:
+        """What the labels are."""
+        kind: LabelKind = self.manifest.get("label_kind", "classes")
+        return kind
+
+    @property
+    def num_labels(self) -> int:
+        """Number of classes, of which some may be without examples; or of the values in an example's label."""
+        return int(self.manifest["num_classes"] if self.label_kind == "classes" else self.manifest["num_labels"])
 
     def split(self, name: str) -> Split:
         """Returns the split of this name: train, validation or test."""
         if name not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}. Received: {name!r}.")
         entry = self.manifest["splits"][name]
-        return Split(self._map(entry["images"]), self._map(entry["labels"]))
+        if self._inputs is None:
+            return Split(self._map(entry["images"]), self._map(entry["labels"]))
+        return Split({own: self._map(entry["inputs"][own]) for own in self._inputs}, self._map(entry["labels"]))
+
+    @property
+    def _inputs(self) -> Mapping[str, Any] | None:
+        return self.manifest.get("inputs")
+
+    def _list_entries(self, split: str) -> list[tuple[str, Any]]:
+        """Returns the files of a split, each with what the messages call it."""
+        try:
+            entry = self.manifest["splits"][split]
+            return [*_list_inputs(entry).items(), ("labels", entry["labels"])]
+        except (KeyError, TypeError) as error:
+            raise DatasetError(f"{self.directory / _MANIFEST} does not describe {split} images: {error!r}") from error
 
     def _map(self, entry: Mapping[str, Any]) -> Mapped:
         return np.memmap(self.directory / entry["file"], _stored_dtype(entry), mode="r", shape=tuple(entry["shape"]))
 
-    def _check_file(self, split: str, part: str, *, verify: bool) -> None:
+    def _check_file(self, split: str, part: str, entry: Mapping[str, Any], *, verify: bool) -> None:
         try:
-            entry = self.manifest["splits"][split][part]
             path = self.directory / entry["file"]
             expected = int(np.prod(entry["shape"])) * _stored_dtype(entry).itemsize
             digest = entry["sha256"]
@@ -126,8 +176,8 @@ def write_dataset(
 ) -> PreparedDataset:
     """Writes a prepared data set and returns it; the directory appears when it is whole.
 
-    The validation split is a seeded share of the training images, of each class alike. An earlier prepared data set
-    in the directory is replaced.
+    The validation split is a seeded share of the training examples, of each class alike where they have one. An earlier
+    prepared data set in the directory is replaced.
 
     Args:
         arrays: The data.
@@ -145,8 +195,9 @@ def write_dataset(
     """
     check_options(validation_fraction, seed, max_train_images)
     _check_target(directory)
-    kept = pick_stratified(arrays.y_train, max_train_images, seed)
-    train, validation = split_validation(arrays.y_train[kept], validation_fraction, seed)
+    strata = find_strata(arrays)
+    kept = pick_stratified(strata, max_train_images, seed)
+    train, validation = split_validation(strata[kept], validation_fraction, seed)
     chosen = {"train": kept[train], "validation": kept[validation], "test": np.arange(len(arrays.y_test))}
     with _replacing(directory) as temporary:
         splits = {split: _write_split(temporary, split, arrays, indices) for split, indices in chosen.items()}
@@ -155,8 +206,8 @@ def write_dataset(
             "name": name,
             "source": source,
             "sha256": _name_data(splits),
-            "image_shape": list(arrays.x_train.shape[1:]),
-            "num_classes": arrays.num_classes,
+            **_describe_inputs(arrays),
+            **_describe_labels(arrays),
             "validation_fraction": validation_fraction,
             "seed": seed,
             "max_train_images": max_train_images,
@@ -178,6 +229,12 @@ def check_options(validation_fraction: float, seed: int, max_train_images: int |
         raise DatasetError(f"seed must be 0 or more. Received: {seed}.")
     if max_train_images is not None and max_train_images < 1:
         raise DatasetError(f"max_train_images must be 1 or more. Received: {max_train_images}.")
+
+
+def find_strata(arrays: Arrays) -> NDArray[np.int32]:
+    """Returns the class of each training example; where there are no classes, one for all."""
+    is_of_classes = arrays.label_kind == "classes"
+    return arrays.y_train if is_of_classes else np.zeros(len(arrays.y_train), np.int32)
 
 
 def pick_stratified(labels: NDArray[np.int32], count: int | None, seed: int) -> NDArray[np.int64]:
@@ -216,27 +273,46 @@ def split_validation(
     lost = np.setdiff1d(labels, labels[train])
     if count == 0 or lost.size:
         raise DatasetError(
-            "There must be enough training images for a validation split that leaves some of each class. "
-            f"Received: {labels.size} images of {np.unique(labels).size} classes, validation_fraction {fraction:.4g}."
+            "There must be enough training examples for a validation split that leaves some of each class. "
+            f"Received: {labels.size} examples of {np.unique(labels).size} classes, validation_fraction {fraction:.4g}."
         )
     return train, validation
 
 
+def _describe_inputs(arrays: Arrays) -> dict[str, Any]:
+    if not isinstance(arrays.x_train, dict):
+        return {"image_shape": list(arrays.x_train.shape[1:])}
+    inputs = {name: {"shape": list(own.shape[1:]), "dtype": own.dtype.name} for name, own in arrays.x_train.items()}
+    return {"image_shape": None, "inputs": inputs}
+
+
+def _describe_labels(arrays: Arrays) -> dict[str, Any]:
+    if arrays.label_kind == "classes":
+        return {"num_classes": arrays.num_labels}
+    return {"num_classes": None, "label_kind": arrays.label_kind, "num_labels": arrays.num_labels}
+
+
 def _write_split(directory: Path, split: str, arrays: Arrays, indices: NDArray[np.int64]) -> dict[str, Any]:
-    images, labels = (arrays.x_test, arrays.y_test) if split == "test" else (arrays.x_train, arrays.y_train)
-    return {
-        "count": len(indices),
-        "class_histogram": np.bincount(labels[indices], minlength=arrays.num_classes).tolist(),
-        "images": _write_array(directory / f"{split}_images.bin", images, indices),
-        "labels": _write_array(directory / f"{split}_labels.bin", labels, indices),
+    inputs, labels = (arrays.x_test, arrays.y_test) if split == "test" else (arrays.x_train, arrays.y_train)
+    entry: dict[str, Any] = {"count": len(indices)}
+    if arrays.label_kind == "classes":
+        entry["class_histogram"] = np.bincount(labels[indices], minlength=arrays.num_labels).tolist()
+    files = {
+        name: _write_array(directory / f"{split}_{f'x_{name}' if name else 'images'}.bin", own, indices)
+        for name, own in list_inputs(inputs).items()
     }
+    entry |= {"inputs": files} if isinstance(inputs, dict) else {"images": files[""]}
+    return entry | {"labels": _write_array(directory / f"{split}_labels.bin", labels, indices)}
 
 
-def _write_array(path: Path, array: Images | NDArray[np.int32], indices: NDArray[np.int64]) -> dict[str, Any]:
+def _write_array(path: Path, array: Examples | NDArray[Any], indices: NDArray[np.int64]) -> dict[str, Any]:
+    per_write = min(
+        _EXAMPLES_PER_WRITE, max(1, _BYTES_PER_WRITE // (math.prod(array.shape[1:]) * array.dtype.itemsize))
+    )
     digest = hashlib.sha256()
     with path.open("xb") as file:
-        for start in range(0, len(indices), _IMAGES_PER_WRITE):
-            block = array[indices[start : start + _IMAGES_PER_WRITE]].tobytes()
+        for start in range(0, len(indices), per_write):
+            block = array[indices[start : start + per_write]].tobytes()
             digest.update(block)
             file.write(block)
         file.flush()
@@ -246,8 +322,14 @@ def _write_array(path: Path, array: Images | NDArray[np.int32], indices: NDArray
 
 
 def _name_data(splits: Mapping[str, Mapping[str, Any]]) -> str:
-    digests = [splits[split][part]["sha256"] for split in SPLITS for part in PARTS]
+    parts = [part for split in SPLITS for part in (*_list_inputs(splits[split]).values(), splits[split]["labels"])]
+    digests = [part["sha256"] for part in parts]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _list_inputs(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the files of a split's inputs by name; the one without a name is images, whatever it holds."""
+    return entry["inputs"] if "inputs" in entry else {"images": entry["images"]}
 
 
 def _check_target(directory: Path) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.arrays import Arrays, Images
+from model.data.arrays import Arrays, list_pairs
+from model.data.inputs import Examples
 
 _USUAL_CHANNELS = (1, 3, 4)
 _MAX_LISTED = 10
@@ -18,6 +19,9 @@ _SLACK, _DARKEST_MAXIMUM = 25, 128
 # How far the test images' mean may be from the training images', in standard deviations, and these, as a factor.
 _MAX_MEAN_SHIFT, _MAX_STD_FACTOR = 1.0, 3.0
 _STANDARD_MEAN, _STANDARD_STD = 0.5, (0.5, 2.0)
+_IMAGE_RANK = 4
+# Numbers to predict that are spread further make gradients too large for the usual learning rates.
+_WIDEST_LABELS = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Pixels:
     std: float
 
     @classmethod
-    def measure(cls, images: Images) -> "Pixels":
+    def measure(cls, images: Examples) -> "Pixels":
         """Returns those of images of shape [n, h, w, c]."""
         sample = _sample(images)
         return cls(float(sample.min()), float(sample.max()), float(sample.mean()), float(sample.std()))
@@ -41,16 +45,26 @@ class Pixels:
 
 def list_doubts(arrays: Arrays) -> list[str]:
     """Returns what is allowed and yet often a slip, a sentence each."""
-    train, test = Pixels.measure(arrays.x_train), Pixels.measure(arrays.x_test)
-    doubts = [_doubt_shape(arrays), _doubt_range(train), _doubt_test(train, test), _doubt_classes(arrays)]
+    doubts = [*_doubt_inputs(arrays), _doubt_classes(arrays), _doubt_numbers(arrays)]
     return [doubt for doubt in doubts if doubt]
 
 
-def _doubt_shape(arrays: Arrays) -> str | None:
-    _, height, _, channels = arrays.x_train.shape
+def _doubt_inputs(arrays: Arrays) -> list[str | None]:
+    doubts = []
+    for name, own, other in list_pairs(arrays):
+        train, test = Pixels.measure(own), Pixels.measure(other)
+        if not name and len(own.shape) == _IMAGE_RANK:
+            doubts += [_doubt_shape(own.shape), _doubt_range(train), _doubt_test(train, test)]
+        elif own.dtype.kind == "f":
+            doubts.append(_doubt_other_test(f"x_train/{name}" if name else "x_train", train, test))
+    return doubts
+
+
+def _doubt_shape(images_shape: tuple[int, ...]) -> str | None:
+    _, height, _, channels = images_shape
     if height >= channels or height not in _USUAL_CHANNELS:
         return None
-    shape = " x ".join(map(str, arrays.x_train.shape[1:]))
+    shape = " x ".join(map(str, images_shape[1:]))
     return (
         f"Images of {shape} have {channels} channels, since [n, h, w, c] is expected. If the channels come first, give "
         "x.transpose(0, 2, 3, 1)."
@@ -76,9 +90,7 @@ def _doubt_range(train: Pixels) -> str | None:
 
 
 def _doubt_test(train: Pixels, test: Pixels) -> str | None:
-    is_shifted = abs(test.mean - train.mean) > _MAX_MEAN_SHIFT * max(train.std, test.std)
-    narrow, wide = sorted((train.std, test.std))
-    if not is_shifted and wide <= _MAX_STD_FACTOR * narrow:
+    if not _are_unlike(train, test):
         return None
     return (
         f"The test images seem to be prepared unlike the training images: their pixels are {test}, where the training "
@@ -86,15 +98,47 @@ def _doubt_test(train: Pixels, test: Pixels) -> str | None:
     )
 
 
+def _doubt_other_test(key: str, train: Pixels, test: Pixels) -> str | None:
+    if not _are_unlike(train, test):
+        return None
+    return (
+        f"The test examples seem to be prepared unlike the training examples: {key.replace('train', 'test', 1)} is "
+        f"{test}, where {key} is {train}. Scale both by the same numbers."
+    )
+
+
+def _are_unlike(train: Pixels, test: Pixels) -> bool:
+    is_shifted = abs(test.mean - train.mean) > _MAX_MEAN_SHIFT * max(train.std, test.std)
+    narrow, wide = sorted((train.std, test.std))
+    return is_shifted or wide > _MAX_STD_FACTOR * narrow
+
+
 def _doubt_classes(arrays: Arrays) -> str | None:
-    missing = np.flatnonzero(np.bincount(arrays.y_train, minlength=arrays.num_classes) == 0).tolist()
+    if arrays.label_kind != "classes":
+        return None
+    missing = np.flatnonzero(np.bincount(arrays.y_train, minlength=arrays.num_labels) == 0).tolist()
     if not missing:
         return None
     listed = ", ".join(map(str, missing[:_MAX_LISTED])) + (", …" if len(missing) > _MAX_LISTED else "")
-    return f"{len(missing)} of {arrays.num_classes} classes have no training image: {listed}."
+    return f"{len(missing)} of {arrays.num_labels} classes have no training image: {listed}."
 
 
-def _sample(images: Images) -> NDArray[np.float64]:
+def _doubt_numbers(arrays: Arrays) -> str | None:
+    if arrays.label_kind != "numbers":
+        return None
+    spread, mean = float(arrays.y_train.std()), float(arrays.y_train.mean())
+    if spread == 0:
+        return f"All numbers to predict are {mean:.4g}, so that there is nothing to learn."
+    if max(spread, abs(mean)) <= _WIDEST_LABELS:
+        return None
+    return (
+        f"The numbers to predict have a mean of {mean:.4g} and a standard deviation of {spread:.4g}: the loss may grow "
+        "beyond all bounds. Scale y_train and y_test by the same numbers, or let the model's last layer do so "
+        "(Rescaling), or lower the learning rate."
+    )
+
+
+def _sample(images: Examples) -> NDArray[np.float64]:
     """Returns some of the images, in runs spread over all of them."""
     count = max(1, _MAX_VALUES // math.prod(images.shape[1:]))
     if len(images) <= count:

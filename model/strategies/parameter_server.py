@@ -96,15 +96,15 @@ class ParameterServerTrainer(VariableTrainer):
         while pending:
             self._report(*pending.popleft(), on_step)
 
-    def count_correct(self) -> int:
-        """Returns the correct answers on the validation split, computed by the workers."""
+    def sum_scores(self) -> float:
+        """Returns the sum of the scores on the validation split, computed by the workers."""
         count = self._task.dataset.split("validation").count
         results = [
-            self._coordinator.schedule(self._count, args=(start, min(start + EVALUATION_BATCH_SIZE, count)))
+            self._coordinator.schedule(self._score, args=(start, min(start + EVALUATION_BATCH_SIZE, count)))
             for start in range(0, count, EVALUATION_BATCH_SIZE)
         ]
         self._coordinator.join()
-        return int(sum(float(result.fetch()) for result in results))
+        return float(sum(float(result.fetch()) for result in results))
 
     def time_exchange(self) -> dict[str, Any]:
         """Returns what a pull and a push cost, of one worker after another; the values stay as they were.
@@ -146,9 +146,9 @@ class ParameterServerTrainer(VariableTrainer):
             self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
         self._coordinator.join()
 
-    def _make_idle_counts(self) -> None:
+    def _make_idle_scores(self) -> None:
         for _ in range(2 * self._role.num_workers):
-            self._coordinator.schedule(self._count, args=(0, 1))
+            self._coordinator.schedule(self._score, args=(0, 1))
         self._coordinator.join()
 
     def _report(self, step: int, result: Any, on_step: OnStep) -> None:
@@ -158,8 +158,8 @@ class ParameterServerTrainer(VariableTrainer):
         on_step(StepTiming(step, loss, seconds, parts, _find_worker(result)))
 
     def _make_compute_and_push(self) -> Any:
-        config, dataset, flat = self._task.config, self._task.dataset, self._flat
-        group_function = make_group_function(flat, config, self._computing)
+        task, config, flat = self._task, self._task.config, self._flat
+        group_function = make_group_function(flat, config, task.objective, self._computing)
 
         def compute_and_push(
             indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor
@@ -169,10 +169,10 @@ class ParameterServerTrainer(VariableTrainer):
                 weights, statistics = self._pull()
             pulled = read_time_after(weights, statistics)
             with tf.control_dependencies([pulled]):
-                batch = read_batch(dataset, indices, shifts, config.max_shift)
-            read = read_time_after(*batch)
+                batch = read_batch(task.dataset, indices, shifts, task.max_shift)
+            read = read_time_after(*tf.nest.flatten(batch))
             with tf.control_dependencies([read]):
-                batch = tuple(tf.identity(part) for part in batch)
+                batch = tf.nest.map_structure(tf.identity, batch)
             total = sum_over_groups(group_function, config, (weights, statistics), batch, first_group)
             gradient, updated, loss = split_contribution(total / config.groups_per_replica, flat.num_parameters)
             computed = read_time_after(gradient, updated)

@@ -1,7 +1,12 @@
 """From a replica's role to its trainer."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from model.data import PreparedDataset
 from model.frameworks import keras, tf
 from model.networks import build_model, find_builder
+from model.objectives import Objective
 from model.strategies.computing import settle_computing
 from model.strategies.parameter_server import ParameterServerTrainer, connect_servers
 from model.strategies.step import FlatModel
@@ -42,7 +47,25 @@ def connect(task: Task, role: Role, clock: Clock) -> Trainer:
 
 def build_flat(task: Task) -> FlatModel:
     """Returns the task's model with the initial weights of its seed."""
-    config, dataset = task.config, task.dataset
-    keras.utils.set_random_seed(config.seed)
-    model = build_model(config.model, dataset.image_shape, dataset.num_classes, config.builder_arguments)
-    return FlatModel.wrap(model)
+    keras.utils.set_random_seed(task.config.seed)
+    return wrap_model(task.config.model, task.config.builder_arguments, task.dataset, task.objective)
+
+
+def wrap_model(model: str, arguments: Mapping[str, Any], dataset: PreparedDataset, objective: Objective) -> FlatModel:
+    """Returns a model, made for some data and an objective.
+
+    Args:
+        model: A registered name or an import path.
+        arguments: Further keyword arguments of its builder.
+        dataset: What it is given.
+        objective: What it must answer.
+    """
+    built = build_model(
+        model,
+        dataset.input_shape,
+        objective.num_outputs,
+        arguments,
+        input_dtype=dataset.input_dtype,
+        outputs=objective.outputs,
+    )
+    return FlatModel.wrap(built)

@@ -1,6 +1,7 @@
 """The heart of the training: values in, gradients out. No variable and no collective inside."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,8 +10,10 @@ import numpy as np
 from model.data import PreparedDataset, Split
 from model.errors import ConfigError
 from model.frameworks import keras, tf
+from model.objectives import Objective
 from model.strategies.batch_norm import fused_batch_norm
 from model.strategies.computing import PLAIN, Computing
+from model.strategies.losses import make_loss, score_examples
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
@@ -60,14 +63,14 @@ class FlatModel:
         """Returns the model's float non-trainable state, shape [Q]."""
         return _flatten(v.numpy() for v in self.model.non_trainable_variables if _is_statistic(v))
 
-    def call(self, weights: tf.Tensor, statistics: tf.Tensor, images: tf.Tensor, group: tf.Tensor | None) -> Any:
-        """Returns the logits, shape [batch, classes], and the new statistics, shape [Q].
+    def call(self, weights: tf.Tensor, statistics: tf.Tensor, inputs: Any, group: tf.Tensor | None) -> Any:
+        """Returns the outputs, shape [batch, outputs], and the new statistics, shape [Q].
 
         Args:
             weights: All trainable parameters, shape [P].
             statistics: Float non-trainable state, shape [Q].
-            images: Pixels, shape [batch, height, width, channels].
-            group: Number of this group of images since the training's start, which random layers draw from, so that
+            inputs: Of shape [batch, …], or several by name. Integers stay, all else becomes float32.
+            group: Number of this group of examples since the training's start, which random layers draw from, so that
                 the draw does not depend on which worker computes the group; None for inference.
         """
         state = iter(_unflatten(statistics, [v for v in self.model.non_trainable_variables if _is_statistic(v)]))
@@ -76,11 +79,17 @@ class FlatModel:
         ]
         trainable = _unflatten(weights, self.model.trainable_variables)
         with fused_batch_norm():
-            logits, updated = self.model.stateless_call(
-                trainable, non_trainable, tf.cast(images, tf.float32), training=group is not None
+            outputs, updated = self.model.stateless_call(
+                trainable, non_trainable, self._fit_inputs(inputs), training=group is not None
             )
         kept = [u for u, v in zip(updated, self.model.non_trainable_variables, strict=True) if _is_statistic(v)]
-        return tf.cast(logits, tf.float32), _concat(kept)
+        return tf.cast(outputs, tf.float32), _concat(kept)
+
+    def _fit_inputs(self, inputs: Any) -> Any:
+        """Returns inputs as the model takes them; one by name is no dictionary to a model that knows no names."""
+        if isinstance(inputs, dict) and len(inputs) == 1 and takes_one_tensor(self.model):
+            (inputs,) = inputs.values()
+        return tf.nest.map_structure(_as_model_type, inputs)
 
     def assign(self, weights: Vector, statistics: Vector) -> None:
         """Writes the vectors into the Keras model's variables, to save it."""
@@ -88,21 +97,24 @@ class FlatModel:
         _assign([v for v in self.model.non_trainable_variables if _is_statistic(v)], statistics)
 
 
-def make_group_function(flat: FlatModel, config: TrainingConfig, computing: Computing = PLAIN) -> Any:
+def make_group_function(
+    flat: FlatModel, config: TrainingConfig, objective: Objective, computing: Computing = PLAIN
+) -> Any:
     """Returns the pure function that computes one group's contribution to a step.
 
-    The function takes `(weights, statistics, images, labels, group)` and returns one vector of length P + Q + 1: the
+    The function takes `(weights, statistics, inputs, labels, group)` and returns one vector of length P + Q + 1: the
     gradient of the group's mean loss, the new statistics, and the loss. A step's result is the mean of its groups'
     contributions, whichever worker computed them.
     """
+    find_loss = make_loss(objective, config.label_smoothing)
 
     def contribute(
-        weights: tf.Tensor, statistics: tf.Tensor, images: tf.Tensor, labels: tf.Tensor, group: tf.Tensor
+        weights: tf.Tensor, statistics: tf.Tensor, inputs: Any, labels: tf.Tensor, group: tf.Tensor
     ) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            logits, updated = flat.call(weights, statistics, images, group)
-            loss = smoothed_cross_entropy(labels, logits, config.label_smoothing)
+            outputs, updated = flat.call(weights, statistics, inputs, group)
+            loss = find_loss(labels, outputs)
             scaled = loss * computing.loss_scale
         gradient = tape.gradient(scaled, weights) / computing.loss_scale
         gradient += config.weight_decay * flat.weight_decay_mask * weights
@@ -111,53 +123,42 @@ def make_group_function(flat: FlatModel, config: TrainingConfig, computing: Comp
     return tf.function(contribute, jit_compile=computing.jit_compile or None, autograph=False)
 
 
-def smoothed_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float) -> tf.Tensor:
-    """Returns the mean cross-entropy of `logits` against labels mixed with the uniform distribution.
-
-    Args:
-        labels: Classes, int32, shape [batch].
-        logits: Shape [batch, classes].
-        label_smoothing: Probability mass spread over all classes.
-
-    Source: Szegedy et al. 2016, arXiv:1512.00567, section 7.
-    """
-    log_probabilities = tf.nn.log_softmax(logits)
-    picked = tf.gather(log_probabilities, labels, axis=1, batch_dims=1)
-    smooth = tf.reduce_mean(log_probabilities, axis=1)
-    return -tf.reduce_mean((1 - label_smoothing) * picked + label_smoothing * smooth)
-
-
-def map_into_memory(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns a split's images and labels, mapped into memory by whichever replica runs the graph.
+def map_into_memory(split: Split) -> tuple[Any, tf.Tensor]:
+    """Returns a split's inputs and labels, mapped into memory by whichever replica runs the graph.
 
     Inside a `tf.function` this is a node of the graph, so a parameter-server worker reads its own copy of the files
     and the coordinator sends it nothing but indices.
     """
-    images, labels = (
-        tf.raw_ops.ImmutableConst(
+
+    def map_array(array: Any) -> tf.Tensor:
+        return tf.raw_ops.ImmutableConst(
             dtype=tf.as_dtype(array.dtype), shape=array.shape, memory_region_name=str(array.filename)
         )
-        for array in (split.images, split.labels)
-    )
-    return images, labels
+
+    return map_structure(map_array, split.inputs), map_array(split.labels)
 
 
-def read_range(split: Split, start: tf.Tensor | int, stop: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the images and labels from `start` up to `stop`, or the split's end, as a copy.
+def map_structure(function: Callable[[Any], Any], inputs: Any) -> Any:
+    """Returns what a function makes of the one input, or of each of several by name."""
+    return {name: function(own) for name, own in inputs.items()} if isinstance(inputs, dict) else function(inputs)
+
+
+def read_range(split: Split, start: tf.Tensor | int, stop: tf.Tensor | int) -> tuple[Any, tf.Tensor]:
+    """Returns the inputs and labels from `start` up to `stop`, or the split's end, as a copy.
 
     A slice would share the mapping, which cannot be written: a model's first operation on float32 writes its result
     over an operand that nobody else reads, and the process would end in a segmentation fault.
     """
-    images, labels = map_into_memory(split)
+    inputs, labels = map_into_memory(split)
     indices = tf.range(start, tf.minimum(stop, split.count))
-    return tf.gather(images, indices), tf.gather(labels, indices)
+    return map_structure(lambda own: tf.gather(own, indices), inputs), tf.gather(labels, indices)
 
 
-def crop_shifted(images: tf.Tensor, shifts: tf.Tensor, max_shift: int) -> tf.Tensor:
+def crop_shifted(images: Any, shifts: tf.Tensor, max_shift: int) -> tf.Tensor:
     """Returns each image moved by its own shift, what moves in being 0.
 
     Args:
-        images: Pixels, shape [batch, height, width, channels].
+        images: Pixels, shape [batch, height, width, channels]; anything that is not to be moved.
         shifts: Row and column where each crop starts in the image padded by `max_shift`, int32, shape [batch, 2].
         max_shift: Padding on each side in pixels.
     """
@@ -182,17 +183,25 @@ def _pad(images: tf.Tensor, axis: int, size: int) -> tf.Tensor:
 
 def read_batch(
     dataset: PreparedDataset, indices: tf.Tensor, shifts: tf.Tensor, max_shift: int
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns training images, shifted, shape [batch, height, width, channels], and their labels, shape [batch]."""
-    images, labels = map_into_memory(dataset.split("train"))
-    return crop_shifted(tf.gather(images, indices), shifts, max_shift), tf.gather(labels, indices)
+) -> tuple[Any, tf.Tensor]:
+    """Returns training inputs, of shape [batch, …] or several by name, and their labels; images are shifted.
+
+    Args:
+        dataset: The prepared data.
+        indices: Positions in the training split, int64, shape [batch].
+        shifts: As `crop_shifted` takes them.
+        max_shift: Likewise; 0 for what is no image.
+    """
+    inputs, labels = map_into_memory(dataset.split("train"))
+    chosen = map_structure(lambda own: tf.gather(own, indices), inputs)
+    return crop_shifted(chosen, shifts, max_shift), tf.gather(labels, indices)
 
 
 def sum_over_groups(
     group_function: Any,
     config: TrainingConfig,
     values: tuple[tf.Tensor, tf.Tensor],
-    batch: tuple[tf.Tensor, tf.Tensor],
+    batch: tuple[Any, tf.Tensor],
     first_group: tf.Tensor,
 ) -> tf.Tensor:
     """Returns the sum of the contributions of one worker's groups, shape [P + Q + 1].
@@ -204,27 +213,38 @@ def sum_over_groups(
         group_function: What `make_group_function` returned.
         config: The training's settings.
         values: Weights, shape [P], and statistics, shape [Q].
-        batch: Images and labels of the worker's share of the global batch.
+        batch: Inputs and labels of the worker's share of the global batch.
         first_group: Number of the first of these groups since the training's start, int32.
     """
     weights, statistics = values
-    images, labels = batch
+    inputs, labels = batch
     total: tf.Tensor | None = None
     for group in range(config.groups_per_replica):
         part = slice(group * config.group_size, (group + 1) * config.group_size)
         with tf.control_dependencies([] if total is None else [total]):
-            contribution = group_function(weights, statistics, images[part], labels[part], first_group + group)
+            own = map_structure(operator.itemgetter(part), inputs)
+            contribution = group_function(weights, statistics, own, labels[part], first_group + group)
         total = contribution if total is None else total + contribution
     return total
 
 
-def count_correct(
-    flat: FlatModel, weights: tf.Tensor, statistics: tf.Tensor, images: tf.Tensor, labels: tf.Tensor
+def sum_scores(
+    flat: FlatModel,
+    objective: Objective,
+    values: tuple[tf.Tensor, tf.Tensor],
+    batch: tuple[Any, tf.Tensor],
 ) -> tf.Tensor:
-    """Returns how many images the model classifies correctly, float32, shape []."""
-    logits, _ = flat.call(weights, statistics, images, group=None)
-    is_correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
-    return tf.reduce_sum(tf.cast(is_correct, tf.float32))
+    """Returns the sum of the examples' scores, float32, shape []: how many are right, or the errors' sum.
+
+    Args:
+        flat: The model.
+        objective: What decides the score.
+        values: Weights, shape [P], and statistics, shape [Q].
+        batch: Inputs and labels.
+    """
+    inputs, labels = batch
+    outputs, _ = flat.call(*values, inputs, group=None)
+    return tf.reduce_sum(score_examples(objective, labels, outputs))
 
 
 def split_contribution(contribution: tf.Tensor, num_parameters: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -251,6 +271,16 @@ def apply_momentum(
         use_locking=True,
         use_nesterov=True,
     )
+
+
+def takes_one_tensor(model: keras.Model) -> bool:
+    """Returns whether a model is made of layers from one input on; a subclass takes what it was written for."""
+    return len(getattr(model, "inputs", None) or []) == 1 and not isinstance(getattr(model, "input", None), dict)
+
+
+def _as_model_type(values: tf.Tensor) -> tf.Tensor:
+    is_whole = values.dtype in (tf.int32, tf.int64)
+    return values if is_whole else tf.cast(values, tf.float32)
 
 
 def _is_statistic(variable: Any) -> bool:

@@ -82,15 +82,15 @@ class SynchronousTrainer(VariableTrainer):
                 parts["communication_seconds"] = communicated - computed
             on_step(StepTiming(step, loss, ended - began, parts))
 
-    def count_correct(self) -> int:
-        """Returns the correct answers on the validation split, of which each worker computes its share."""
+    def sum_scores(self) -> float:
+        """Returns the sum of the scores on the validation split, of which each worker computes its share."""
         count = self._task.dataset.split("validation").count
         bounds = np.linspace(0, count, self._role.num_workers + 1, dtype=int)
         first, last = int(bounds[self._role.rank]), int(bounds[self._role.rank + 1])
-        correct = tf.zeros([1])
+        total = tf.zeros([1])
         for start in range(first, last, EVALUATION_BATCH_SIZE):
-            correct += self._count(start, min(start + EVALUATION_BATCH_SIZE, last))
-        return int(self._reduce(correct).numpy()[0])
+            total += self._score(start, min(start + EVALUATION_BATCH_SIZE, last))
+        return float(self._reduce(total).numpy()[0])
 
     def time_exchange(self) -> dict[str, Any] | None:
         """Returns what a reduction costs; all workers take part. None of a single process, which exchanges nothing."""
@@ -109,8 +109,8 @@ class SynchronousTrainer(VariableTrainer):
         share = self._task.plan.take(0, self._role.rank, self._role.num_workers)
         self._step(share.indices, share.shifts, 0, 0.0).numpy()
 
-    def _make_idle_counts(self) -> None:
-        self._reduce(self._count(0, 1)[tf.newaxis]).numpy()
+    def _make_idle_scores(self) -> None:
+        self._reduce(self._score(0, 1)[tf.newaxis]).numpy()
 
     def _make_step(self) -> Any:
         """Returns the compiled step: in one call, for each call from Python costs a single node some hundredths of it.
@@ -118,11 +118,13 @@ class SynchronousTrainer(VariableTrainer):
         What it returns is the loss and when the batch was read, the contribution computed and the sum received.
         """
         task, flat, config = self._task, self._flat, self._task.config
-        group_function = make_group_function(flat, config, self._computing)
+        group_function = make_group_function(flat, config, task.objective, self._computing)
 
         def step(indices: tf.Tensor, shifts: tf.Tensor, first_group: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
-            read, *batch = read_clock_after(*read_batch(task.dataset, indices, shifts, config.max_shift))
-            total = sum_over_groups(group_function, config, self._pull(), (batch[0], batch[1]), first_group)
+            batch = read_batch(task.dataset, indices, shifts, task.max_shift)
+            read, *parts = read_clock_after(*tf.nest.flatten(batch))
+            batch = tf.nest.pack_sequence_as(batch, parts)
+            total = sum_over_groups(group_function, config, self._pull(), batch, first_group)
             computed, total = read_clock_after(total)
             communicated, total = read_clock_after(self._reduce(total))
             mean = total / config.groups_per_step

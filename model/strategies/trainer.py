@@ -11,7 +11,7 @@ import numpy as np
 
 from model.frameworks import tf
 from model.strategies.computing import Computing
-from model.strategies.step import FlatModel, apply_momentum, count_correct, read_range
+from model.strategies.step import FlatModel, apply_momentum, read_range, sum_scores
 from model.training import Role, Task, Values
 
 
@@ -37,13 +37,13 @@ class VariableTrainer(abc.ABC):
         self._velocities = [tf.Variable(np.zeros_like(part)) for part in slices]
         self._statistics = tf.Variable(flat.initial_statistics())
         signature = [tf.TensorSpec([], tf.int32)] * 2
-        self._count = tf.function(self._count_images, input_signature=signature, autograph=False)
+        self._score = tf.function(self._score_examples, input_signature=signature, autograph=False)
 
     def compile(self) -> None:
         """Makes what is timed later with a learning rate of 0, then restores the values."""
         with self._kept():
             self._make_idle_steps()
-            self._make_idle_counts()
+            self._make_idle_scores()
 
     def warm_up(self) -> None:
         """Makes the steps of `compile` once more, then restores the values."""
@@ -73,8 +73,8 @@ class VariableTrainer(abc.ABC):
         """Makes steps enough that whoever computes has made one."""
 
     @abc.abstractmethod
-    def _make_idle_counts(self) -> None:
-        """Likewise evaluations of one image."""
+    def _make_idle_scores(self) -> None:
+        """Likewise evaluations of one example."""
 
     def _assign(self, values: Values) -> None:
         for variables, vector in ((self._weights, values.weights), (self._velocities, values.velocity)):
@@ -100,6 +100,6 @@ class VariableTrainer(abc.ABC):
             for weights, velocity, part in zip(self._weights, self._velocities, parts, strict=True)
         ]
 
-    def _count_images(self, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
-        images, labels = read_range(self._task.dataset.split("validation"), start, stop)
-        return count_correct(self._flat, *self._pull(), images, labels)
+    def _score_examples(self, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+        batch = read_range(self._task.dataset.split("validation"), start, stop)
+        return sum_scores(self._flat, self._task.objective, self._pull(), batch)

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from model.errors import ConfigError
 from model.networks import check_model_arguments, check_model_name
+from model.objectives import LOSSES, check_loss_name
 from model.training.role import STRATEGIES, Role, Strategy
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -42,9 +43,10 @@ class TrainingConfig:
     learning_rate: float = _setting(0.2, "highest learning rate, for the global batch size")
     momentum: float = _setting(0.9, "Nesterov momentum")
     weight_decay: float = _setting(5e-4, "L2 penalty on kernels")
-    label_smoothing: float = _setting(0.1, "probability mass spread over all classes")
+    loss: str = _setting("", f"what is made small, chosen from the labels when left out: {', '.join(LOSSES)}")
+    label_smoothing: float = _setting(0.1, "probability mass spread over all classes; of class numbers alone")
     warmup_fraction: float = _setting(0.15, "share of the steps in which the learning rate rises")
-    max_shift: int = _setting(2, "largest random shift of a training image in pixels")
+    max_shift: int = _setting(2, "largest random shift of a training image in pixels; of no effect on other data")
     target_accuracy: float = _setting(0.98, "validation accuracy whose time is recorded; 0: none")
     checkpoint_steps: int = _setting(0, "steps between checkpoints beside the one at each epoch's end; 0: none")
     precision: Precision = _setting(
@@ -93,6 +95,7 @@ class TrainingConfig:
                 f"Received: {self.group_size} and {self.per_replica_batch_size} "
                 f"({self.global_batch_size} images over {self.num_workers} workers)."
             )
+        check_loss_name(self.loss)
         check_model_name(self.model)
         check_model_arguments(self.model, self.builder_arguments)
 

@@ -2,11 +2,13 @@
 
 import functools
 import hashlib
+import math
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
+from model.errors import TrainingDiverged
 from model.files import write_json
 from model.training.clocks import Clock
 from model.training.config import TrainingConfig
@@ -89,6 +91,9 @@ class TrainingLoop:
         state, trainer = self._state, self._trainer
         with self._clock.measure("rendezvous_seconds"):
             state.step = trainer.load(state.values, state.step)
+        if self._role.is_chief:
+            for sentence in self._task.list_without_effect():
+                say(f"note: {sentence}")
         if state.step:
             say(f"resumed from the checkpoint at step {state.step}")
         with self._clock.measure("compile_seconds"):
@@ -127,15 +132,18 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         state, task = self._state, self._task
+        metric = task.objective.metric
         with self._clock.measure("eval_seconds"):
-            accuracy = self._trainer.count_correct() / task.dataset.split("validation").count
+            value = metric.of_sum(self._trainer.sum_scores(), task.dataset.split("validation").count)
+        if not math.isfinite(value):
+            raise TrainingDiverged(f"The validation {metric.name} became {value}. Try a lower learning_rate.")
         epoch, seconds = state.step // task.plan.steps_per_epoch, self._clock.seconds["train_seconds"]
-        point = CurvePoint(epoch, state.step, seconds, statistics.fmean(state.epoch_losses), accuracy)
+        point = CurvePoint(epoch, state.step, seconds, statistics.fmean(state.epoch_losses), value)
         state.curve.append(point)
         state.epoch_losses = []
         say(
             f"epoch {epoch}/{task.config.epochs} done: loss {point.train_loss:.3f}, "
-            f"validation accuracy {accuracy:.2%} after {seconds:.1f} s of training"
+            f"validation {metric.describe(value)} after {seconds:.1f} s of training"
         )
 
     def _write_record(self) -> None:
@@ -150,7 +158,7 @@ class TrainingLoop:
             computing=self._trainer.describe_computing(),
         )
         write_json(self._output_dir / "training.json", record)
-        say(f"trained in {record['train_seconds']:.1f} s, {record['images_per_second']:,.0f} images/s")
+        say(f"trained in {record['train_seconds']:.1f} s, {record['images_per_second']:,.0f} {self._task.examples}/s")
 
 
 class _Progress:
@@ -169,6 +177,6 @@ class _Progress:
             epoch, step = divmod(timing.step, per_epoch)
             say(
                 f"epoch {epoch + 1}/{config.epochs} step {step + 1}/{per_epoch} "
-                f"loss {timing.loss:.3f} {rate:,.0f} images/s"
+                f"loss {timing.loss:.3f} {rate:,.0f} {self._task.examples}/s"
             )
             self._told, self._seen = time.perf_counter(), 0

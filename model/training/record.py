@@ -22,6 +22,7 @@ from model.host import (
     peak_rss_bytes,
     seconds_since_process_start,
 )
+from model.objectives import ACCURACY, Metric
 from model.training.clocks import read_clocks
 from model.training.disturbance import Span, add_others
 from model.training.role import Role
@@ -188,6 +189,10 @@ def describe_training(
         "per_replica_batch_size": config.per_replica_batch_size,
         "same_batch_norm": config.same_batch_norm,
         "batch_norm_group_size": config.group_size,
+        "loss_name": task.objective.loss,
+        "metric_name": task.objective.metric.name,
+        "metric_higher_is_better": task.objective.metric.higher_is_better,
+        "example_shape": task.dataset.input_shape,
         "learning_rate": config.learning_rate,
         **computing,
         "epochs": config.epochs,
@@ -200,9 +205,9 @@ def describe_training(
         **compare_steps([replica.pop("steps") for replica in replicas], role),
         "images_per_second": images_seen / clocks["train_seconds"],
         "step_seconds": describe_steps(state.step_seconds),
-        "curve": [point._asdict() for point in state.curve],
-        "target_accuracy": config.target_accuracy or None,
-        "seconds_to_target": seconds_to_target(state.curve, config.target_accuracy),
+        "curve": [describe_point(point, task.objective.metric) for point in state.curve],
+        "target_accuracy": task.target_accuracy or None,
+        "seconds_to_target": seconds_to_target(state.curve, task.target_accuracy),
         "versions": describe_versions(),
         "host": describe_host(),
         "replicas": replicas,
@@ -256,9 +261,15 @@ def describe_steps(seconds: Sequence[float]) -> dict[str, float]:
     return {"first": known[0], **dict(zip(names, np.percentile(known, [50, 90, 99]).tolist(), strict=True))}
 
 
+def describe_point(point: CurvePoint, metric: Metric) -> dict[str, float]:
+    """Returns a point of the record's `curve`; accuracy has its own name there, too."""
+    known = point._asdict()
+    return known if metric.name != ACCURACY.name else {**known, "validation_accuracy": point.validation_metric}
+
+
 def seconds_to_target(curve: Sequence[CurvePoint], target_accuracy: float) -> float | None:
     """Returns the training seconds at the first epoch whose validation accuracy reaches the target, or None."""
     if not target_accuracy:
         return None
-    reached = (point.train_seconds for point in curve if point.validation_accuracy >= target_accuracy)
+    reached = (point.train_seconds for point in curve if point.validation_metric >= target_accuracy)
     return next(reached, None)

@@ -45,14 +45,14 @@ class CurvePoint(NamedTuple):
         step: Updates made so far.
         train_seconds: The training clock until then.
         train_loss: Mean over the epoch's steps.
-        validation_accuracy: After the epoch.
+        validation_metric: After the epoch: the accuracy, or what else models are judged by.
     """
 
     epoch: int
     step: int
     train_seconds: float
     train_loss: float
-    validation_accuracy: float
+    validation_metric: float
 
 
 @dataclass

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from model.data import BatchPlan, PreparedDataset
 from model.errors import ConfigError, TrainingDiverged
+from model.networks import check_model_input
+from model.objectives import ACCURACY, CROSS_ENTROPY, Objective, find_objective
 from model.training.config import TrainingConfig
 from model.training.schedule import learning_rate_at
 from model.training.state import Values
@@ -23,25 +25,62 @@ class Task:
         dataset: The prepared data.
 
     Raises:
-        ConfigError: The training split does not fill a batch.
+        ConfigError: The training split does not fill a batch, or the loss or the model does not take such data.
     """
 
     config: TrainingConfig
     dataset: PreparedDataset
 
     def __post_init__(self) -> None:
+        check_model_input(self.config.model, self.dataset.input_shape)
+        _ = self.objective
         count = self.dataset.split("train").count
         if self.config.global_batch_size > count:
             raise ConfigError(
-                "global_batch_size must not exceed the number of training images. "
+                f"global_batch_size must not exceed the number of training {self.examples}. "
                 f"Received: {self.config.global_batch_size} and {count}."
             )
 
     @functools.cached_property
+    def objective(self) -> Objective:
+        """The loss, and what the model is judged by."""
+        return find_objective(self.config.loss, self.dataset.label_kind, self.dataset.num_labels)
+
+    @functools.cached_property
     def plan(self) -> BatchPlan:
-        """The order of the training images."""
-        config = self.config
-        return BatchPlan(self.dataset.split("train").count, config.global_batch_size, config.max_shift, config.seed)
+        """The order of the training examples."""
+        return BatchPlan(
+            self.dataset.split("train").count, self.config.global_batch_size, self.max_shift, self.config.seed
+        )
+
+    @property
+    def max_shift(self) -> int:
+        """Largest random shift of an image in pixels; 0 for what is none."""
+        return self.config.max_shift if self.dataset.is_images else 0
+
+    @property
+    def examples(self) -> str:
+        """What the examples are called."""
+        return "images" if self.dataset.is_images else "examples"
+
+    @property
+    def target_accuracy(self) -> float:
+        """Validation accuracy whose time is recorded; 0 for none, as where models are judged by something else."""
+        return self.config.target_accuracy if self.objective.metric.name == ACCURACY.name else 0.0
+
+    def list_without_effect(self) -> list[str]:
+        """Returns what is set and has no effect on these data, a sentence each."""
+        config, metric = self.config, self.objective.metric.name
+        told = {
+            "max_shift has no effect, as the data are no images": config.max_shift and not self.dataset.is_images,
+            f"target_accuracy has no effect, as the models are judged by their {metric}": (
+                config.target_accuracy and metric != ACCURACY.name
+            ),
+            f"label_smoothing has no effect on {self.objective.loss}": (
+                config.label_smoothing and self.objective.loss != CROSS_ENTROPY
+            ),
+        }
+        return [sentence for sentence, is_so in told.items() if is_so]
 
     @property
     def total_steps(self) -> int:
@@ -112,8 +151,8 @@ class Trainer(Protocol):
             TrainingDiverged: The loss of a step is not finite.
         """
 
-    def count_correct(self) -> int:
-        """Returns how many images of the validation split are classified correctly."""
+    def sum_scores(self) -> float:
+        """Returns the sum of the scores of the validation split: how many are right, or the errors' sum."""
 
     def describe_computing(self) -> dict[str, Any]:
         """Returns the record's `precision`, `deterministic`, `jit_compile` and `gpus`."""

@@ -32,7 +32,7 @@ def test_simulated_records_are_records(tmp_path: Path) -> None:
 
     assert read_records(tmp_path / "trials.jsonl") == records
     assert {record.run_id for record in records} == {describe_simulated_run().run_id}
-    assert all(record.confusion.total == record.test_n_examples for record in records)
+    assert all(record.confusion and record.confusion.total == record.test_n_examples for record in records)
 
 
 def test_a_simulated_run_is_a_fair_comparison_of_each_scaling() -> None:

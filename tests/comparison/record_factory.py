@@ -169,7 +169,7 @@ def make_record(
             evaluated_at=record.started_at + total_seconds + 5.0,
         )
     if misses_target:
-        curve = [replace(own, validation_accuracy=own.validation_accuracy - 0.03) for own in record.curve]
+        curve = [replace(own, validation_accuracy=own.value - 0.03) for own in record.curve]
         record = replace(record, curve=curve, seconds_to_target=None)
     return replace(record, **changes)
 

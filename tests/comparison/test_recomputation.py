@@ -16,7 +16,8 @@ from scipy import stats
 from comparison.compare import compare
 from comparison.groups import group_trials
 from comparison.records import TrialRecord, format_records, read_records
-from comparison.summary import summarize, to_csv
+from comparison.summary import summarize
+from comparison.table import to_csv
 from tests.comparison.record_factory import make_record, make_run_info
 
 Line = dict[str, Any]

@@ -15,7 +15,7 @@ def test_a_record_joins_what_training_launch_and_evaluation_measured() -> None:
 
     assert (record.configuration, record.trial, record.seed) == ("parameter-server-2w-1ps", 1, 1)
     assert (record.train_seconds, record.total_seconds, record.evaluate_seconds) == (40.0, 55.0, 3.0)
-    assert (record.test_n_correct, record.test_n_examples, record.test_accuracy) == (2950, 3000, 2950 / 3000)
+    assert (record.test_n_correct, record.test_n_examples, record.quality.value) == (2950, 3000, 2950 / 3000)
     assert [replica.name for replica in record.replicas] == ["worker-0", "worker-1", "ps-0"]
     assert [replica.cpu_seconds for replica in record.replicas] == [30.0, 30.0, 30.0]
     assert record.cpu_seconds == 90.0

@@ -15,7 +15,8 @@ from comparison.report.analysis import Analysis, analyze
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
 from comparison.report.run_comparison import Run, compare_runs, tabulate_changes
-from comparison.summary import compute_whole_job_speedups, estimate_trial_noise, to_csv
+from comparison.summary import compute_whole_job_speedups, estimate_trial_noise
+from comparison.table import to_csv
 from tests.comparison.html_parser import list_unclosed
 from tests.comparison.record_factory import delay, make_record, make_run_info
 

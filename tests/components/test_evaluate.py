@@ -41,7 +41,7 @@ def save_model(folder: Path, prepared: PreparedDataset) -> None:
     from model.strategies.step import FlatModel  # noqa: PLC0415
     from model.training.state import hash_weights  # noqa: PLC0415
 
-    model = build_model("resnet8", prepared.image_shape, prepared.num_classes, {"width": 4})
+    model = build_model("resnet8", prepared.input_shape, prepared.num_labels, {"width": 4})
     model.save(folder / "model.keras")
     flat = FlatModel.wrap(model)
     training = json.loads((folder / "training.json").read_text()) | {

@@ -9,7 +9,7 @@ import pytest
 
 from model import train
 from model.data.dataset import PreparedDataset
-from model.train import build_parser, main
+from model.train import build_parser, describe_bad_lookup, main
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
 REDUCTION_FAILED = """Graph execution error:
@@ -118,3 +118,11 @@ def test_data_that_changed_since_they_were_prepared_are_refused(
     images.write_bytes(content)
     assert main([f"--data-dir={data_dir}", f"--output-dir={tmp_path / 'out'}"]) == 2
     assert "train_images.bin" in capsys.readouterr().err
+
+
+def test_a_number_that_the_models_table_does_not_have_is_told_in_words() -> None:
+    message = "Graph execution error:\nDetected at node ResourceGather\nindices[3,17] = 5001 is not in [0, 500)\n"
+    told = describe_bad_lookup(message)
+    assert told is not None
+    assert told.startswith("The model looks up the number 5001 in a table of 500 rows, numbered from 0. Give ")
+    assert describe_bad_lookup("another error") is None

@@ -144,7 +144,7 @@ def test_the_single_node_begins_and_ends_a_round_with_one_seed(runs_dir: Path) -
 def test_all_reduce_learns_what_a_single_node_learns(records: dict[str, TrialRecord]) -> None:
     single, distributed = records["single"], records["all-reduce-2w"]
     assert distributed.curve[-1].train_loss == pytest.approx(single.curve[-1].train_loss, rel=1e-3)
-    assert distributed.test_accuracy == pytest.approx(single.test_accuracy, abs=0.01)
+    assert distributed.quality.value == pytest.approx(single.quality.value, abs=0.01)
 
 
 def test_the_table_can_be_rebuilt_from_the_records(runs_dir: Path) -> None:

@@ -245,7 +245,7 @@ FRESH: dict[str, tuple[Alteration, str, str]] = {
         SHARED,
     ),
     "other test images, as many": (
-        alter(lambda own: replace(own, confusion_matrix=[[own.test_n_correct, 0], [60, 0]], wrong_images=None)),
+        alter(lambda own: replace(own, confusion_matrix=[[own.test_n_correct or 0, 0], [60, 0]], wrong_images=None)),
         IMAGES,
         SHARED,
     ),

@@ -56,7 +56,7 @@ def test_a_run_that_took_as_long_as_the_one_before_differs_in_nothing() -> None:
         assert change.train_seconds is not None
         assert change.train_seconds.value == 1
         assert change.train_seconds.direction == 0
-        assert change.accuracy.value == 0
+        assert change.quality.value == 0
     assert not list_run_differences(run, again).rows
     assert state_changes(compare_runs(run, again)).startswith(
         "Of 2 configurations, 0 trained faster in the second run than in the first, 0 slower, 2 cannot be told apart"
@@ -133,7 +133,7 @@ def test_single_trials_decide_nothing() -> None:
 def test_an_accuracy_beyond_its_interval_is_told() -> None:
     changes = compare_runs(make("before", 60, n_correct=2970), make("after", 60, n_correct=2700))
 
-    assert changes["single"].accuracy.value == pytest.approx(-0.09)
+    assert changes["single"].quality.value == pytest.approx(-0.09)
     assert set(read_column(tabulate_changes(changes), "accuracy")) == {"lower"}
 
 

@@ -174,7 +174,7 @@ def test_a_trial_whose_wall_clock_is_shifted_does_not_change_the_subject() -> No
 
 
 def test_models_that_err_more_often_do_not_change_the_subject() -> None:
-    careless = [replace(record, test_n_correct=record.test_n_correct - 60) for record in FAST]
+    careless = [replace(record, test_n_correct=(record.test_n_correct or 0) - 60) for record in FAST]
 
     found = plan_trials(THREE, careless, SLOW)
 

@@ -15,6 +15,7 @@ from model.errors import ConfigError
 WRITTEN: dict[str, Any] = {
     "max_train_images": 600,
     "model_arguments": {"width": 32},
+    "loss": "huber",
     "num_ps": 2,
     "same_batch_norm": True,
     "precision": "bfloat16",

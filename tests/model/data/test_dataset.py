@@ -108,7 +108,7 @@ def test_the_manifest_describes_what_is_there(tmp_path: Path) -> None:
 def test_an_opened_data_set_tells_its_facts(tmp_path: Path) -> None:
     write(tmp_path / "data")
     dataset = PreparedDataset.open(tmp_path / "data")
-    assert (dataset.name, dataset.image_shape, dataset.num_classes) == ("tiny", (4, 3, 1), 5)
+    assert (dataset.name, dataset.input_shape, dataset.num_labels) == ("tiny", (4, 3, 1), 5)
     assert str(dataset.split("train").images.filename) == str(tmp_path / "data" / "train_images.bin")
     with pytest.raises(ValueError, match=r"split must be one of train, validation, test. Received: 'dev'"):
         dataset.split("dev")
@@ -144,7 +144,7 @@ def test_a_class_with_a_single_image_stays_in_training() -> None:
 
 @pytest.mark.parametrize(("labels", "fraction"), [([0, 1, 2, 3], 0.5), ([0] * 5, 0.05), ([0], 0.5), ([0] * 10, 0.99)])
 def test_too_few_images_for_a_validation_split_are_refused(labels: list[int], fraction: float) -> None:
-    with pytest.raises(DatasetError, match=f"enough training images .* Received: {len(labels)} images of"):
+    with pytest.raises(DatasetError, match=f"enough training examples .* Received: {len(labels)} examples of"):
         split_validation(np.array(labels, np.int32), fraction, seed=0)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.data.arrays import check_arrays
+from model.data.arrays import Arrays, check_arrays
 from model.data.doubts import Pixels, list_doubts
 
 Images = NDArray[Any]
@@ -95,3 +95,37 @@ def test_of_many_images_a_part_that_is_spread_over_them_is_looked_at(monkeypatch
     assert (pixels.low, pixels.high) == (0, 9999)
     assert pixels.mean == pytest.approx(4999.5, rel=0.01)
     assert pixels.std == pytest.approx(images.std(), rel=0.05)
+
+
+def make_table(**changes: Any) -> Arrays:
+    generator = np.random.default_rng(0)
+    raw = {
+        "x_train/price": generator.normal(size=200),
+        "x_test/price": generator.normal(size=50),
+        "x_train/user": np.arange(200),
+        "x_test/user": np.arange(50) + 9000,
+        "y_train": generator.normal(size=200),
+        "y_test": generator.normal(size=50),
+    }
+    return check_arrays(raw | changes)
+
+
+def test_a_table_of_standardised_numbers_is_above_doubt() -> None:
+    assert list_doubts(make_table()) == []
+
+
+def test_an_input_that_was_prepared_unlike_in_the_other_split_is_named() -> None:
+    (doubt,) = list_doubts(make_table(**{"x_test/price": np.random.default_rng(1).normal(100, 10, 50)}))
+    assert doubt.startswith("The test examples seem to be prepared unlike the training examples: x_test/price is ")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.linspace(100_000, 500_000.5, 200), "have a mean of 3e+05 and a standard deviation of 1.16e+05"),
+        (np.full(200, 0.25), "All numbers to predict are 0.25"),
+    ],
+)
+def test_numbers_that_are_hard_or_trivial_to_predict_are_told(labels: Any, message: str) -> None:
+    (doubt,) = list_doubts(make_table(y_train=labels, y_test=labels[:50]))
+    assert message in doubt

@@ -9,25 +9,27 @@ from numpy.typing import NDArray
 
 from model.data.dataset import PreparedDataset
 from model.networks.registry import build_model
+from model.objectives import Objective
 from model.strategies.computing import PLAIN, Computing
+from model.strategies.losses import smoothed_cross_entropy
 from model.strategies.step import (
     FlatModel,
     apply_momentum,
-    count_correct,
     crop_shifted,
     make_group_function,
     map_into_memory,
     read_batch,
     read_range,
-    smoothed_cross_entropy,
     split_contribution,
     sum_over_groups,
+    sum_scores,
 )
 from model.training.config import Precision, TrainingConfig
 
 pytestmark = pytest.mark.slow
 
 SHAPE, CLASSES = (8, 8, 1), 3
+OBJECTIVE = Objective("sparse_categorical_crossentropy", "classes", CLASSES)
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (16, *SHAPE), np.uint8)
 LABELS = GENERATOR.integers(0, CLASSES, 16).astype(np.int32)
@@ -54,7 +56,7 @@ def make_whole_config(num_workers: int = 1, **settings: Any) -> TrainingConfig:
 
 
 def contribute(flat: FlatModel, config: TrainingConfig, first_group: int = 0, images: Array = IMAGES) -> Array:
-    function = make_group_function(flat, config)
+    function = make_group_function(flat, config, OBJECTIVE)
     values = (tf.constant(flat.initial_weights()), tf.constant(flat.initial_statistics()))
     total = np.zeros(0)
     for rank in range(config.num_workers):
@@ -139,7 +141,7 @@ def test_in_half_precision_the_gradient_is_that_of_float32_but_for_rounding(
 def contribute_whole(
     flat: FlatModel, config: TrainingConfig, computing: Computing = PLAIN
 ) -> tuple[Array, Array, Array]:
-    function = make_group_function(flat, config, computing)
+    function = make_group_function(flat, config, OBJECTIVE, computing)
     values = (tf.constant(flat.initial_weights()), tf.constant(flat.initial_statistics()))
     contribution = function(*values, tf.constant(IMAGES), tf.constant(LABELS), tf.constant(0))
     gradient, statistics, loss = split_contribution(contribution, flat.num_parameters)
@@ -189,7 +191,7 @@ def test_by_default_statistics_are_the_mean_of_the_workers_own_over_their_whole_
 
 def test_by_default_each_step_and_worker_draws_a_dropout_of_its_own() -> None:
     flat, config = build(DROPOUT), make_whole_config(2)
-    function = make_group_function(flat, config)
+    function = make_group_function(flat, config, OBJECTIVE)
     values = (tf.constant(flat.initial_weights()), tf.constant(flat.initial_statistics()))
     share = tf.constant(IMAGES[:8]), tf.constant(LABELS[:8])
     losses = {float(sum_over_groups(function, config, values, share, number)[-1]) for number in (0, 1, 2, 3)}
@@ -248,8 +250,8 @@ def test_correct_answers_are_counted() -> None:
     flat = build()
     values = (flat.initial_weights(), flat.initial_statistics())
     answers = flat.model(IMAGES.astype(np.float32), training=False).numpy().argmax(axis=1)
-    assert count_correct(flat, *values, IMAGES, answers.astype(np.int32)) == 16
-    assert count_correct(flat, *values, IMAGES, (answers + 1).astype(np.int32) % CLASSES) == 0
+    assert sum_scores(flat, OBJECTIVE, values, (IMAGES, answers.astype(np.int32))) == 16
+    assert sum_scores(flat, OBJECTIVE, values, (IMAGES, (answers + 1).astype(np.int32) % CLASSES)) == 0
 
 
 def test_the_update_is_nesterovs() -> None:

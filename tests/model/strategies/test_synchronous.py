@@ -137,11 +137,11 @@ def test_a_worker_that_is_not_the_chief_adds_nothing_to_the_state(task: Task, fl
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3, 7])
 def test_each_validation_image_is_counted_by_one_worker(task: Task, flat: FlatModel, num_workers: int) -> None:
-    counts: list[int] = []
+    counts: list[float] = []
     for index in range(num_workers):
         role = Role("all_reduce", "worker", index, num_workers, num_ps=0)
-        counts.append(SynchronousTrainer(task, flat, role, reduce_nothing).count_correct())
-    assert sum(counts) == SynchronousTrainer(task, flat, SINGLE, reduce_nothing).count_correct()
+        counts.append(SynchronousTrainer(task, flat, role, reduce_nothing).sum_scores())
+    assert sum(counts) == SynchronousTrainer(task, flat, SINGLE, reduce_nothing).sum_scores()
 
 
 def test_weights_that_are_no_numbers_stop_the_training_at_their_step(trainer: SynchronousTrainer) -> None:

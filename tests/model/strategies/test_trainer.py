@@ -20,8 +20,8 @@ class IdleTrainer(VariableTrainer):
         self._push(tf.ones([self._flat.num_parameters]), tf.constant(0.5))
         self._statistics.assign_add(tf.ones_like(self._statistics))
 
-    def _make_idle_counts(self) -> None:
-        self._count(0, 1)
+    def _make_idle_scores(self) -> None:
+        self._score(0, 1)
 
 
 @pytest.fixture

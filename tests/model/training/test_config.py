@@ -20,6 +20,7 @@ OTHER_VALUES: dict[str, Any] = {
     "learning_rate": 0.1 + 0.2,
     "momentum": 0.0,
     "weight_decay": 1e-7,
+    "loss": "huber",
     "label_smoothing": 0.25,
     "warmup_fraction": 1 / 3,
     "max_shift": 0,

@@ -26,7 +26,7 @@ from model.training.state import CurvePoint, Values
 from model.training.task import StepTiming
 
 CURVE = [
-    CurvePoint(epoch, epoch * 5, 10.0 * epoch, train_loss=1.0, validation_accuracy=accuracy)
+    CurvePoint(epoch, epoch * 5, 10.0 * epoch, train_loss=1.0, validation_metric=accuracy)
     for epoch, accuracy in ((1, 0.9), (2, 0.98), (3, 0.97), (4, 0.99))
 ]
 

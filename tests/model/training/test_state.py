@@ -14,7 +14,7 @@ from model.training.state import (
     save_checkpoint,
 )
 
-POINT = CurvePoint(1, 5, train_seconds=0.1 + 0.2, train_loss=2.25, validation_accuracy=1 / 3)
+POINT = CurvePoint(1, 5, train_seconds=0.1 + 0.2, train_loss=2.25, validation_metric=1 / 3)
 
 
 def make_state(step: int = 7, **changes: Any) -> State:
