@@ -35,7 +35,8 @@ def test_a_folder_of_npy_files_is_the_same_data_as_an_npz(
     monkeypatch.setattr("model.data.npz._BLOCK_BYTES", 64)
     arrays = {key: np.asarray(own, dtype if "features" in key else None, order=order) for key, own in TABLE.items()}
     folder = write(tmp_path / "ratings", arrays | LABELS)
-    np.savez(tmp_path / "ratings.npz", **arrays, **LABELS)
+    whole: dict[str, Any] = arrays | LABELS
+    np.savez(tmp_path / "ratings.npz", **whole)
     digests = set()
     for number, dataset in enumerate((str(folder), f"{folder}/", folder.as_uri(), str(tmp_path / "ratings.npz"))):
         loaded = load_dataset(dataset)

@@ -8,7 +8,8 @@ from model.data.arrays import check_arrays
 from model.errors import DatasetError
 
 
-def make_raw(count: int = 20, **changes: Any) -> dict[str, NDArray[Any]]:
+def make_raw(**changes: Any) -> dict[str, NDArray[Any]]:
+    count = 20
     raw: dict[str, Any] = {"y_train": np.arange(count) % 4, "y_test": np.arange(8) % 4}
     for name, values in {"title": np.arange(count * 5).reshape(count, 5), "price": np.linspace(0, 1, count)}.items():
         raw |= {f"x_train/{name}": values, f"x_test/{name}": values[:8]}
@@ -42,7 +43,7 @@ def test_several_inputs_are_kept_by_name() -> None:
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_numbers_of_any_type_and_order_are_kept_as_one_of_four(dtype: str, expected: str, order: Any) -> None:
     values = np.asarray(np.arange(100).reshape(20, 5) % 2, dtype=dtype, order=order)
-    arrays = check_arrays(make_raw(**{"x_train/title": values, "x_test/title": values[:8]}))
+    arrays = check_arrays({**make_raw(), "x_train/title": values, "x_test/title": values[:8]})
     assert arrays.x_train["title"].dtype.str == expected
     np.testing.assert_array_equal(arrays.x_train["title"], np.arange(100).reshape(20, 5) % 2)
 

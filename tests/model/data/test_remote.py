@@ -11,7 +11,7 @@ from model.data.remote import open_store
 from model.data.sources import check_dataset_name, load_npz_url
 from model.errors import DatasetError
 
-ARRAYS = {
+ARRAYS: dict[str, Any] = {
     "x_train": np.arange(40).reshape(20, 2),
     "x_test": np.arange(16).reshape(8, 2),
     "y_train": np.arange(20) % 4,

@@ -35,9 +35,13 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         return self.last(keras.ops.concatenate([user, inputs["features"]], axis=-1))
 
 
-class Untold(Subclassed):
+class Untold(keras.Model):  # type: ignore[misc]
+    def __init__(self, num_outputs: int) -> None:
+        super().__init__()
+        self.last = layers.Dense(num_outputs)
+
     def call(self, inputs: Any) -> Any:
-        return super().call(inputs)
+        return self.last(inputs["features"])
 
 
 def untold(input_shape: dict[str, tuple[int, ...]], num_outputs: int) -> keras.Model:
