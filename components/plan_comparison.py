@@ -30,7 +30,7 @@ def plan_comparison(
 ) -> NamedTuple(  # type: ignore[valid-type]  # KFP reads it, and ships no class beside the function
     "Planned",
     # KFP's local runner loops over an output of no other name than `Output`.
-    [("Output", list[int]), ("max_train_images", int), ("seed", int)],
+    [("Output", list[int]), ("seed", int)],
 ):
     """Checks the parameters and plans the trials, before anything expensive starts.
 
@@ -40,8 +40,7 @@ def plan_comparison(
     Returns:
         run_info: The plan, as run.json.
         Output: The numbers of the iterations that train, from 1.
-        max_train_images: What `settings` say of it, for the next step.
-        seed: Likewise.
+        seed: What `settings` say of it, for the depth study.
     """
     # The other arguments are the fields of the form; KFP ships this function alone, so they stand here once more.
     form = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
@@ -65,5 +64,4 @@ def plan_comparison(
     if missing := describe_missing_nodes(plan):
         print(missing)
     plan.write(Path(run_info.path))
-    planned = plan.parameters
-    return [*range(1, count_iterations(planned.trials) + 1)], planned.max_train_images, planned.seed
+    return [*range(1, count_iterations(plan.parameters.trials) + 1)], plan.parameters.seed

@@ -12,7 +12,15 @@ from components.planning.hidden import (
     reveal,
     take_given,
 )
-from components.planning.names import LAUNCH_FILE, check_name, name_trial, read_launched
+from components.planning.names import (
+    HEARTBEAT_FILE,
+    LAUNCH_FILE,
+    check_name,
+    list_trials,
+    name_trial,
+    read_json,
+    read_launched,
+)
 from components.planning.order import (
     DISTRIBUTED,
     SINGLE_NODE,
@@ -22,19 +30,25 @@ from components.planning.order import (
 )
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
+from components.planning.programs import Assignment, Program, Report, Training
 from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
 
 __all__ = [
     "DISTRIBUTED",
     "FREE_CPUS_VARIABLE",
     "GIVEN_BY",
+    "HEARTBEAT_FILE",
     "LAUNCH_FILE",
     "RUN_ID_VARIABLE",
     "SINGLE_NODE",
     "STARTED_AT_VARIABLE",
+    "Assignment",
     "Parameters",
     "Place",
+    "Program",
+    "Report",
     "RunPlan",
+    "Training",
     "check_name",
     "count_iterations",
     "describe_form",
@@ -49,11 +63,13 @@ __all__ = [
     "keeps_failed_jobs",
     "list_form",
     "list_places",
+    "list_trials",
     "make_hider",
     "name_run",
     "name_trial",
     "plan_run",
     "read_form",
+    "read_json",
     "read_launched",
     "read_whole_plan",
     "reveal",

@@ -49,11 +49,11 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
     if plan.run_id != name:
         raise ResumeError(f"The folder of run {plan.run_id} must have its name. Received: {name}. Rename it.")
     plan = replace(plan, parameters=complete_parameters(plan.parameters, said))
-    remove_torn_trials(run_dir.glob("models/*/trial-*"))
+    remove_torn_trials(plan.program, run_dir.glob("models/*/trial-*"))
     trials = {
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
     }
-    check_software(trials)
+    check_software(plan.program, trials)
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
     lay_ready([*trials.items()], workspace)
