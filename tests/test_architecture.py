@@ -78,7 +78,13 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "evaluate",
         "depth_study prepare train",
     ),
-    "program": ("measurement",),
+    "program": (
+        "errors lines measurement metric_names replicas told",
+        "expressions/ files/ marks presets/",
+        "helper/ settings tally",
+        "clock metrics",
+        "listener",
+    ),
 }
 
 

@@ -1,0 +1,46 @@
+"""A line of a log as a person sees it: without colours, with its redraws apart, and the numbers in it."""
+
+import math
+import re
+
+# Of a longer line the beginning and the end are read: a progress bar's last redraw stands at its end.
+MOST_CHARACTERS = 8192
+
+# Bounded, as every repetition in this package is: no line may take longer to read than its length says.
+NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3}){1,6}(?:\.\d{0,40})?|\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][-+]?\d{1,4})?"
+NUMBER_OR_NAN = rf"(?:{NUMBER}|[-+]?(?:nan|NaN|NAN|inf|Inf|INF|infinity|Infinity)\b)"
+# Python refuses to convert integers of thousands of digits.
+COUNT = r"\d{1,15}"
+MOST_COUNT = 10**15
+
+_COLOURS = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_REDRAWN = re.compile(r"[\r\b]+")
+
+
+def list_redraws(text: str) -> list[str]:
+    r"""Returns what stood in a line one after another; the last is what a person sees.
+
+    A bar is drawn anew after `\r`, or after as many `\b` as it is long.
+    """
+    if len(text) > MOST_CHARACTERS:
+        text = text[: MOST_CHARACTERS // 4] + "\r" + text[-MOST_CHARACTERS * 3 // 4 :]
+    if "\x1b" in text:
+        text = _COLOURS.sub("", text)
+    if "\\" in text and ("b'" in text or 'b"' in text):  # bytes that were printed as such
+        text = text.replace("\\t", "\t").replace("\\n", " ")
+    if "\r" in text or "\b" in text:
+        return [redraw for redraw in _REDRAWN.split(text) if redraw.strip()]
+    return [text] if text and not text.isspace() else []
+
+
+def parse_number(text: str) -> float:
+    """Returns a number as programs print it, with thousands' commas or a per cent sign; nan where it is none."""
+    text = text.strip()
+    if len(text) > 64:  # noqa: PLR2004 - no figure is as long
+        return math.nan
+    is_percent = text.endswith("%")
+    try:
+        value = float(text.rstrip("% ").replace(",", ""))
+    except ValueError:
+        return math.nan
+    return value / 100 if is_percent else value
