@@ -36,6 +36,7 @@ from tfjob.local.load import Load, look
 from tfjob.local.process import Exited, Keeper, Message, ReplicaProcess
 from tfjob.local.quiet import wait_until_quiet
 from tfjob.local.replica import ReplicaRun, prepare_replicas
+from tfjob.local.strays import kill_strays, make_mark
 from tfjob.owner import Owner
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
@@ -114,12 +115,13 @@ class _JobRun(JobRun[Message]):
         self.replicas = prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
         self.next_owner_check = self.submitted
         self.folders = FolderMaker(self.backend.folder or Path.cwd(), self.log_dir.with_name("work"))
+        self.mark = make_mark()
 
     def run_until_success(self) -> None:
         self._report_created()
         if self.job.is_foreign:
             for run in self.replicas.values():
-                run.take_folders(self.folders.make(run.replica.name))
+                run.settle(self.folders.make(run.replica.name), self.mark)
         self.quiet = self._wait_until_quiet()
         self.start_clock()
         for run in self.replicas.values():
@@ -149,6 +151,7 @@ class _JobRun(JobRun[Message]):
                 process.kill()
         self._wait_for_ends(_KILL_SECONDS)
         if self.job.is_foreign:
+            kill_strays(self.mark)
             self.folders.remove()
 
     def result(self) -> JobResult:

@@ -19,6 +19,7 @@ from tfjob.local.gpus import visible_gpus
 from tfjob.local.kubelet import expand_all, expand_env
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import ReplicaProcess
+from tfjob.local.strays import MARK_VARIABLE
 from tfjob.local.tf_config import tf_config
 from tfjob.spec import CONTAINER_NAME, ReplicaType
 
@@ -45,10 +46,10 @@ class ReplicaRun:
     command: tuple[str, ...] = ()
     folder: Path | None = None
 
-    def take_folders(self, folders: Folders) -> None:
-        """Lets it work in folders of its own."""
+    def settle(self, folders: Folders, mark: str) -> None:
+        """Lets it work in folders of its own, and be known by a mark in its environment."""
         self.folder = folders.work
-        self.env = {"TMPDIR": str(folders.temporary), **self.env, "PWD": str(folders.work)}
+        self.env = {"TMPDIR": str(folders.temporary), **self.env, "PWD": str(folders.work), MARK_VARIABLE: mark}
 
     def result(self) -> ReplicaResult:
         """Returns how it went."""

@@ -25,6 +25,8 @@ _PATH_VARIABLE, _ADDED_PATH_VARIABLE = "PYTHONPATH", "TFJOB_SPEEDUP_PYTHONPATH"
 # Puts a folder in front of what the image, or the manifest, has there; the program takes the shell's place.
 _PREPEND_PATH = f'export {_PATH_VARIABLE}="${_ADDED_PATH_VARIABLE}${{{_PATH_VARIABLE}:+:${_PATH_VARIABLE}}}"; exec "$@"'
 _NODE = "kubernetes.io/hostname"
+# What Python prints is timed by when it comes out, so it must not wait for more.
+_DEFAULT_ENV = {"PYTHONUNBUFFERED": "1"}
 
 
 def read_own_job(text: str, command: str = "") -> "OwnJob":
@@ -147,7 +149,8 @@ class OwnJob:
         """Returns the TFJob of one trial of one configuration.
 
         Numbers of replicas, name, namespace, policies and placeholders are set; a failed replica ends the trial, since
-        its restart policy becomes Never. All else of the manifest stays.
+        its restart policy becomes Never. Python's output is not buffered, unless the manifest has a word on that. All
+        else of the manifest stays.
 
         Args:
             name: The trial's job.
@@ -305,6 +308,8 @@ def _add_env(container: Json, env: Mapping[str, str]) -> None:
     """Gives a container further variables; those of the same name go, but for PYTHONPATH, which they precede."""
     added = {name: value for name, value in env.items() if name != _PATH_VARIABLE}
     kept = [variable for variable in container.get("env", ()) if variable["name"] not in added]
+    for name in _DEFAULT_ENV.keys() - {variable["name"] for variable in kept}:
+        added.setdefault(name, _DEFAULT_ENV[name])
     if path := env.get(_PATH_VARIABLE):
         literal = next((item for item in kept if item["name"] == _PATH_VARIABLE and "valueFrom" not in item), None)
         if literal is not None:

@@ -42,7 +42,8 @@ def container_of(manifest: dict[str, Any], kind: str = "Worker") -> Any:
 
 
 def env_of(manifest: dict[str, Any], kind: str = "Worker") -> dict[str, Any]:
-    return {item["name"]: item.get("value") for item in container_of(manifest, kind)["env"]}
+    variables = container_of(manifest, kind)["env"]
+    return {item["name"]: item.get("value") for item in variables if item["name"] != "PYTHONUNBUFFERED"}
 
 
 PS_JOB = {"Chief": make_replica(), "Worker": make_replica(2), "PS": make_replica(2)}
@@ -164,7 +165,8 @@ def test_one_build_leaves_no_trace_in_the_next() -> None:
     first = build(job, 2, values={"seed": "1"}, placement="spread", env={"A": "1", "PYTHONPATH": "/ours"})
     second = build(job, 2, values={"seed": "2"})
     assert container_of(first)["args"] == ["1"]
-    assert container_of(second) == {**make_replica(args=["2"])["template"]["spec"]["containers"][0], "env": []}
+    unbuffered = [{"name": "PYTHONUNBUFFERED", "value": "1"}]
+    assert container_of(second) == {**make_replica(args=["2"])["template"]["spec"]["containers"][0], "env": unbuffered}
 
 
 def test_a_folder_goes_in_front_of_the_python_path_that_the_manifest_sets() -> None:
