@@ -47,11 +47,11 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "command",
     ),
     "tfjob": (
-        "environment errors heartbeat owner",
+        "environment errors heartbeat lines owner",
         "fit signals spec",
         "job policy",
         "backend overlay",
-        "job_run manifest settings",
+        "job_run manifest own/ settings",
         "cluster/ local/",
         "launch preflight/",
     ),

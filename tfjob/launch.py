@@ -31,6 +31,8 @@ def run_job(
     report: Callable[[str], None] = print_line,
     max_restarts: int | None = None,
     placement: Placement = ANYWHERE,
+    is_measured: Callable[[], bool] | None = None,
+    listen: Callable[[LogLine], None] | None = None,
 ) -> JobResult:
     """Returns how the job went, when it has succeeded.
 
@@ -42,6 +44,9 @@ def run_job(
         max_restarts: Number of restarts, over all replicas, after which the job is given up; None: the operator's
             rules alone decide, which under ExitCode restart for ever.
         placement: Which cores it gets where it runs on this machine.
+        is_measured: Asked twice a second whether enough is measured: the job is then ended, SIGTERM first, SIGKILL 10 s
+            later, and counts as succeeded. None: it ends by itself.
+        listen: Gets each log line with its time, before `report` gets it as text.
 
     Raises:
         JobFailed: A replica failed and was not restarted.
@@ -54,9 +59,11 @@ def run_job(
 
     def on_event(event: Event) -> None:
         nonlocal restarts
-        report(render_event(event))
         if isinstance(event, LogLine):
             last_lines[event.replica].append(event.text)
+            if listen is not None:
+                listen(event)
+        report(render_event(event))
         if isinstance(event, StatusChanged) and event.status == "Restarting":
             restarts += 1
             if max_restarts is not None and restarts > max_restarts:
@@ -64,7 +71,9 @@ def run_job(
                 quoted = quote_lines(replica, [*last_lines[replica]])
                 raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message, quoted)
 
-    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
+    return (backend or choose_backend()).run(
+        manifest, log_dir=log_dir, on_event=on_event, placement=placement, is_measured=is_measured
+    )
 
 
 def choose_backend(

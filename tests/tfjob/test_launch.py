@@ -43,6 +43,7 @@ class ScriptedBackend:
         log_dir: Path,
         on_event: Callable[[Event], None],
         placement: Placement = ANYWHERE,
+        is_measured: Callable[[], bool] | None = None,
     ) -> JobResult:
         self.manifests.append(manifest)
         self.placements.append(placement)

@@ -5,18 +5,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from tfjob.backend import LogLine
+from tfjob.lines import LineCutter, Piece
 from tfjob.local import keeper
 from tfjob.local.keeper import kill_group
 from tfjob.signals import Signalled
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 # The process waits at this gate until it is guarded and bound to its cores. A launcher that dies before that closes the
 # pipe, and the process ends without having run.
@@ -24,6 +29,10 @@ _GATE = 'read -r _ && exec "$@" < /dev/null'
 
 # How long the end of the log may take after the process has ended.
 _LOG_END_SECONDS = 1.0
+_CHUNK_BYTES = 1 << 16
+_REST_SECONDS = 0.005
+# Lines that wait to be heard, of all replicas together.
+_MAX_BACKLOG = 10_000
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,7 @@ class ReplicaProcess:
         env: Its whole environment.
         cores: The cores it is bound to; none for all.
         log_path: The file its log is appended to.
+        folder: Where it works; None: where this process does.
         inbox: Gets its log lines and, after the last, its end.
         guard: Kills it when this process dies.
     """
@@ -92,6 +102,7 @@ class ReplicaProcess:
         env: Mapping[str, str],
         cores: Collection[int],
         log_path: Path,
+        folder: Path | None = None,
         inbox: SimpleQueue[Message | Signalled],
         guard: Keeper,
     ) -> None:
@@ -104,6 +115,7 @@ class ReplicaProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
+            cwd=folder,
             start_new_session=True,
         )
         guard.guard(self.group)
@@ -136,11 +148,23 @@ class ReplicaProcess:
             gate.write(b"\n")
 
     def _read_log(self) -> None:
-        with cast("IO[bytes]", self._process.stdout) as lines, self._log_path.open("ab") as log:
-            for line in lines:
-                log.write(line)
-                log.flush()
-                self._inbox.put(LogLine(self._replica, line.decode(errors="replace").rstrip("\r\n")))
+        cutter = LineCutter()
+        before = at = 0.0
+        with cast("BufferedReader", self._process.stdout) as output, self._log_path.open("ab", buffering=0) as log:
+            while chunk := output.read1(_CHUNK_BYTES):
+                before, at = at, time.time()
+                log.write(chunk)
+                self._hand_over(cutter.feed(chunk), at)
+                if at - before < _REST_SECONDS:  # a flood is taken in gulps
+                    time.sleep(_REST_SECONDS)
+            self._hand_over(cutter.finish(), time.time())
+
+    def _hand_over(self, lines: Sequence[Piece], at: float) -> None:
+        # A program that prints faster than anybody reads waits, as it would for a terminal.
+        while self._inbox.qsize() > _MAX_BACKLOG and self._process.returncode is None:
+            time.sleep(_REST_SECONDS)
+        for line in lines:
+            self._inbox.put(LogLine(self._replica, line.text, at))
 
     def _await_end(self) -> None:
         returncode = self._process.wait()

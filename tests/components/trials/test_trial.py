@@ -194,7 +194,9 @@ def test_a_trial_of_another_round_or_of_which_half_was_kept_is_trained(dataset: 
 
 def test_a_trial_that_failed_is_not_kept(dataset: Path, tmp_path: Path) -> None:
     class FailingBackend(FakeBackend):
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        def run(
+            self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+        ) -> JobResult:
             super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
             raise JobCancelled("stopped")
 
@@ -210,7 +212,9 @@ class LosingBackend(FakeBackend):
         super().__init__()
         self.losses, self.loss, self.error = losses, loss, error
 
-    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+    def run(
+        self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+    ) -> JobResult:
         result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
         if len(self.manifests) > self.losses:
             return result
@@ -270,7 +274,9 @@ class DisturbedBackend(FakeBackend):
         super().__init__()
         self.others, self.is_contended = list(others), is_contended
 
-    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+    def run(
+        self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+    ) -> JobResult:
         result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
         path = Path(read_option(get_command(manifest), "--output-dir")) / "training.json"
         training = json.loads(path.read_text())
@@ -336,7 +342,9 @@ def test_a_trial_that_was_disturbed_and_then_lost_its_launcher_is_not_repeated_f
 @pytest.mark.usefixtures("measured")
 def test_a_trial_may_both_lose_a_replica_and_be_disturbed(dataset: Path, tmp_path: Path) -> None:
     class UnluckyBackend(DisturbedBackend):
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        def run(
+            self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+        ) -> JobResult:
             result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
             if len(self.manifests) == 1:
                 raise ReplicaLost(result.job_name, replica="worker-0", exit_code=None, reason="its pod was evicted")
