@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -73,7 +74,8 @@ class Matching:
             process.kill()
             for stream in (process.stdin, process.stdout):
                 if stream:
-                    stream.close()
+                    with suppress(OSError):  # what was not written is of no use any more
+                        stream.close()
             process.wait()
 
     def __del__(self) -> None:

@@ -20,7 +20,7 @@ class EstimatorReader:
     def read(self, redraws: list[str], at: float) -> list[Told]:
         """Returns what a line tells; see `Reader`."""
         line = redraws[-1]
-        if "step" not in line:
+        if "step" not in line and "Saving checkpoints" not in line:
             return []
         if evaluated := _EVALUATED.search(line):
             return [Told(at, metrics=_read_metrics(evaluated[1], "eval_"))]
