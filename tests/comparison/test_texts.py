@@ -27,6 +27,8 @@ TRANSLATED = (
     "report/report.html.j2",
     "report/run_comparison.html.j2",
     "data_table.html.j2",
+    "card.html.j2",
+    "programs/program.html.j2",
     "report/breakdown.html.j2",
     "report/time_to_accuracy.html.j2",
 )
