@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from comparison.parsing import RecordError
 from comparison.streams import make_printable, replace_unencodable
 from model.errors import ConfigError, DatasetError, EvaluationError
+from program.errors import ProgramError
 from tfjob.errors import TFJobError
 
 __all__ = ["TOLD_PLAINLY", "make_printable", "replace_unencodable", "told_plainly"]
 
-TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobError)
+TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, ProgramError, RecordError, TFJobError)
 
 
 @contextlib.contextmanager

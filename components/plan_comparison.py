@@ -12,6 +12,7 @@ def plan_comparison(
     pipeline_job_id: str,
     run_info: dsl.Output[dsl.Artifact],
     image: str,
+    tfjob: str,
     dataset: str,
     model: str,
     epochs: int,
@@ -50,7 +51,6 @@ def plan_comparison(
     from components.errors import told_plainly
     from components.planning import (
         count_iterations,
-        describe_missing_nodes,
         find_room,
         name_run,
         plan_run,
@@ -61,7 +61,7 @@ def plan_comparison(
     with told_plainly():
         plan = plan_run(name_run(pipeline_job_id), read_form(form), find_room)
         check_machine(plan)
-    if missing := describe_missing_nodes(plan):
-        print(missing)
+    for remark in plan.program.list_remarks(plan.configurations, plan.free_cpus):
+        print(remark)
     plan.write(Path(run_info.path))
     return [*range(1, count_iterations(plan.parameters.trials) + 1)], plan.parameters.seed

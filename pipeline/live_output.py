@@ -13,7 +13,8 @@ _LOGGED = re.compile(r"\d\d:\d\d:\d\d\.\d+ - (?P<level>[A-Z]+) - (?P<message>.*)
 _STEP_BEGAN = re.compile(r"Executing task '(?P<step>.+)'")
 _STEP_FAILED = re.compile(r"Task '(?P<step>.+)' finished with status FAILURE")
 _PROGRESS = re.compile(
-    r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>\d+) step (?P<step>\d+)/(?P<steps>\d+) (?P<rest>.*)"
+    r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>0*[1-9]\d*) "
+    r"step (?P<step>\d+)/(?P<steps>0*[1-9]\d*) (?P<rest>.*)"
 )
 _NOISE = re.compile(r" *([IWEF]\d{4} |WARNING: All log messages before absl|To enable the following instructions: )")
 _BAR_WIDTH = 24

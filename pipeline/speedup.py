@@ -72,6 +72,7 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
                 "iteration": iteration,
                 "workspace_path": dsl.WORKSPACE_PATH_PLACEHOLDER,
                 "settings": parameters.settings,
+                "tfjob": parameters.tfjob,
                 "run_info": plan.outputs["run_info"],
                 "prepared": data.outputs["prepared"],
             }

@@ -9,8 +9,8 @@ from typing import Any
 from comparison.parsing import RecordError, load_json, read_text
 
 LAUNCH_FILE = "launch.json"
-# In the workspace: what the step that trains renews every few seconds.
-HEARTBEAT_FILE = "heartbeat"
+# In the workspace: what the step that trains renews every few seconds, and a folder for each finished trial.
+HEARTBEAT_FILE, FINISHED_FOLDER = "heartbeat", "finished"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST = 10**6
 

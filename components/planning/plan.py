@@ -117,20 +117,22 @@ def plan_run(
     return RunPlan(run_id, started_at, parameters, configurations, free_cpus)
 
 
-def read_whole_plan(path: Path, settings: str) -> RunPlan:
+def read_whole_plan(path: Path, settings: str, tfjob: str = "") -> RunPlan:
     """Returns a plan with what a step that starts jobs needs and `run.json` does not say: the variables of replicas.
 
     Args:
         path: The run's `run.json`.
         settings: The form's `settings`, as the pipeline hands them to the step.
+        tfjob: The form's `tfjob`, likewise.
 
     Raises:
         ValueError: The file is not a plan of this version of the project, or the settings cannot be.
     """
     plan = RunPlan.read(path)
     job_settings = reveal("job_settings", read_form({SETTINGS: settings}).job_settings)
+    manifest = reveal("tfjob", tfjob)
     os.environ.pop(SECRETS_VARIABLE, None)  # replicas inherit this step's environment, and get what is theirs
-    return replace(plan, parameters=replace(plan.parameters, job_settings=job_settings))
+    return replace(plan, parameters=replace(plan.parameters, job_settings=job_settings, tfjob=manifest))
 
 
 def name_run(pipeline_job_id: str) -> str:

@@ -9,10 +9,8 @@ from components.trials.finished import (
     remove_torn_trials,
 )
 from components.trials.trial import check_machine, evaluate_trials, run_trials
-from components.trials.turns import FINISHED_FOLDER
 
 __all__ = [
-    "FINISHED_FOLDER",
     "check_machine",
     "check_software",
     "evaluate_trials",

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from comparison.parsing import RecordError
-from components.planning import LAUNCH_FILE, Program, RunPlan, name_trial, plan_run, read_launched
-from components.trials.turns import FAILED_FOLDER, FINISHED_FOLDER
+from components.planning import FINISHED_FOLDER, LAUNCH_FILE, Program, RunPlan, name_trial, plan_run, read_launched
+from components.trials.turns import FAILED_FOLDER
 from model.host import describe_versions
 
 # In the workspace: says that every step has stored what it trained.
@@ -111,15 +111,19 @@ def check_software(program: Program, trials: Iterable[Path]) -> None:
             )
 
 
-def lay_ready(trials: Sequence[tuple[Path, Path]], workspace: Path) -> None:
+def lay_ready(plan: RunPlan, trials: Sequence[tuple[Path, Path]], workspace: Path) -> None:
     """Lets the steps of a run find its finished trials: links in its workspace.
 
     Args:
+        plan: The run's plan.
         trials: The folder of each trial, and the folder of its logs.
         workspace: Folder that all replicas see.
     """
+    # The baseline may have run in another form than was planned, which names its records.
+    planned = {form.name: c.name for c in plan.configurations for form in plan.program.list_forms(c)[::-1]}
     for folder, logs in trials:
-        place = workspace / FINISHED_FOLDER / name_trial(*read_launched(folder))
+        name, trial = read_launched(folder)
+        place = workspace / FINISHED_FOLDER / name_trial(planned.get(name, name), trial)
         place.mkdir(parents=True)
         for path in folder.iterdir():
             (place / path.name).symlink_to(path.resolve())

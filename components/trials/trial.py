@@ -8,6 +8,7 @@ from typing import Any
 
 from comparison.parsing import SCHEMA_VERSION
 from components.planning import (
+    FINISHED_FOLDER,
     HEARTBEAT_FILE,
     LAUNCH_FILE,
     Assignment,
@@ -16,6 +17,8 @@ from components.planning import (
     Training,
     list_places,
     list_trials,
+    name_trial,
+    read_launched,
 )
 from components.trials.attempts import Attempt
 from components.trials.disturbance import (
@@ -26,7 +29,7 @@ from components.trials.disturbance import (
     is_disturbed,
 )
 from components.trials.finished import RESUMED_FILE, keep_trial
-from components.trials.turns import FINISHED_FOLDER, Turns, name_step
+from components.trials.turns import Turns, name_step
 from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import is_in_pod
 from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
@@ -172,19 +175,24 @@ def train_trial(
     Args:
         data_dir: Where all replicas find the data.
     """
-    may_lose = True
+    baseline = find_baseline(plan, workspace)
+    forms = [*plan.program.list_forms(place.configuration)]
+    if baseline in forms:
+        forms = [baseline]
+    may_lose, refusal = True, None
     while True:
-        attempt = Attempt.begin(workspace, place.name)
+        attempt = Attempt.begin(workspace, name_trial(forms[0].name, place.trial))
         training = plan.program.begin(
             Assignment(
                 run_id=plan.run_id,
-                configuration=place.configuration,
-                baseline=plan.configurations[0],
+                configuration=forms[0],
+                baseline=baseline or forms[0],
                 trial=place.trial,
                 round_number=place.round_number,
                 place=place.number,
                 data_dir=data_dir,
                 output_dir=workspace / attempt.name,
+                finished=workspace / FINISHED_FOLDER,
                 overlays=overlays,
             )
         )
@@ -199,9 +207,21 @@ def train_trial(
                 report=training.show,
                 max_restarts=0,
                 placement=Placement(first_core=place.round_number - 1, patience_seconds=patience),
+                is_measured=training.is_measured,
+                listen=training.listen,
             )
+            training.measure(result)
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
+            may_run_otherwise = training.may_run_otherwise(error)
+            if forms[1:] and may_run_otherwise:
+                refusal = refusal or error
+                tried = forms.pop(0)
+                print_line(f"{error}\n== {tried.name} does not run; tried in its place: {forms[0].describe()}")
+                continue
+            if refusal and may_run_otherwise:  # none of them runs
+                print_line(str(error))
+                raise refusal from error
             is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
             if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
@@ -216,7 +236,7 @@ def train_trial(
         print_line(f"== {place}, is trained once more: {disturbance}")
     launch = {
         **describe_launch(plan, result, training),
-        "configuration": place.configuration.name,
+        "configuration": forms[0].name,
         "trial": place.trial,
         "round": place.round_number,
         "place": place.number,
@@ -228,6 +248,17 @@ def train_trial(
     (output_dir / LAUNCH_FILE).write_text(json.dumps(launch, indent=1), encoding="utf-8")
 
 
+def find_baseline(plan: RunPlan, workspace: Path) -> Any:
+    """Returns what the others are compared with, as it ran in a trial that is finished; None before there is one."""
+    baseline = plan.configurations[0]
+    forms = {form.name: form for form in plan.program.list_forms(baseline)}
+    for place in list_places(plan):
+        folder = workspace / FINISHED_FOLDER / place.name
+        if place.configuration == baseline and (folder / LAUNCH_FILE).exists():
+            return forms[read_launched(folder)[0]]
+    return None
+
+
 def describe_launch(plan: RunPlan, result: JobResult, training: Training) -> dict[str, Any]:
     """Returns what launch.json says of the job."""
     return {
@@ -235,7 +266,7 @@ def describe_launch(plan: RunPlan, result: JobResult, training: Training) -> dic
         **result.to_json(),
         "queue_seconds": training.count_queue_seconds(result),
         "run_id": plan.run_id,
-        "image": plan.parameters.image if is_in_pod() else None,
+        "image": plan.program.image if is_in_pod() else None,
         "cpus_per_replica": training.cpus,
     }
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from components.planning import HEARTBEAT_FILE, Place
+from components.planning import FINISHED_FOLDER, HEARTBEAT_FILE, Place
 from tfjob.errors import LauncherStopped, TFJobError
 from tfjob.launch import print_line
 from tfjob.signals import Signalled, signals_to
 
-# In the workspace: a folder for each finished trial, and a file for each step that failed.
-FINISHED_FOLDER, FAILED_FOLDER = "finished", "failed"
+# In the workspace: a file for each step that failed.
+FAILED_FOLDER = "failed"
 # A file for each step that has started.
 PRESENT_FOLDER = "present"
 POLL_SECONDS = 2.0

@@ -18,7 +18,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "seed": "the trial's seed",
     "trial": "the trial's number, from 1",
     "output_dir": "a fresh folder of the trial's own",
-    "data_dir": "the folder of the prepared data",
+    "data_dir": "a folder that all trials share",
 }
 BATCHES = ("global_batch_size", "per_replica_batch_size")
 _NAMES = "|".join(PLACEHOLDERS)

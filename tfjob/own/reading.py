@@ -83,7 +83,7 @@ def make_job(command: str) -> Found:
     }
     no_istio = {"sidecar.istio.io/inject": "false"}
     template = {"metadata": {"labels": no_istio, "annotations": no_istio}, "spec": pod}
-    spec = {"tfReplicaSpecs": {"Worker": {"replicas": 1, "template": template}}}
+    spec = {"runPolicy": {}, "successPolicy": "", "tfReplicaSpecs": {"Worker": {"replicas": 1, "template": template}}}
     return Found("", {}, spec, [], [], {"spec": spec})
 
 

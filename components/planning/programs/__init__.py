@@ -2,12 +2,14 @@
 
 from components.planning.parameters import Parameters
 from components.planning.programs.own_loop import OwnLoop
+from components.planning.programs.persons import PersonsProgram
 from components.planning.programs.program import Assignment, Configuration, Program, Report, Training
 
 __all__ = [
     "Assignment",
     "Configuration",
     "OwnLoop",
+    "PersonsProgram",
     "Program",
     "Report",
     "Training",
@@ -21,4 +23,5 @@ def choose_program(parameters: Parameters) -> Program:
     Args:
         parameters: What a person asked for.
     """
-    return OwnLoop(parameters)
+    is_persons = parameters.tfjob.strip() or parameters.command.strip()
+    return PersonsProgram(parameters) if is_persons else OwnLoop(parameters)

@@ -14,13 +14,14 @@ from comparison.confusion import ConfusionMatrix
 from comparison.parsing import RecordError, load_json, read_text
 from comparison.records import TrialRecord, assemble_record, read_run_info
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
-from components.planning.parameters import Parameters
+from components.planning.parameters import Parameters, list_of_own_program, refuse_others
 from components.planning.programs.program import Assignment, Report
 from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.backend import JobResult
 from tfjob.environment import current_namespace, is_in_pod
+from tfjob.errors import TFJobError
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, label_value, print_line
 from tfjob.local import find_gpus
@@ -46,8 +47,14 @@ class OwnLoop:
     parameters: Parameters
     files: Sequence[str] = (TRAINING_FILE, MODEL_FILE)
 
+    @property
+    def image(self) -> str:
+        """This project's image."""
+        return self.parameters.image
+
     def check(self) -> None:
         """Makes sure of the data's name and the job's settings; what is trained is checked by being planned."""
+        refuse_others(self.parameters, list_of_own_program(), "takes a program of your own: `command` or `tfjob`")
         check_dataset_name(self.parameters.dataset)
         parse_job_settings(self.parameters.job_settings)
 
@@ -76,6 +83,26 @@ class OwnLoop:
             max_cpus_factor=_find_max_factor(parameters, free_cpus),
         )
         return configurations, free_cpus
+
+    def list_forms(self, configuration: Configuration) -> Sequence[Configuration]:
+        """Returns the configuration: it runs as it is."""
+        return [configuration]
+
+    def list_remarks(self, configurations: Sequence[Configuration], free_cpus: float | None) -> Sequence[str]:
+        """Returns why a bigger node is not compared that nobody forbade; nothing where all are."""
+        parameters = self.parameters
+        planned = [c.cpus_factor for c in configurations if self.is_single_node(c)]
+        missing = sorted(count for count in parameters.workers if count > 1 and count not in planned)
+        if parameters.bigger_nodes is not None or parameters.a_a or not missing:
+            return []
+        if parameters.gpus_per_replica:
+            reason = "a single node trains on one GPU, however many it has"
+        elif free_cpus is None:
+            reason = "how many a node has to give is not known (it takes the right to list nodes and all pods)"
+        else:
+            reason = f"a node has {free_cpus:g} to give at most (bigger_nodes compares it all the same)"
+        counts = ", ".join(map(str, missing))
+        return [f"Not compared with one node that has the CPUs of {counts} workers: {reason}."]
 
     def read_configuration(self, entry: Mapping[str, Any]) -> Configuration:
         """Returns the configuration of an entry in `run.json`."""
@@ -183,6 +210,8 @@ class OwnTraining:
     assignment: Assignment
     manifest: Manifest = field(init=False)
     cpus: float | None = field(init=False)
+    listen: None = None  # it writes down itself what is measured
+    is_measured: None = None
 
     def __post_init__(self) -> None:
         self.manifest = build_job(self.program, self.assignment)
@@ -191,6 +220,14 @@ class OwnTraining:
     def show(self, line: str) -> None:
         """Prints a line of the job unless it is the runtime's talk about itself."""
         print_readable(line)
+
+    def measure(self, result: JobResult) -> None:
+        """Does nothing: it has measured itself, and without its record it would have failed."""
+
+    def may_run_otherwise(self, error: TFJobError) -> bool:
+        """Returns False: it runs as it is."""
+        del error
+        return False
 
     def count_queue_seconds(self, result: JobResult) -> float:
         """Returns the seconds from submitting the job until its last replica's process began."""

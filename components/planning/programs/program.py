@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from comparison.confusion import ConfusionMatrix
-from tfjob.backend import JobResult
+from tfjob.backend import JobResult, LogLine
+from tfjob.errors import TFJobError
 from tfjob.job import Manifest
 from tfjob.overlay import Overlay
 
@@ -35,6 +36,7 @@ class Assignment:
         place: Where it stands among all trials, from 1.
         data_dir: Where all replicas find the data.
         output_dir: Where they leave what they make: a folder that no other attempt has.
+        finished: Folder of the folders of the run's finished trials.
         overlays: What KFP adds to the job's manifest: the workspace's volume, tolerations and the like.
     """
 
@@ -46,6 +48,7 @@ class Assignment:
     place: int
     data_dir: Path
     output_dir: Path
+    finished: Path
     overlays: Sequence[Overlay] = ()
 
 
@@ -62,6 +65,24 @@ class Training(Protocol):
 
     def show(self, line: str) -> None:
         """Prints a line of the job, if a person is to see it."""
+
+    @property
+    def listen(self) -> Callable[[LogLine], None] | None:
+        """Takes each line of a replica's log; None where nobody listens."""
+
+    @property
+    def is_measured(self) -> Callable[[], bool] | None:
+        """Tells, asked twice a second, whether enough is measured; None where it trains to its end."""
+
+    def measure(self, result: JobResult) -> None:
+        """Takes down what was measured, when the job has succeeded.
+
+        Raises:
+            TFJobError: It does not count.
+        """
+
+    def may_run_otherwise(self, error: TFJobError) -> bool:
+        """Returns whether the same program may run in another form; called when the job has failed."""
 
     def count_queue_seconds(self, result: JobResult) -> float:
         """Returns the seconds from submitting the job until its last replica's process began."""
@@ -94,6 +115,10 @@ class Program(Protocol):
     def files(self) -> Sequence[str]:
         """What a finished trial's folder holds, beside `launch.json`."""
 
+    @property
+    def image(self) -> str:
+        """The image of its replicas in a cluster."""
+
     def check(self) -> None:
         """Makes sure of all that can be told before anything starts.
 
@@ -115,6 +140,17 @@ class Program(Protocol):
 
         Args:
             find_room: Returns those for parameters, None where that is not known; asked only where they decide.
+        """
+
+    def list_forms(self, configuration: Any) -> Sequence[Any]:
+        """Returns a configuration and, of the baseline, what is tried in its place where it cannot run, in turn."""
+
+    def list_remarks(self, configurations: Sequence[Any], free_cpus: float | None) -> Sequence[str]:
+        """Returns what a person should know of a plan: what is not compared, and what may not have been meant.
+
+        Args:
+            configurations: What is compared.
+            free_cpus: CPUs of the largest single node that there is room for; None where that is not known.
         """
 
     def read_configuration(self, entry: Mapping[str, Any]) -> Configuration:

@@ -7,7 +7,7 @@ import pytest
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 from components.planning.programs import OwnLoop
-from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
+from components.planning.room import FREE_CPUS_VARIABLE, find_room
 from model.errors import ConfigError
 from tests.components.plan_factory import PARAMETERS
 
@@ -75,7 +75,8 @@ def test_the_plan_that_is_read_knows_what_room_there_was(tmp_path: Path) -> None
 def test_the_plan_says_why_a_bigger_node_is_not_compared(
     free_cpus: float | None, changes: dict[str, Any], told: str
 ) -> None:
-    text = describe_missing_nodes(plan_with(free_cpus, **{"scaling": "weak", **changes}))
+    plan = plan_with(free_cpus, **{"scaling": "weak", **changes})
+    text = "".join(plan.program.list_remarks(plan.configurations, plan.free_cpus))
     assert told in text if told else text == ""
 
 

@@ -91,7 +91,7 @@ def test_a_step_takes_a_trial_that_was_laid_ready_and_the_original_stays(tmp_pat
     logs.parent.mkdir()
     (kept / "logs").rename(logs)
 
-    lay_ready([(kept, logs)], tmp_path / "workspace")
+    lay_ready(make_plan(), [(kept, logs)], tmp_path / "workspace")
     backend = FakeBackend()
     plan = make_plan()
     run_trial(plan, find_place(plan, "single", 2), tmp_path, tmp_path / "workspace", tmp_path / "out", backend)

@@ -24,6 +24,7 @@ def build(plan: RunPlan, configuration: Any, folder: str, round_number: int) -> 
         place=1,
         data_dir=Path("data"),
         output_dir=Path("workspace", folder),
+        finished=Path("workspace", "finished"),
     )
     return plan.program.begin(assignment).manifest
 
