@@ -51,7 +51,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "fit signals spec",
         "job policy",
         "backend overlay",
-        "job_run manifest own/ settings",
+        "blame job_run manifest own/ settings",
         "cluster/ local/",
         "launch preflight/",
     ),

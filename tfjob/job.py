@@ -117,8 +117,8 @@ def _read_replica(replica_type: ReplicaType, index: int, replica_spec: Mapping[s
         index=index,
         command=command,
         env={item["name"]: item.get("value", "") for item in container.get("env", ()) if "valueFrom" not in item},
-        cpus=parse_cpus(limits["cpu"]) if "cpu" in limits else None,
-        memory=limits.get("memory"),
+        cpus=parse_cpus(str(limits["cpu"])) if "cpu" in limits else None,
+        memory=str(limits["memory"]) if limits.get("memory") is not None else None,
         gpus=int(limits.get(GPU_RESOURCE, 0)),
         restart_policy=cast("RestartPolicy", replica_spec.get("restartPolicy", "Never")),
     )

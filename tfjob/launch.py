@@ -7,8 +7,9 @@ from os import environ
 from pathlib import Path
 
 from tfjob.backend import ANYWHERE, Backend, Event, JobResult, LogLine, Placement, StatusChanged, Warned
+from tfjob.blame import Troubles
 from tfjob.environment import is_in_pod, owner_reference
-from tfjob.errors import JobRestartedTooOften, quote_lines
+from tfjob.errors import JobFailed, JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
 from tfjob.local import LocalBackend, available_cores
@@ -55,12 +56,14 @@ def run_job(
         JobCancelled: The job was stopped from outside.
     """
     restarts = 0
+    troubles = Troubles()
     last_lines: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=QUOTED_LINES))
 
     def on_event(event: Event) -> None:
         nonlocal restarts
         if isinstance(event, LogLine):
             last_lines[event.replica].append(event.text)
+            troubles.note(event)
             if listen is not None:
                 listen(event)
         report(render_event(event))
@@ -71,9 +74,13 @@ def run_job(
                 quoted = quote_lines(replica, [*last_lines[replica]])
                 raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message, quoted)
 
-    return (backend or choose_backend()).run(
-        manifest, log_dir=log_dir, on_event=on_event, placement=placement, is_measured=is_measured
-    )
+    try:
+        return (backend or choose_backend()).run(
+            manifest, log_dir=log_dir, on_event=on_event, placement=placement, is_measured=is_measured
+        )
+    except JobFailed as error:
+        error.add(troubles.describe_first(error.replica))
+        raise
 
 
 def choose_backend(

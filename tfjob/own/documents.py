@@ -1,6 +1,7 @@
 """YAML and JSON that a stranger wrote, as plain JSON values, or one error that says where they are none."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ MAX_BYTES = 256 * 1024
 MAX_VALUES = 50_000
 MAX_DEPTH = 60
 _SHOWN = 60
+# No program takes a NUL in an argument, and half of a surrogate pair is no character.
+_IS_TEXT = re.compile("[^\0\ud800-\udfff]*")
 
 
 class _Loader(yaml.SafeLoader):
@@ -118,8 +121,8 @@ def _check_plain(path: str, value: Any, depth: int) -> None:
             _check_plain(f"{path}[{index}]", item, depth + 1)
     elif isinstance(value, float) and value - value != 0:
         raise SpecError(f"{path} must be a number that is finite. Received: {value!r}")
-    elif isinstance(value, str) and "\0" in value:
-        raise SpecError(f"{path} must not have a NUL in it. Received: {value[:_SHOWN]!r}")
+    elif isinstance(value, str) and not _IS_TEXT.fullmatch(value):
+        raise SpecError(f"{path} must have no NUL and no half of a character in it. Received: {value[:_SHOWN]!r}")
     elif not (value is None or isinstance(value, str | int | float)):
         raise SpecError(f"{path} must be a text, a number, a list or a mapping. Received: {type(value).__name__}")
 

@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tfjob.own.checks import Json
 from tfjob.own.placeholders import describe_near_misses, find_placeholders
-from tfjob.own.reading import POLICY_FIELDS, Found, Json, find_container, visit_texts
+from tfjob.own.reading import POLICY_FIELDS, Found, find_container, visit_texts
 from tfjob.spec import CHIEFS, CONTAINER_NAME
 
 # The label by which the operator's pods know their job, and its older names.
 JOB_LABELS = ("training.kubeflow.org/job-name", "job-name", "tf-job-name")
-_WORKERS = r"(?:num|n|nb|number_of)?_?(?:workers?|replicas|nodes)|(?:num|n)_?ps|world_size|num_processes"
-_COUNT_NAME = re.compile(rf"(?:{_WORKERS})", re.IGNORECASE)
-_COUNT_OPTION = re.compile(rf"--?({_WORKERS})[=\s]+(\d+)", re.IGNORECASE)
+_WORKERS = r"(?:(?:num|n|nb|number[-_]of)?[-_]?(?:workers?|replicas|nodes)|(?:num|n)[-_]?ps|world[-_]size)"
+_COUNT_NAME = re.compile(_WORKERS, re.IGNORECASE)
+_COUNT_OPTION = re.compile(rf"(?<![\w-])--?({_WORKERS})[=\s]+(\d+)(?!\S)", re.IGNORECASE)
 _GANG = re.compile(r"pod-?group|min-?(available|member)", re.IGNORECASE)
 # Volumes that outlive a pod, by the field that says so.
 _SHARED_VOLUMES = {
@@ -36,6 +37,7 @@ def find_doubts(found: Found) -> list[str]:
         *_tell_policies(found.spec),
         *_tell_replicas(found.spec),
         *_tell_texts(replicas),
+        *_tell_options(replicas),
     ]
     for kind, replica in replicas.items():
         told += _tell_pod(f"{kind}.template", replica["template"], found)
@@ -56,7 +58,7 @@ def _name(document: Mapping[str, Any]) -> str:
 
 
 def _tell_metadata(found: Found) -> Iterator[str]:
-    namespace = (found.document.get("metadata") or {}).get("namespace")
+    namespace = found.document.get("metadata", {}).get("namespace")
     if namespace:
         yield (
             f"metadata.namespace {namespace} is not kept: trials run in the run's own namespace, where claims, secrets "
@@ -71,7 +73,7 @@ def _tell_metadata(found: Found) -> Iterator[str]:
 def _list_labels(found: Found) -> Iterator[tuple[str, Mapping[str, Any]]]:
     places = [("metadata", found.metadata)]
     for kind, replica in found.spec["tfReplicaSpecs"].items():
-        places.append((f"{kind}.template.metadata", replica["template"].get("metadata") or {}))
+        places.append((f"{kind}.template.metadata", replica["template"].get("metadata", {})))
     for path, metadata in places:
         for name in ("labels", "annotations"):
             if isinstance(metadata.get(name), Mapping):
@@ -120,13 +122,21 @@ def _tell_texts(replicas: Mapping[str, Any]) -> Iterator[str]:
         yield from describe_near_misses(path, text)
         if "${trialParameters." in text:
             yield f"{path}: ${{trialParameters.…}} is Katib's and is not filled in here"
-        for name, count in _COUNT_OPTION.findall(text):
-            yield f"{path}: {name} {count} does not follow the number of workers: write {{workers}} or {{num_ps}}"
         variable = path.partition(".env.")[2]
         if variable and _COUNT_NAME.fullmatch(variable) and text.isdecimal():
             yield f'{path}: "{text}" does not follow the number of workers: write "{{workers}}" or "{{num_ps}}"'
         if variable == "TF_CONFIG":
             yield f"{path}: the operator replaces it, but in a job of one replica, where it stays"
+
+
+def _tell_options(replicas: Mapping[str, Any]) -> Iterator[str]:
+    """Tells of `--workers 2`, whose name and number may be two arguments."""
+    whole: dict[str, list[str]] = {}
+    for path, text in visit_texts(replicas):
+        whole.setdefault(path, []).append(text)
+    for path, texts in whole.items():
+        for name, count in _COUNT_OPTION.findall(" ".join(texts)):
+            yield f"{path}: {name} {count} does not follow the number of workers: write {{workers}} or {{num_ps}}"
 
 
 def _tell_pod(path: str, template: Json, found: Found) -> Iterator[str]:
@@ -135,14 +145,14 @@ def _tell_pod(path: str, template: Json, found: Found) -> Iterator[str]:
     unfilled = [text for text in _list_texts(template) if text not in texts and find_placeholders([text])]
     for text in unfilled:
         yield f"{path}: {text!r} is not filled in: placeholders have a meaning in command, args and env alone"
-    for volume in pod.get("volumes") or ():
+    for volume in pod.get("volumes", ()):
         yield from _tell_volume(f"{path}.spec.volumes.{volume['name']}", volume, found.others)
     if pod.get("hostNetwork"):
         yield (
             f"{path}.spec.hostNetwork: replicas of one node would have the same port, and a trial may meet the port of "
             "the one before"
         )
-    for other in pod.get("containers") or ():
+    for other in pod.get("containers", ()):
         if other["name"] != CONTAINER_NAME:
             yield (
                 f"{path}.spec.containers.{other['name']} runs beside the training and takes part of its CPUs; the end "

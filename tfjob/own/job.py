@@ -11,10 +11,11 @@ from tfjob.errors import SpecError
 from tfjob.job import FOREIGN_ANNOTATION, LONE_CONFIG_ANNOTATION, Manifest, parse_cpus
 from tfjob.overlay import Overlay, lay_over
 from tfjob.own import here
+from tfjob.own.checks import Json
 from tfjob.own.documents import read_documents
 from tfjob.own.doubts import JOB_LABELS, find_doubts, rename_selected, runs_the_same
 from tfjob.own.placeholders import BATCHES, fill, find_placeholders
-from tfjob.own.reading import Found, Json, find_container, find_job, make_job, replace_command, visit_texts
+from tfjob.own.reading import Found, find_container, find_job, make_job, replace_command, visit_texts
 from tfjob.spec import CHIEFS, DEFAULT_PORT, PORT_NAME, ReplicaType, check_manifest
 
 PodPlacement = Literal["any", "together", "spread"]
@@ -281,11 +282,11 @@ class OwnJob:
         self, template: Json, values: Mapping[str, str], env: Mapping[str, str], name: str, placement: PodPlacement
     ) -> Json:
         pod = template["spec"]
-        for container in [*(pod.get("initContainers") or ()), *pod["containers"]]:
+        for container in [*(pod.get("initContainers", ())), *pod["containers"]]:
             for field in ("command", "args"):
                 if field in container:
                     container[field] = [fill(text, values) for text in container[field]]
-            for variable in container.get("env") or ():
+            for variable in container.get("env", ()):
                 if isinstance(variable.get("value"), str):
                     variable["value"] = fill(variable["value"], values)
         _add_env(find_container({"template": template}), env)
@@ -330,7 +331,7 @@ def _place(pod: Json, kind: str, name: str) -> None:
 
 def _lone_config(kind: str, container: Json, name: str, namespace: str) -> str:
     """Returns the TF_CONFIG of a cluster of one, as the operator would make it."""
-    ports = {port.get("name"): port.get("containerPort") for port in container.get("ports") or ()}
+    ports = {port.get("name"): port.get("containerPort") for port in container.get("ports", ())}
     address = f"{name}-{kind.lower()}-0.{namespace}.svc:{ports.get(PORT_NAME, DEFAULT_PORT)}"
     config = {
         "cluster": {kind.lower(): [address]},

@@ -24,7 +24,7 @@ BATCHES = ("global_batch_size", "per_replica_batch_size")
 _NAMES = "|".join(PLACEHOLDERS)
 _PLACEHOLDER = re.compile(rf"(?P<shell>\${{{{?(?:{_NAMES})}}}}?)|{{{{(?P<escaped>{_NAMES})}}}}|{{(?P<name>{_NAMES})}}")
 # One word in braces that nobody else's syntax explains.
-_WORD = re.compile(r"(?<![$%{\\]){(?P<word>[A-Za-z][A-Za-z_ -]*)}(?!})")
+_WORD = re.compile(r"(?<![$%{\\]){ ?(?P<word>[A-Za-z][A-Za-z_-]*) ?}(?!})")
 # An argument that is nothing but a word in braces, `{lr}` or `--rate={lr}`, is no program text.
 _ALONE = re.compile(r"(?:--?[\w-]+=)?{(?P<word>[A-Za-z][\w-]*)}")
 _ALIASES = {
@@ -64,11 +64,11 @@ def describe_near_misses(path: str, text: str) -> list[str]:
         path: Where the text stands.
         text: What a person wrote.
     """
-    words = dict.fromkeys(found["word"] for found in _WORD.finditer(text))
+    words = {found[0]: found["word"] for found in _WORD.finditer(text) if not _PLACEHOLDER.fullmatch(found[0])}
     told = [
-        f"{path}: {{{word}}} is left as it is: did you mean {{{meant}}}?"
-        for word in words
-        if word not in PLACEHOLDERS and (meant := _guess(word)) is not None
+        f"{path}: {written} is left as it is: did you mean {{{meant}}}?"
+        for written, word in words.items()
+        if (meant := _guess(word)) is not None
     ]
     alone = _ALONE.fullmatch(text)
     if alone and not told and alone["word"] not in PLACEHOLDERS:
@@ -85,7 +85,7 @@ def _substitute(found: re.Match[str], values: Mapping[str, str]) -> str:
 
 def _guess(word: str) -> str | None:
     """Returns the name that a word may have been meant to be."""
-    plain = word.strip().lower().replace("-", "_").replace(" ", "_")
+    plain = word.lower().replace("-", "_")
     if plain in PLACEHOLDERS:
         return plain
     close = get_close_matches(plain, PLACEHOLDERS, 1, _SIMILARITY)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from tfjob.errors import SpecError
-from tfjob.fit import fit_labels, fit_quantity, refuse
-from tfjob.spec import CHIEFS, CONTAINER_NAME, REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy, check_variable
-
-Json = dict[str, Any]
+from tfjob.fit import fit_annotations, fit_labels, refuse
+from tfjob.own.checks import Json, check_replica, mapping, require_one_of, shorten
+from tfjob.spec import CHIEFS, CONTAINER_NAME, REPLICA_TYPES, ReplicaType, SuccessPolicy
 
 API_VERSION, KIND = "kubeflow.org/v1", "TFJob"
 # The fields that the operator's CRD has; it drops others without a word.
@@ -26,7 +25,10 @@ POLICY_FIELDS = (
 )
 _REPLICA_FIELDS = ("replicas", "restartPolicy", "template")
 # A shell's own syntax: without any of it a command is run without a shell, which hears signals itself.
-_SHOWN = 60
+_POLICY_KINDS: Mapping[str, tuple[type, str]] = {
+    "backoffLimit": (int, "a whole number"),
+    "suspend": (bool, "true or false"),
+}
 _SHELL_SYNTAX = frozenset("|&;<>()$`*?~#\n")
 
 
@@ -59,7 +61,7 @@ def find_job(documents: Sequence[Any]) -> Found:
     """
     for index, document in enumerate(documents):
         if not isinstance(document, Mapping):
-            refuse(f"document {index + 1}", "must be an object with apiVersion and kind", _shorten(document))
+            refuse(f"document {index + 1}", "must be an object with apiVersion and kind", shorten(document))
     jobs = [document for document in documents if document.get("kind") == KIND]
     if len(jobs) != 1:
         _refuse_number(jobs, documents)
@@ -132,38 +134,38 @@ def _refuse_number(jobs: Sequence[Any], documents: Sequence[Json]) -> None:
 
 
 def _read(job: Json, others: list[Json]) -> Found:
-    metadata = _mapping("metadata", job.get("metadata") or {})
-    spec = _mapping("spec", job.get("spec"))
-    policy = _mapping("spec.runPolicy", spec.get("runPolicy") or {})
+    metadata = mapping("metadata", job.get("metadata", {}))
+    spec = mapping("spec", job.get("spec"))
+    policy = mapping("spec.runPolicy", spec.get("runPolicy", {}))
     dropped = [f"spec.{name}" for name in spec if name not in SPEC_FIELDS]
     dropped += [f"spec.runPolicy.{name}" for name in policy if name not in POLICY_FIELDS]
-    success = spec.get("successPolicy") or ""
-    _require_one_of("spec.successPolicy", success, get_args(SuccessPolicy))
+    for name, (wanted, words) in _POLICY_KINDS.items():
+        if name in policy and type(policy[name]) is not wanted:
+            refuse(f"spec.runPolicy.{name}", f"must be {words}", shorten(policy[name]))
+    success = spec.get("successPolicy", "")
+    require_one_of("spec.successPolicy", success, get_args(SuccessPolicy))
     replicas: Json = {}
     path = "spec.tfReplicaSpecs"
-    for key, replica in _mapping(path, spec.get("tfReplicaSpecs")).items():
+    for key, replica in mapping(path, spec.get("tfReplicaSpecs")).items():
         kind = _find_type(f"{path}.{key}", key)
         if kind in replicas:
             refuse(path, f"must have {kind} once, in whatever case", [*spec["tfReplicaSpecs"]])
-        dropped += [f"{path}.{key}.{name}" for name in replica or () if name not in _REPLICA_FIELDS]
-        replicas[kind] = _check_replica(f"{path}.{key}", replica)
+        replicas[kind] = check_replica(f"{path}.{key}", replica)
+        dropped += [f"{path}.{key}.{name}" for name in replica if name not in _REPLICA_FIELDS]
     if replicas.keys() >= {*CHIEFS}:
         refuse(path, "must not have both a Chief and a Master", [*replicas])
     if replicas.keys().isdisjoint({*CHIEFS, "Worker"}):
         refuse(path, "must have Workers, or a Chief or Master", [*replicas])
     kept = {
-        "runPolicy": {name: value for name, value in policy.items() if name in POLICY_FIELDS and value is not None},
+        "runPolicy": {name: value for name, value in policy.items() if name in POLICY_FIELDS},
         "successPolicy": success,
         "tfReplicaSpecs": replicas,
     }
     if spec.get("enableDynamicWorker"):
         kept["enableDynamicWorker"] = True
-    notes = {
-        name: value
-        for name, value in _mapping("metadata.annotations", metadata.get("annotations") or {}).items()
-        if not name.startswith("kubectl.kubernetes.io/")
-    }
-    labels = fit_labels("metadata.labels", _mapping("metadata.labels", metadata.get("labels") or {}))
+    noted = fit_annotations("metadata.annotations", mapping("metadata.annotations", metadata.get("annotations", {})))
+    notes = {name: value for name, value in noted.items() if not name.startswith("kubectl.kubernetes.io/")}
+    labels = fit_labels("metadata.labels", mapping("metadata.labels", metadata.get("labels", {})))
     name = metadata.get("name") or metadata.get("generateName") or ""
     return Found(str(name), {"labels": labels, "annotations": notes}, kept, dropped, others, job)
 
@@ -174,106 +176,6 @@ def _find_type(path: str, key: str) -> ReplicaType:
     if key.lower() not in kinds:
         refuse(path, f"must be one of {', '.join(REPLICA_TYPES)}", key)
     return kinds[key.lower()]
-
-
-def _check_replica(path: str, replica: Any) -> Json:
-    count = _mapping(path, replica).get("replicas", 1)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        refuse(f"{path}.replicas", "must be a whole number from 1 on", count)
-    if replica.get("restartPolicy") is not None:
-        _require_one_of(f"{path}.restartPolicy", replica["restartPolicy"], get_args(RestartPolicy))
-    template = _mapping(f"{path}.template", replica.get("template"))
-    pod = _mapping(f"{path}.template.spec", template.get("spec"))
-    where = f"{path}.template.spec"
-    volumes = _named(f"{where}.volumes", pod.get("volumes"))
-    containers = _named(f"{where}.containers", pod.get("containers"))
-    if CONTAINER_NAME not in containers:
-        refuse(
-            f"{where}.containers", f"must have one named {CONTAINER_NAME}, which the operator looks at", [*containers]
-        )
-    _named(f"{where}.imagePullSecrets", pod.get("imagePullSecrets"))
-    _named(f"{where}.initContainers", pod.get("initContainers"))
-    for kind in ("containers", "initContainers"):
-        for index, container in enumerate(pod.get(kind) or ()):
-            _check_container(f"{where}.{kind}[{index}]", container, volumes)
-    kept = {name: replica[name] for name in ("restartPolicy",) if name in replica}
-    return {"replicas": count, **kept, "template": template}
-
-
-def _check_container(path: str, container: Json, volumes: Mapping[str, Any]) -> None:
-    if not isinstance(container.get("image"), str) or not container["image"]:
-        refuse(f"{path}.image", "must name an image", container.get("image"))
-    for name in ("command", "args"):
-        _check_texts(f"{path}.{name}", container.get(name))
-    for index, variable in enumerate(_listed(f"{path}.env", container.get("env"))):
-        _check_variable(f"{path}.env[{index}]", _mapping(f"{path}.env[{index}]", variable))
-    resources = _mapping(f"{path}.resources", container.get("resources") or {})
-    for name in ("limits", "requests"):
-        amounts = _mapping(f"{path}.resources.{name}", resources.get(name) or {})
-        for resource, amount in amounts.items():
-            fit_quantity(f"{path}.resources.{name}.{resource}", amount)
-    for index, mount in enumerate(_listed(f"{path}.volumeMounts", container.get("volumeMounts"))):
-        where = f"{path}.volumeMounts[{index}]"
-        if not isinstance(_mapping(where, mount).get("mountPath"), str):
-            refuse(f"{where}.mountPath", "must be a path", mount.get("mountPath"))
-        if mount.get("name") not in volumes:
-            refuse(f"{where}.name", f"must be one of the pod's volumes: {', '.join(volumes)}", mount.get("name"))
-    for index, port in enumerate(_listed(f"{path}.ports", container.get("ports"))):
-        _mapping(f"{path}.ports[{index}]", port)
-
-
-def _check_texts(path: str, texts: Any) -> None:
-    if texts is None:
-        return
-    if not isinstance(texts, list):
-        refuse(path, 'must be a list of texts such as ["sh", "-c", "…"]', texts)
-    for index, text in enumerate(texts):
-        if not isinstance(text, str):
-            refuse(f"{path}[{index}]", "must be a text: put it in quotes", text)
-
-
-def _check_variable(path: str, variable: Json) -> None:
-    name, value = variable.get("name"), variable.get("value")
-    if not isinstance(name, str):
-        refuse(f"{path}.name", "must be a text", name)
-    check_variable(path, name)
-    if not (value is None or isinstance(value, str)):
-        refuse(f"{path}.value", "must be a text: put it in quotes", value)
-    if value and variable.get("valueFrom"):
-        refuse(path, "must have a value or a source (valueFrom), not both", name)
-
-
-def _named(path: str, items: Any) -> dict[str, Json]:
-    """Returns objects by their names."""
-    named: dict[str, Json] = {}
-    for index, item in enumerate(_listed(path, items)):
-        name = _mapping(f"{path}[{index}]", item).get("name")
-        if not isinstance(name, str) or not name or name in named:
-            refuse(f"{path}[{index}].name", "must be a name that no other has", name)
-        named[name] = item
-    return named
-
-
-def _listed(path: str, value: Any) -> list[Any]:
-    if not (value is None or isinstance(value, list)):
-        refuse(path, "must be a list", _shorten(value))
-    return value or []
-
-
-def _mapping(path: str, value: Any) -> Json:
-    if not isinstance(value, dict):
-        refuse(path, "must be an object", _shorten(value))
-    return value
-
-
-def _require_one_of(path: str, value: Any, known: Sequence[str]) -> None:
-    if value not in known:
-        refuse(path, f"must be one of {', '.join(map(repr, known))}", value)
-
-
-def _shorten(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _copy(value: Any) -> Any:
@@ -288,10 +190,10 @@ def visit_texts(replicas: Mapping[str, Any]) -> list[tuple[str, str]]:
     texts = []
     for kind, replica in replicas.items():
         for group in ("initContainers", "containers"):
-            for container in replica["template"]["spec"].get(group) or ():
+            for container in replica["template"]["spec"].get(group, ()):
                 path = f"{kind}.{container['name']}"
                 for field in ("command", "args"):
-                    texts += [(f"{path}.{field}", text) for text in container.get(field) or ()]
-                variables = container.get("env") or ()
+                    texts += [(f"{path}.{field}", text) for text in container.get(field, ())]
+                variables = container.get("env", ())
                 texts += [(f"{path}.env.{item['name']}", item["value"]) for item in variables if item.get("value")]
     return texts
