@@ -18,19 +18,28 @@ _REDRAWN = re.compile(r"[\r\b]+")
 
 
 def list_redraws(text: str) -> list[str]:
-    r"""Returns what stood in a line one after another; the last is what a person sees.
+    r"""Returns what stood in a line at first and in the end, or one text where that is the same; none: an empty line.
 
-    A bar is drawn anew after `\r`, or after as many `\b` as it is long.
+    A bar is drawn anew after `\r`, or after as many `\b` as it is long. What a person sees is the last; what stood
+    between is of no use, and is not looked at.
     """
     if len(text) > MOST_CHARACTERS:
         text = text[: MOST_CHARACTERS // 4] + "\r" + text[-MOST_CHARACTERS * 3 // 4 :]
+    drawn = _REDRAWN.split(text) if "\r" in text or "\b" in text else [text]
+    first = next(filter(None, map(_clean, drawn)), None)
+    if first is None or len(drawn) == 1:
+        return [] if first is None else [first]
+    last = next(filter(None, map(_clean, reversed(drawn))))
+    return [first] if first is last or first == last else [first, last]
+
+
+def _clean(text: str) -> str | None:
+    """Returns a text without colours, and with the tabs of bytes that were printed as such; None where it is blank."""
     if "\x1b" in text:
         text = _COLOURS.sub("", text)
-    if "\\" in text and ("b'" in text or 'b"' in text):  # bytes that were printed as such
+    if "\\" in text and ("b'" in text or 'b"' in text):
         text = text.replace("\\t", "\t").replace("\\n", " ")
-    if "\r" in text or "\b" in text:
-        return [redraw for redraw in _REDRAWN.split(text) if redraw.strip()]
-    return [text] if text and not text.isspace() else []
+    return None if not text or text.isspace() else text
 
 
 def parse_number(text: str) -> float:

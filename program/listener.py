@@ -183,9 +183,11 @@ class Listener:
 
     def _take(self, source: str, replica: str, told: Told) -> None:
         tallies = self._sources.setdefault(source, {})
-        if replica not in tallies and len(tallies) >= _MOST_REPLICAS:
-            return
-        tallies.setdefault(replica, Tally()).add(told)
+        if replica not in tallies:
+            if len(tallies) >= _MOST_REPLICAS:
+                return
+            tallies[replica] = Tally()
+        tallies[replica].add(told)
         self.last_told_at = max(self.last_told_at or told.at, told.at)
 
     def _take_file(self, file: FileTold) -> None:

@@ -46,6 +46,6 @@ class Reader(Protocol):
         """Returns what a line of a log tells.
 
         Args:
-            redraws: What stood in the line one after another, the last of them the one that is seen.
+            redraws: What stood in the line at first and, where it was drawn anew, what stands in it in the end.
             at: When it was printed, in seconds since the epoch.
         """

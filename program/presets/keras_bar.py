@@ -39,10 +39,9 @@ class KerasReader:
             return []
         if not any("/" in redraw or " - " in redraw for redraw in redraws):
             return []
-        bars = [(match, redraw) for redraw in redraws if (match := _BAR.search(redraw))]
+        bars = [match for redraw in redraws if (match := _BAR.search(redraw))]
         if bars:
-            first, (bar, text) = bars[0][0], bars[-1]
-            return self._read_bar(first, bar, text[bar.end() :], at)
+            return self._read_bar(bars[0], bars[-1], bars[-1].string[bars[-1].end() :], at)
         return self._read_bare_epoch(redraws[-1], at)
 
     def _read_bar(self, first: re.Match[str], bar: re.Match[str], rest: str, at: float) -> list[Told]:

@@ -103,16 +103,11 @@ def test_a_variable_that_names_a_file_is_taken_at_its_word(tmp_path: Path) -> No
     assert len((tmp_path / "deep" / "mine.jsonl").read_text().splitlines()) == 8
 
 
-@pytest.mark.parametrize("place", ["/proc/nowhere/", "/dev/full", "a\0b"])
+@pytest.mark.parametrize("place", ["/proc/nowhere/", "/dev/full"])
 def test_a_place_that_cannot_be_written_is_said_once_and_harms_no_training(tmp_path: Path, place: str) -> None:
-    code = (
-        TRAINING.replace("import", f"import os; os.environ['{helper.VARIABLE}'] = {place!r}\nimport")
-        if "\0" not in place
-        else ""
-    )
-    done = run(tmp_path, code + "\nprint('trained')", {} if "\0" not in place else {})
+    done = run(tmp_path, TRAINING + "progress.end()\nprint('trained')", {helper.VARIABLE: place})
     assert (done.returncode, done.stdout) == (0, "trained\n")
-    assert done.stderr.count("progress is not told") == (1 if code else 0)
+    assert done.stderr.count("progress is not told") == 1
 
 
 def test_a_process_that_is_forked_writes_nothing_twice(tmp_path: Path) -> None:
@@ -192,7 +187,7 @@ def run_keras(folder: Path, verbose: int, steps: int = 1) -> tuple[Measurement, 
 @pytest.mark.parametrize(("verbose", "steps"), [(1, 1), (2, 6)])
 def test_keras_tells_the_same_by_the_callback_and_by_what_it_prints(tmp_path: Path, verbose: int, steps: int) -> None:
     told, printed = run_keras(tmp_path, verbose, steps)
-    assert told.by_replica["worker-1"]["steps"] in {54, 54 - steps + 1}
+    assert told.by_replica["worker-1"]["steps"] == (54 if steps == 1 else 54 - steps)
     assert printed.by_replica["worker-1"]["steps"] == 54
     assert told.by_replica["worker-1"]["examples"] == 54 * 32
     heard = find_metrics(printed)
