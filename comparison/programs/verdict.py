@@ -204,10 +204,10 @@ def _state_choice(evidence: Evidence, answer: ProgramAnswer) -> Sequence[str]:
     if answer.kind in _FASTER and answer.recommended is not None:
         described = describe_configuration(evidence.case.groups[answer.recommended][0])
         if len(answer.fastest) > 1:
-            few = "recommended are {configuration}, the fewest of those that may be the fastest"
+            few = "recommended: {configuration}, the fewest of those that may be the fastest"
             notes.append(say(few, configuration=described))
         else:
-            notes.append(say("recommended are {configuration}, the fastest", configuration=described))
+            notes.append(say("recommended: {configuration}, the fastest", configuration=described))
     return notes
 
 
