@@ -136,16 +136,22 @@ def describe_configuration(trial: ProgramTrial) -> str:
     if trial.configuration == NEEDS_TF_CONFIG:
         return say("1 worker that is given a TF_CONFIG")
     if types.keys() <= _PLAIN_TYPES and types["worker"] == trial.num_workers:
-        workers = count_workers(trial.num_workers)
-        return list_items([workers, count_servers(trial.num_ps)]) if trial.num_ps else workers
+        return count_replicas(trial.num_workers, trial.num_ps)
     order = [*(kind for kind in _TYPES if kind in types), *sorted(types.keys() - {*_TYPES})]
-    return list_items([f"{types[kind]:,} {kind}" for kind in order])
+    counted = {"worker": count_workers(types["worker"]), "ps": count_servers(types["ps"])}
+    return list_items([counted.get(kind, f"{types[kind]:,} {kind}") for kind in order])
+
+
+def count_replicas(num_workers: int, num_ps: int) -> str:
+    """Returns so many workers and parameter servers in words."""
+    workers = count_workers(num_workers)
+    return say("{workers} and {servers}", workers=workers, servers=count_servers(num_ps)) if num_ps else workers
 
 
 def describe_baseline(trial: ProgramTrial) -> str:
     """Returns the baseline in words; one that is not a single worker is named as the smallest that runs."""
     own = describe_configuration(trial)
-    return own if is_plain(trial) else say("{configuration}, the smallest that runs,", configuration=own)
+    return own if is_plain(trial) else say("the smallest job that runs, {configuration}", configuration=own)
 
 
 def summarize(groups: ProgramGroups, measure: Measure, metric: Metric | None) -> list[ProgramRow]:
