@@ -52,13 +52,15 @@ _RENDERERS = {".html": render_run_html, ".md": render_run_markdown}
 
 def _rebuild(run_dir: Path, language: str) -> None:
     """Writes a run's report and tables, and prints its answer."""
-    path, run_info = run_dir / TRIALS_FILE, read_run_info(run_dir / RUN_FILE)
+    path = run_dir / TRIALS_FILE
+    analysis: Analysis | ProgramAnalysis
     with speak(language):
-        analysis: Analysis | ProgramAnalysis
         if is_of_programs(path):
-            analysis = compare_programs(read_program_trials(path), run_info, run_dir)
+            programs, run_info = read_program_trials(path), read_run_info(run_dir / RUN_FILE)
+            analysis = compare_programs(programs, run_info, run_dir)
         else:
-            analysis = compare(read_records(path), run_info, run_dir)
+            records, run_info = read_records(path), read_run_info(run_dir / RUN_FILE)
+            analysis = compare(records, run_info, run_dir)
         print(f"{analysis.terminal_table()}\n{analysis.answer()}\n\n{run_dir / add_language('report.html')}")
 
 

@@ -155,7 +155,7 @@ def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> Prog
         findings=findings,
         marks=marks,
         given=answer_programs(evidence),
-        warnings=collect_warnings(case, findings, metric, qualities),
+        warnings=collect_warnings(case, rows, findings, metric, qualities),
         declared=list_declared(case.trials),
     )
 

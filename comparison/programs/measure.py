@@ -13,6 +13,7 @@ ProgramGroups = Mapping[str, ProgramTrials]
 # An epoch's last batch may be left out, by another number of examples with other batches.
 SAME_WORK = 1.01
 STEPS, _EXAMPLES = "steps", "examples"
+UNITS = ("images", "tokens", _EXAMPLES, STEPS)
 
 
 class Basis(StrEnum):
@@ -91,11 +92,9 @@ def choose_measure(groups: ProgramGroups) -> Measure:
     trials = [trial for own in (select_timed(groups) or groups).values() for trial in own]
     is_cut = any(trial.was_cut for trial in trials)
     works, rates = [measure_work(trial) for trial in trials], [measure_rate(trial) for trial in trials]
-    is_work_known = _is_of_one_unit(works)
-    amounts = [work.value for work in works if work]
-    is_work_equal = is_work_known and max(amounts) <= SAME_WORK * min(amounts)
+    is_work_known, is_work_equal = _is_of_one_unit(works), _is_equal([measure_total(trial) for trial in trials])
     silent = sum(not trial.train_seconds for trial in trials)
-    if is_work_equal and not silent and not is_cut:
+    if _is_equal(works) and is_work_equal and not silent and not is_cut:
         return Measure(Basis.TRAINING, is_work_known=True, is_work_equal=True)
     if _is_of_one_unit(rates):
         unit = next(rate.unit for rate in rates if rate)
@@ -103,13 +102,17 @@ def choose_measure(groups: ProgramGroups) -> Measure:
             reason = say("since trainings were cut")
         elif is_work_known and not is_work_equal:
             reason = say("since the trainings did not do the same work")
+        elif is_work_known and not silent:
+            reason = say("since warm-ups of different lengths are left out")
         else:
             reason = say("since nothing else is told by all trials")
         return Measure(Basis.THROUGHPUT, unit, reason, is_work_known=True, is_work_equal=is_work_equal, is_cut=is_cut)
     if is_cut and all(measure_steps(trial) for trial in trials):
         reason = say("since trainings were cut, and how many examples a step takes is not told")
         return Measure(Basis.THROUGHPUT, STEPS, reason, is_cut=True)
-    if silent:
+    if silent == len(trials):
+        reason = say("since no trial tells its training time")
+    elif silent:
         one, many = "since {number} trial tells no training time", "since {number} trials tell no training time"
         reason = say_count(silent, one, many)
     else:
@@ -118,11 +121,23 @@ def choose_measure(groups: ProgramGroups) -> Measure:
 
 
 def measure_work(trial: ProgramTrial) -> Amount | None:
-    """Returns how many examples a trial trained on, None where that is not known; steps alone are no amount of work."""
+    """Returns how many examples were timed in a trial, None where that is not known; steps alone are no work."""
     if trial.examples and trial.unit != STEPS:
         return Amount(trial.examples, trial.unit)
     batch = find_global_batch_size(trial)
     return Amount(float(trial.steps * batch), _EXAMPLES) if trial.steps and batch else None
+
+
+def measure_total(trial: ProgramTrial) -> Amount | None:
+    """Returns how many examples a trial trained on, those of its warm-up included; None where that is not known.
+
+    A replica tells the steps of the whole training, the trial those that were timed.
+    """
+    work = measure_work(trial)
+    steps = max((replica.steps or 0 for replica in trial.replicas), default=0)
+    if work is None or not trial.steps or steps <= trial.steps:
+        return work
+    return Amount(work.value * steps / trial.steps, work.unit)
 
 
 def measure_rate(trial: ProgramTrial) -> Amount | None:
@@ -143,6 +158,11 @@ def find_global_batch_size(trial: ProgramTrial) -> int | None:
     if trial.global_batch_size is None and trial.per_replica_batch_size is not None:
         return trial.per_replica_batch_size * trial.num_workers
     return trial.global_batch_size
+
+
+def _is_equal(amounts: Sequence[Amount | None]) -> bool:
+    values = [amount.value for amount in amounts if amount]
+    return _is_of_one_unit(amounts) and max(values) <= SAME_WORK * min(values)
 
 
 def _is_of_one_unit(amounts: Sequence[Amount | None]) -> bool:

@@ -19,6 +19,8 @@ from comparison.texts import say
 # Two means that are further apart are hardly of one scale: a share and per cent, a loss and its sum.
 _SAME_SCALE = 10.0
 _DIGITS = 4
+# As what listens to a program notes it; the value is the last finite one.
+_UNFINITE = re.compile(r"'s last (?P<name>.+) was no finite number")
 # What cannot be above 1: two workers' accuracies that were added up may be 1.95.
 _SHARES = re.compile(r"acc|auc|precision|recall|f1", re.IGNORECASE)
 
@@ -128,6 +130,8 @@ def _state_doubt(trials: ProgramTrials, metric: Metric, values: Sequence[float])
     """Returns why values of a metric allow no verdict, a clause; empty where nothing is against it."""
     if metric.higher_is_better is None:
         return say("which direction is better is not told")
+    if any(_list_unfinite(trial, metric) for trial in trials):
+        return say("its last value was no finite number")
     if any(trial.was_cut for trial in trials):
         return say("the trainings were cut")
     is_any_share = any(own.num_examples for trial in trials for own in trial.metrics if own.name == metric.name)
@@ -138,6 +142,11 @@ def _state_doubt(trials: ProgramTrials, metric: Metric, values: Sequence[float])
     if is_mixed or least < 0 < most or max(abs(least), abs(most)) > _SAME_SCALE * min(abs(least), abs(most)):
         return say("its values are of different scales")
     return ""
+
+
+def _list_unfinite(trial: ProgramTrial, metric: Metric) -> list[str]:
+    """Returns the notes by which what listens to a program says that its metric ended as no finite number."""
+    return [note for note in trial.notes if (found := _UNFINITE.search(note)) and found["name"] == metric.name]
 
 
 def _compute_sampling_margin(trials: ProgramTrials, metric: Metric, means: tuple[float, float]) -> float | None:

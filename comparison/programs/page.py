@@ -9,6 +9,7 @@ from comparison.environment import format_value
 from comparison.page import render_page
 from comparison.programs.analysis import ProgramAnalysis, describe_statistics
 from comparison.programs.audit import find_nodes
+from comparison.programs.cautions import list_notes
 from comparison.programs.plots import PARTS, break_down, plot_metric, plot_parts, plot_speedups, plot_trials
 from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
@@ -30,6 +31,12 @@ CLOCKS = {
     "warm-up": "steps that were told and left out, because they are slower than those that follow",
     "training": "from the first step that was told after the warm-up to the last one",
 }
+
+
+FACTS = (
+    *("backend", "image", "image digest", "CPUs of a replica", "memory of a replica", "nodes of the replicas"),
+    "what the program tells",
+)
 
 
 def render_program_report(analysis: ProgramAnalysis) -> str:
@@ -72,6 +79,7 @@ def render_program_report(analysis: ProgramAnalysis) -> str:
         clocks={say(name): say(definition) for name, definition in CLOCKS.items()},
         trials_plot=plot_trials(groups, measure),
         trials=_limit(format_trials(groups, metric)),
+        notes=list_notes(analysis.case),
         findings=analysis.findings,
         num_broken=len(list_violations(analysis.findings)),
         environment=_describe_environment(analysis),
@@ -107,16 +115,16 @@ def _describe_environment(analysis: ProgramAnalysis) -> dict[str, str]:
     facts: dict[str, dict[str, None]] = {}
     for trial in analysis.trials:
         nodes = find_nodes(trial)
-        own = {
-            "backend": say(trial.backend),
-            "image": trial.image or say("none: processes on the host"),
-            "image digest": trial.image_digest or UNKNOWN,
-            "CPUs of a replica": UNKNOWN if trial.cpus_per_replica is None else f"{trial.cpus_per_replica:g}",
-            "memory of a replica": trial.memory_per_replica or UNKNOWN,
-            "nodes of the replicas": list_items(sorted(nodes)) if nodes else UNKNOWN,
-            "what the program tells": _name_level(trial.level),
-        }
-        for name, value in own.items():
+        own = (
+            say(trial.backend),
+            trial.image or say("none: processes on the host"),
+            trial.image_digest or UNKNOWN,
+            UNKNOWN if trial.cpus_per_replica is None else f"{trial.cpus_per_replica:g}",
+            trial.memory_per_replica or UNKNOWN,
+            list_items(sorted(nodes)) if nodes else UNKNOWN,
+            _name_level(trial.level),
+        )
+        for name, value in zip(FACTS, own, strict=True):
             facts.setdefault(say(name), {})[value] = None
     return {name: "; ".join(values)[:_MAX_VALUE_LETTERS] for name, values in facts.items()}
 

@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from comparison.audit import Marks
+from comparison.groups import count_rounds
 from comparison.parsing import SCHEMA_VERSION
 from comparison.programs.audit import Case
 from comparison.programs.metrics import Metric, Quality
-from comparison.programs.rows import describe_configuration
+from comparison.programs.rows import count_trials_needed, describe_configuration
 from comparison.programs.statements import compute_work_ratio
 from comparison.programs.verdict import ProgramAnswer
-from comparison.report import describe_ratio
+from comparison.report import Kind, describe_ratio
+
+_COMMAND = "tfjob-speedup run"
+# Of each configuration, where nothing says how many are needed; and what would need more needs a quieter machine.
+_DEFAULT_TRIALS, _MOST_TRIALS = 3, 30
 
 
 def format_recommendation(
@@ -35,7 +40,7 @@ def format_recommendation(
         "is_fair": {answer.configuration, *marks.baselines}.isdisjoint(marks.unfair),
         "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
         "reasons": [*answer.sentences, *warnings],
-        "next_step": "",
+        "next_step": suggest_next_step(answer, case),
         "program": case.trials[0].program,
         "level": min(trial.level for trial in case.trials),
         "basis": case.measure.basis.value,
@@ -48,6 +53,15 @@ def format_recommendation(
         "metric": _describe_metric(*quality) if quality else None,
     }
     return json.dumps(recommendation, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def suggest_next_step(answer: ProgramAnswer, case: Case) -> str:
+    """Returns the command that tells more, with the options that are to change; empty where none would."""
+    present = max(map(count_rounds, case.groups.values()))
+    if answer.kind is not Kind.NOT_DISTINGUISHABLE:
+        return ""
+    needed = count_trials_needed(case.groups, case.measure) if present > 1 else _DEFAULT_TRIALS
+    return f"{_COMMAND} --trials {needed}" if needed and present < needed <= _MOST_TRIALS else ""
 
 
 def _describe_baseline(case: Case) -> dict[str, Any] | None:

@@ -20,11 +20,21 @@ from comparison.programs.measure import (
 )
 from comparison.programs.metrics import Metric, list_values
 from comparison.programs.record import ProgramTrial
-from comparison.statistics import Ratio, compute_ci95, compute_mean, compute_ratios, find_possibly_smallest
+from comparison.statistics import (
+    Ratio,
+    compute_ci95,
+    compute_mean,
+    compute_ratios,
+    count_trials_to_find,
+    estimate_noise,
+    find_possibly_smallest,
+)
 from comparison.texts import count_servers, count_workers, list_items, say
 
 _SAME_IN_CONFIGURATION = ("num_workers", "num_ps", "program")
 _PLAIN_TYPES = frozenset({"worker", "ps", "evaluator"})
+# One worker to which the operator gives no TF_CONFIG, of a program that does not run without it.
+NEEDS_TF_CONFIG = "single-tf-config"
 _TYPES = ("chief", "master", "worker", "ps", "evaluator")
 
 
@@ -116,23 +126,32 @@ def find_baseline(groups: ProgramGroups) -> ProgramTrials:
 
 def is_plain(trial: ProgramTrial) -> bool:
     """Returns whether a trial is of one worker without servers, and nothing else that trains."""
-    return (trial.num_workers, trial.num_ps) == (1, 0) and sum(own.type != "evaluator" for own in trial.replicas) == 1
+    is_alone = sum(replica.type != "evaluator" for replica in trial.replicas) == 1
+    return (trial.num_workers, trial.num_ps) == (1, 0) and is_alone and trial.configuration != NEEDS_TF_CONFIG
 
 
 def describe_configuration(trial: ProgramTrial) -> str:
     """Returns a configuration in words: workers and servers, or its replicas where there are others than these."""
     types = Counter(replica.type for replica in trial.replicas)
+    if trial.configuration == NEEDS_TF_CONFIG:
+        return say("1 worker that is given a TF_CONFIG")
     if types.keys() <= _PLAIN_TYPES and types["worker"] == trial.num_workers:
-        workers = count_workers(trial.num_workers)
-        return list_items([workers, count_servers(trial.num_ps)]) if trial.num_ps else workers
+        return count_replicas(trial.num_workers, trial.num_ps)
     order = [*(kind for kind in _TYPES if kind in types), *sorted(types.keys() - {*_TYPES})]
-    return list_items([f"{types[kind]:,} {kind}" for kind in order])
+    counted = {"worker": count_workers(types["worker"]), "ps": count_servers(types["ps"])}
+    return list_items([counted.get(kind, f"{types[kind]:,} {kind}") for kind in order])
+
+
+def count_replicas(num_workers: int, num_ps: int) -> str:
+    """Returns so many workers and parameter servers in words."""
+    workers = count_workers(num_workers)
+    return say("{workers} and {servers}", workers=workers, servers=count_servers(num_ps)) if num_ps else workers
 
 
 def describe_baseline(trial: ProgramTrial) -> str:
     """Returns the baseline in words; one that is not a single worker is named as the smallest that runs."""
     own = describe_configuration(trial)
-    return own if is_plain(trial) else say("{configuration}, the smallest that runs,", configuration=own)
+    return own if is_plain(trial) else say("the smallest job that runs, {configuration}", configuration=own)
 
 
 def summarize(groups: ProgramGroups, measure: Measure, metric: Metric | None) -> list[ProgramRow]:
@@ -169,6 +188,19 @@ def find_possibly_fastest(groups: ProgramGroups, measure: Measure, among: Collec
         return []
     is_possible = find_possibly_smallest(tabulate_rounds(timed, measure.read_seconds), _list_contended(timed))
     return [name for name, own in zip(timed, is_possible, strict=True) if own]
+
+
+def count_trials_needed(groups: ProgramGroups, measure: Measure) -> int | None:
+    """Returns how many trials find a difference of 10 % in nine of ten comparisons like this one; None: no number."""
+    timed = select_timed(groups)
+    contended = _list_contended(timed)
+    pooled = {name: own for place, (name, own) in enumerate(timed.items()) if place not in contended}
+    if len(pooled) < 2:  # noqa: PLR2004 - nothing is compared
+        return None
+    noise = estimate_noise(tabulate_rounds(pooled, measure.read_seconds))
+    if noise.degrees_of_freedom == 0:
+        return None
+    return count_trials_to_find(float(noise.relative_sd), noise.num_configurations, shares=(0.5,) * (len(pooled) - 1))
 
 
 def to_csv(rows: Iterable[ProgramRow]) -> str:

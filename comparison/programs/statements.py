@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from comparison.groups import count_rounds
 from comparison.programs.audit import Case, find_nodes
-from comparison.programs.measure import Basis, Measure, ProgramTrials, is_timed, measure_work
+from comparison.programs.measure import Basis, Measure, ProgramTrials, is_timed, measure_total
 from comparison.programs.metrics import Metric, Quality, format_metric
 from comparison.programs.rows import describe_baseline, describe_configuration
 from comparison.statistics import Ratio, compute_mean
-from comparison.table import format_range, format_times
+from comparison.table import format_number, format_range, format_times
 from comparison.texts import count_trials, join_clauses, say
 
 
@@ -29,7 +29,7 @@ def state_quality(metric: Metric, quality: Quality) -> str:
     values = {"metric": metric.name, "own": format_metric(quality.own), "base": format_metric(quality.base)}
     if quality.reason:
         return say("with a {metric} of {own} against {base}, not judged ({reason})", **values, reason=quality.reason)
-    values["margin"] = format_metric(quality.margin)
+    values["margin"] = format_number(quality.margin or 0.0, 2)
     return {
         -1: say("at a worse {metric} ({own} against {base}, ± {margin})", **values),
         0: say("at an indistinguishable {metric} ({own} against {base}, ± {margin})", **values),
@@ -58,7 +58,9 @@ def state_ratio(case: Case, name: str, ratio: Ratio) -> str:
         Basis.WHOLE_JOB: say("{configuration} ran {speedup}× as fast as {baseline} ({basis})", **values),
         Basis.TRAINING: say("{configuration} trained {speedup}× as fast as {baseline} ({basis})", **values),
         Basis.THROUGHPUT: say(
-            "{configuration} processed {speedup}× as many as {baseline} in the same time ({basis})", **values
+            "{configuration} processed {speedup}× as many {unit} a second as {baseline} ({basis})",
+            **values,
+            unit=say(case.measure.unit),
         ),
     }[case.measure.basis]
 
@@ -80,7 +82,7 @@ def state_whole_job(
 
 def compute_work_ratio(baseline: ProgramTrials, trials: ProgramTrials) -> float | None:
     """Returns how many times as much work as the baseline a configuration did; None where that is not known."""
-    works = [[measure_work(trial) for trial in own if is_timed(trial)] for own in (trials, baseline)]
+    works = [[measure_total(trial) for trial in own if is_timed(trial)] for own in (trials, baseline)]
     if any(work is None for own in works for work in own) or not all(works):
         return None
     own, base = (compute_mean([work.value for work in own if work]) for own in works)

@@ -8,6 +8,7 @@ from comparison.programs.evidence import Evidence, list_broken_rules
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
 from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import (
+    count_replicas,
     describe_baseline,
     describe_configuration,
     find_possibly_fastest,
@@ -23,8 +24,10 @@ from comparison.programs.statements import (
 from comparison.report import Answer, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.table import format_times
-from comparison.texts import capitalize, count_servers, count_trials, count_workers, join_clauses, list_items, say
+from comparison.texts import capitalize, count_trials, count_workers, join_clauses, list_items, say
 
+# With one row beside the baseline there is nothing to choose.
+_A_PAIR = 2
 _FASTER = frozenset({Kind.PAYS_OFF, Kind.TRAINING_ONLY})
 
 
@@ -99,11 +102,12 @@ def _rank(evidence: Evidence) -> list[_Candidate]:
 def _list_absent(evidence: Evidence) -> list[_Candidate]:
     """Returns the configurations that were planned, and that no trial is there of."""
     absent = []
+    most = evidence.case.baseline[0].num_workers if evidence.case.baseline else 0
     for plan in evidence.run_info.configurations:
         name, workers, num_ps = plan.get("name"), plan.get("workers"), plan.get("num_ps") or 0
         is_told = isinstance(name, str) and isinstance(workers, int) and isinstance(num_ps, int)
-        if is_told and name not in {*evidence.case.groups, *evidence.marks.baselines}:
-            described = list_items([count_workers(int(workers or 0)), *([count_servers(num_ps)] if num_ps else [])])
+        if is_told and name not in evidence.case.groups and int(workers or 0) > most:
+            described = count_replicas(int(workers or 0), num_ps)
             absent.append(_Candidate(str(name), described, say("none of its planned trials is there")))
     return absent
 
@@ -196,7 +200,9 @@ def _decide(measure: Measure, ratio: Ratio, whole_job: Ratio | None) -> tuple[Ki
 
 def _state_choice(evidence: Evidence, answer: ProgramAnswer) -> Sequence[str]:
     """Returns from how many workers on it pays off, and which configuration is recommended."""
-    notes = []
+    notes: list[str] = []
+    if len(evidence.rows) <= _A_PAIR:
+        return notes
     if answer.kind in _FASTER and answer.pays_off_from is not None:
         notes.append(
             say("it is faster from {workers} on, of those measured", workers=count_workers(answer.pays_off_from))
@@ -204,10 +210,10 @@ def _state_choice(evidence: Evidence, answer: ProgramAnswer) -> Sequence[str]:
     if answer.kind in _FASTER and answer.recommended is not None:
         described = describe_configuration(evidence.case.groups[answer.recommended][0])
         if len(answer.fastest) > 1:
-            few = "recommended are {configuration}, the fewest of those that may be the fastest"
+            few = "recommended: {configuration}, the fewest of those that may be the fastest"
             notes.append(say(few, configuration=described))
         else:
-            notes.append(say("recommended are {configuration}, the fastest", configuration=described))
+            notes.append(say("recommended: {configuration}, the fastest", configuration=described))
     return notes
 
 
@@ -231,7 +237,7 @@ def _state_others(evidence: Evidence, candidates: Sequence[_Candidate]) -> Seque
     if not sound:
         return ()
     speedup = format_times(evidence.ratios[sound[0].configuration] or Ratio(1.0))
-    instead = "Of the others, {configuration} was {speedup} as fast as {baseline}."
+    instead = "Of the others, {configuration}: {speedup} as fast as {baseline}."
     baseline = describe_baseline(evidence.case.baseline[0])
     return (say(instead, configuration=sound[0].description, speedup=speedup, baseline=baseline),)
 

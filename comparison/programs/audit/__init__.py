@@ -1,6 +1,24 @@
 """Whether a comparison of programs is fair, as far as it can be known."""
 
 from comparison.programs.audit.case import Case, find_nodes
-from comparison.programs.audit.rules import FACTS, RULES, RULES_TOLD_APART, WAITING_RULE, audit_programs
+from comparison.programs.audit.rules import (
+    AGREEMENT_RULE,
+    FACTS,
+    RULES,
+    RULES_TOLD_APART,
+    SHARING_RULE,
+    WAITING_RULE,
+    audit_programs,
+)
 
-__all__ = ["FACTS", "RULES", "RULES_TOLD_APART", "WAITING_RULE", "Case", "audit_programs", "find_nodes"]
+__all__ = [
+    "AGREEMENT_RULE",
+    "FACTS",
+    "RULES",
+    "RULES_TOLD_APART",
+    "SHARING_RULE",
+    "WAITING_RULE",
+    "Case",
+    "audit_programs",
+    "find_nodes",
+]

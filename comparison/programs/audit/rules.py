@@ -36,11 +36,13 @@ from comparison.programs.audit.trainings import (
     check_steps,
     check_work,
 )
-from comparison.programs.measure import measure_work
+from comparison.programs.measure import measure_total
 from comparison.programs.record import ProgramTrial
 from comparison.texts import count_trials, list_items, say
 
 WAITING_RULE = "no trial held up"
+AGREEMENT_RULE = "workers that train one model"
+SHARING_RULE = "workers that share the work"
 
 
 class Fact(NamedTuple):
@@ -75,7 +77,7 @@ FACTS: Mapping[str, Fact] = {
     "memory": Fact("memory of a replica", lambda trial: trial.memory_per_replica is not None),
     "nodes": Fact("nodes of the replicas", lambda trial: find_nodes(trial) is not None),
     "first step": Fact("the chief's first step", lambda trial: trial.first_step is not None),
-    "work": Fact("number of examples", lambda trial: measure_work(trial) is not None),
+    "work": Fact("number of examples", lambda trial: measure_total(trial) is not None),
     "train": Fact("training time", lambda trial: bool(trial.train_seconds)),
     "shares": Fact(
         "examples of each worker",
@@ -88,7 +90,6 @@ FACTS: Mapping[str, Fact] = {
     "waiting": Fact(
         "time waited for cores", lambda trial: None not in [replica.waited_seconds for replica in trial.replicas]
     ),
-    "curve": Fact("steps of the curve", lambda trial: any(point.step is not None for point in trial.curve)),
 }
 
 
@@ -131,10 +132,10 @@ RULES: Sequence[Rule] = (
     Rule("told alike by every trial", check_levels),
     Rule("all cut or none", check_cuts, is_decisive=True),
     Rule("no old checkpoint", check_first_steps, ("first step",), is_decisive=True),
-    Rule("steps that count forwards", check_steps, ("curve",)),
+    Rule("steps that count forwards", check_steps, ("train",)),
     Rule("no restart, no repetition", check_restarts),
-    Rule("workers that train one model", check_agreement, ("metrics",)),
-    Rule("workers that share the work", check_sharing, ("shares", "train"), is_decisive=True),
+    Rule(AGREEMENT_RULE, check_agreement, ("metrics",)),
+    Rule(SHARING_RULE, check_sharing, ("shares", "train"), is_decisive=True),
     Rule(CONTENTION_RULE, check_contention, is_told_apart=True),
     Rule(WAITING_RULE, check_waiting, ("waiting",), is_told_apart=True),
     Rule(OVERLAP_RULE, _check_overlap, is_decisive=True),

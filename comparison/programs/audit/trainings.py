@@ -1,13 +1,13 @@
 """Whether the trainings are what they seem: of the same work, done together, from the beginning, and measured once."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from comparison.audit import Breach, Evidence, list_some, name_trial
 from comparison.groups import average_rounds
 from comparison.programs.audit.case import Case, list_trainers
-from comparison.programs.measure import SAME_WORK, is_timed, measure_work
+from comparison.programs.measure import SAME_WORK, is_timed, measure_total
 from comparison.programs.record import ProgramReplica, ProgramTrial
 from comparison.statistics import compute_mean
 from comparison.table import format_number
@@ -21,6 +21,8 @@ _ROUNDING = 0.02
 _AS_LONG, _AS_MUCH = 1.05, 0.95
 _FIRST_STEP = 1
 _SIGNIFICANT = ".7g"
+# As what listens to a program notes it.
+STEPS_BACK = re.compile(r"steps went back")
 
 
 def check_work(case: Case) -> Evidence:
@@ -32,9 +34,9 @@ def check_work(case: Case) -> Evidence:
         work = _read_work(trial)
         if max(work, expected) > SAME_WORK * min(work, expected):
             clash = "{number} examples, where {reference} has {expected}"
-            values = {"number": format_number(work, 6), "expected": format_number(expected, 6)}
+            values = {"number": f"{work:,.0f}", "expected": f"{expected:,.0f}"}
             breaches.append(Breach(trial.configuration, say(clash, **values, reference=base.configuration)))
-    received = say("Received: {number} examples", number=format_number(expected, 6))
+    received = say("Received: {number} examples", number=f"{expected:,.0f}")
     return Evidence(list(dict.fromkeys(breaches)), received)
 
 
@@ -58,14 +60,14 @@ def check_first_steps(case: Case) -> Evidence:
 
 
 def check_steps(case: Case) -> Evidence:
-    """Returns whether the steps of each metric count forwards in time."""
-    backwards = "trial {trial} went from step {before} back to {after}"
+    """Returns whether the steps of no trial went back: a training that began anew, or two that speak as one."""
     breaches = [
-        Breach(trial.configuration, say(backwards, trial=trial.trial, before=f"{before:,}", after=f"{after:,}"))
+        Breach(trial.configuration, say("in trial {trial} {received}", trial=trial.trial, received=note.rstrip(".")))
         for trial in case.trials
-        for before, after in _list_steps_back(trial)
+        for note in trial.notes
+        if STEPS_BACK.search(note)
     ]
-    return Evidence(breaches, say("The steps of every trial count forwards"))
+    return Evidence(list(dict.fromkeys(breaches)), say("The steps of every trial count forwards"))
 
 
 def check_agreement(case: Case) -> Evidence:
@@ -177,15 +179,6 @@ def _compare_counts(trial: ProgramTrial) -> Iterator[str]:
         yield say("its curve is longer than its training")
 
 
-def _list_steps_back(trial: ProgramTrial) -> list[tuple[int, int]]:
-    """Returns where the steps of a metric go back, from which to which."""
-    steps: dict[str, list[int]] = {}
-    for point in sorted(trial.curve, key=lambda point: point.train_seconds):
-        if point.step is not None:
-            steps.setdefault(point.name, []).append(point.step)
-    return [(before, after) for own in steps.values() for before, after in pairwise(own) if after < before]
-
-
 def _state_disagreement(trial: ProgramTrial, names: frozenset[str]) -> str:
     """Returns which metrics of the workers differ, and how; empty where none does, or none of them need agree."""
     if trial.num_workers == 1 or trial.num_ps:
@@ -212,5 +205,5 @@ def _list_own(replicas: Sequence[ProgramReplica], name: str) -> list[float]:
 
 
 def _read_work(trial: ProgramTrial) -> float:
-    work = measure_work(trial)
+    work = measure_total(trial)
     return work.value if work else 0.0

@@ -127,7 +127,9 @@ def close_gaps(trials: Sequence[ProgramTrial]) -> list[ProgramTrial]:
     return moved
 
 
-def make_program_info(**parameters: Any) -> RunInfo:
-    names = [(1, 0), (2, 0), (4, 0)]
-    configurations = [{"name": name_row(*own), "workers": own[0], "num_ps": own[1]} for own in names]
+def make_program_info(trials: Sequence[ProgramTrial] = (), **parameters: Any) -> RunInfo:
+    """The plan of a run with one, two and four workers, or of the rows that trials are of."""
+    rows = {own.configuration: (own.num_workers, own.num_ps) for own in trials}
+    rows = rows or {name_row(workers): (workers, 0) for workers in (1, 2, 4)}
+    configurations = [{"name": name, "workers": own[0], "num_ps": own[1]} for name, own in rows.items()]
     return RunInfo(1, "run-1", 1_699_999_990.0, {"command": "python train.py", **parameters}, configurations)
