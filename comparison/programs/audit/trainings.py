@@ -175,8 +175,8 @@ def _compare_counts(trial: ProgramTrial) -> Iterator[str]:
         ran = "{others} replicas beside {servers} servers ran, where it says {workers} workers and {expected} servers"
         counts = {"others": others, "servers": servers, "workers": trial.num_workers, "expected": trial.num_ps}
         yield say(ran, **{name: f"{count:,}" for name, count in counts.items()})
-    if any(point.train_seconds > (trial.train_seconds or math.inf) * (1 + _ROUNDING) for point in trial.curve):
-        yield say("its curve is longer than its training")
+    if any(point.train_seconds > trial.job_seconds * (1 + _ROUNDING) for point in trial.curve):
+        yield say("its curve is longer than its job")
 
 
 def _state_disagreement(trial: ProgramTrial, names: frozenset[str]) -> str:

@@ -4,11 +4,12 @@ import re
 import time
 from collections.abc import Callable
 
+from program.lines import list_redraws
+
 # More than these, nobody reads along; the replicas' log files have all.
 LINES_A_SECOND, MOST_CHARACTERS = 10, 400
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-# A character that was drawn over, and one that a terminal would do something by.
-_REDRAWN, _CONTROL = re.compile("[^\b]\b"), re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What a terminal would do something by.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class ShownLines:
@@ -24,9 +25,12 @@ class ShownLines:
         self._second, self._shown, self._left = -1, 0, 0
 
     def show(self, line: str) -> None:
-        """Hands on a line, unless there were too many of them just now."""
+        """Hands on a line, unless it is a replica's and there were too many of them just now."""
         text = clean(line)
         if not text:
+            return
+        if not line.startswith("["):
+            self._report(text)
             return
         if (second := int(self._clock())) != self._second:
             self.end()
@@ -46,13 +50,10 @@ class ShownLines:
 
 def clean(line: str) -> str:
     """Returns a line as a terminal would show it in the end: what was drawn over is gone, and so are its colours."""
-    drawn = [part for part in line.split("\r") if part.strip()]
+    replica, _, said = line.partition("] ") if line.startswith("[") else ("", "", line)
+    drawn = list_redraws(said)
     if not drawn:
         return ""
-    text = _COLOUR.sub("", drawn[-1])
-    while "\b" in text and (shorter := _REDRAWN.sub("", text)) != text:
-        text = shorter
-    text = _CONTROL.sub("", text).rstrip()
-    replica = line[: line.find("] ") + 2] if line.startswith("[") and "] " in line else ""
-    text = text if text.startswith(replica) else replica + text
+    text = _CONTROL.sub("", drawn[-1]).rstrip()
+    text = f"{replica}] {text}" if replica else text
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"
