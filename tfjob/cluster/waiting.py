@@ -109,7 +109,9 @@ class Waiting:
         if held and not self._is_hold_told:
             self._is_hold_told = True
             name, pod = held[0]
-            self.warn(Warned(f"{name} has ended ({describe_end(pod)}), but {describe_hold(pod.held_by)}"))
+            self.warn(
+                Warned(f"{name} has ended ({describe_end(pod)}), but {describe_hold(pod.held_by, self.job.sidecars)}")
+            )
 
     def is_failed_but_held(self, now: float) -> bool:
         """Returns whether a replica has failed whose pod runs on."""
