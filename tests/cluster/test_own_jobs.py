@@ -115,7 +115,7 @@ def test_a_measured_job_that_ignores_sigterm_is_ended_and_has_succeeded(own_run:
     assert result.was_ended
     assert {replica.exit_code for replica in result.replicas} == {None}
     assert all(replica.ended_at > replica.started_at for replica in result.replicas)
-    assert any(line.startswith("Succeeded: job trial-1 is measured") for line in own_run.told)
+    assert any(line.startswith("Succeeded: job trial-1 is measured, and is ended") for line in own_run.told)
 
 
 def test_who_never_ends_is_ended_with_the_master(own_run: OwnRun) -> None:
@@ -181,4 +181,4 @@ def test_pods_go_together_or_say_that_they_cannot_go_apart(own_run: OwnRun) -> N
     nodes = own_run.namespace.get("nodes")["items"]
     if len(nodes) == 1:
         with pytest.raises(JobNotStarted, match=r"Unschedulable: .*anti-affinity"):
-            own_run(replicas, placement="spread", pending_seconds=10)
+            own_run(replicas, placement="spread", pending_seconds=1)
