@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tfjob.spec import GPU_RESOURCE, REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy, read_container
+from tfjob.spec import (
+    CONTAINER_NAME,
+    GPU_RESOURCE,
+    REPLICA_TYPES,
+    ReplicaType,
+    RestartPolicy,
+    SuccessPolicy,
+    read_container,
+)
 
 Manifest = Mapping[str, Any]
 
@@ -58,6 +66,7 @@ class Job:
         backoff_limit: Number of restarts at which the job fails.
         active_deadline_seconds: How long it may take.
         is_foreign: Whether it runs a person's own program.
+        sidecars: The containers that the manifest puts beside the one that trains.
     """
 
     name: str
@@ -66,6 +75,7 @@ class Job:
     backoff_limit: int
     active_deadline_seconds: float
     is_foreign: bool = False
+    sidecars: frozenset[str] = frozenset()
 
 
 def read_job(manifest: Manifest) -> Job:
@@ -82,6 +92,12 @@ def read_job(manifest: Manifest) -> Job:
         backoff_limit=run_policy.get("backoffLimit", _NO_BACKOFF_LIMIT),
         active_deadline_seconds=run_policy.get("activeDeadlineSeconds", math.inf),
         is_foreign=FOREIGN_ANNOTATION in manifest["metadata"].get("annotations", {}),
+        sidecars=frozenset(
+            container["name"]
+            for replica in manifest["spec"]["tfReplicaSpecs"].values()
+            for container in replica["template"]["spec"]["containers"]
+            if container["name"] != CONTAINER_NAME
+        ),
     )
 
 

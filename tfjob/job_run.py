@@ -119,9 +119,12 @@ class JobRun(ABC, Generic[MessageT]):
         if self.is_measured():
             self.was_ended = True
             self.total_seconds = self.clock() - self.submitted
-            ended = f"job {self.job.name} is measured after {self.total_seconds:.1f} s, and is ended"
-            self.on_event(StatusChanged("Succeeded", ended))
         return self.was_ended
+
+    def describe_success(self) -> str:
+        """Returns how the job came to its good end."""
+        how = "is measured, and is ended, after" if self.was_ended else "succeeded in"
+        return f"job {self.job.name} {how} {self.total_seconds:.1f} s"
 
     def moments_to_look(self) -> list[float]:
         """Returns when to look next, if ever, on the clock."""

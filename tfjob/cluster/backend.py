@@ -134,16 +134,15 @@ class _JobRun(JobRun[Message]):
             run.log_path.unlink(missing_ok=True)
         self._submit()
         self.watching.start()
-        while not self._is_over():
-            if self.look_whether_measured():
-                self.has_succeeded = True
-                return
+        while not (self.look_whether_measured() or self._is_over()):
             self._check_limits()
             self._handle(self.receive(self._seconds_to_next_moment()))
-        self.total_seconds = self._count_total_seconds()
-        self._hear_last_words(self._has_heard_all)
+        if not self.was_ended:
+            self.total_seconds = self._count_total_seconds()
+            self._hear_last_words(self._has_heard_all)
+        self.waiting.check_all_ran(self.total_seconds)
         self.has_succeeded = True
-        self._tell("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s")
+        self._tell("Succeeded", self.describe_success())
 
     def stop(self) -> None:
         """Leaves nothing behind, but what was asked to be kept."""

@@ -76,8 +76,9 @@ class ReplicaRun:
 
     @property
     def is_survivor(self) -> bool:
-        """Whether it only broke off, as one does that lost its peer."""
-        return self.is_restarted or (self.pod is not None and self.pod.exit_code == RETRYABLE_EXIT_CODE)
+        """Whether it only broke off, as one does that lost its peer: the code says so where restarts are meant."""
+        asks = self.pod is not None and self.pod.exit_code == RETRYABLE_EXIT_CODE
+        return self.is_restarted or (asks and self.replica.restart_policy != "Never")
 
     @property
     def is_lost(self) -> bool:

@@ -129,16 +129,15 @@ class _JobRun(JobRun[Message]):
             self._start(run)
         self.queue_seconds = self.clock() - self.submitted
         self.on_event(StatusChanged("Running", f"{len(self.replicas)} replica(s) of job {self.job.name} run"))
-        while not self._has_succeeded():
-            if self.look_whether_measured():
-                return
+        while not (self.look_whether_measured() or self._has_succeeded()):
             self._check_limits()
             self._handle(self.receive(self._seconds_to_next_moment()))
             for _ in range(min(self.inbox.qsize(), _AT_ONCE)):
                 self._handle(self.receive(0.0))
             self._restart_due()
-        self.total_seconds = self.clock() - self.submitted
-        self.on_event(StatusChanged("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s"))
+        if not self.was_ended:
+            self.total_seconds = self.clock() - self.submitted
+        self.on_event(StatusChanged("Succeeded", self.describe_success()))
 
     def stop(self) -> None:
         """Ends what still runs: first asks, then kills."""
