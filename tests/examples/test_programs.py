@@ -43,7 +43,12 @@ class Job:
         for role, addresses in cluster.items():
             for index in range(len(addresses)):
                 task = {"cluster": cluster, "task": {"type": role, "index": index}}
-                env = {**os.environ, **QUIET, **progress_env(folder / "helper", folder), "TF_CONFIG": json.dumps(task)}
+                env = {
+                    **os.environ,
+                    **QUIET,
+                    **progress_env(folder / "helper", folder, env=os.environ),
+                    "TF_CONFIG": json.dumps(task),
+                }
                 self.processes[f"{role}-{index}"] = self._start(f"{role}-{index}", program, arguments, env)
 
     def _start(
