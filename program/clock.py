@@ -12,6 +12,7 @@ from program.tally import Tally
 
 PROGRESS_FILE, OWN = "progress file", "regular expressions"
 _FAR_APART = 0.1
+_NO_STEPS = "No two steps of the training were told, so that there is no clock of the training alone."
 
 
 @dataclass
@@ -56,6 +57,7 @@ def read_clock(source: str, tallies: Mapping[str, Tally], settings: Settings, sp
     """
     clock = Clock(find_lead(tallies))
     if clock.lead is None:
+        clock.notes.append(_NO_STEPS)
         return clock
     lead = tallies[clock.lead]
     span = _read_span(clock, lead)
@@ -79,20 +81,26 @@ def _read_span(clock: Clock, lead: Tally) -> Span | None:
     clock.began_at = lead.began_at
     if lead.tells_steps:
         first = lead.marks.first
-        clock.first_step = None if lead.counts_examples else int(first.step)
+        clock.first_step = None if lead.counts_examples else int(lead.marks.first_step or 0)
         clock.began_at = min(first.at, lead.began_at) if lead.began_at is not None else first.at
     span = lead.marks.find_span()
-    if span is None:
-        if lead.began_at is not None and lead.ended_at is not None and lead.ended_at > lead.began_at:
-            clock.train_seconds = lead.ended_at - lead.began_at
-            clock.notes.append("No steps were told, so that the clock runs from the training's beginning to its end.")
-        return None
-    if span.seconds <= 0:
+    if span and span.seconds > 0:
+        _time_steps(clock, lead, span)
+        return span
+    if lead.began_at is not None and lead.ended_at is not None and lead.ended_at > lead.began_at:
+        clock.train_seconds = lead.ended_at - lead.began_at
+        clock.notes.append("No steps were told, so that the clock runs from the training's beginning to its end.")
+    elif lead.tells_steps and lead.marks.count_steps() > 0:
         clock.notes.append(
             "All steps were told at one moment, so that there is no clock: the program's output is held back until it "
             "ends. Set PYTHONUNBUFFERED=1 in its environment, or flush what it prints."
         )
-        return None
+    else:
+        clock.notes.append(_NO_STEPS)
+    return None
+
+
+def _time_steps(clock: Clock, lead: Tally, span: Span) -> None:
     is_one_time = len(lead.marks) == 2  # noqa: PLR2004 - its begin and its end
     clock.train_seconds, clock.warmup_seconds = span.seconds, span.begin.at - (clock.began_at or span.begin.at)
     steps = span.steps
@@ -114,7 +122,6 @@ def _read_span(clock: Clock, lead: Tally) -> Span | None:
         if clock.step_seconds and not lead.marks.is_of_single_steps():
             clock.notes.append("A step's seconds are means over the several steps between two that were told.")
     clock.steps = None if lead.counts_examples else round(steps)
-    return span
 
 
 def _count_examples(
@@ -153,8 +160,9 @@ def _count_examples(
 def _count_within(tally: Tally, span: Span) -> float:
     if not tally.tells_steps:
         return 0.0
-    begin = tally.marks.find_nearest(span.begin.at)
-    return (tally.marks.last.examples or 0.0) - (begin.examples or 0.0)
+    # Replicas in step tell the same step within moments; those that are not are cut where the clock is.
+    begin, end = (tally.marks.find_nearest(mark.at) for mark in (span.begin, span.end))
+    return (end.examples or 0.0) - (begin.examples or 0.0)
 
 
 def _read_rates(clock: Clock, source: str, tallies: Mapping[str, Tally], settings: Settings) -> None:
@@ -169,6 +177,11 @@ def _read_rates(clock: Clock, source: str, tallies: Mapping[str, Tally], setting
                 f"{len(rates)} of {settings.num_workers} workers told a speed; the others have the mean."
             )
     if total is None or not math.isfinite(total):
+        if rates and clock.examples is None:
+            clock.notes.append(
+                "A speed is printed, but not whether it is one worker's or the whole job's: where it is the job's, say "
+                'so with --progress-regex "examples_per_second=…".'
+            )
         return
     if clock.examples and clock.train_seconds:
         counted = clock.examples / clock.train_seconds

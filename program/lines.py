@@ -53,3 +53,8 @@ def parse_number(text: str) -> float:
     except ValueError:
         return math.nan
     return value / 100 if is_percent else value
+
+
+def make_printable(text: str) -> str:
+    """Returns a text that harms no terminal: tabs become blanks, other controls question marks."""
+    return "".join(char if char.isprintable() else " " if char == "\t" else "?" for char in text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from program.clock import OWN, PROGRESS_FILE, Clock, count_measured_steps, read_clock
 from program.expressions import Matching, Own
 from program.files import FileTold, Following
-from program.lines import MOST_COUNT, list_redraws, parse_number
+from program.lines import MOST_COUNT, list_redraws, make_printable, parse_number
 from program.measurement import Measurement
 from program.metrics import find_asked, read_metrics
 from program.presets import PRESETS
@@ -19,6 +19,8 @@ from program.told import Reader, Told, Value
 
 _LAST_LINES, _LAST_CHARACTERS = 10, 200
 _MOST_REPLICAS = 1024
+# Of what is printed: a block of lines that was held back is read in less.
+_RESOLUTION_SECONDS = 0.005
 # Names of a person's expressions that are no metrics.
 _STEP, _EXAMPLES, _RATE, _STEP_SECONDS = "step", "examples", "examples_per_second", "step_seconds"
 _FIGURES = {_STEP, _EXAMPLES, _RATE, _STEP_SECONDS}
@@ -80,7 +82,7 @@ class Listener:
         self._unnamed: dict[str, str] = {}
         self._last_lines: deque[tuple[str, str]] = deque(maxlen=_LAST_LINES)
         self._notes: list[str] = []
-        self._is_measured = False
+        self._is_measured = self._is_finished = False
         self.last_told_at: float | None = None
 
     def hear(self, replica: str, text: str, at: float) -> None:
@@ -91,7 +93,7 @@ class Listener:
             text: The line, redraws and colours included.
             at: When it was printed, in seconds since the epoch, by the log's own time.
         """
-        if self._settings.progress == "none":
+        if self._settings.progress == "none" or self._is_finished:
             return
         redraws = list_redraws(text)
         if not redraws:
@@ -119,7 +121,7 @@ class Listener:
             return self._is_measured
         with self._lock:
             tallies = self._sources.get(self._choose_source() or "", {})
-            most = max((t.marks.last.step - t.marks.first.step for t in tallies.values() if t.tells_steps), default=0)
+            most = max((tally.marks.count_steps() for tally in tallies.values()), default=0)
             if most >= self._settings.measure_steps:
                 self._is_measured = count_measured_steps(tallies) >= self._settings.measure_steps
         return self._is_measured
@@ -130,6 +132,7 @@ class Listener:
             for told in self._following.finish():
                 self._take_file(told)
             self.close()
+            self._is_finished = True
             return self._measure()
 
     def close(self) -> None:
@@ -147,7 +150,7 @@ class Listener:
             missing = self._list_missing()
             if not missing:
                 return None
-            lines = [f"  {replica}: {line.strip()}" for replica, line in self._last_lines]
+            lines = [f"  {replica}: {make_printable(line.strip())}" for replica, line in self._last_lines]
             return "\n".join([*missing, *(["The last lines were:", *lines] if lines else ["Nothing was printed."])])
 
     def _list_missing(self) -> list[str]:
@@ -186,7 +189,7 @@ class Listener:
         if replica not in tallies:
             if len(tallies) >= _MOST_REPLICAS:
                 return
-            tallies[replica] = Tally()
+            tallies[replica] = Tally(0.0 if source in {PROGRESS_FILE, TENSORBOARD} else _RESOLUTION_SECONDS)
         tallies[replica].add(told)
         self.last_told_at = max(self.last_told_at or told.at, told.at)
 

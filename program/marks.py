@@ -46,12 +46,19 @@ class Marks:
 
     A step that was told already is passed over; where the count goes back, as after a restart from a checkpoint, time
     runs on and steps count again once they are new.
+
+    Args:
+        resolution_seconds: Marks that come as closely one after another are one, the last of them: output that is held
+            back comes in blocks, and its lines' times say nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, resolution_seconds: float = 0.0) -> None:
         self._marks: list[Mark] = []
+        self._resolution_seconds = resolution_seconds
+        self._block_at = 0.0
         self._last_step: float | None = None
         self._is_thinned = False
+        self.first_step: float | None = None
         self.went_back = 0
 
     def __len__(self) -> int:
@@ -67,15 +74,25 @@ class Marks:
         """The last mark."""
         return self._marks[-1]
 
+    def count_steps(self) -> float:
+        """Returns the steps from the first that was told to the last."""
+        return 0.0 if self.first_step is None else self.last.step - self.first_step
+
     def add(self, mark: Mark) -> None:
         """Takes a mark."""
+        if not 0 <= mark.at < _MOST_SECONDS:
+            return
         if self._last_step is not None and mark.step < self._last_step:
             self.went_back += 1
         self._last_step = mark.step
         if self._marks and (mark.step <= self.last.step or mark.at < self.last.at):
             return
-        if not 0 <= mark.at < _MOST_SECONDS:
+        if self.first_step is None:
+            self.first_step = mark.step
+        if self._marks and mark.at - self._block_at < self._resolution_seconds:
+            self._marks[-1] = mark
             return
+        self._block_at = mark.at
         self._marks.append(mark)
         if len(self._marks) > _MOST:
             self._is_thinned = True

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from typing import NamedTuple
 
+from program.lines import make_printable
 from program.marks import Mark, Marks
 from program.told import Told, Value
 
@@ -48,10 +49,10 @@ class Series:
 
 
 class Tally:
-    """Everything that one replica told by one source."""
+    """Everything that one replica told by one source; see `Marks` for the resolution."""
 
-    def __init__(self) -> None:
-        self.marks = Marks()
+    def __init__(self, resolution_seconds: float = 0.0) -> None:
+        self.marks = Marks(resolution_seconds)
         self.series: dict[str, Series] = {}
         self.began_at: float | None = None
         self.ended_at: float | None = None
@@ -78,8 +79,7 @@ class Tally:
         """Returns the steps from the first that was told to the last; the very first of a training is one of them."""
         if not self.tells_steps or self.counts_examples:
             return None
-        first, last = self.marks.first.step, self.marks.last.step
-        return int(last - first) + (first == 1)
+        return int(self.marks.count_steps()) + (self.marks.first_step == 1)
 
     def add(self, told: Told) -> None:
         """Takes what was told."""
@@ -101,6 +101,8 @@ class Tally:
             self._add_metric(value, told)
 
     def _add_metric(self, value: Value, told: Told) -> None:
+        if not value.name.isprintable():  # a name is shown on terminals and in pages
+            value = value._replace(name=make_printable(value.name))
         if value.name not in self.series:
             if len(self.series) >= _MOST_NAMES:
                 self.faults["names"] += 1

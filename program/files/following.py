@@ -62,12 +62,14 @@ class Following:
 
     @staticmethod
     def _find(folder: Path) -> Iterator[Path]:
+        # First, for a training may leave more files than are looked at.
+        yield from sorted(folder.glob(f"{PROGRESS_FOLDER}/*.jsonl"))
         entries = 0
         for root, folders, names in os.walk(folder):
             folders.sort()
-            for name in sorted(names):
-                if (name.endswith(".jsonl") and Path(root).name == PROGRESS_FOLDER) or ".tfevents." in name:
-                    yield Path(root, name)
+            yield from (Path(root, name) for name in sorted(names) if ".tfevents." in name)
+            if Path(root).name == PROGRESS_FOLDER and Path(root).parent != folder:
+                yield from (Path(root, name) for name in sorted(names) if name.endswith(".jsonl"))
             entries += len(names) + len(folders)
             if entries > _MOST_ENTRIES:
                 return

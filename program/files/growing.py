@@ -1,6 +1,7 @@
 """A file that is read while another process writes it."""
 
 from pathlib import Path
+from stat import S_ISREG
 
 
 class GrowingFile:
@@ -17,12 +18,14 @@ class GrowingFile:
     def read(self, most_bytes: int) -> bytes:
         """Returns at most so many new bytes; none where there are none. A file that was cut is read anew."""
         try:
+            state = self.path.stat()
+            if not S_ISREG(state.st_mode) or state.st_size == self.offset:  # to open a pipe would wait for its writer
+                return b""
+            if state.st_size < self.offset:
+                self.offset = 0
             with self.path.open("rb") as file:
-                size = file.seek(0, 2)
-                if size < self.offset:
-                    self.offset = 0
                 file.seek(self.offset)
-                data = file.read(min(most_bytes, size - self.offset))
+                data = file.read(min(most_bytes, state.st_size - self.offset))
         except OSError:
             return b""
         self.offset += len(data)

@@ -53,25 +53,17 @@ def name_replica() -> str:
 
 
 class _Teller:
-    """Collects lines and writes them about once a second, whole ones only."""
+    """Collects lines and writes them about once a second, whole ones only, into a file that the first ones make."""
 
     def __init__(self, place: str) -> None:
         self.count = 0
+        self._place = place
+        self._file: Optional[int] = None
         self._lines: List[str] = []
         self._written_at = _now()
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._is_open = True
-        path = place
-        if place.endswith(os.sep) or os.path.isdir(place):  # noqa: PTH112 - as short as it can be
-            path = os.path.join(place, name_replica() + ".jsonl")  # noqa: PTH118
-        try:
-            folder = os.path.dirname(path)  # noqa: PTH120
-            if folder:
-                os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        except (OSError, ValueError) as error:
-            self._give_up(error)
 
     def tell(self, line: str) -> None:
         self._lines.append(line)
@@ -87,14 +79,25 @@ class _Teller:
                 return
             data = ("\n".join(lines) + "\n").encode("utf-8", "replace")
             try:
+                if self._file is None:
+                    self._file = _open(self._place)
                 while data:
                     data = data[os.write(self._file, data) :]
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
         self._is_open = False
         sys.stderr.write("tfjob_speedup_progress: progress is not told: {}\n".format(error))
+
+
+def _open(place: str) -> int:
+    if place.endswith(os.sep) or os.path.isdir(place):  # noqa: PTH112 - pathlib would cost every program its import
+        place = os.path.join(place, name_replica() + ".jsonl")  # noqa: PTH118
+    folder = os.path.dirname(place)  # noqa: PTH120
+    if folder:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    return os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
 
 _place = os.environ.get(VARIABLE)

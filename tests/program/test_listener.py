@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,60 @@ def test_metrics_keep_their_names_direction_and_way() -> None:
     assert (metric.name, metric.higher_is_better, metric.replica) == ("loss", False, "worker-0")
     assert [point.train_seconds for point in measurement.curve] == [float(second) for second in range(41)]
     assert find_metrics(measurement) == {"loss": 0.0244}
+
+
+def test_output_that_comes_in_blocks_is_timed_by_its_blocks() -> None:
+    listener = make(batch=1)
+    for step in range(1, 1000):
+        block, place = divmod(step, 100)
+        listener.hear("worker-0", f"step={step}", 1000.0 + 10.0 * block + place * 1e-5)
+    measurement = listener.finish()
+    assert measurement.examples_per_second == pytest.approx(10.0, rel=0.02)
+    assert measurement.first_step == 1
+    assert measurement.by_replica["worker-0"]["steps"] == 999
+
+
+def test_a_speed_that_does_not_say_whose_it_is_is_not_believed() -> None:
+    measurement = measure(make(workers=2), [(float(n), f"images/sec={100 + n}") for n in range(9)])
+    assert measurement.examples_per_second is None
+    assert any("not whether it is one worker's" in note for note in measurement.notes)
+
+
+def test_metrics_without_steps_are_no_clock_and_it_is_said() -> None:
+    measurement = measure(make(), [(0.0, "loss=0.5"), (1.0, "loss=0.4")])
+    assert (measurement.level, measurement.train_seconds) == (1, None)
+    assert any("no clock of the training alone" in note for note in measurement.notes)
+
+
+def test_nothing_is_heard_after_the_end() -> None:
+    listener = make()
+    measurement = measure(listener, STEPS)
+    hear_all(listener, [(99.0, "step=99 loss=7")])
+    assert listener.finish() == measurement
+
+
+def test_memory_does_not_grow_with_the_lines() -> None:
+    listener = make(batch=1, regexes=[r"own=loss=([\d.]+)"])
+
+    def listen(first: int) -> int:
+        for number in range(first, first + 4000):
+            listener.hear("worker-0", f"step={number // 100} loss={number / 7} x{number}_loss=3", 1000.0 + number)
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        listen(0)
+        before = listen(4000)
+        after = listen(8000)
+    finally:
+        tracemalloc.stop()
+    listener.close()
+    assert after - before < 200_000
+
+
+def test_what_harms_a_terminal_is_not_handed_on(tmp_path: Path) -> None:
+    listener = make("keras")
+    listener.hear("worker-0", "bell\x07 and\ttab", 0.0)
+    silence = listener.describe_silence()
+    assert silence is not None
+    assert silence.endswith("worker-0: bell? and tab")

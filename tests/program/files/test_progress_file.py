@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,21 @@ def test_no_bytes_break_it(tmp_path_factory: pytest.TempPathFactory, pieces: lis
     folder = tmp_path_factory.mktemp("run")
     write(folder, []).write_bytes(b"\n".join(pieces))
     read(folder)
+
+
+def test_replicas_that_are_not_in_step_are_cut_where_the_clock_is(tmp_path: Path) -> None:
+    write(tmp_path, training(), "chief-0")
+    write(tmp_path, [step(number, 0.5 * number, 4) for number in range(1, 201)], "worker-0")  # a hundred seconds
+    measurement = read(tmp_path, workers=2)
+    assert measurement.examples == 19 * 8 + 38 * 4
+
+
+def test_a_pipe_in_the_files_place_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / PROGRESS_FOLDER).mkdir()
+    os.mkfifo(tmp_path / PROGRESS_FOLDER / "worker-0.jsonl")
+    assert read(tmp_path).level == 0
+
+
+def test_a_name_that_harms_a_terminal_is_made_harmless(tmp_path: Path) -> None:
+    write(tmp_path, [json.dumps({"event": "metric", "time": 1.0, "name": "loss\x1b[2J", "value": 1})])
+    assert find_metrics(read(tmp_path)) == {"loss?[2J": 1.0}
