@@ -149,5 +149,9 @@ def _split_interval(cell: str) -> tuple[str, str]:
 
 def _embed_records(analysis: ProgramAnalysis) -> Markup | None:
     """Returns the records as they are in the file, None where they are too long for a page."""
-    records = escape(format_program_trials(analysis.trials))
-    return records if len(records) <= _MAX_EMBEDDED_LENGTH else None
+    records = Markup()
+    for trial in analysis.trials:
+        records += escape(format_program_trials([trial]))
+        if len(records) > _MAX_EMBEDDED_LENGTH:
+            return None
+    return records

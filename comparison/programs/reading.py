@@ -16,6 +16,8 @@ PROGRAMS = ("command", "tfjob")
 _LEVELS = range(3)
 # No program that is worth a comparison is faster, and ratios of such figures stay numbers.
 _SHORTEST_SECONDS = 1e-6
+# A row, a column and a line of a legend must have room for it.
+_LONGEST_NAME = 200
 _LEAST: Mapping[str, float] = {
     **dict.fromkeys(("job_seconds", "total_seconds", "train_seconds"), _SHORTEST_SECONDS),
     **dict.fromkeys(("trial", "round", "place", "num_workers", "global_batch_size", "per_replica_batch_size"), 1),
@@ -91,9 +93,8 @@ def _check_figures(trial: ProgramTrial, source: str) -> None:
         raise RecordError(f"{source}: program must be one of {', '.join(PROGRAMS)}. Received: {trial.program!r:.200}.")
     if trial.level not in _LEVELS:
         raise RecordError(f"{source}: level must be 0, 1 or 2. Received: {trial.level}.")
-    for name in ("configuration", "baseline"):
-        if not getattr(trial, name).strip():
-            raise RecordError(f"{source}: {name} must be a name. Received: {getattr(trial, name)!r:.200}.")
+    for name in ("configuration", "baseline", "unit"):
+        _check_name(getattr(trial, name), f"{source}: {name}")
     for name, least in _LEAST.items():
         value = getattr(trial, name)
         if name not in _IF_ANY or value != 0:
@@ -101,6 +102,7 @@ def _check_figures(trial: ProgramTrial, source: str) -> None:
     for name, seconds in (trial.step_seconds or {}).items():
         _check_least(seconds, 0, f"{source}: step_seconds[{name!r:.200}]")
     for metric in trial.metrics:
+        _check_name(metric.name, f"{source}: name of a metric")
         _check_least(metric.num_examples, 1, f"{source}: num_examples of {metric.name!r:.200}")
     if not trial.replicas:
         raise RecordError(f"{source}: replicas must list one replica at least. Received: none.")
@@ -109,6 +111,12 @@ def _check_figures(trial: ProgramTrial, source: str) -> None:
 def _check_replica(replica: ProgramReplica, source: str) -> None:
     for name in ("restarts", "steps", "examples", "cpu_seconds", "waited_seconds"):
         _check_least(getattr(replica, name), 0, f"{source}: {name} of {replica.name!r:.200}")
+
+
+def _check_name(name: str, what: str) -> None:
+    if not name.strip() or len(name) > _LONGEST_NAME:
+        expected = f"must be a name of at most {_LONGEST_NAME} letters"
+        raise RecordError(f"{what} {expected}. Received: {name!r:.300}.")
 
 
 def _check_least(value: float | None, least: float, name: str) -> None:
