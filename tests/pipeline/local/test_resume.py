@@ -11,6 +11,7 @@ from model.host import describe_versions
 from pipeline.local.resume import ResumeError, describe_resumption, lock, take_up
 from pipeline.run import main
 from pipeline.shell import RUN
+from tests.components.planning.programs.test_persons import write_job
 from tests.components.trial_folders import write_trial
 
 PARAMETERS = Parameters()
@@ -199,3 +200,18 @@ def test_a_person_is_told_how_to_resume_where_it_is_possible(run_dir: Path, monk
     assert describe_resumption(run_dir, "speedup run") == "\nTrain what is left: speedup run --runs-dir . --resume 1"
     lose_plan(run_dir)
     assert describe_resumption(run_dir, RUN) == ""
+
+
+def test_a_manifest_with_a_secret_must_be_given_again(tmp_path: Path) -> None:
+    manifest = write_job("python", "train.py", env={"TOKEN": "a-secret-token"})
+    folder = tmp_path / "runs" / "1"
+    folder.mkdir(parents=True)
+    plan = plan_run("1", Parameters(tfjob=manifest))
+    plan.write(folder / "run.json")
+
+    assert describe_resumption(folder, RUN, plan).endswith('--resume 1 --tfjob FILE"')
+    with pytest.raises(ResumeError, match=r"Give it again as a whole: --tfjob FILE\."):
+        take_up(folder, SILENT)
+    with pytest.raises(ResumeError, match="--tfjob must be left out, or be that of the run"):
+        take_up(folder, SILENT | {"tfjob": manifest.replace("train.py", "other.py")})
+    assert take_up(folder, SILENT | {"tfjob": manifest}).parameters.tfjob == manifest
