@@ -47,7 +47,7 @@ def run_job(
         placement: Which cores it gets where it runs on this machine.
         is_measured: Asked twice a second whether enough is measured: the job is then ended, SIGTERM first, SIGKILL 10 s
             later, and counts as succeeded. None: it ends by itself.
-        listen: Gets each log line with its time, before `report` gets it as text.
+        listen: Gets each log line with its time, before `report` gets it as text, until enough is measured.
 
     Raises:
         JobFailed: A replica failed and was not restarted.
@@ -55,16 +55,21 @@ def run_job(
         JobDeadlineExceeded: The job took longer than it may.
         JobCancelled: The job was stopped from outside.
     """
-    restarts = 0
+    restarts, is_enough = 0, False
     troubles = Troubles()
     last_lines: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=QUOTED_LINES))
+
+    def look() -> bool:
+        nonlocal is_enough
+        is_enough = is_measured is not None and is_measured()
+        return is_enough
 
     def on_event(event: Event) -> None:
         nonlocal restarts
         if isinstance(event, LogLine):
             last_lines[event.replica].append(event.text)
             troubles.note(event)
-            if listen is not None:
+            if listen is not None and not is_enough:
                 listen(event)
         report(render_event(event))
         if isinstance(event, StatusChanged) and event.status == "Restarting":
@@ -76,7 +81,11 @@ def run_job(
 
     try:
         return (backend or choose_backend()).run(
-            manifest, log_dir=log_dir, on_event=on_event, placement=placement, is_measured=is_measured
+            manifest,
+            log_dir=log_dir,
+            on_event=on_event,
+            placement=placement,
+            is_measured=None if is_measured is None else look,
         )
     except JobFailed as error:
         error.add(troubles.describe_first(error.replica))

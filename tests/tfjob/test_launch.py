@@ -145,7 +145,10 @@ def test_a_failure_names_the_replica_that_was_in_trouble_first(make_job: MakeJob
 def test_log_lines_are_heard_with_their_time_and_a_measured_job_is_ended(make_job: MakeJob, tmp_path: Path) -> None:
     heard: list[LogLine] = []
     result = run_job(
-        make_job("print('step 1', flush=True); time.sleep(60)"),
+        make_job(
+            "signal.signal(signal.SIGTERM, lambda *_: (print('step 2', flush=True), sys.exit()))\n"
+            "print('step 1', flush=True); time.sleep(60)"
+        ),
         log_dir=tmp_path,
         report=lambda _: None,
         is_measured=lambda: bool(heard),

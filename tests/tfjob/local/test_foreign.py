@@ -107,7 +107,7 @@ def test_two_replicas_do_not_meet_in_a_folder(program: Program) -> None:
     code = (
         "import os, tempfile; os.mkdir('logs'); os.mkdir(os.path.join(tempfile.gettempdir(), 'x')); print(os.getcwd())"
     )
-    program(code, replicas={"Worker": 2}, workers=2)
+    program(code, replicas={"Worker": 2}, workers=2, spec={"successPolicy": "AllWorkers"})
     folders = {*program.lines("worker-0"), *program.lines("worker-1")}
     assert len(folders) == 2
     assert not any(Path(folder).exists() for folder in folders)
