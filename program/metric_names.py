@@ -37,14 +37,14 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 # The same few names come in every line.
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def is_metric(name: str) -> bool:
     """Returns whether a name can be a metric's: a learning rate, a step or a speed is none."""
     name = name.strip().lower().replace(" ", "_")
     return name not in _NO_METRICS and name not in RATE_NAMES and not name.endswith(("/sec", "/s", "_per_sec", "_lr"))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def find_direction(name: str) -> bool | None:
     """Returns whether a higher value is better, by well-known names; None where the name does not tell."""
     words = _list_words(name)

@@ -34,7 +34,12 @@ class Series:
         self.ends_unfinite = not math.isfinite(value.value)
         if self.ends_unfinite:
             return
+        is_again = self.last_point is not None and step is not None and self.last_point.step == step
         self.last, self.last_point = value, Point(at, step, value.value)
+        if is_again:  # of a step that is told twice, as a bar's last redraw is, the last value is true
+            if self._points and self._points[-1].step == step:
+                self._points[-1] = self.last_point
+            return
         if self._seen % self._every == 0:
             self._points.append(self.last_point)
             if len(self._points) > _MOST_POINTS:

@@ -180,3 +180,11 @@ def test_a_bar_in_a_line_of_kilobytes_is_read_at_its_end() -> None:
     lines = print_epochs(*[long + draw_keras_3(100, "9s\x1b[0m 100ms/step - loss: 0.25")] * 3)
     assert len(lines[1][1]) > 10_000
     assert find_metrics(measure(make(), lines)) == {"loss": 0.25}
+
+
+def test_a_sum_in_a_full_bar_that_is_cut_gives_way_to_the_last_redraw() -> None:
+    full = draw_keras_3(100, "9s\x1b[0m 90ms/step - accuracy: 1.9 - loss: 0.8WARNING: slow callback")
+    last = draw_keras_3(100, "10s\x1b[0m 100ms/step - accuracy: 0.95 - loss: 0.4")
+    measurement = measure(make(workers=2), [(0.0, "Epoch 1/1"), (9.9, full), (10.0, last)])
+    assert [(point.name, point.value) for point in measurement.curve] == [("accuracy", 0.95), ("loss", 0.4)]
+    assert not any("sums over" in note for note in measurement.notes)
