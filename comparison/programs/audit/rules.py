@@ -14,7 +14,7 @@ from comparison.audit import (
     check_overlap,
     conclude,
 )
-from comparison.programs.audit.case import Case, find_image, find_nodes, list_trainers
+from comparison.programs.audit.case import Case, find_image, find_memory, find_nodes, list_trainers
 from comparison.programs.audit.surroundings import (
     check_baseline,
     check_contention,
@@ -74,7 +74,7 @@ class Rule:
 FACTS: Mapping[str, Fact] = {
     "image": Fact("the image's digest", lambda trial: find_image(trial) is not None),
     "cpus": Fact("CPUs of a replica", lambda trial: trial.cpus_per_replica is not None),
-    "memory": Fact("memory of a replica", lambda trial: trial.memory_per_replica is not None),
+    "memory": Fact("memory of a replica", lambda trial: find_memory(trial) is not None),
     "nodes": Fact("nodes of the replicas", lambda trial: find_nodes(trial) is not None),
     "first step": Fact("the chief's first step", lambda trial: trial.first_step is not None),
     "work": Fact("number of examples", lambda trial: measure_total(trial) is not None),
