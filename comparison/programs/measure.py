@@ -110,7 +110,9 @@ def choose_measure(groups: ProgramGroups) -> Measure:
     if is_cut and all(measure_steps(trial) for trial in trials):
         reason = say("since trainings were cut, and how many examples a step takes is not told")
         return Measure(Basis.THROUGHPUT, STEPS, reason, is_cut=True)
-    if silent == len(trials):
+    if len({amount.unit for amount in (*works, *rates) if amount}) > 1:
+        reason = say("since trials count different units")
+    elif silent == len(trials):
         reason = say("since no trial tells its training time")
     elif silent:
         one, many = "since {number} trial tells no training time", "since {number} trials tell no training time"

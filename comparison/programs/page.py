@@ -27,7 +27,7 @@ CLOCKS = {
     "waiting for a node": "until the last replica was bound to a node",
     "image pull": "the longest pull of an image",
     "queue, starting": "the rest of the time until the last replica's process began",
-    "start, end and what is not told": "of the job, what the program tells nothing of: imports, data, saving, ending",
+    "start and end": "of the job, what the program tells nothing of: imports, data, saving, ending",
     "warm-up": "steps that were told and left out, because they are slower than those that follow",
     "training": "from the first step that was told after the warm-up to the last one",
 }

@@ -30,7 +30,7 @@ PARTS = (
     "waiting for a node",
     "image pull",
     "queue, starting",
-    "start, end and what is not told",
+    "start and end",
     "warm-up",
     "training",
 )

@@ -97,7 +97,7 @@ def group_program_trials(records: Iterable[ProgramTrial]) -> dict[str, list[Prog
 
     Raises:
         RecordError: There is no record, one is there twice, one name stands for different configurations, or the
-            records do not agree on the baseline.
+            records do not agree on the baseline, or compare with one that is not the smallest.
     """
     records = sorted(records, key=lambda record: (record.run_id, record.trial))
     if not records:
@@ -115,6 +115,11 @@ def group_program_trials(records: Iterable[ProgramTrial]) -> dict[str, list[Prog
             if len(values := dict.fromkeys(getattr(trial, field) for trial in trials)) > 1:
                 received = ", ".join(map(str, values))
                 raise RecordError(f"All trials of {name:.200} must have the same {field}. Received: {received:.500}.")
+    sizes = {name: (trials[0].num_workers, trials[0].num_ps) for name, trials in groups.items()}
+    base = sizes.get(baselines[0])
+    if smaller := [name for name, size in sizes.items() if base and size < base]:
+        received = f"{baselines[0]:.200}, beside {', '.join(smaller):.500}"
+        raise RecordError(f"The baseline must be the smallest configuration. Received: {received}.")
     return groups
 
 

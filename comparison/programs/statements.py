@@ -28,7 +28,7 @@ def state_quality(metric: Metric, quality: Quality) -> str:
     """Returns how a configuration's metric compares with the baseline's, a clause."""
     values = {"metric": metric.name, "own": format_metric(quality.own), "base": format_metric(quality.base)}
     if quality.reason:
-        return say("with a {metric} of {own} against {base}, not judged ({reason})", **values, reason=quality.reason)
+        return say("with {metric} {own} against {base}, not judged ({reason})", **values, reason=quality.reason)
     values["margin"] = format_number(quality.margin or 0.0, 2)
     return {
         -1: say("at a worse {metric} ({own} against {base}, ± {margin})", **values),

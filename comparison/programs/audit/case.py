@@ -51,6 +51,11 @@ def find_image(trial: ProgramTrial) -> str | None:
     return trial.image_digest
 
 
+def find_memory(trial: ProgramTrial) -> str | None:
+    """Returns the limit of a replica's memory, None where it is not known; processes of this machine have none."""
+    return say("no limit") if trial.backend == "local" else trial.memory_per_replica
+
+
 def find_nodes(trial: ProgramTrial) -> set[str] | None:
     """Returns the nodes that the replicas ran on, None where one is not known; on this machine it is that."""
     nodes = {replica.node for replica in trial.replicas}

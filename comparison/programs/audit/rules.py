@@ -14,7 +14,7 @@ from comparison.audit import (
     check_overlap,
     conclude,
 )
-from comparison.programs.audit.case import Case, find_image, find_nodes, list_trainers
+from comparison.programs.audit.case import Case, find_image, find_memory, find_nodes, list_trainers
 from comparison.programs.audit.surroundings import (
     check_baseline,
     check_contention,
@@ -31,6 +31,7 @@ from comparison.programs.audit.trainings import (
     check_agreement,
     check_clocks,
     check_copies,
+    check_efficiency,
     check_first_steps,
     check_sharing,
     check_steps,
@@ -74,7 +75,7 @@ class Rule:
 FACTS: Mapping[str, Fact] = {
     "image": Fact("the image's digest", lambda trial: find_image(trial) is not None),
     "cpus": Fact("CPUs of a replica", lambda trial: trial.cpus_per_replica is not None),
-    "memory": Fact("memory of a replica", lambda trial: trial.memory_per_replica is not None),
+    "memory": Fact("memory of a replica", lambda trial: find_memory(trial) is not None),
     "nodes": Fact("nodes of the replicas", lambda trial: find_nodes(trial) is not None),
     "first step": Fact("the chief's first step", lambda trial: trial.first_step is not None),
     "work": Fact("number of examples", lambda trial: measure_total(trial) is not None),
@@ -136,6 +137,7 @@ RULES: Sequence[Rule] = (
     Rule("no restart, no repetition", check_restarts),
     Rule(AGREEMENT_RULE, check_agreement, ("metrics",)),
     Rule(SHARING_RULE, check_sharing, ("shares", "train"), is_decisive=True),
+    Rule("no faster than its workers", check_efficiency),
     Rule(CONTENTION_RULE, check_contention, is_told_apart=True),
     Rule(WAITING_RULE, check_waiting, ("waiting",), is_told_apart=True),
     Rule(OVERLAP_RULE, _check_overlap, is_decisive=True),

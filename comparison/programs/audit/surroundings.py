@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from comparison.audit import Breach, Evidence, find_clashes, state_received
-from comparison.programs.audit.case import Case, find_image, find_nodes
+from comparison.programs.audit.case import Case, find_image, find_memory, find_nodes
 from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import describe_configuration, is_plain
 from comparison.texts import list_items, say, say_count
@@ -27,7 +27,7 @@ def check_cpus(case: Case) -> Evidence:
 
 def check_memory(case: Case) -> Evidence:
     """Returns whether all replicas had as much memory."""
-    return _check_values(case, lambda trial: str(trial.memory_per_replica))
+    return _check_values(case, lambda trial: find_memory(trial) or "")
 
 
 def check_nodes(case: Case) -> Evidence:

@@ -88,7 +88,10 @@ BREACHES: dict[str, tuple[str, list[ProgramTrial]]] = {
         [on_node(own, image_digest=f"sha256:{own.num_workers}") for own in make_program_run()],
     ),
     "more CPUs": ("same CPUs a replica", edit_all(lambda own: replace(own, cpus_per_replica=2.0), 2)),
-    "more memory": ("same memory a replica", edit_all(lambda own: replace(own, memory_per_replica="4Gi"), 2)),
+    "more memory": (
+        "same memory a replica",
+        [on_node(own, memory_per_replica=f"{own.num_workers}Gi") for own in make_program_run()],
+    ),
     "one trial on one node": (
         "spread over nodes alike",
         edit_one(
@@ -150,6 +153,10 @@ BREACHES: dict[str, tuple[str, list[ProgramTrial]]] = {
         "counts and clocks add up",
         edit_one(lambda own: replace(own, curve=[replace(point, train_seconds=500.0) for point in own.curve])),
     ),
+    "half the time on paper": (
+        "no faster than its workers",
+        edit_all(lambda own: replace(own, level=1, train_seconds=(own.train_seconds or 0.0) / 2), 2),
+    ),
     "more examples": ("same number of examples", edit_all(lambda own: replace(own, examples=128_000.0), 2)),
 }
 
@@ -165,11 +172,11 @@ def test_what_moves_the_answer_is_told(name: str) -> None:
 
 def test_a_decisive_breach_leaves_no_answer_and_another_one_is_said_with_it() -> None:
     decisive = analyze(edit_one(lambda own: replace(own, first_step=800), 4)).verdict
-    unfair = analyze(edit_all(lambda own: replace(own, memory_per_replica="4Gi"), 4)).verdict
+    unfair = analyze(edit_all(lambda own: replace(own, cpus_per_replica=2.0), 4)).verdict
 
     assert "no answer about 4 workers: rules of a fair comparison are broken (no old checkpoint)" in decisive
     assert "distributing pays off here: 4 workers" in unfair
-    assert "it is not a fair comparison (broken: same memory a replica)" in unfair
+    assert "it is not a fair comparison (broken: same CPUs a replica)" in unfair
 
 
 def test_workers_that_never_work_together_do_not_pass_for_twice_as_fast() -> None:
@@ -211,7 +218,7 @@ def test_a_program_that_prints_seldom_has_found_no_old_checkpoint_for_all_that_i
 
 
 def test_more_work_in_a_row_is_told_apart_and_makes_no_row_unfair() -> None:
-    analysis = analyze(edit_all(lambda own: replace(own, examples=128_000.0, examples_per_second=None), 2))
+    analysis = analyze(edit_all(lambda own: replace(own, examples=70_000.0, examples_per_second=None), 2))
 
     assert "workers-2" not in analysis.marks.unfair
     assert analysis.case.measure.basis == "throughput"

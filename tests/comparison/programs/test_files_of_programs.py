@@ -145,6 +145,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         (lambda trials: [], "needs at least one trial"),
         (lambda trials: [*trials, trials[0]], "must be recorded once"),
         (lambda trials: [replace(trials[0], baseline="other"), *trials[1:]], "compared with one baseline"),
+        (lambda trials: [replace(own, baseline="workers-4") for own in trials], "must be the smallest configuration"),
         (lambda trials: [replace(trials[0], num_ps=1), *trials[1:]], "must have the same num_ps"),
     ],
 )
