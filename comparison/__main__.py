@@ -7,8 +7,9 @@ from pathlib import Path
 
 from comparison.compare import compare
 from comparison.parsing import RecordError, write_text
+from comparison.programs import ProgramAnalysis, compare_programs, is_of_programs, read_program_trials
 from comparison.records import RUN_FILE, TRIALS_FILE, read_records, read_run_info
-from comparison.report import read_run, render_run_html, render_run_markdown
+from comparison.report import Analysis, read_run, render_run_html, render_run_markdown
 from comparison.streams import make_printable, replace_unencodable
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak
 
@@ -51,15 +52,27 @@ _RENDERERS = {".html": render_run_html, ".md": render_run_markdown}
 
 def _rebuild(run_dir: Path, language: str) -> None:
     """Writes a run's report and tables, and prints its answer."""
-    records, run_info = read_records(run_dir / TRIALS_FILE), read_run_info(run_dir / RUN_FILE)
+    path = run_dir / TRIALS_FILE
+    analysis: Analysis | ProgramAnalysis
     with speak(language):
-        analysis = compare(records, run_info, run_dir)
+        if is_of_programs(path):
+            programs, run_info = read_program_trials(path), read_run_info(run_dir / RUN_FILE)
+            analysis = compare_programs(programs, run_info, run_dir)
+        else:
+            records, run_info = read_records(path), read_run_info(run_dir / RUN_FILE)
+            analysis = compare(records, run_info, run_dir)
         told = f"{analysis.terminal_table()}\n{analysis.answer()}\n\n{run_dir / add_language('report.html')}"
         print(make_printable(told))
 
 
 def _compare_runs(run_dirs: Sequence[Path], language: str, output: Path | None) -> None:
     """Prints what changed from the first run to the second, and writes it where that is asked for."""
+    for run_dir in run_dirs:
+        if is_of_programs(run_dir / TRIALS_FILE):
+            raise RecordError(
+                f"{run_dir} is a run of a person's own program. What changed between two runs is compared for this "
+                f"project's own training loop only. Rebuild each report with `python -m comparison {run_dir}` instead."
+            )
     before, after = map(read_run, run_dirs)
     with speak(language):
         print(make_printable(render_run_markdown(before, after)), end="")

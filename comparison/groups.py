@@ -4,17 +4,83 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from comparison.clocks import is_wholly_timed
 from comparison.confusion import ConfusionMatrix, add_matrices
 from comparison.parsing import RecordError
-from comparison.records import TrialRecord
-from comparison.statistics import compute_mean
+from comparison.records import QuietWait, TrialRecord
+from comparison.statistics import FloatArray, compute_mean
 from comparison.texts import speak_of
 
 SINGLE = "single"
 Trials = Sequence[TrialRecord]
 Groups = Mapping[str, Trials]
+
+
+class Placed(Protocol):
+    """Where and when in its run a trial took place, as the records of every kind of program tell it."""
+
+    @property
+    def run_id(self) -> str:
+        """Of which run it is."""
+
+    @property
+    def configuration(self) -> str:
+        """What was trained, by name."""
+
+    @property
+    def trial(self) -> int:
+        """Its number, from 1."""
+
+    @property
+    def round(self) -> int | None:
+        """Of the run, from 1."""
+
+    @property
+    def place(self) -> int | None:
+        """In the order of the run, from 1."""
+
+    @property
+    def backend(self) -> str:
+        """`local` or `kubernetes`."""
+
+    @property
+    def started_at(self) -> float:
+        """In Unix time."""
+
+    @property
+    def ended_at(self) -> float:
+        """In Unix time."""
+
+    @property
+    def boot_id(self) -> str | None:
+        """Of the machine that launched it."""
+
+    @property
+    def started_monotonic(self) -> float | None:
+        """In seconds, on a clock that nobody sets."""
+
+    @property
+    def ended_monotonic(self) -> float | None:
+        """In seconds, on the same clock."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an interrupted run went on with it."""
+
+    @property
+    def earlier_attempts(self) -> list[dict[str, Any]] | None:
+        """Those that do not count."""
+
+    @property
+    def quiet(self) -> QuietWait | None:
+        """How long it waited for its cores to be free."""
+
+
+_Placed = TypeVar("_Placed", bound=Placed)
 
 # What makes trials one row of the table, and what makes two rows the same work, so that a ratio of them means anything.
 _SAME_IN_CONFIGURATION = ("strategy", "num_workers", "num_ps", "cpus_per_replica", "global_batch_size")
@@ -114,7 +180,7 @@ def select_timed(groups: Groups) -> dict[str, Trials]:
     return {name: timed for name, trials in groups.items() if (timed := list_timed(trials))}
 
 
-def name_round(trial: TrialRecord) -> tuple[str, int]:
+def name_round(trial: Placed) -> tuple[str, int]:
     """Returns the run and the round of a trial, the unit of every analysis: what trained in it shares seed and hour.
 
     Older records do not say it; a trial's number was its round.
@@ -122,7 +188,7 @@ def name_round(trial: TrialRecord) -> tuple[str, int]:
     return trial.run_id, trial.trial if trial.round is None else trial.round
 
 
-def average_rounds(trials: Trials, read: Callable[[TrialRecord], float]) -> dict[tuple[str, int], float]:
+def average_rounds(trials: Sequence[_Placed], read: Callable[[_Placed], float]) -> dict[tuple[str, int], float]:
     """Returns a value of each round, in their order: the mean over its trials.
 
     The baseline may have two in a round, before and after the distributed trainings, whose mean place is the middle.
@@ -134,9 +200,24 @@ def average_rounds(trials: Trials, read: Callable[[TrialRecord], float]) -> dict
     return {own: compute_mean(values) for own, values in rounds.items()}
 
 
-def count_rounds(trials: Trials) -> int:
+def count_rounds(trials: Sequence[Placed]) -> int:
     """Returns in how many rounds the trials were: the n of their mean."""
     return len({*map(name_round, trials)})
+
+
+def list_rounds(groups: Mapping[str, Sequence[Placed]]) -> list[tuple[str, int]]:
+    """Returns the rounds of all configurations, in their order."""
+    return sorted({name_round(trial) for trials in groups.values() for trial in trials})
+
+
+def tabulate_rounds(groups: Mapping[str, Sequence[_Placed]], read: Callable[[_Placed], float]) -> FloatArray:
+    """Returns the values of rounds, one row a configuration, one column a round, NaN where it has no such trial."""
+    columns = {own: column for column, own in enumerate(list_rounds(groups))}
+    values = np.full((len(groups), len(columns)), np.nan)
+    for row, trials in enumerate(groups.values()):
+        for own, value in average_rounds(trials, read).items():
+            values[row, columns[own]] = value
+    return values
 
 
 def is_any_contended(trials: Trials) -> bool:

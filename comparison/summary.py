@@ -6,8 +6,6 @@ from dataclasses import dataclass, fields
 from statistics import median, stdev
 from typing import NamedTuple
 
-import numpy as np
-
 from comparison.groups import (
     Groups,
     Trials,
@@ -16,15 +14,16 @@ from comparison.groups import (
     count_rounds,
     find_baseline,
     find_work_differences,
+    list_rounds,
     list_timed,
     name_round,
     select_timed,
     split_by_scaling,
+    tabulate_rounds,
 )
 from comparison.records import TrialRecord
 from comparison.statistics import (
     DISAGREEMENT,
-    FloatArray,
     Noise,
     Ratio,
     compute_ci95,
@@ -220,7 +219,7 @@ def find_possibly_fastest(groups: Groups, among: Collection[str] | None = None) 
     timed = {name: own for name, own in timed.items() if not find_work_differences(first, own)}
     pooled = _select_pooled(timed)
     unpooled = [index for index, name in enumerate(timed) if name not in pooled]
-    is_possible = find_possibly_smallest(_tabulate(timed, _read_training_clock), unpooled)
+    is_possible = find_possibly_smallest(tabulate_rounds(timed, _read_training_clock), unpooled)
     return [name for name, own in zip(timed, is_possible, strict=True) if own]
 
 
@@ -230,7 +229,7 @@ def estimate_trial_noise(groups: Groups) -> Noise:
     With it are the comparisons that the table makes, contended ones included: the more there are, the wider each.
     """
     pooled, timed = _select_pooled(groups), select_timed(groups)
-    noise = estimate_noise(_tabulate(pooled, _read_training_clock))
+    noise = estimate_noise(tabulate_rounds(pooled, _read_training_clock))
     repeated = {name for name, trials in timed.items() if count_rounds(trials) > 1}
     pairs = [(own, base) for own, base in _find_baselines(timed).items() if own != base and {own, base} <= repeated]
     if not any({*pair} <= pooled.keys() for pair in pairs):
@@ -256,9 +255,9 @@ def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     pooled = _select_pooled(groups)
     if not pooled:
         return []
-    rounds, names = _list_rounds(pooled), list(pooled)
+    rounds, names = list_rounds(pooled), list(pooled)
     found = []
-    for outlier in find_outliers(_tabulate(pooled, _read_training_clock)):
+    for outlier in find_outliers(tabulate_rounds(pooled, _read_training_clock)):
         own = [trial for trial in pooled[names[outlier.configuration]] if name_round(trial) == rounds[outlier.round]]
         # Of two baselines of a round the one that is further off in the direction of their mean.
         farthest = max if outlier.factor > 1 else min
@@ -351,7 +350,7 @@ def _compare(
     unpooled = [names.index(name) for name in groups.keys() - _select_pooled(groups).keys()]
     compared = {name: base for name, base in baselines.items() if name != base}
     pairs = [(names.index(name), names.index(base)) for name, base in compared.items()]
-    ratios = compute_ratios(_tabulate(groups, read), pairs, unpooled, min_blocked_degrees)
+    ratios = compute_ratios(tabulate_rounds(groups, read), pairs, unpooled, min_blocked_degrees)
     return dict.fromkeys(baselines, Ratio(1.0)) | dict(zip(compared, ratios, strict=True))
 
 
@@ -372,20 +371,6 @@ def _select_pooled(groups: Groups) -> dict[str, Trials]:
         for name, trials in select_timed(groups).items()
         if not any(trial.contended for trial in trials) and not find_work_differences([], trials)
     }
-
-
-def _tabulate(groups: Groups, read: Callable[[TrialRecord], float]) -> FloatArray:
-    """Returns the values of rounds, one row a configuration, one column a round, NaN where it has no such trial."""
-    columns = {own: column for column, own in enumerate(_list_rounds(groups))}
-    values = np.full((len(groups), len(columns)), np.nan)
-    for row, trials in enumerate(groups.values()):
-        for own, value in average_rounds(trials, read).items():
-            values[row, columns[own]] = value
-    return values
-
-
-def _list_rounds(groups: Groups) -> list[tuple[str, int]]:
-    return sorted({name_round(trial) for trials in groups.values() for trial in trials})
 
 
 def _read_seconds_to_target(trial: TrialRecord) -> float:

@@ -76,6 +76,13 @@ def format_ratio(ratio: Ratio | None) -> str:
     return f"{ratio.value:.2f} ({format_range(ratio.low, ratio.high)})"
 
 
+def format_times(ratio: Ratio) -> str:
+    """Returns a ratio as a factor, with its interval where that is known."""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.2f}×"
+    return f"{ratio.value:.2f}× ({format_range(ratio.low, ratio.high)})"
+
+
 def format_range(low: float, high: float) -> str:
     """Returns the two ends of a ratio's interval; one that has no upper end is open to infinity."""
     return f"{low:.2f}{EN_DASH}{_INFINITY if math.isinf(high) else f'{high:.2f}'}"

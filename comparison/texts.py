@@ -36,6 +36,9 @@ class _Subject(NamedTuple):
     better: str = ""
 
 
+# Where the catalogues of a language are: that of the whole package, and those of wings that have their own.
+_FOLDERS = (".", "programs")
+
 _language = ContextVar("language", default=ENGLISH)
 _IMAGES_AND_ACCURACY = _Subject()
 _subject = ContextVar("subject", default=_IMAGES_AND_ACCURACY)
@@ -122,6 +125,11 @@ def join_scalings(sentences: Mapping[str, str]) -> str:
     return " ".join(say("{scaling}: {sentence}", scaling=titles[name], sentence=own) for name, own in sentences.items())
 
 
+def capitalize(sentence: str) -> str:
+    """Returns a sentence with its first letter as a capital."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def count_workers(number: int) -> str:
     """Returns so many workers in words."""
     return say_count(number, "{number} worker", "{number} workers")
@@ -158,6 +166,8 @@ def read_catalogue(language: str) -> Mapping[str, str]:
     """Returns the texts of a language by their English ones; of English, none."""
     if language == ENGLISH:
         return {}
-    text = files("comparison").joinpath(f"texts.{language}.json").read_text(encoding="utf-8")
-    catalogue: Mapping[str, str] = json.loads(text)
+    catalogue: dict[str, str] = {}
+    for folder in _FOLDERS:
+        file = files("comparison").joinpath(folder, f"texts.{language}.json")
+        catalogue |= json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return catalogue

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from comparison.parsing import RecordError
 from comparison.streams import make_printable, replace_unencodable
 from model.errors import ConfigError, DatasetError, EvaluationError, describe_storage_error
+from program.errors import ProgramError
 from tfjob.errors import TFJobError
 
 __all__ = ["TOLD_PLAINLY", "describe_storage_error", "make_printable", "replace_unencodable", "told_plainly"]
 
-TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, RecordError, TFJobError)
+TOLD_PLAINLY = (ConfigError, DatasetError, EvaluationError, ProgramError, RecordError, TFJobError)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from components.image import DEFAULT_IMAGE
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
 def evaluate(
     workspace_path: str,
+    run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     baselines: dsl.Input[List[dsl.Model]],  # noqa: UP006
     distributed: dsl.Input[List[dsl.Model]],  # noqa: UP006
@@ -22,6 +23,7 @@ def evaluate(
 
     Args:
         workspace_path: The run's shared folder.
+        run_info: The plan.
         prepared: The prepared data set.
         baselines: The single node's trainings, one folder a trial.
         distributed: The TFJobs' trainings, one folder a trial.
@@ -37,6 +39,7 @@ def evaluate(
 
     from components.comparison_files import show_confusions
     from components.errors import told_plainly
+    from components.planning import RunPlan
     from components.trials import evaluate_trials, note_handed_out
 
     note_handed_out(Path(workspace_path))
@@ -47,6 +50,7 @@ def evaluate(
         "parameter_server": parameter_server_confusion,
     }
     with told_plainly():
-        results = evaluate_trials(Path(prepared.path), trained)
+        plan = RunPlan.read(Path(run_info.path))
+        results = evaluate_trials(plan, Path(prepared.path), trained)
         Path(evaluations.path).write_text("\n".join(map(json.dumps, results)), encoding="utf-8")
-        show_confusions(trained, Path(evaluations.path), shown_by)
+        show_confusions(plan, trained, Path(evaluations.path), shown_by)

@@ -12,6 +12,7 @@ def plan_comparison(
     pipeline_job_id: str,
     run_info: dsl.Output[dsl.Artifact],
     image: str,
+    tfjob: str,
     dataset: str,
     model: str,
     epochs: int,
@@ -30,7 +31,7 @@ def plan_comparison(
 ) -> NamedTuple(  # type: ignore[valid-type]  # KFP reads it, and ships no class beside the function
     "Planned",
     # KFP's local runner loops over an output of no other name than `Output`.
-    [("Output", list[int]), ("max_train_images", int), ("seed", int), ("loss", str)],
+    [("Output", list[int]), ("seed", int)],
 ):
     """Checks the parameters and plans the trials, before anything expensive starts.
 
@@ -40,9 +41,7 @@ def plan_comparison(
     Returns:
         run_info: The plan, as run.json.
         Output: The numbers of the iterations that train, from 1.
-        max_train_images: What `settings` say of it, for the next step.
-        seed: Likewise.
-        loss: Likewise.
+        seed: What `settings` say of it, for the depth study.
     """
     # The other arguments are the fields of the form; KFP ships this function alone, so they stand here once more.
     form = {name: value for name, value in locals().items() if name not in ("pipeline_job_id", "run_info")}
@@ -52,7 +51,6 @@ def plan_comparison(
     from components.errors import told_plainly
     from components.planning import (
         count_iterations,
-        describe_missing_nodes,
         find_room,
         name_run,
         plan_run,
@@ -63,8 +61,7 @@ def plan_comparison(
     with told_plainly():
         plan = plan_run(name_run(pipeline_job_id), read_form(form), find_room)
         check_machine(plan)
-    if missing := describe_missing_nodes(plan):
-        print(missing)
+    for remark in plan.program.list_remarks(plan.configurations, plan.free_cpus):
+        print(remark)
     plan.write(Path(run_info.path))
-    planned = plan.parameters
-    return [*range(1, count_iterations(planned.trials) + 1)], planned.max_train_images, planned.seed, planned.loss
+    return [*range(1, count_iterations(plan.parameters.trials) + 1)], plan.parameters.seed

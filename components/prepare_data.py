@@ -6,8 +6,11 @@ from components.image import DEFAULT_IMAGE
 
 
 @dsl.component(base_image=DEFAULT_IMAGE, install_kfp_package=False)
-def prepare_data(dataset: str, max_train_images: int, loss: str, prepared: dsl.Output[dsl.Dataset]) -> None:
+def prepare_data(dataset: str, run_info: dsl.Input[dsl.Artifact], prepared: dsl.Output[dsl.Dataset]) -> None:
     """Fetches and checks the data set, splits it into training, validation and test, and writes plain arrays.
+
+    Args:
+        run_info: The plan.
 
     Returns:
         prepared: The prepared data set, a folder.
@@ -15,11 +18,8 @@ def prepare_data(dataset: str, max_train_images: int, loss: str, prepared: dsl.O
     from pathlib import Path
 
     from components.errors import told_plainly
-    from components.planning import reveal
-    from model.prepare import prepare
+    from components.planning import RunPlan, reveal
 
     with told_plainly():
-        whole = reveal("dataset", dataset)
-        data = prepare(whole, Path(prepared.path), max_train_images=max_train_images or None, loss=loss)
-    known = {key: data.manifest[key] for key in ("name", "source", "sha256", "num_classes")}
-    prepared.metadata.update({key: value for key, value in known.items() if value is not None})
+        program = RunPlan.read(Path(run_info.path)).program  # the plan does not tell what is secret in a URL
+        prepared.metadata.update(program.prepare(reveal("dataset", dataset), Path(prepared.path)))

@@ -21,6 +21,7 @@ def train_single_node(
     iteration: int,
     workspace_path: str,
     settings: str,
+    tfjob: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
@@ -32,6 +33,7 @@ def train_single_node(
         iteration: Iteration of the pipeline's loop, from 1.
         workspace_path: The run's shared folder.
         settings: The form's: `run_info` does not tell the values of the replicas' variables, which may be secret.
+        tfjob: The form's, likewise.
         run_info: The plan.
         prepared: The prepared data set.
         task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
@@ -46,7 +48,7 @@ def train_single_node(
     from components.trials import run_trials
 
     with told_plainly():
-        plan = read_whole_plan(Path(run_info.path), settings)
+        plan = read_whole_plan(Path(run_info.path), settings, tfjob)
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
         trained.metadata.update(run_trials(plan, SINGLE_NODE, iteration, *folders, task_config))
 
@@ -56,6 +58,7 @@ def train_distributed(
     iteration: int,
     workspace_path: str,
     settings: str,
+    tfjob: str,
     run_info: dsl.Input[dsl.Artifact],
     prepared: dsl.Input[dsl.Dataset],
     trained: dsl.Output[dsl.Model],
@@ -67,6 +70,7 @@ def train_distributed(
         iteration: Iteration of the pipeline's loop, from 1.
         workspace_path: The run's shared folder.
         settings: The form's: `run_info` does not tell the values of the replicas' variables, which may be secret.
+        tfjob: The form's, likewise.
         run_info: The plan.
         prepared: The prepared data set.
         task_config: What was set on this step for the jobs that it launches, the workspace's volume among it.
@@ -81,6 +85,6 @@ def train_distributed(
     from components.trials import run_trials
 
     with told_plainly():
-        plan = read_whole_plan(Path(run_info.path), settings)
+        plan = read_whole_plan(Path(run_info.path), settings, tfjob)
         folders = (Path(prepared.path), Path(workspace_path), Path(trained.path))
         trained.metadata.update(run_trials(plan, DISTRIBUTED, iteration, *folders, task_config))

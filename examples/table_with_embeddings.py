@@ -66,7 +66,7 @@ def write_ratings(path: Path, num_train: int = 6_000, num_test: int = 1_000) -> 
     """Writes made-up ratings as the project reads them: an .npz, or a folder of .npy files."""
     arrays = name_keys(make_ratings(num_train, seed=0), "train") | name_keys(make_ratings(num_test, seed=1), "test")
     if path.suffix == ".npz":
-        np.savez(path, **arrays)
+        np.savez(path, allow_pickle=False, **arrays)
         return
     for key, values in arrays.items():
         file = path / f"{key}.npy"

@@ -4,12 +4,14 @@ import argparse
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args, get_origin
 
 from components.planning import GIVEN_BY, Parameters, hide_value, list_form
 
 DEFAULTS = Parameters()
+_MOST_BYTES = 1 << 20
 
 
 def with_form(pipeline: Callable[[SimpleNamespace], None], image: str) -> Callable[..., None]:
@@ -42,15 +44,47 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     for parameter in fields(Parameters):
         option, kind, default = name_option(parameter.name), parameter.type, getattr(DEFAULTS, parameter.name)
         description = parameter.metadata["help"].replace("%", "%%")
-        if kind in (bool, bool | None):
+        if parameter.metadata.get("is_file"):
+            parser.add_argument(option, action=_ReadFile, metavar="FILE", default=default, help=description)
+        elif kind in (bool, bool | None):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=description)
         elif get_origin(kind) is list:
-            shown = " ".join(map(str, default))
+            shown = " ".join(map(str, default)) or "none"
             parser.add_argument(
                 option, type=get_args(kind)[0], nargs="+", default=default, help=f"{description} (default: {shown})"
             )
         else:
             parser.add_argument(option, type=kind, default=default, help=f"{description} (default: %(default)s)")
+
+
+class _ReadFile(argparse.Action):
+    """Takes the text of a file, which is looked for before anything starts."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002 - argparse calls it so
+        namespace: argparse.Namespace,
+        values: Any,
+        option: str | None = None,  # noqa: ARG002 - likewise
+    ) -> None:
+        """Stores the text of the file.
+
+        Raises:
+            argparse.ArgumentError: It cannot be read.
+        """
+        expected = f"expected the path of a text file of at most {_MOST_BYTES >> 20} MiB."
+        path = Path(values)
+        try:
+            with path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            text = content.decode("utf-8")
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            raise argparse.ArgumentError(self, f"{expected} Received: {values!r} ({reason})") from None
+        if len(content) > _MOST_BYTES or not text.strip():
+            told = "it is empty" if not text.strip() else "it is larger"
+            raise argparse.ArgumentError(self, f"{expected} Received: {values!r} ({told})")
+        setattr(namespace, self.dest, text)
 
 
 def describe_exposure(said: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,8 @@ _STEP_BEGAN = re.compile(r"Executing task '(?P<step>.+)'")
 _STEP_FAILED = re.compile(r"Task '(?P<step>.+)' finished with status FAILURE")
 _RUNNER_FAILED = re.compile(r"Task (?P<step>\S+) failed with exception: (?P<error>.+)")
 _PROGRESS = re.compile(
-    r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>\d+) step (?P<step>\d+)/(?P<steps>\d+) (?P<rest>.*)"
+    r"\[(?P<replica>[\w-]+)\] epoch (?P<epoch>\d+)/(?P<epochs>0*[1-9]\d*) "
+    r"step (?P<step>\d+)/(?P<steps>0*[1-9]\d*) (?P<rest>.*)"
 )
 _NOISE = re.compile(r" *([IWEF]\d{4} |WARNING: All log messages before absl|To enable the following instructions: )")
 _BAR_WIDTH = 24

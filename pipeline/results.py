@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from components.planning import read_launched
-from components.trials import list_trials
+from components.planning import list_trials, read_launched
 
 LATEST = "latest"
 TRAINED_OUTPUT = "trained"

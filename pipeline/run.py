@@ -16,6 +16,7 @@ from typing import Any
 
 from components.errors import TOLD_PLAINLY
 from components.planning import Parameters, fill_form, find_room, plan_run, take_given
+from components.trials import check_machine
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, describe_exposure, name_option
 from pipeline.local import ResumeError, describe_killed, run_here, take_up
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         else:
             # Before there is a folder, after which the run is named.
             plan = plan_run(_NOT_YET_NAMED, parameters, find_room)
+            check_machine(plan, report=lambda _: None)  # the first step tells what has no effect here
             if killed := describe_killed(options["runs_dir"], prog):
                 complain(killed)
             run_dir = create_run_dir(options["runs_dir"]).resolve()

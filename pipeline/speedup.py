@@ -64,8 +64,7 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
     )
     with dsl.ExitHandler(last, name="comparison"):
         plan = plan_comparison(pipeline_job_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER, **vars(parameters))
-        planned = {name: plan.outputs[name] for name in ("max_train_images", "loss")}
-        data = prepare_data(dataset=parameters.dataset, **planned)
+        data = prepare_data(dataset=parameters.dataset, run_info=plan.outputs["run_info"])
         # The iterations start side by side, and their trials take turns (`components.trials.turns`): with a limit here,
         # a Retry in the dashboard would wait for ever.
         with dsl.ParallelFor(plan.outputs["Output"], name="trials") as iteration:
@@ -73,6 +72,7 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
                 "iteration": iteration,
                 "workspace_path": dsl.WORKSPACE_PATH_PLACEHOLDER,
                 "settings": parameters.settings,
+                "tfjob": parameters.tfjob,
                 "run_info": plan.outputs["run_info"],
                 "prepared": data.outputs["prepared"],
             }
@@ -80,6 +80,7 @@ def train_and_compare(parameters: SimpleNamespace) -> None:
             distributed = train_distributed(**inputs).after(single)
         evaluated = evaluate(
             workspace_path=dsl.WORKSPACE_PATH_PLACEHOLDER,
+            run_info=plan.outputs["run_info"],
             prepared=data.outputs["prepared"],
             baselines=dsl.Collected(single.outputs["trained"]),  # the compiler changes it: one for each consumer
             distributed=dsl.Collected(distributed.outputs["trained"]),

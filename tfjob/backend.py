@@ -1,7 +1,7 @@
 """The seam: what runs a TFJob, what it tells meanwhile, what it returns."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -27,10 +27,17 @@ class Warned:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line of a replica's log."""
+    """One line of a replica's log, or a piece of one that is very long.
+
+    Args:
+        replica: Whose.
+        text: The line without its end; what a progress bar drew over is still in it.
+        at: Unix time of the line: of a cluster the log's own, on the node's clock, else when it was read here.
+    """
 
     replica: str
     text: str
+    at: float | None = field(default=None, compare=False)
 
 
 Event = StatusChanged | Warned | LogLine
@@ -118,6 +125,7 @@ class JobResult:
         image_digest: The digest of the image that its pods ran, of several images all of them; None on this machine.
         quiet: How it waited for free cores before it was submitted; None where nobody looked.
         isolated: Whether its replicas had a network of their own on this machine; None where a cluster decides that.
+        was_ended: Whether it was ended because enough had been measured; what ran then has no exit code.
     """
 
     job_name: str
@@ -137,6 +145,7 @@ class JobResult:
     image_digest: str | None = None
     quiet: QuietWait | None = None
     isolated: bool | None = None
+    was_ended: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns this result's part of `launch.json`."""
@@ -153,6 +162,7 @@ class Backend(Protocol):
         log_dir: Path,
         on_event: Callable[[Event], None],
         placement: Placement = ANYWHERE,
+        is_measured: Callable[[], bool] | None = None,
     ) -> JobResult:
         """Returns when the job has succeeded; leaves nothing running, however it ends.
 
@@ -161,6 +171,8 @@ class Backend(Protocol):
             log_dir: Where each replica's log is written, as `<replica>.log`.
             on_event: Called for each change of status, warning and log line as it comes, in the calling thread.
             placement: Which cores of this machine it gets.
+            is_measured: Asked twice a second, in the calling thread, whether enough is measured; then the job is ended
+                and has succeeded. None: it ends by itself.
 
         Raises:
             JobFailed: A replica failed and was not restarted.

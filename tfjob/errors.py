@@ -32,6 +32,10 @@ class JobFailed(TFJobError):  # noqa: N818 - named like the condition of the job
         self.last_lines = tuple(last_lines)
         super().__init__(f"Job {job_name} failed: {replica}: {reason}.{quote_lines(replica, last_lines)}")
 
+    def add(self, words: str) -> None:
+        """Adds to the message what else is known."""
+        self.args = (f"{self}{words}",)
+
 
 class ReplicaLost(JobFailed):
     """A replica's pod was taken from outside, by a drain, an eviction, a preemption or a deletion.

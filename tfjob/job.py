@@ -1,12 +1,28 @@
 """What a backend reads in a manifest."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tfjob.spec import GPU_RESOURCE, REPLICA_TYPES, ReplicaType, RestartPolicy, SuccessPolicy, read_container
+from tfjob.spec import (
+    CONTAINER_NAME,
+    GPU_RESOURCE,
+    REPLICA_TYPES,
+    ReplicaType,
+    RestartPolicy,
+    SuccessPolicy,
+    read_container,
+)
 
 Manifest = Mapping[str, Any]
+
+# Marks a job that runs a person's own program, which knows nothing of this project.
+FOREIGN_ANNOTATION = "tfjob-speedup/own-program"
+# Asks for a TF_CONFIG even in a job of a single replica, to which the operator gives none.
+LONE_CONFIG_ANNOTATION = "tfjob-speedup/lone-tf-config"
+# What the operator does not limit.
+_NO_BACKOFF_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -16,9 +32,9 @@ class Replica:
     Args:
         type: Its type.
         index: Its index among replicas of the type.
-        command: Program and arguments.
-        env: Environment variables that the manifest gives as values.
-        cpus: Its CPU limit.
+        command: Program and arguments; empty where the image's own entry point runs.
+        env: Environment variables that the manifest gives as values, in its order.
+        cpus: Its CPU limit; None for no limit.
         memory: Its memory limit as a Kubernetes quantity; None for no limit.
         gpus: The NVIDIA GPUs that it gets.
         restart_policy: What happens when it ends.
@@ -28,7 +44,7 @@ class Replica:
     index: int
     command: tuple[str, ...]
     env: Mapping[str, str]
-    cpus: float
+    cpus: float | None
     memory: str | None
     gpus: int
     restart_policy: RestartPolicy
@@ -49,6 +65,8 @@ class Job:
         success_policy: When the job is done.
         backoff_limit: Number of restarts at which the job fails.
         active_deadline_seconds: How long it may take.
+        is_foreign: Whether it runs a person's own program.
+        sidecars: The containers that the manifest puts beside the one that trains.
     """
 
     name: str
@@ -56,11 +74,13 @@ class Job:
     success_policy: SuccessPolicy
     backoff_limit: int
     active_deadline_seconds: float
+    is_foreign: bool = False
+    sidecars: frozenset[str] = frozenset()
 
 
 def read_job(manifest: Manifest) -> Job:
-    """Returns what is to run, of a manifest that `build_manifest` made."""
-    run_policy = manifest["spec"]["runPolicy"]
+    """Returns what is to run, of a manifest that passes `check_manifest`. What it lacks is the operator's default."""
+    run_policy = manifest["spec"].get("runPolicy", {})
     return Job(
         name=manifest["metadata"]["name"],
         replicas=tuple(
@@ -68,16 +88,23 @@ def read_job(manifest: Manifest) -> Job:
             for replica_type, count in replica_counts(manifest).items()
             for index in range(count)
         ),
-        success_policy=manifest["spec"]["successPolicy"],
-        backoff_limit=run_policy["backoffLimit"],
-        active_deadline_seconds=run_policy["activeDeadlineSeconds"],
+        success_policy=manifest["spec"].get("successPolicy", ""),
+        backoff_limit=run_policy.get("backoffLimit", _NO_BACKOFF_LIMIT),
+        active_deadline_seconds=run_policy.get("activeDeadlineSeconds", math.inf),
+        is_foreign=FOREIGN_ANNOTATION in manifest["metadata"].get("annotations", {}),
+        sidecars=frozenset(
+            container["name"]
+            for replica in manifest["spec"]["tfReplicaSpecs"].values()
+            for container in replica["template"]["spec"]["containers"]
+            if container["name"] != CONTAINER_NAME
+        ),
     )
 
 
 def replica_counts(manifest: Manifest) -> dict[ReplicaType, int]:
     """Returns the number of replicas of each type that the job has."""
     specs = manifest["spec"]["tfReplicaSpecs"]
-    return {replica_type: specs[replica_type]["replicas"] for replica_type in REPLICA_TYPES if replica_type in specs}
+    return {kind: specs[kind].get("replicas", 1) for kind in REPLICA_TYPES if kind in specs}
 
 
 def replica_name(replica_type: ReplicaType, index: int) -> str:
@@ -98,14 +125,16 @@ def parse_cpus(quantity: str) -> float:
 
 def _read_replica(replica_type: ReplicaType, index: int, replica_spec: Mapping[str, Any]) -> Replica:
     container = read_container(replica_spec)
-    limits = container["resources"]["limits"]
+    limits = container.get("resources", {}).get("limits", {})
+    # Arguments alone are the entry point's, which is the image's.
+    command = (*container["command"], *container.get("args", ())) if container.get("command") else ()
     return Replica(
         type=replica_type,
         index=index,
-        command=tuple(container["command"]),
-        env={variable["name"]: variable["value"] for variable in container["env"] if "value" in variable},
-        cpus=parse_cpus(limits["cpu"]),
-        memory=limits.get("memory"),
+        command=command,
+        env={item["name"]: item.get("value", "") for item in container.get("env", ()) if "valueFrom" not in item},
+        cpus=parse_cpus(str(limits["cpu"])) if "cpu" in limits else None,
+        memory=str(limits["memory"]) if limits.get("memory") is not None else None,
         gpus=int(limits.get(GPU_RESOURCE, 0)),
-        restart_policy=cast("RestartPolicy", replica_spec["restartPolicy"]),
+        restart_policy=cast("RestartPolicy", replica_spec.get("restartPolicy", "Never")),
     )

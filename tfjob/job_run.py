@@ -16,6 +16,11 @@ from tfjob.signals import Signalled, signals_to
 
 # How much of a replica's log an error quotes.
 QUOTED_LINES = 20
+# A training that was asked to end while it trains may have much to put away; all-reduce programs do not even listen.
+MEASURED_GRACE_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+# No timer of the system's takes infinity.
+_LONGEST_WAIT_SECONDS = 3600.0
 
 MessageT = TypeVar("MessageT")
 
@@ -43,15 +48,19 @@ class JobRun(ABC, Generic[MessageT]):
         log_dir: Where each replica's log is written.
         on_event: Told of what happens.
         clock: Monotonic seconds.
+        is_measured: Whether enough is measured; see `Backend.run`.
     """
 
     manifest: Manifest
     log_dir: Path
     on_event: Callable[[Event], None]
     clock: Callable[[], float]
+    is_measured: Callable[[], bool] | None = None
     inbox: SimpleQueue[MessageT | Signalled] = field(default_factory=SimpleQueue)
     late_signal: Signalled | None = None
     total_seconds: float = 0.0
+    was_ended: bool = False
+    next_look: float = 0.0
 
     def __post_init__(self) -> None:
         self.job = read_job(self.manifest)
@@ -98,9 +107,28 @@ class JobRun(ABC, Generic[MessageT]):
     def receive(self, seconds: float) -> MessageT | Signalled | None:
         """Returns the next message, or None if none comes in time."""
         try:
-            return self.inbox.get(timeout=seconds)
+            return self.inbox.get(timeout=min(seconds, _LONGEST_WAIT_SECONDS))
         except Empty:
             return None
+
+    def look_whether_measured(self) -> bool:
+        """Returns whether the job is to be ended because enough is measured, which is asked twice a second."""
+        if self.is_measured is None or self.clock() < self.next_look:
+            return False
+        self.next_look = self.clock() + _LOOK_SECONDS
+        if self.is_measured():
+            self.was_ended = True
+            self.total_seconds = self.clock() - self.submitted
+        return self.was_ended
+
+    def describe_success(self) -> str:
+        """Returns how the job came to its good end."""
+        how = "is measured, and is ended, after" if self.was_ended else "succeeded in"
+        return f"job {self.job.name} {how} {self.total_seconds:.1f} s"
+
+    def moments_to_look(self) -> list[float]:
+        """Returns when to look next, if ever, on the clock."""
+        return [] if self.is_measured is None else [self.next_look]
 
     def hear_while_stopping(self, message: MessageT | Signalled) -> None:
         """Takes a message that comes while the job is being stopped: a signal is heeded after that."""

@@ -7,8 +7,9 @@ from os import environ
 from pathlib import Path
 
 from tfjob.backend import ANYWHERE, Backend, Event, JobResult, LogLine, Placement, StatusChanged, Warned
+from tfjob.blame import Troubles
 from tfjob.environment import is_in_pod, owner_reference
-from tfjob.errors import JobRestartedTooOften, quote_lines
+from tfjob.errors import JobFailed, JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
 from tfjob.local import Isolation, LocalBackend, available_cores
@@ -31,6 +32,8 @@ def run_job(
     report: Callable[[str], None] = print_line,
     max_restarts: int | None = None,
     placement: Placement = ANYWHERE,
+    is_measured: Callable[[], bool] | None = None,
+    listen: Callable[[LogLine], None] | None = None,
 ) -> JobResult:
     """Returns how the job went, when it has succeeded.
 
@@ -42,6 +45,9 @@ def run_job(
         max_restarts: Number of restarts, over all replicas, after which the job is given up; None: the operator's
             rules alone decide, which under ExitCode restart for ever.
         placement: Which cores it gets where it runs on this machine.
+        is_measured: Asked twice a second whether enough is measured: the job is then ended, SIGTERM first, SIGKILL 10 s
+            later, and counts as succeeded. None: it ends by itself.
+        listen: Gets each log line with its time, before `report` gets it as text, until enough is measured.
 
     Raises:
         JobFailed: A replica failed and was not restarted.
@@ -49,14 +55,23 @@ def run_job(
         JobDeadlineExceeded: The job took longer than it may.
         JobCancelled: The job was stopped from outside.
     """
-    restarts = 0
+    restarts, is_enough = 0, False
+    troubles = Troubles()
     last_lines: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=QUOTED_LINES))
+
+    def look() -> bool:
+        nonlocal is_enough
+        is_enough = is_measured is not None and is_measured()
+        return is_enough
 
     def on_event(event: Event) -> None:
         nonlocal restarts
-        report(render_event(event))
         if isinstance(event, LogLine):
             last_lines[event.replica].append(event.text)
+            troubles.note(event)
+            if listen is not None and not is_enough:
+                listen(event)
+        report(render_event(event))
         if isinstance(event, StatusChanged) and event.status == "Restarting":
             restarts += 1
             if max_restarts is not None and restarts > max_restarts:
@@ -64,7 +79,17 @@ def run_job(
                 quoted = quote_lines(replica, [*last_lines[replica]])
                 raise JobRestartedTooOften(manifest["metadata"]["name"], max_restarts, event.message, quoted)
 
-    return (backend or choose_backend()).run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
+    try:
+        return (backend or choose_backend()).run(
+            manifest,
+            log_dir=log_dir,
+            on_event=on_event,
+            placement=placement,
+            is_measured=None if is_measured is None else look,
+        )
+    except JobFailed as error:
+        error.add(troubles.describe_first(error.replica))
+        raise
 
 
 def choose_backend(

@@ -7,7 +7,7 @@ pkg/controller.v1/common/{job,pod}.go (restarts, back-off limit); the kubelet's 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from tfjob.spec import ReplicaType, RestartPolicy, SuccessPolicy
+from tfjob.spec import CHIEFS, ReplicaType, RestartPolicy, SuccessPolicy
 
 Outcome = Literal["succeeded", "failed", "restart"]
 
@@ -35,10 +35,10 @@ def has_succeeded(is_done: Mapping[ReplicaType, Sequence[bool]], success_policy:
 
     Args:
         is_done: For each type, whether the replica of each index has succeeded.
-        success_policy: Looked at only in a job without a Chief.
+        success_policy: Looked at only in a job without a Chief or Master.
     """
-    if "Chief" in is_done:
-        return all(is_done["Chief"])
+    for chief in is_done.keys() & {*CHIEFS}:
+        return all(is_done[chief])
     workers = is_done["Worker"]
     return all(workers) or (success_policy != "AllWorkers" and workers[0])
 

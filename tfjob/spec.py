@@ -8,12 +8,14 @@ from typing import Any, Literal, get_args
 
 from tfjob.errors import SpecError
 
-ReplicaType = Literal["Chief", "Worker", "PS"]
+ReplicaType = Literal["Chief", "Master", "Worker", "PS", "Evaluator"]
 RestartPolicy = Literal["Never", "OnFailure", "Always", "ExitCode"]
 CleanPodPolicy = Literal["None", "Running", "All"]
 SuccessPolicy = Literal["", "AllWorkers"]
 
 REPLICA_TYPES: tuple[ReplicaType, ...] = get_args(ReplicaType)
+# Who decides alone over the job's success, where there is one: two names of the same.
+CHIEFS: tuple[ReplicaType, ...] = ("Chief", "Master")
 
 # Names and numbers that the operator knows a TFJob's container by.
 CONTAINER_NAME = "tensorflow"
@@ -84,15 +86,17 @@ def check_manifest(manifest: Mapping[str, Any]) -> None:
     _require_one_of("spec.successPolicy", spec["successPolicy"], get_args(SuccessPolicy))
     _check_run_policy(spec["runPolicy"])
     _require(
-        "Chief" in replicas or "Worker" in replicas,
+        not replicas.keys().isdisjoint({*CHIEFS, "Worker"}),
         "spec.tfReplicaSpecs must include a Chief or Workers, or the job could never succeed",
         sorted(replicas),
     )
     for replica_type, replica in replicas.items():
         _require_one_of("a key of spec.tfReplicaSpecs", replica_type, REPLICA_TYPES)
         _check_replica(f"spec.tfReplicaSpecs.{replica_type}", replica)
-    chiefs = replicas["Chief"]["replicas"] if "Chief" in replicas else 0
-    _require(chiefs <= 1, "spec.tfReplicaSpecs.Chief.replicas must be at most 1", chiefs)
+    _require(not replicas.keys() >= {*CHIEFS}, "spec.tfReplicaSpecs must not have a Chief and a Master", [*replicas])
+    for chief in replicas.keys() & {*CHIEFS}:
+        chiefs = replicas[chief]["replicas"]
+        _require(chiefs <= 1, f"spec.tfReplicaSpecs.{chief}.replicas must be at most 1", chiefs)
 
 
 def _check_run_policy(policy: Mapping[str, Any]) -> None:
@@ -105,10 +109,11 @@ def _check_replica(path: str, replica: Mapping[str, Any]) -> None:
     _require(replica["replicas"] >= 1, f"{path}.replicas must be at least 1", replica["replicas"])
     _require_one_of(f"{path}.restartPolicy", replica["restartPolicy"], get_args(RestartPolicy))
     container = read_container(replica)
-    _require(bool(container["image"]), f"{path}: image must not be empty", container["image"])
-    command = container["command"]
-    _require(bool(command and command[0]), f"{path}: command must name a program", command)
-    for variable in container["env"]:
+    _require(bool(container.get("image")), f"{path}: image must not be empty", container.get("image"))
+    if "command" in container:  # without, the image's own entry point runs
+        command = container["command"]
+        _require(bool(command and command[0]), f"{path}: command must name a program", command)
+    for variable in container.get("env", ()):
         check_variable(f"{path}: env", variable["name"])
 
 

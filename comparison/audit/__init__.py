@@ -1,7 +1,19 @@
 """Whether the comparison is fair, and what a reader must know of a configuration before trusting its row."""
 
 from comparison.audit.disturbances import DISTURBED_SHARE, measure_disturbance
-from comparison.audit.findings import Finding, Status, list_violations
+from comparison.audit.findings import (
+    Breach,
+    Evidence,
+    Finding,
+    Status,
+    conclude,
+    count_silent,
+    find_clashes,
+    list_some,
+    list_violations,
+    name_trial,
+    state_received,
+)
 from comparison.audit.marks import (
     TOLD_APART,
     Marks,
@@ -13,26 +25,40 @@ from comparison.audit.marks import (
     list_broken_rules,
     mark_configurations,
 )
+from comparison.audit.moments import check_overlap
 from comparison.audit.plan import audit_plan
-from comparison.audit.rules import CONTENTION_RULE, CORES_RULE, audit_fairness
+from comparison.audit.rounds import check_interleaving
+from comparison.audit.rules import CONTENTION_RULE, CORES_RULE, OVERLAP_RULE, ROUNDS_RULE, audit_fairness
 
 __all__ = [
     "CONTENTION_RULE",
     "CORES_RULE",
     "DISTURBED_SHARE",
+    "OVERLAP_RULE",
+    "ROUNDS_RULE",
     "TOLD_APART",
+    "Breach",
+    "Evidence",
     "Finding",
     "Marks",
     "Status",
     "audit_fairness",
     "audit_plan",
+    "check_interleaving",
+    "check_overlap",
+    "conclude",
+    "count_silent",
     "explain_fastest",
     "explain_marks",
+    "find_clashes",
     "find_fastest",
     "find_winner",
     "list_breaches",
     "list_broken_rules",
+    "list_some",
     "list_violations",
     "mark_configurations",
     "measure_disturbance",
+    "name_trial",
+    "state_received",
 ]

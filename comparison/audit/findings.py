@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from comparison.records import TrialRecord
+from comparison.groups import Placed
 from comparison.texts import say, say_count
 
 # Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
@@ -137,6 +137,6 @@ def state_received(values: Iterable[str]) -> str:
     return say("Received: {values}", values=list_some(values))
 
 
-def name_trial(trial: TrialRecord) -> str:
+def name_trial(trial: Placed) -> str:
     """Returns a trial in words."""
     return say("trial {trial} of {configuration}", trial=trial.trial, configuration=trial.configuration)

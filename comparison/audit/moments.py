@@ -1,13 +1,12 @@
 """When trials took place, on a clock that nobody set in between where there is one: overlaps, and holes."""
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from comparison.audit.findings import Breach, Evidence, count_silent, name_trial
-from comparison.groups import Trials
-from comparison.records import TrialRecord
+from comparison.groups import Placed
 from comparison.texts import say
 
 # By so much two readings of a wall clock may be off in the wrong direction: what keeps clocks right sets them where
@@ -24,12 +23,12 @@ _USUAL_PAUSES = 10.0
 class Timeline(NamedTuple):
     """How the start and the end of trials are read, in seconds, and by how much two of them may be off."""
 
-    start: Callable[[TrialRecord], float]
-    end: Callable[[TrialRecord], float]
+    start: Callable[[Placed], float]
+    end: Callable[[Placed], float]
     tolerance: float
 
 
-def choose_timeline(trials: Iterable[TrialRecord]) -> Timeline:
+def choose_timeline(trials: Iterable[Placed]) -> Timeline:
     """Returns the clock that nobody sets, where one boot of one machine measured all of the trials, else the wall's."""
     trials = list(trials)
     boots = {trial.boot_id for trial in trials}
@@ -39,7 +38,7 @@ def choose_timeline(trials: Iterable[TrialRecord]) -> Timeline:
     return Timeline(lambda trial: trial.started_monotonic or 0.0, lambda trial: trial.ended_monotonic or 0.0, 0.0)
 
 
-def check_overlap(trials: Trials) -> Evidence:
+def check_overlap(trials: Sequence[Placed]) -> Evidence:
     """Returns whether every trial had ended when the next one started.
 
     Where one of the records tells the clock that nobody sets, all must.
@@ -64,7 +63,7 @@ def check_overlap(trials: Trials) -> Evidence:
     return Evidence(breaches, say("Every trial had ended when the next one started"), silent)
 
 
-def find_holes(trials: Trials, rounds: Iterable[Trials]) -> list[Breach]:
+def find_holes(trials: Sequence[Placed], rounds: Iterable[Sequence[Placed]]) -> list[Breach]:
     """Returns where nothing was on record in a run for longer than its other trials and rounds explain.
 
     What the record tells of a pause is no hole: the run was interrupted and resumed, a trial waited for a quiet machine
@@ -104,5 +103,5 @@ def format_duration(seconds: float) -> str:
     return say("{number} s", number=f"{seconds:.0f}")
 
 
-def _explain_pause(trial: TrialRecord) -> float:
+def _explain_pause(trial: Placed) -> float:
     return trial.quiet.waited_seconds if trial.quiet else 0.0

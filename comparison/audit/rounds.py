@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, pairwise
+from typing import TypeVar
 
 from comparison.audit.findings import Breach, Evidence, name_trial
 from comparison.audit.moments import choose_timeline, find_holes, format_duration
-from comparison.groups import SINGLE, Trials
-from comparison.records import TrialRecord
+from comparison.groups import Placed
 from comparison.table import UNKNOWN
 from comparison.texts import count_trials, list_items, say, say_count
 
@@ -17,12 +17,15 @@ _TWICE = 2
 _FEW_NAMES = 3
 
 
-def number_round(trial: TrialRecord) -> int:
+_Placed = TypeVar("_Placed", bound=Placed)
+
+
+def number_round(trial: Placed) -> int:
     """Returns the number of a trial's round, which in older records is its own."""
     return trial.trial if trial.round is None else trial.round
 
 
-def group_rounds(trials: Trials) -> dict[str, Trials]:
+def group_rounds(trials: Sequence[_Placed]) -> dict[str, Sequence[_Placed]]:
     """Returns the trials of each round: a label for a sentence, and those with the same run and round."""
     return {
         say(" in round {round} of {run}", round=number, run=run_id): list(own)
@@ -30,18 +33,22 @@ def group_rounds(trials: Trials) -> dict[str, Trials]:
     }
 
 
-def _read_round(trial: TrialRecord) -> tuple[str, int]:
+def _read_round(trial: Placed) -> tuple[str, int]:
     return trial.run_id, number_round(trial)
 
 
-def check_interleaving(trials: Trials) -> Evidence:
+def check_interleaving(trials: Sequence[Placed], baseline: str | None) -> Evidence:
     """Returns whether every round has every configuration, ends before its run's next one, and none is left out.
 
     Where the records tell the places of the trials, these are those of an order that favours nobody. No breach, but
     told: where a run was interrupted, for how long, and what had the same place in every round.
+
+    Args:
+        trials: All of them.
+        baseline: The configuration that may be twice in a run's last round; None where there is none.
     """
     rounds = group_rounds(trials)
-    runs: dict[str, list[Trials]] = {}
+    runs: dict[str, list[Sequence[Placed]]] = {}
     for own in rounds.values():
         runs.setdefault(own[0].run_id, []).append(own)
     breaches = [*_find_absences(rounds.values())]
@@ -49,7 +56,7 @@ def check_interleaving(trials: Trials) -> Evidence:
         own = [trial for each in own_rounds for trial in each]
         breaches += [
             *_find_gaps(own_rounds),
-            *_find_repeats(own_rounds),
+            *_find_repeats(own_rounds, baseline),
             *_find_early_starts(own_rounds),
             *_find_displacements(own, own_rounds),
             *_find_reboots(own),
@@ -61,7 +68,7 @@ def check_interleaving(trials: Trials) -> Evidence:
     return Evidence(breaches, received, notes=notes)
 
 
-def _find_absences(rounds: Collection[Trials]) -> list[Breach]:
+def _find_absences(rounds: Collection[Sequence[Placed]]) -> list[Breach]:
     """Returns which configurations are not in a round, or in none of a run: it then met another machine than they."""
     runs: dict[str, dict[str, None]] = {}
     for own in rounds:
@@ -83,7 +90,7 @@ def _find_absences(rounds: Collection[Trials]) -> list[Breach]:
     return breaches
 
 
-def _find_gaps(rounds: Sequence[Trials]) -> list[Breach]:
+def _find_gaps(rounds: Sequence[Sequence[Placed]]) -> list[Breach]:
     """Returns which rounds of a run are not there, though later ones are."""
     breaches = []
     last = 0
@@ -96,25 +103,19 @@ def _find_gaps(rounds: Sequence[Trials]) -> list[Breach]:
     return breaches
 
 
-def _find_repeats(rounds: Sequence[Trials]) -> list[Breach]:
+def _find_repeats(rounds: Sequence[Sequence[Placed]], baseline: str | None) -> list[Breach]:
     """Returns what is in a round more than once: the baseline may begin and end the last one, nothing else may."""
     breaches = []
     for own in rounds:
         counts = Counter(trial.configuration for trial in own)
-        baseline = min((trial for trial in own if trial.strategy == SINGLE), key=_read_size, default=None)
         for name, count in counts.items():
-            is_baseline = baseline is not None and name == baseline.configuration
-            if count > (_TWICE if is_baseline and own is rounds[-1] else 1):
+            if count > (_TWICE if name == baseline and own is rounds[-1] else 1):
                 often = say("{number} trials in round {round}", number=f"{count:,}", round=number_round(own[0]))
                 breaches.append(Breach(name, often))
     return breaches
 
 
-def _read_size(trial: TrialRecord) -> tuple[float, str]:
-    return trial.cpus_per_replica, trial.configuration
-
-
-def _find_early_starts(rounds: Sequence[Trials]) -> list[Breach]:
+def _find_early_starts(rounds: Sequence[Sequence[Placed]]) -> list[Breach]:
     """Returns which trials of a run started before one of the round before theirs did."""
     timeline = choose_timeline(trial for own in rounds for trial in own)
     breaches = []
@@ -131,7 +132,7 @@ def _find_early_starts(rounds: Sequence[Trials]) -> list[Breach]:
     return breaches
 
 
-def _find_displacements(trials: Trials, rounds: Sequence[Trials]) -> list[Breach]:
+def _find_displacements(trials: Sequence[Placed], rounds: Sequence[Sequence[Placed]]) -> list[Breach]:
     """Returns where the trials of a run had other places than in an order that favours nobody; nothing of older ones.
 
     Places count without a gap, trials start in their order, and of two rounds the second mirrors the first.
@@ -161,7 +162,7 @@ def _find_displacements(trials: Trials, rounds: Sequence[Trials]) -> list[Breach
     return [*breaches, *_find_unmirrored(rounds, places)]
 
 
-def _find_reboots(trials: Trials) -> list[Breach]:
+def _find_reboots(trials: Sequence[Placed]) -> list[Breach]:
     """Returns which trials on this machine began after another boot than the ones before them, and not resumed."""
     booted = [trial for trial in sorted(trials, key=lambda trial: trial.started_at) if trial.boot_id is not None]
     return [
@@ -171,7 +172,7 @@ def _find_reboots(trials: Trials) -> list[Breach]:
     ]
 
 
-def _find_unmirrored(rounds: Sequence[Trials], places: Mapping[int, int | None]) -> list[Breach]:
+def _find_unmirrored(rounds: Sequence[Sequence[Placed]], places: Mapping[int, int | None]) -> list[Breach]:
     orders = {
         number_round(own[0]): [each.configuration for each in sorted(own, key=lambda each: places.get(id(each)) or 0)]
         for own in rounds
@@ -186,7 +187,7 @@ def _find_unmirrored(rounds: Sequence[Trials], places: Mapping[int, int | None])
     ]
 
 
-def _list_fixed_places(rounds: Collection[Trials]) -> list[str]:
+def _list_fixed_places(rounds: Collection[Sequence[Placed]]) -> list[str]:
     """Returns a sentence on the configurations that had the same place in each of several rounds."""
     timeline = choose_timeline(trial for own in rounds for trial in own)
     places: dict[str, list[int]] = {}
@@ -209,7 +210,7 @@ def _describe_rounds(first: int, last: int) -> str:
     return say("rounds {first} to {last}", first=first, last=last)
 
 
-def _list_interruptions(trials: Trials) -> list[str]:
+def _list_interruptions(trials: Sequence[Placed]) -> list[str]:
     """Returns a sentence on each interruption after which a run was taken up again."""
     by_start = sorted(trials, key=lambda trial: (trial.run_id, trial.started_at))
     notes = []
@@ -225,7 +226,7 @@ def _list_interruptions(trials: Trials) -> list[str]:
     return notes
 
 
-def _list_waits(trials: Trials) -> list[str]:
+def _list_waits(trials: Sequence[Placed]) -> list[str]:
     """Returns a sentence on what the trials waited for before they began, so that the machine was quiet."""
     waits = [trial.quiet for trial in trials if trial.quiet and trial.quiet.waited_seconds > 0]
     if not waits:

@@ -27,12 +27,13 @@ _MAX_TOLD = 3
 CONTENTION_RULE = "no trial contended"
 CORES_RULE = "cores free during every training"
 HOLDUP_RULE = "no trial held up"
+ROUNDS_RULE = "trials in rounds"
 _CONSISTENCY_RULE = "counts and clocks add up"
-_OVERLAP_RULE = "no two trials at a time"
+OVERLAP_RULE = "no two trials at a time"
 _SEEDS_RULE = "another seed in each round"
 _DISTINCT_RULE = "every trial measured anew"
 # Without these an interval over the trials means nothing.
-DECISIVE_RULES = frozenset({PLAN_RULE, SEEDS_RULE, _DISTINCT_RULE, _OVERLAP_RULE, _SEEDS_RULE, _CONSISTENCY_RULE})
+DECISIVE_RULES = frozenset({PLAN_RULE, SEEDS_RULE, _DISTINCT_RULE, OVERLAP_RULE, _SEEDS_RULE, _CONSISTENCY_RULE})
 # What the machine did, not the experiment.
 DISTURBANCE_RULES = frozenset({CORES_RULE, HOLDUP_RULE})
 
@@ -42,6 +43,13 @@ def audit_fairness(groups: Groups) -> list[Finding]:
     trials = [trial for group in groups.values() for trial in group]
     checked = (conclude(rule, check(trials), is_decisive=rule in DECISIVE_RULES) for rule, check in _CHECKS.items())
     return [*compare_trials(groups), *checked]
+
+
+def _check_rounds(trials: Trials) -> Evidence:
+    """The baseline is the smallest single node."""
+    singles = [trial for trial in trials if trial.strategy == SINGLE]
+    baseline = min(singles, key=lambda trial: (trial.cpus_per_replica, trial.configuration), default=None)
+    return check_interleaving(trials, baseline.configuration if baseline else None)
 
 
 def _check_images(trials: Trials) -> Evidence:
@@ -209,8 +217,8 @@ _CHECKS: dict[str, Callable[[Trials], Evidence]] = {
     "same CPUs a replica": check_cpus,
     "no faster than its cores": check_efficiency,
     CONTENTION_RULE: check_contention,
-    _OVERLAP_RULE: check_overlap,
-    "trials in rounds": check_interleaving,
+    OVERLAP_RULE: check_overlap,
+    ROUNDS_RULE: _check_rounds,
     _SEEDS_RULE: check_seeds,
     "no restart, no resumption": _check_restarts,
     "same final weights in all replicas of a synchronous training": _check_final_weights,

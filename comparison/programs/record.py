@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from comparison.records import QuietWait
+
 
 @dataclass(frozen=True)
 class ProgramMetric:
@@ -105,3 +107,4 @@ class ProgramTrial:
     image_digest: str | None = None
     resumed: bool = False
     earlier_attempts: list[dict[str, Any]] | None = None
+    quiet: QuietWait | None = None

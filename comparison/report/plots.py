@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from comparison.bars import ABOVE, draw_stacks, label_bars, measure_height, spread_points
 from comparison.clocks import PHASES, TOTAL, select_phases
 from comparison.groups import Groups, Trials, average_rounds, list_timed
 from comparison.metric import CurvePoint
@@ -17,13 +18,10 @@ from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thous
 from comparison.table import format_metric, format_number, format_ratio
 from comparison.texts import list_items, say
 
-_BAR_INCHES = 0.52
 _CURVES_INCHES = 3.0
 # Of a legend.
 _LINE_INCHES = 0.2
-# Where a text stands above a bar.
-_ABOVE: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-_RIGHT: dict[str, Any] = {"ha": "right", **_ABOVE}
+_RIGHT: dict[str, Any] = {"ha": "right", **ABOVE}
 # Of a description: more trials than a listener follows are in the records.
 _MAX_TOLD = 10
 _PERCENT = 100.0
@@ -58,7 +56,7 @@ def plot_trials(groups: Groups) -> Markup:
         axes = figure.subplots()
         for position, (name, trials) in enumerate(groups.items()):
             colour = pick_style(PALETTE, position)
-            places = _spread(position, len(trials))
+            places = spread_points(position, len(trials))
             for place, trial in zip(places, trials, strict=True):
                 if trial in timed[name]:
                     face = "none" if trial.contended else colour
@@ -69,7 +67,7 @@ def plot_trials(groups: Groups) -> Markup:
                 mean = compute_mean([*average_rounds(timed[name], lambda trial: trial.train_seconds).values()])
                 axes.plot([mean, mean], [position - 0.14, position + 0.34], color=INK, linewidth=1.2)
                 axes.annotate(say("mean {seconds} s", seconds=format_number(mean)), (1, position), (0, 12), **_RIGHT)
-        _label_bars(axes, [*groups])
+        label_bars(axes, [*groups])
         axes.set_xlim(left=0)
         axes.set_xlabel(say("training time, s"))
         group_thousands(axes.xaxis)
@@ -79,7 +77,7 @@ def plot_trials(groups: Groups) -> Markup:
         for name, trials in timed.items()
     ]
     description = say("Training time of every trial in seconds: {values}", values="; ".join(described))
-    return render_svg("trials", description, _measure_height(len(groups)), draw)
+    return render_svg("trials", description, measure_height(len(groups)), draw)
 
 
 def plot_accuracy(groups: Groups) -> Markup:
@@ -167,26 +165,17 @@ def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
     """
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        positions = range(len(phases))
-        ends = [0.0] * len(phases)
-        for phase in select_phases(phases.values()):
-            seconds = [own[phase.column] for own in phases.values()]
-            # What is below zero is drawn to the left of it, not hidden.
-            starts = [end if value >= 0 else 0.0 for end, value in zip(ends, seconds, strict=True)]
-            colour, label = pick_style(PALETTE, PHASES.index(phase)), say(phase.label)
-            axes.barh(positions, seconds, left=starts, height=0.42, color=colour, label=label)
-            ends = [end + max(value, 0.0) for end, value in zip(ends, seconds, strict=True)]
-        _label_bars(axes, list(phases))
-        axes.set_xlabel(say("seconds"))
-        group_thousands(axes.xaxis)
-        figure.legend(loc="outside lower left", ncols=3, handlelength=1, columnspacing=1)
+        series = {phase.column: phase for phase in select_phases(phases.values())}
+        styles = {
+            column: (say(phase.label), pick_style(PALETTE, PHASES.index(phase))) for column, phase in series.items()
+        }
+        draw_stacks(figure, phases, styles)
 
     totals = [
         say("{name} {seconds} s", name=name, seconds=format_number(own[TOTAL.column])) for name, own in phases.items()
     ]
     description = say("Where the time went: {values}", values=list_items(totals))
-    return render_svg("breakdown", description, _measure_height(len(phases)) + 0.65, draw)
+    return render_svg("breakdown", description, measure_height(len(phases)) + 0.65, draw)
 
 
 def _plot_curves(
@@ -233,11 +222,6 @@ def _read_curves(trials: Trials, plane: tuple[Axis, Axis]) -> list[tuple[list[fl
     return [epochs[epoch] for epoch in sorted(epochs)]
 
 
-def _spread(position: int, number: int) -> list[float]:
-    """Returns where the trials of a configuration stand, one below the other, below its name."""
-    return [position + 0.1 + 0.44 * ((own + 0.5) / number - 0.5) for own in range(number)]
-
-
 def _list_repeated(trial: TrialRecord) -> list[float]:
     """Returns the training seconds of a trial's attempts that were disturbed, and repeated."""
     attempts = trial.earlier_attempts or []
@@ -254,11 +238,11 @@ def _plot_bars(name: str, description: str, bars: Sequence[Bar], finish: Callabl
             if bar.low < bar.high:
                 ends = [max(bar.low, 0), bar.high]
                 axes.plot(ends, [position, position], color=INK, linewidth=1.2, marker="|", markersize=6)
-            axes.annotate(bar.label, (1, position), (0, 12), ha="right", **_ABOVE)
-        _label_bars(axes, [bar.name for bar in bars])
+            axes.annotate(bar.label, (1, position), (0, 12), ha="right", **ABOVE)
+        label_bars(axes, [bar.name for bar in bars])
         finish(axes)
 
-    return render_svg(name, description, _measure_height(len(bars)), draw)
+    return render_svg(name, description, measure_height(len(bars)), draw)
 
 
 def _make_bar(name: str, ratio: Ratio) -> Bar:
@@ -269,15 +253,6 @@ def _list_bars(bars: Sequence[Bar]) -> str:
     return list_items([f"{bar.name} {bar.label}" for bar in bars])
 
 
-def _label_bars(axes: Axes, names: Sequence[str]) -> None:
-    """Writes the names above the bars, where they leave these the whole width, and puts the first bar on top."""
-    for position, name in enumerate(names):
-        axes.annotate(name, (0, position), (0, 12), weight="bold", **_ABOVE)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(names) - 0.65, -0.8)
-
-
 def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
     """Returns limits in per cent that spread out the end of the curves: three times the worst final error."""
     curves = [trial.curve for trials in groups.values() for trial in trials if trial.curve]
@@ -285,7 +260,3 @@ def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
     highest_error = max((1 - point.value for curve in curves for point in curve), default=1.0)
     error = min(1.0, max(0.005, min(3 * final_error, 1.1 * highest_error)))
     return 100 * (1 - error), 100 + 4 * error
-
-
-def _measure_height(num_bars: int) -> float:
-    return 0.6 + _BAR_INCHES * num_bars

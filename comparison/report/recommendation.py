@@ -36,8 +36,8 @@ def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Group
         "schema_version": SCHEMA_VERSION,
         "answer": answer.kind.value,
         "configuration": answer.configuration,
-        "speedup": _describe(answer.speedup),
-        "whole_job_speedup": _describe(answer.whole_job),
+        "speedup": describe_ratio(answer.speedup),
+        "whole_job_speedup": describe_ratio(answer.whole_job),
         **_describe_metrics(groups, answer.configuration),
         "is_fair": not {answer.configuration, *marks.unfair_baselines} & {*marks.unfair},
         "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
@@ -128,7 +128,7 @@ def _suggest_more(configuration: str, groups: Groups) -> str | None:
     return f"--workers {more}" if 2 * trial.num_workers not in counts else None
 
 
-def _describe(ratio: Ratio | None) -> dict[str, float | None] | None:
+def describe_ratio(ratio: Ratio | None) -> dict[str, float | None] | None:
     """Returns a ratio with its bounds; JSON has no infinity, so that a bound without an end is None."""
     if ratio is None or not math.isfinite(ratio.value):
         return None

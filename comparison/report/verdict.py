@@ -29,8 +29,8 @@ from comparison.report.candidate import (
 )
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, find_possibly_fastest, split_rows
-from comparison.table import format_metric, format_number, format_range
-from comparison.texts import count_trials, join_clauses, list_items, say, say_count, translate_metric
+from comparison.table import format_metric, format_number, format_range, format_times
+from comparison.texts import capitalize, count_trials, join_clauses, list_items, say, say_count, translate_metric
 
 
 class Kind(StrEnum):
@@ -128,7 +128,7 @@ def _answer(case: _Case, candidates: Sequence[Candidate]) -> Answer:
         if sound:
             speedup = ratios[sound[0].configuration] or Ratio(1.0)
             instead = "Of the others, {configuration} trained {speedup} as fast as a single node."
-            sentences.append(say(instead, configuration=sound[0].description, speedup=_format_times(speedup)))
+            sentences.append(say(instead, configuration=sound[0].description, speedup=format_times(speedup)))
         return Answer(Kind.NO_ANSWER, best.configuration, sentences)
     return _judge(case, best, others)
 
@@ -160,14 +160,14 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     ]
     clauses = [
         _state_speedup(best.description, speedup, baseline, trials),
-        say("the whole job {speedup}", speedup=_format_times(whole_job)),
+        say("the whole job {speedup}", speedup=format_times(whole_job)),
         _state_cost(cost),
         _state_quality(baseline, trials),
         _state_place(trials[0]),
     ]
     sentences = [say("{opening}: {clauses}.", opening=opening, clauses=join_clauses(clauses))]
     if notes:
-        sentences.append(_capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
+        sentences.append(capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
     return Answer(kind, name, sentences, speedup, whole_job, cost, fastest)
 
 
@@ -286,7 +286,7 @@ def _state_peers(case: _Case, best: Candidate, others: Sequence[Candidate], fast
     possible = find_possibly_fastest(case.groups, {name, *(own.configuration for own in others)})
     together = {*possible, *(fastest if name in fastest else ())}
     peers = [
-        say("{configuration} at {speedup}", configuration=own.description, speedup=_format_times(ratio))
+        say("{configuration} at {speedup}", configuration=own.description, speedup=format_times(ratio))
         for own in others
         if own.configuration in together and (ratio := ratios[own.configuration])
     ]
@@ -310,7 +310,7 @@ def _state_broken_rules(rules: Sequence[str]) -> Sequence[str]:
 
 def _state_rival(node: Trials, speedup: Ratio | None, ratio: Ratio) -> Sequence[str]:
     """Returns how one process with the CPUs of all workers did, which is what a person would run instead."""
-    values = {"configuration": node[0].configuration, "speedup": _format_times(speedup or Ratio(1.0))}
+    values = {"configuration": node[0].configuration, "speedup": format_times(speedup or Ratio(1.0))}
     values["cpus"] = say_count(node[0].cpus_per_replica, "{number} CPU", "{number} CPUs")
     if ratio.low is None:
         single = "one process with the {cpus} of all workers ({configuration}) trained {speedup} as fast as one node"
@@ -357,14 +357,3 @@ def _compute_core_seconds(baseline: Trials, trials: Trials) -> float:
 
 def _read_core_seconds(trial: TrialRecord) -> float:
     return len(trial.replicas) * trial.cpus_per_replica * trial.total_seconds
-
-
-def _format_times(ratio: Ratio) -> str:
-    """Returns a ratio as a factor, with its interval where that is known."""
-    if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.2f}×"
-    return f"{ratio.value:.2f}× ({format_range(ratio.low, ratio.high)})"
-
-
-def _capitalize(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]

@@ -3,6 +3,7 @@
 from components.planning.form import describe_form, fill_form, keeps_failed_jobs, list_form, read_form
 from components.planning.hidden import (
     GIVEN_BY,
+    HOLDERS,
     find_hidden,
     find_secrets,
     hand_over,
@@ -12,7 +13,16 @@ from components.planning.hidden import (
     reveal,
     take_given,
 )
-from components.planning.names import LAUNCH_FILE, check_name, name_trial, read_launched
+from components.planning.names import (
+    FINISHED_FOLDER,
+    HEARTBEAT_FILE,
+    LAUNCH_FILE,
+    check_name,
+    list_trials,
+    name_trial,
+    read_json,
+    read_launched,
+)
 from components.planning.order import (
     DISTRIBUTED,
     SINGLE_NODE,
@@ -22,23 +32,30 @@ from components.planning.order import (
 )
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
-from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
+from components.planning.programs import Assignment, Program, Report, Training
+from components.planning.room import FREE_CPUS_VARIABLE, find_room
 
 __all__ = [
     "DISTRIBUTED",
+    "FINISHED_FOLDER",
     "FREE_CPUS_VARIABLE",
     "GIVEN_BY",
+    "HEARTBEAT_FILE",
+    "HOLDERS",
     "LAUNCH_FILE",
     "RUN_ID_VARIABLE",
     "SINGLE_NODE",
     "STARTED_AT_VARIABLE",
+    "Assignment",
     "Parameters",
     "Place",
+    "Program",
+    "Report",
     "RunPlan",
+    "Training",
     "check_name",
     "count_iterations",
     "describe_form",
-    "describe_missing_nodes",
     "fill_form",
     "find_hidden",
     "find_room",
@@ -49,11 +66,13 @@ __all__ = [
     "keeps_failed_jobs",
     "list_form",
     "list_places",
+    "list_trials",
     "make_hider",
     "name_run",
     "name_trial",
     "plan_run",
     "read_form",
+    "read_json",
     "read_launched",
     "read_whole_plan",
     "reveal",

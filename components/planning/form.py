@@ -63,10 +63,10 @@ def read_form(form: Mapping[str, Any]) -> Parameters:
 def fill_form(parameters: Parameters) -> dict[str, Any]:
     """Returns the values of the fields from which `read_form` makes these parameters, which have been checked."""
     common = {p.name: getattr(parameters, p.name) for p in fields(Parameters) if not _is_rare(p)}
-    settings = {}
+    settings, default = {}, Parameters()
     for name, parameter in _list_settings().items():
         value = getattr(parameters, parameter.name)
-        if value != parameter.default:
+        if value != getattr(default, parameter.name):
             settings[name] = json.loads(value) if parameter.metadata["is_object"] else value
     return {**common, SETTINGS: json.dumps(settings, ensure_ascii=False)}
 
@@ -115,7 +115,8 @@ def _show_more(entry: FormField) -> str:
     if isinstance(entry.default, list):
         return f" A list: `{json.dumps(entry.default)}`."
     if entry.name == SETTINGS:
-        return f" In it: {', '.join(f'`{name}`' for name in _list_settings())}; docs/schemas.md describes them."
+        named = [f"`{name}`" for name, p in _list_settings().items() if "is_of_own_program" not in p.metadata]
+        return f" In it: {', '.join(named)}; docs/schemas.md describes them and more."
     return ""
 
 

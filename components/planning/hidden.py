@@ -1,5 +1,7 @@
 """What of the parameters nobody may read in a file: a URL's user and query, and the values of the replicas' variables.
 
+The variables are those of the job's settings and those of a person's own TFJob.
+
 Of a run on this machine they stand in no file, no log and on no command line: the run's first process hands them to its
 steps in the environment, which only its own user can read. A server is given them as parameters; its steps keep them
 out of what they write.
@@ -7,26 +9,36 @@ out of what they write.
 
 import contextlib
 import json
+import math
 import os
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+import yaml
 
 from components.planning.parameters import Parameters
 
 HIDDEN = "(hidden)"
 # Hands the whole of what is hidden elsewhere to the steps of a run on this machine.
 SECRETS_VARIABLE = "TFJOB_SPEEDUP_SECRETS"
+# The parameters that may hold it.
+HOLDERS = ("dataset", "job_settings", "tfjob")
 # How a person gives it without writing it on a command line, where everybody on the machine can read it.
 GIVEN_BY = {"dataset": "TFJOB_SPEEDUP_DATASET_URL", "job_settings": "TFJOB_SPEEDUP_JOB_SETTINGS"}
+# Placeholders in a variable's value are no secret, and say what must be known of the job.
+_PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
+# Further objects that may be in a manifest's text, and their fields.
+_OBJECTS_WITH_VALUES, _FIELDS_WITH_VALUES = ("Secret", "ConfigMap"), ("data", "stringData", "binaryData")
 # A shorter text, such as a number of threads, stands in a log for other reasons, too.
 _SHORTEST = 6
 
 
 def hide_secrets(parameters: Parameters) -> Parameters:
     """Returns parameters as they may be read by anybody; what has no secret is as it was."""
-    return replace(parameters, **{name: hide_value(name, getattr(parameters, name)) for name in GIVEN_BY})
+    return replace(parameters, **{name: hide_value(name, getattr(parameters, name)) for name in HOLDERS})
 
 
 def hide_value(name: str, value: Any) -> Any:
@@ -41,17 +53,19 @@ def hide_value(name: str, value: Any) -> Any:
             return _hide_in_url(value)
         case "job_settings":
             return _hide_in_settings(value)
+        case "tfjob":
+            return _hide_in_manifest(value)
     return value
 
 
 def find_hidden(parameters: Parameters) -> list[str]:
     """Returns the names of the parameters of which a part has been hidden, so that it must be given again."""
-    return [name for name in GIVEN_BY if HIDDEN in getattr(parameters, name)]
+    return [name for name in HOLDERS if HIDDEN in getattr(parameters, name)]
 
 
 def find_secrets(parameters: Parameters) -> dict[str, str]:
     """Returns the whole values of those parameters that have a secret, by name."""
-    values = {name: getattr(parameters, name) for name in GIVEN_BY}
+    values = {name: getattr(parameters, name) for name in HOLDERS}
     return {name: value for name, value in values.items() if hide_value(name, value) != value}
 
 
@@ -116,6 +130,66 @@ def _hide_in_settings(text: str) -> str:
     return text if told == variables else json.dumps(settings | {"env": told}, ensure_ascii=False)
 
 
+def _hide_in_manifest(text: str) -> str:
+    try:
+        documents = [*yaml.safe_load_all(text)]
+        hidden = _hide_in_tree(documents)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return HIDDEN
+    if hidden == documents:
+        return text
+    return yaml.safe_dump_all(hidden, sort_keys=False, allow_unicode=True, width=math.inf)
+
+
+def _hide_in_tree(tree: Any) -> Any:
+    if isinstance(tree, list):
+        return [_hide_in_tree(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    values = _FIELDS_WITH_VALUES if tree.get("kind") in _OBJECTS_WITH_VALUES else ()
+    return {
+        key: _hide_variables(item)
+        if key == "env" and isinstance(item, list)
+        else dict.fromkeys(item, HIDDEN)
+        if key in values and isinstance(item, dict)
+        else _hide_in_tree(item)
+        for key, item in tree.items()
+    }
+
+
+def _hide_variables(variables: list[Any]) -> list[Any]:
+    return [
+        {**variable, "value": _hide_text(str(variable["value"]))}
+        if isinstance(variable, dict) and variable.get("value") not in (None, "")
+        else variable
+        for variable in variables
+    ]
+
+
+def _hide_text(value: str) -> str:
+    """Returns what may be read of a variable's value: its placeholders."""
+    placeholders = _PLACEHOLDER.findall(value)
+    return value if value in ("".join(placeholders), HIDDEN) else "".join([HIDDEN, *placeholders])
+
+
+def _list_hidden(tree: Any) -> list[str]:
+    """Returns the texts in a manifest that must not be read."""
+    if isinstance(tree, list):
+        return [text for item in tree for text in _list_hidden(item)]
+    if not isinstance(tree, dict):
+        return []
+    found = []
+    for key, item in tree.items():
+        if key == "env" and isinstance(item, list):
+            values = [str(v["value"]) for v in item if isinstance(v, dict) and v.get("value") is not None]
+            found += [value for value in values if _hide_text(value) != value]
+        elif tree.get("kind") in _OBJECTS_WITH_VALUES and key in _FIELDS_WITH_VALUES and isinstance(item, dict):
+            found += map(str, item.values())
+        else:
+            found += _list_hidden(item)
+    return found
+
+
 def _list_forms(parameters: Parameters) -> dict[str, str]:
     """Returns what stands for each text that must not be read, in plain and as a part of JSON in JSON."""
     secrets = find_secrets(parameters)
@@ -129,13 +203,20 @@ def _list_forms(parameters: Parameters) -> dict[str, str]:
     if "job_settings" in secrets:
         variables = json.loads(secrets["job_settings"])["env"]
         values = variables.values() if isinstance(variables, dict) else ()
-        told = [str(value) for value in values if not isinstance(value, Mapping)]
-        told += [line for value in told for line in value.splitlines()]  # a log comes line by line
-        texts |= {value: HIDDEN for value in told if len(value) >= _SHORTEST}
+        texts |= _list_lines([str(value) for value in values if not isinstance(value, Mapping)])
+    if "tfjob" in secrets:
+        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):  # else it is hidden as a whole
+            texts |= _list_lines(_list_hidden([*yaml.safe_load_all(secrets["tfjob"])]))
     forms: dict[str, str] = {}
     for text, shown in texts.items():
         forms |= dict(zip(_write_in_json(text), _write_in_json(shown), strict=True))
     return forms
+
+
+def _list_lines(told: list[str]) -> dict[str, str]:
+    """Returns what stands for each of these texts, and for each of their lines: a log comes line by line."""
+    lines = [*told, *(line for value in told for line in value.splitlines())]
+    return {value: HIDDEN for value in lines if len(value) >= _SHORTEST}
 
 
 def _write_in_json(text: str) -> list[str]:

@@ -1,12 +1,16 @@
 """Names that become files and folders: what a server, an archive or a record says is checked here, and only here."""
 
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from comparison.parsing import RecordError, load_json, read_text
 
 LAUNCH_FILE = "launch.json"
+# In the workspace: what the step that trains renews every few seconds, and a folder for each finished trial.
+HEARTBEAT_FILE, FINISHED_FOLDER = "heartbeat", "finished"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MOST = 10**6
 
@@ -57,3 +61,13 @@ def read_launched(folder: Path) -> tuple[str, int]:
     launch = load_json(read_text(path), str(path))
     configuration = check_name(f"configuration in {path}", launch.get("configuration"))
     return configuration, check_trial(f"trial in {path}", launch.get("trial"))
+
+
+def list_trials(trained: Sequence[Path]) -> list[Path]:
+    """Returns the folders of trials below the given ones, one for each trial of each configuration."""
+    return sorted(launch.parent for folder in trained for launch in folder.glob(f"*/{LAUNCH_FILE}"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file that this project wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from components.planning.names import name_trial
 from components.planning.plan import RunPlan
-from model.plan import Configuration, order_of_round
+from model.plan import order_of_round
 
 # The steps that train, as the pipeline names them.
 SINGLE_NODE, DISTRIBUTED = "train-single-node", "train-distributed"
@@ -28,7 +29,7 @@ class Place:
     round_number: int
     iteration: int
     step: str
-    configuration: Configuration
+    configuration: Any
     trial: int
 
     @property
@@ -74,7 +75,7 @@ def count_iterations(trials: int) -> int:
     return (trials + 1) // 2 + 1
 
 
-def _order_round(plan: RunPlan, number: int) -> Sequence[Configuration]:
+def _order_round(plan: RunPlan, number: int) -> Sequence[Any]:
     """Returns the configurations in the order of a round, from 1."""
     baseline, *bigger = plan.single_nodes
     pair, seed = (number + 1) // 2, plan.parameters.seed
@@ -82,7 +83,7 @@ def _order_round(plan: RunPlan, number: int) -> Sequence[Configuration]:
     return order if number % 2 else order[::-1]
 
 
-def _name_step(plan: RunPlan, configuration: Configuration) -> str:
+def _name_step(plan: RunPlan, configuration: Any) -> str:
     return SINGLE_NODE if configuration in plan.single_nodes else DISTRIBUTED
 
 

@@ -1,7 +1,7 @@
 """The parameters of a comparison: their one home, from which form, command line and plan follow."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -44,7 +44,18 @@ def _rare(parameter: Any, name: str = "", *, is_object: bool = False) -> Any:
         is_object: Whether it is an object, which may stand there as such; everywhere else it is JSON in a text.
     """
     rare = {"setting": name, "is_object": is_object}
-    return field(default=parameter.default, metadata=parameter.metadata | rare)
+    return _describe_further(parameter, rare)
+
+
+def _describe_further(parameter: Any, more: Mapping[str, Any]) -> Any:
+    """Returns a parameter with more metadata."""
+    metadata = {**parameter.metadata, **more}
+    return field(default=parameter.default, default_factory=parameter.default_factory, metadata=metadata)
+
+
+def _of_own_program(parameter: Any) -> Any:
+    """Returns a rare parameter that is about a person's own program alone."""
+    return _describe_further(_rare(parameter), {"is_of_own_program": True})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +68,13 @@ class Parameters:
     image: str = _parameter(
         DEFAULT_IMAGE,
         "Image of every step and replica: this project's, by the name by which the cluster pulls it, such as "
-        f"registry.example.org/team/{OWN_NAME} (`make image` builds it).",
+        f"registry.example.org/team/{OWN_NAME}.",
+    )
+    tfjob: str = _describe_further(
+        _parameter(
+            "", "A TFJob of your own, as JSON or YAML, in place of `model` and `dataset`: docs/any-training.md."
+        ),
+        {"is_file": True},
     )
     dataset: str = _parameter(
         "mnist", "mnist, fashion_mnist, or the path or URL of an .npz with x_train, y_train, x_test and y_test."
@@ -120,10 +137,37 @@ class Parameters:
         )
     )
     keep_failed_jobs: bool = _rare(_parameter(False, "Leave a TFJob that failed in the cluster, for inspection."))
-    # Rare, and yet a field of the form: KFP's local runner knows no branch that asks for what a step has read.
-    study_depth: bool = _parameter(
-        False, "Also train residual and plain networks of 20 and 56 layers, on a page of their own: why ResNet."
+    command: str = _of_own_program(
+        _parameter("", "Train by this command of your own, in place of the one in `tfjob`, or in this image.")
     )
+    progress: str = _of_own_program(
+        _parameter(
+            "auto",
+            "How your own program tells its progress: auto, none, keras, estimator, orbit, tf_cnn_benchmarks, "
+            "name=value or tensorboard.",
+        )
+    )
+    progress_regex: list[str] = _of_own_program(  # noqa: RUF009 - it returns a field
+        _parameter([], "What your own program prints, as NAME=REGEX.")
+    )
+    metric: str = _of_own_program(
+        _parameter("", "The metric of your own program that is compared; empty: whatever it tells.")
+    )
+    metric_direction: str = _of_own_program(_parameter("", "max or min: which values of that metric are better."))
+    batch_size_per_replica: int = _of_own_program(
+        _parameter(0, "Examples in a step of one worker of your own program; 0: it says so itself.", least=0)
+    )
+    measure_steps: int = _of_own_program(
+        _parameter(0, "End each training of your own program after so many measured steps; 0: it ends itself.", least=0)
+    )
+    chief_trains: bool = _of_own_program(
+        _parameter(False, "The Chief or Master of `tfjob` trains, too: it is one of the workers.")
+    )
+    placement: str = _of_own_program(
+        _parameter("any", "Where the pods of your own program run: any, together (one node) or spread (a node each).")
+    )
+    # Rare, and yet a field of the form: KFP's local runner knows no branch that asks for what a step has read.
+    study_depth: bool = _parameter(False, "Also train residual and plain networks, on a page of their own: why ResNet.")
 
     @property
     def memory(self) -> str:
@@ -177,3 +221,28 @@ class Parameters:
         """
         shared = {name: value for name, value in vars(self).items() if name in setting_names()}
         return TrainingConfig(**shared | {"scaling": "strong"})  # that of a single node; here it may be `both`
+
+
+def list_of_own_program() -> list[str]:
+    """Returns the names of the parameters that are about a person's own program alone."""
+    return [parameter.name for parameter in fields(Parameters) if "is_of_own_program" in parameter.metadata]
+
+
+def refuse_others(parameters: Parameters, names: Sequence[str], reason: str) -> None:
+    """Makes sure that nothing is set that would have no effect; a default is nobody's wish.
+
+    Args:
+        parameters: What a person asked for.
+        names: The parameters that must be left out.
+        reason: What each of them lacks here, as the end of a sentence.
+
+    Raises:
+        ConfigError: Some are set.
+    """
+    default = Parameters()
+    given = [name for name in names if getattr(parameters, name) != getattr(default, name)]
+    if given:
+        received = ", ".join(f"{name} {getattr(parameters, name)!r}" for name in given)
+        raise ConfigError(
+            f"{' and '.join(given)} must be left out: {'each' if given[1:] else 'it'} {reason}. Received: {received}."
+        )

@@ -1,13 +1,13 @@
 """The plan of a run: made by the first step, kept as `run.json`, read by the steps that follow."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from comparison.parsing import SCHEMA_VERSION, RecordError
 from comparison.records import RunInfo, read_run_info
@@ -15,11 +15,8 @@ from components.planning.form import SETTINGS, read_form
 from components.planning.hidden import SECRETS_VARIABLE, hide_secrets, reveal
 from components.planning.names import check_name
 from components.planning.parameters import Parameters
-from model.data import check_dataset_name
-from model.errors import ConfigError
-from model.plan import DISTRIBUTED_STRATEGIES, SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
-from tfjob.settings import parse_job_settings
-from tfjob.spec import ReplicaSpec
+from components.planning.programs import Program, choose_program
+from model.plan import DISTRIBUTED_STRATEGIES
 
 # The local runner names the run before the pipeline starts, so that it knows the folder to put the results in.
 RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
@@ -27,8 +24,6 @@ RUN_ID_VARIABLE = "TFJOB_SPEEDUP_RUN_ID"
 STARTED_AT_VARIABLE = "TFJOB_SPEEDUP_STARTED_AT"
 # What stands for all strategies.
 _ALL = "both"
-# 0.9 / 0.3 is a little less than 3.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -46,27 +41,23 @@ class RunPlan:
     run_id: str
     started_at: float
     parameters: Parameters
-    configurations: Sequence[Configuration]
+    configurations: Sequence[Any]
     free_cpus: float | None = None
 
-    @property
-    def single_nodes(self) -> Sequence[Configuration]:
-        """What the first training step trains: the baseline, and bigger nodes."""
-        return [c for c in self.configurations if c.training.strategy == "single" and c.name != SINGLE_AGAIN]
+    @cached_property
+    def program(self) -> Program:
+        """What it is trained by."""
+        return choose_program(self.parameters)
 
     @property
-    def distributed(self) -> Sequence[Configuration]:
+    def single_nodes(self) -> Sequence[Any]:
+        """What the first training step trains: the baseline, and bigger nodes."""
+        return [c for c in self.configurations if self.program.is_single_node(c)]
+
+    @property
+    def distributed(self) -> Sequence[Any]:
         """What the second one trains: distributed, or the single node that stands for that under its second name."""
         return [c for c in self.configurations if c not in self.single_nodes]
-
-    def replica(self, count: int, cpus_factor: int = 1) -> ReplicaSpec:
-        """Returns `count` replicas with the resources of this run's replicas, the CPUs times a factor."""
-        return ReplicaSpec(
-            count=count,
-            cpus=self.parameters.cpus_per_replica * cpus_factor,
-            memory=self.parameters.memory,
-            gpus=self.parameters.gpus_per_replica,
-        )
 
     def write(self, path: Path) -> None:
         """Writes `run.json`, without what is secret."""
@@ -93,10 +84,12 @@ class RunPlan:
                 f"{path} must have this version's parameters. It was written by another one, with which the run can be "
                 f"resumed. Only there or only here: {', '.join(unlike)}."
             )
-        configurations = [Configuration.from_json(entry) for entry in info.configurations]
+        parameters = Parameters(**info.parameters)
+        program = choose_program(parameters)
+        configurations = [program.read_configuration(entry) for entry in info.configurations]
         for configuration in configurations:
             check_name(f"a configuration's name in {path}", configuration.name)
-        return cls(info.run_id, info.started_at, Parameters(**info.parameters), configurations, info.free_cpus)
+        return cls(info.run_id, info.started_at, parameters, configurations, info.free_cpus)
 
 
 def plan_run(
@@ -117,57 +110,31 @@ def plan_run(
     if parameters.strategies == [_ALL]:
         parameters = replace(parameters, strategies=[*DISTRIBUTED_STRATEGIES])
     parameters.check_ranges()
-    check_dataset_name(parameters.dataset)
-    parse_job_settings(parameters.job_settings)
+    program = choose_program(parameters)
+    program.check()
     started_at = float(os.environ.get(STARTED_AT_VARIABLE) or time.time())
-    if parameters.a_a:
-        return RunPlan(run_id, started_at, parameters, _plan_a_a(parameters))
-    free_cpus = find_room(parameters) if _is_left_open(parameters) else None
-    configurations = plan_configurations(
-        parameters.to_training(),
-        strategies=parameters.strategies,
-        workers=parameters.workers,
-        num_ps=parameters.num_ps,
-        scaling=parameters.scaling,
-        max_cpus_factor=_find_max_factor(parameters, free_cpus),
-    )
+    configurations, free_cpus = program.plan(find_room)
     return RunPlan(run_id, started_at, parameters, configurations, free_cpus)
 
 
-def read_whole_plan(path: Path, settings: str) -> RunPlan:
+def read_whole_plan(path: Path, settings: str, tfjob: str = "") -> RunPlan:
     """Returns a plan with what a step that starts jobs needs and `run.json` does not say: the variables of replicas.
 
     Args:
         path: The run's `run.json`.
         settings: The form's `settings`, as the pipeline hands them to the step.
+        tfjob: The form's `tfjob`, likewise.
 
     Raises:
         ValueError: The file is not a plan of this version of the project, or the settings cannot be.
     """
     plan = RunPlan.read(path)
     job_settings = reveal("job_settings", read_form({SETTINGS: settings}).job_settings)
+    manifest = reveal("tfjob", tfjob)
     os.environ.pop(SECRETS_VARIABLE, None)  # replicas inherit this step's environment, and get what is theirs
-    return replace(plan, parameters=replace(plan.parameters, job_settings=job_settings))
+    return replace(plan, parameters=replace(plan.parameters, job_settings=job_settings, tfjob=manifest))
 
 
 def name_run(pipeline_job_id: str) -> str:
     """Returns the run's name: what the local runner chose, else the pipeline job's identifier."""
     return os.environ.get(RUN_ID_VARIABLE) or pipeline_job_id
-
-
-def _is_left_open(parameters: Parameters) -> bool:
-    """Returns whether the machine decides if bigger nodes are compared: of GPUs a single node uses but one."""
-    return parameters.bigger_nodes is None and not parameters.gpus_per_replica
-
-
-def _find_max_factor(parameters: Parameters, free_cpus: float | None) -> float:
-    """Returns how many times the CPUs of a replica a bigger node may have; 0 where none is compared."""
-    if parameters.bigger_nodes:
-        return math.inf
-    return 0.0 if free_cpus is None else free_cpus / parameters.cpus_per_replica + _ROUNDING
-
-
-def _plan_a_a(parameters: Parameters) -> list[Configuration]:
-    if parameters.bigger_nodes:
-        raise ConfigError("bigger_nodes must not be true with a_a, which compares the single node with itself alone.")
-    return plan_a_a(parameters.to_training())

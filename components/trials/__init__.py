@@ -9,26 +9,15 @@ from components.trials.finished import (
     remove_torn_trials,
 )
 from components.trials.machine import check_machine
-from components.trials.trial import (
-    TRAINING_FILE,
-    evaluate_trials,
-    list_trials,
-    read_json,
-    run_trials,
-)
-from components.trials.turns import FINISHED_FOLDER
+from components.trials.trial import evaluate_trials, run_trials
 
 __all__ = [
-    "FINISHED_FOLDER",
-    "TRAINING_FILE",
     "check_machine",
     "check_software",
     "evaluate_trials",
     "hand_out_finished",
     "lay_ready",
-    "list_trials",
     "note_handed_out",
-    "read_json",
     "read_resumable_plan",
     "remove_torn_trials",
     "run_trials",

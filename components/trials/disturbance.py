@@ -31,18 +31,18 @@ def choose_patience(*, is_first: bool) -> float | None:
     return START_PATIENCE_SECONDS if is_first else PATIENCE_SECONDS
 
 
-def find_disturbance(training: Mapping[str, Any], result: JobResult, cpus_per_replica: float) -> str:
+def find_disturbance(training: Mapping[str, Any], result: JobResult, cpus_per_replica: float | None) -> str:
     """Returns what others took of a trial's cores, in words, if it is too much; else nothing.
 
     The rule was fixed beforehand and looks at the disturbance only, never at what the trial measured. A contended trial
     shares its cores by plan: nobody can promise it an undisturbed one.
 
     Args:
-        training: Its training.json.
+        training: Its training.json, or as much as a program tells of its clocks.
         result: How its job went.
-        cpus_per_replica: The cores of a replica that is not bound to any.
+        cpus_per_replica: The cores of a replica that is not bound to any; None where nobody says.
     """
-    if result.contended:
+    if result.contended or not training["replicas"]:
         return ""
     measured = {(replica["type"], replica["index"]): replica for replica in training["replicas"]}
     train_seconds = training["train_seconds"]
@@ -50,7 +50,7 @@ def find_disturbance(training: Mapping[str, Any], result: JobResult, cpus_per_re
     for replica in result.replicas:
         counted = measured.get((replica.type, replica.index), {})
         others, steal = (counted.get(name) or 0.0 for name in ("others_cpu_seconds", "steal_seconds"))
-        num_cores = len(replica.cpus) or math.ceil(cpus_per_replica)
+        num_cores = len(replica.cpus) or math.ceil(cpus_per_replica or 1)
         share = (others + steal) / (train_seconds * num_cores)
         if share > worst_share:
             worst_share = share

@@ -6,32 +6,32 @@ from components.planning import RunPlan
 from tfjob.local import Isolation, choose_isolation, find_obstacle
 
 
-def find_isolation(plan: RunPlan, *, needs_network: bool = False) -> Isolation:
+def find_isolation(plan: RunPlan) -> Isolation:
     """Returns whether the replicas of a run's jobs get a network of their own on this machine.
 
     Args:
-        plan: The run's plan.
-        needs_network: Whether they may reach out, as a person's own program may. Those of our own loop never do: a step
-            before them has fetched the data.
+        plan: The run's plan. A person's own program may reach out; our own loop never does, since a step before it has
+            fetched the data.
     """
-    return choose_isolation(cast("Isolation", plan.parameters.isolate_replicas), needs_network=needs_network)
+    isolation = cast("Isolation", plan.parameters.isolate_replicas)
+    return choose_isolation(isolation, needs_network=plan.program.needs_network)
 
 
-def describe_exposure(plan: RunPlan, *, needs_network: bool = False) -> str:
+def describe_exposure(plan: RunPlan) -> str:
     """Returns what will be open to the network, and for how long; nothing where that is nothing.
 
     Args:
         plan: What is to be trained on this machine.
-        needs_network: See `find_isolation`.
 
     Raises:
         SpecError: The replicas must have a network of their own, and cannot.
     """
-    asked, done = plan.parameters.isolate_replicas, find_isolation(plan, needs_network=needs_network)
+    asked, done = plan.parameters.isolate_replicas, find_isolation(plan)
     obstacle = find_obstacle(done)
     if done != asked:
         obstacle = "a program of your own keeps its way to the network, unless --isolate-replicas always takes it"
-    trainings = plan.parameters.trials * sum(c.training.strategy != "single" for c in plan.configurations)
+    distributed = [own for own in plan.configurations if plan.program.is_distributed(own)]
+    trainings = plan.parameters.trials * len(distributed)
     if not (obstacle and trainings):
         return ""
     minutes = plan.parameters.deadline_minutes

@@ -1,18 +1,48 @@
 """What an interrupted run has finished, laid ready for the steps of the run that resumes it."""
 
+import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError, load_json, read_text
-from components.planning import LAUNCH_FILE, RunPlan, name_trial, plan_run, read_launched
-from components.trials.trial import MODEL_FILE, RESUMED_FILE, TRAINING_FILE
-from components.trials.turns import FAILED_FOLDER, FINISHED_FOLDER
+from comparison.parsing import RecordError
+from components.planning import FINISHED_FOLDER, LAUNCH_FILE, Program, RunPlan, name_trial, plan_run, read_launched
+from components.trials.turns import FAILED_FOLDER
 from model.host import describe_versions
 
 # In the workspace: says that every step has stored what it trained.
 HANDED_OUT_FILE = "handed-out"
+# Likewise: says that the run goes on after an interruption.
+RESUMED_FILE = "resumed"
+
+
+def keep_trial(folder: Path, place: Path) -> None:
+    """Copies the folder of a finished trial to its place in the workspace: all of it or, if that fails, nothing.
+
+    What is there is on the disk, so that not even a loss of power takes it away.
+
+    Args:
+        folder: What `run_trial` wrote.
+        place: Folder to make.
+    """
+    partial = place.parent.with_name(f"{FINISHED_FOLDER}.partial") / place.name
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(folder, partial)
+    for path in (*partial.rglob("*"), partial):
+        _flush(path)
+    place.parent.mkdir(exist_ok=True)
+    partial.rename(place)
+    _flush(place.parent)
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file or folder is on the disk; some network file systems cannot tell of folders."""
+    descriptor = os.open(path, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def note_handed_out(workspace: Path) -> None:
@@ -58,45 +88,48 @@ def read_resumable_plan(path: Path) -> RunPlan:
     return plan
 
 
-def remove_torn_trials(trials: Iterable[Path]) -> None:
+def remove_torn_trials(program: Program, trials: Iterable[Path]) -> None:
     """Removes the folders of trials of which not all is there."""
     for folder in trials:
-        if not all((folder / name).exists() for name in (TRAINING_FILE, LAUNCH_FILE, MODEL_FILE)):
+        if not all((folder / name).exists() for name in (LAUNCH_FILE, *program.files)):
             shutil.rmtree(folder)
 
 
-def check_software(trials: Iterable[Path]) -> None:
-    """Makes sure that what is left to train will be trained by the same software.
+def check_software(program: Program, trials: Iterable[Path]) -> None:
+    """Makes sure that what is left to train will be trained by the same software, as far as it is known.
 
     Raises:
         RecordError: It would not.
     """
     here = describe_versions()
     for folder in trials:
-        there = load_json(read_text(folder / TRAINING_FILE), str(folder / TRAINING_FILE)).get("versions")
-        if there != here:
+        there = program.describe_software(folder)
+        if there not in (None, here):
             raise RecordError(
                 f"{folder} must have been trained by the software that is installed, or the run is no fair comparison. "
                 f"Received: {_describe_differences(there, here)}. Install that again, or start a new run."
             )
 
 
-def lay_ready(trials: Sequence[tuple[Path, Path]], workspace: Path) -> None:
+def lay_ready(plan: RunPlan, trials: Sequence[tuple[Path, Path]], workspace: Path) -> None:
     """Lets the steps of a run find its finished trials: links in its workspace.
 
     Args:
+        plan: The run's plan.
         trials: The folder of each trial, and the folder of its logs.
         workspace: Folder that all replicas see.
     """
+    # The baseline may have run in another form than was planned, which names its records.
+    planned = {form.name: c.name for c in plan.configurations for form in plan.program.list_forms(c)[::-1]}
     for folder, logs in trials:
-        place = workspace / FINISHED_FOLDER / name_trial(*read_launched(folder))
+        name, trial = read_launched(folder)
+        place = workspace / FINISHED_FOLDER / name_trial(planned.get(name, name), trial)
         place.mkdir(parents=True)
         for path in folder.iterdir():
             (place / path.name).symlink_to(path.resolve())
         (place / "logs").symlink_to(logs.resolve())
 
 
-def _describe_differences(there: Mapping[str, Any] | None, here: Mapping[str, Any]) -> str:
-    there = there or {}
+def _describe_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     names = [name for name in sorted(there.keys() | here.keys()) if there.get(name) != here.get(name)]
     return ", ".join(f"{name} {there.get(name)}, installed is {here.get(name)}" for name in names)

@@ -4,11 +4,8 @@ from collections.abc import Callable
 
 from components.planning import RunPlan
 from components.trials.exposure import describe_exposure
-from components.trials.trial import count_replicas
 from tfjob.environment import is_in_pod
 from tfjob.launch import print_line
-from tfjob.local import find_gpus
-from tfjob.settings import describe_settings_here
 
 
 def check_machine(plan: RunPlan, report: Callable[[str], None] = print_line) -> None:
@@ -23,10 +20,6 @@ def check_machine(plan: RunPlan, report: Callable[[str], None] = print_line) -> 
     """
     if is_in_pod():
         return
-    for configuration in plan.configurations:
-        replicas = count_replicas(plan, configuration).items()
-        asked = {f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)}
-        find_gpus(asked, may_share=plan.parameters.share_gpus)
-    for told in (describe_settings_here(plan.parameters.job_settings), describe_exposure(plan)):
-        if told:
-            report(f"Warning: {told}")
+    plan.program.check_machine(plan.configurations, report)
+    if told := describe_exposure(plan):
+        report(f"Warning: {told}")

@@ -1,17 +1,25 @@
-"""One trial of one configuration: from the plan to a trained model and its records in a folder."""
+"""One trial of one configuration: from the plan to what its training leaves, in a folder."""
 
-import contextlib
-import hashlib
 import json
-import os
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from comparison.parsing import SCHEMA_VERSION
-from components.planning import LAUNCH_FILE, Place, RunPlan, list_places, read_launched
+from components.planning import (
+    FINISHED_FOLDER,
+    HEARTBEAT_FILE,
+    LAUNCH_FILE,
+    Assignment,
+    Place,
+    RunPlan,
+    Training,
+    list_places,
+    list_trials,
+    name_trial,
+    read_launched,
+)
 from components.trials.attempts import Attempt
 from components.trials.disturbance import (
     accepts_noise,
@@ -21,28 +29,21 @@ from components.trials.disturbance import (
     is_disturbed,
 )
 from components.trials.exposure import find_isolation
-from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
+from components.trials.finished import RESUMED_FILE, keep_trial
+from components.trials.turns import Turns, name_step
 from model.files import write_atomically
-from model.plan import Configuration
 from tfjob.backend import Backend, JobResult, Placement
-from tfjob.environment import current_namespace, is_in_pod
+from tfjob.environment import is_in_pod
 from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
-from tfjob.job import Manifest
-from tfjob.launch import RUN_LABEL, choose_backend, delete_jobs, label_value, list_unfinished_jobs, print_line, run_job
-from tfjob.overlay import Overlay, of_env, of_metadata
-from tfjob.settings import parse_job_settings, read_task_config
-from tfjob.spec import ReplicaSpec, ReplicaType
+from tfjob.launch import choose_backend, delete_jobs, list_unfinished_jobs, print_line, run_job
+from tfjob.overlay import Overlay
+from tfjob.settings import read_task_config
 
-TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
-# In the workspace: says that the run goes on after an interruption.
-RESUMED_FILE = "resumed"
 # A waiting step bears so long that nothing moves, beside what a replica may wait for its node.
 SILENCE_SECONDS = 900.0
 # The pods of all iterations start at once. The first trial is not to be beside that, which no other trial is.
 GATHER_SECONDS = 120.0
-# What TensorFlow's runtime says about itself, which the log files keep.
-_RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 
 
 def run_trials(
@@ -96,7 +97,7 @@ def run_trials(
         folder = output_dir / place.name
         with turns.take(place):
             run_trial(plan, place, dataset_dir, workspace, folder, backend, [overlay])
-        metadata[place.name] = describe_model(folder)
+        metadata[place.name] = plan.program.describe(folder)
     return metadata
 
 
@@ -132,7 +133,7 @@ def run_trial(
     backend: Backend,
     overlays: Sequence[Overlay] = (),
 ) -> None:
-    """Trains one trial and writes what it left into `output_dir`: model, training.json, launch.json and logs.
+    """Trains one trial and writes what it left into `output_dir`, with launch.json and logs.
 
     A trial that was finished before the run, or this step alone, was interrupted is not trained again: what it left is
     in the workspace.
@@ -157,7 +158,7 @@ def run_trial(
         shutil.copytree(finished, output_dir, dirs_exist_ok=True)
         return
     with Heartbeat(workspace / HEARTBEAT_FILE):  # for replicas, which end without it, and for the steps that wait
-        dataset = stage_dataset(dataset_dir, workspace)
+        dataset = plan.program.stage(dataset_dir, workspace)
         train_trial(plan, place, dataset, workspace, output_dir, backend, overlays)
         keep_trial(output_dir, finished)
     (workspace / RESUMED_FILE).unlink(missing_ok=True)
@@ -166,7 +167,7 @@ def run_trial(
 def train_trial(
     plan: RunPlan,
     place: Place,
-    dataset: Path,
+    data_dir: Path,
     workspace: Path,
     output_dir: Path,
     backend: Backend,
@@ -178,47 +179,70 @@ def train_trial(
     is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it.
 
     Args:
-        dataset: The prepared data, where all replicas see them.
+        data_dir: Where all replicas find the data.
     """
-    configuration = place.configuration
-    cpus = count_replicas(plan, configuration)["Worker"].cpus
-    may_lose = True
+    baseline = find_baseline(plan, workspace)
+    forms = [*plan.program.list_forms(place.configuration)]
+    if baseline in forms:
+        forms = [baseline]
+    may_lose, refusal = True, None
     while True:
-        attempt = Attempt.begin(workspace, place.name)
-        training_dir = workspace / attempt.name
-        manifest = build_job(plan, configuration, place.round_number, dataset, training_dir, overlays)
+        attempt = Attempt.begin(workspace, name_trial(forms[0].name, place.trial))
+        training = plan.program.begin(
+            Assignment(
+                run_id=plan.run_id,
+                configuration=forms[0],
+                baseline=baseline or forms[0],
+                trial=place.trial,
+                round_number=place.round_number,
+                place=place.number,
+                data_dir=data_dir,
+                output_dir=workspace / attempt.name,
+                finished=workspace / FINISHED_FOLDER,
+                overlays=overlays,
+            )
+        )
         patience = choose_patience(is_first=not (workspace / FINISHED_FOLDER).exists() and not attempt.earlier)
         output_dir.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(output_dir / "logs", ignore_errors=True)  # this step's own log has what an attempt before said
         try:
             result = run_job(
-                manifest,
+                training.manifest,
                 log_dir=output_dir / "logs",
                 backend=backend,
-                report=print_readable,
+                report=training.show,
                 max_restarts=0,
                 placement=Placement(place.round_number - 1, patience, plan.parameters.share_gpus),
+                is_measured=training.is_measured,
+                listen=training.listen,
             )
+            training.measure(result)
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
+            may_run_otherwise = training.may_run_otherwise(error)
+            if forms[1:] and may_run_otherwise:
+                refusal = refusal or error
+                tried = forms.pop(0)
+                print_line(f"{error}\n== {tried.name} does not run; tried in its place: {forms[0].describe()}")
+                continue
+            if refusal and may_run_otherwise:  # none of them runs
+                print_line(str(error))
+                raise refusal from error
             is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
             if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
             may_lose = False
             print_line(f"{error}\n== {place}, is trained anew from step 0, once")
             continue
-        training = read_json(training_dir / TRAINING_FILE)
-        disturbance = find_disturbance(training, result, cpus)
+        clocks = training.read_clocks()
+        disturbance = find_disturbance(clocks, result, training.cpus)
         if not disturbance or accepts_noise() or any(map(is_disturbed, attempt.earlier)):
             break
-        attempt.end(disturbance, train_seconds=training["train_seconds"])
+        attempt.end(disturbance, train_seconds=clocks["train_seconds"])
         print_line(f"== {place}, is trained once more: {disturbance}")
-    for file in (TRAINING_FILE, MODEL_FILE):
-        shutil.copyfile(training_dir / file, output_dir / file)
     launch = {
         **describe_launch(plan, result, training),
-        "cpus_per_replica": cpus,
-        "configuration": configuration.name,
+        "configuration": forms[0].name,
         "trial": place.trial,
         "round": place.round_number,
         "place": place.number,
@@ -226,163 +250,43 @@ def train_trial(
         "resumed": (workspace / RESUMED_FILE).exists() or not all(map(is_disturbed, attempt.earlier)),
         "earlier_attempts": attempt.earlier,
     }
+    training.keep(launch, output_dir)
     # Last of all, whole or not at all: a folder that has it is a finished trial's.
     write_atomically(output_dir / LAUNCH_FILE, json.dumps(launch, indent=1).encode())
 
 
-def describe_launch(plan: RunPlan, result: JobResult, training: Mapping[str, Any]) -> dict[str, Any]:
+def find_baseline(plan: RunPlan, workspace: Path) -> Any:
+    """Returns what the others are compared with, as it ran in a trial that is finished; None before there is one."""
+    baseline = plan.configurations[0]
+    forms = {form.name: form for form in plan.program.list_forms(baseline)}
+    for place in list_places(plan):
+        folder = workspace / FINISHED_FOLDER / place.name
+        if place.configuration == baseline and (folder / LAUNCH_FILE).exists():
+            return forms[read_launched(folder)[0]]
+    return None
+
+
+def describe_launch(plan: RunPlan, result: JobResult, training: Training) -> dict[str, Any]:
     """Returns what launch.json says of the job."""
     return {
         "schema_version": SCHEMA_VERSION,
         **result.to_json(),
-        "queue_seconds": count_queue_seconds(result, training),
+        "queue_seconds": training.count_queue_seconds(result),
         "run_id": plan.run_id,
-        "image": plan.parameters.image if is_in_pod() else None,
+        "image": plan.program.image if is_in_pod() else None,
+        "cpus_per_replica": training.cpus,
     }
 
 
-def count_queue_seconds(result: JobResult, training: Mapping[str, Any]) -> float:
-    """Returns the seconds from submitting a job until its last replica's process began.
-
-    A pod's timestamps are whole seconds; the replicas themselves know better when they began. Where one was restarted,
-    or does not tell, the pods' word stands.
-
-    Args:
-        result: How the job went.
-        training: Its training.json.
-    """
-    ages = [(replica.get("recorded_at"), replica.get("age_seconds")) for replica in training["replicas"]]
-    began: list[float] = [recorded_at - age for recorded_at, age in ages if recorded_at is not None and age is not None]
-    is_told = len(began) == len(result.replicas) and not any(replica.restarts for replica in result.replicas)
-    if result.backend != "kubernetes" or not is_told:
-        return result.queue_seconds
-    return min(max(0.0, max(began) - result.started_at), result.total_seconds)
-
-
-def keep_trial(folder: Path, place: Path) -> None:
-    """Copies the folder of a finished trial to its place in the workspace: all of it or, if that fails, nothing.
-
-    What is there is on the disk, so that not even a loss of power takes it away.
-
-    Args:
-        folder: What `run_trial` wrote.
-        place: Folder to make.
-    """
-    partial = place.parent.with_name(f"{FINISHED_FOLDER}.partial") / place.name
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(folder, partial)
-    for path in (*partial.rglob("*"), partial):
-        _flush(path)
-    place.parent.mkdir(exist_ok=True)
-    partial.rename(place)
-    _flush(place.parent)
-
-
-def _flush(path: Path) -> None:
-    """Waits until a file or folder is on the disk; some network file systems cannot tell of folders."""
-    descriptor = os.open(path, os.O_RDONLY)
-    with contextlib.suppress(OSError):
-        os.fsync(descriptor)
-    os.close(descriptor)
-
-
-def build_job(
-    plan: RunPlan,
-    configuration: Configuration,
-    round_number: int,
-    dataset_dir: Path,
-    output_dir: Path,
-    overlays: Sequence[Overlay] = (),
-) -> Manifest:
-    """Returns the TFJob of a trial of a round; its name follows from that of its output folder and from the run."""
-    from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
-
-    parameters = plan.parameters
-    digest = hashlib.sha256(plan.run_id.encode()).hexdigest()[:8]
-    config = configuration.for_round(round_number)
-    files = {"--data-dir": dataset_dir, "--output-dir": output_dir}
-    if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
-        files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
-    options = [part for option, path in files.items() for part in (option, str(path))]
-    own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.run_id)}))
-    return build_manifest(
-        f"{output_dir.name}-{digest}",
-        namespace=current_namespace(),
-        image=parameters.image,
-        command=("python", "-m", "model.train", *options, *config.to_arguments()),
-        replicas=count_replicas(plan, configuration),
-        # The program ends with 128 or more where another try can help, and below where it cannot.
-        restart_policy="ExitCode",
-        success_policy="AllWorkers" if config.strategy == "all_reduce" else "",
-        active_deadline_seconds=parameters.deadline_minutes * 60,
-        overlays=[*own, *parse_job_settings(parameters.job_settings), *overlays],
-    )
-
-
-def count_replicas(plan: RunPlan, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:
-    """Returns the replicas of a configuration. Each may use the same, so that a worker is what the single node is."""
-    training = configuration.training
-    replicas: dict[ReplicaType, ReplicaSpec] = {"Worker": plan.replica(training.num_workers, configuration.cpus_factor)}
-    if training.strategy == "parameter_server":
-        replicas |= {"Chief": plan.replica(1), "PS": plan.replica(training.num_ps)}
-    return replicas
-
-
-def stage_dataset(dataset_dir: Path, workspace: Path) -> Path:
-    """Returns where all replicas find the prepared data: a copy in the workspace, made by the first trial."""
-    target = workspace / "dataset"
-    if not target.exists():
-        partial = workspace / "dataset.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(dataset_dir, partial)
-        partial.rename(target)
-    return target
-
-
-def describe_model(output_dir: Path) -> dict[str, Any]:
-    """Returns the metadata of a trained model for the dashboard."""
-    training = read_json(output_dir / TRAINING_FILE)
-    keys = ("model", "num_parameters", "epochs", "train_seconds", "images_per_second")
-    name, last = training.get("metric_name", "accuracy"), training["curve"][-1]
-    judged = {f"validation_{name}": last.get("validation_metric", last.get("validation_accuracy"))}
-    return {"framework": "keras", **{key: training[key] for key in keys}, **judged}
-
-
-def list_trials(trained: Sequence[Path]) -> list[Path]:
-    """Returns the folders that `run_trial` wrote below the given ones, one for each trial of each configuration."""
-    return sorted(launch.parent for folder in trained for launch in folder.glob(f"*/{LAUNCH_FILE}"))
-
-
-def evaluate_trials(dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str, Any]]:
+def evaluate_trials(plan: RunPlan, dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str, Any]]:
     """Returns the content of `evaluation.json` for every trained model.
 
     Args:
+        plan: The run's plan.
         dataset_dir: The prepared data.
         trained: Folders that hold the folders of trials.
 
     Raises:
         EvaluationError: A model or the data are not those of its training.
     """
-    from model.data import PreparedDataset
-    from model.evaluate import Evaluator, describe_metric  # imports TensorFlow, which no other step needs
-
-    evaluator = Evaluator(PreparedDataset.open(dataset_dir, verify=True))
-    evaluations = []
-    for folder in list_trials(trained):
-        configuration, trial = read_launched(folder)
-        identity = {"configuration": configuration, "trial": trial}
-        evaluation = {**identity, **evaluator.evaluate(folder / MODEL_FILE, read_json(folder / TRAINING_FILE))}
-        print_line(f"{configuration}, trial {trial}: test {describe_metric(evaluation['metric'])}")
-        evaluations.append(evaluation)
-    return evaluations
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
-def print_readable(line: str) -> None:
-    """Prints a line of the job unless it is the runtime's talk about itself."""
-    if not _RUNTIME_NOISE.match(line):
-        print_line(line)
+    return plan.program.judge(dataset_dir, list_trials(trained))

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from components.planning import Place
+from components.planning import FINISHED_FOLDER, HEARTBEAT_FILE, Place
 from tfjob.errors import LauncherStopped, TFJobError
 from tfjob.launch import print_line
 from tfjob.signals import Signalled, signals_to
 
-# In the workspace: a folder for each finished trial, what the step that trains renews every few seconds, and a file for
-# each step that failed.
-FINISHED_FOLDER, HEARTBEAT_FILE, FAILED_FOLDER = "finished", "heartbeat", "failed"
+# In the workspace: a file for each step that failed.
+FAILED_FOLDER = "failed"
 # A file for each step that has started.
 PRESENT_FOLDER = "present"
 POLL_SECONDS = 2.0

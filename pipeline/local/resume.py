@@ -8,8 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from components.planning import GIVEN_BY, Parameters, RunPlan, find_hidden, find_secrets, hide_value
-from components.trials import FINISHED_FOLDER, check_software, lay_ready, read_resumable_plan, remove_torn_trials
+from components.planning import (
+    FINISHED_FOLDER,
+    GIVEN_BY,
+    HOLDERS,
+    Parameters,
+    RunPlan,
+    find_hidden,
+    find_secrets,
+    hide_value,
+)
+from components.trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
 from pipeline.form import name_option
 from pipeline.results import PIPELINE_LOG, arrange_results, find_local_results, shorten
 from pipeline.shell import write_run
@@ -49,14 +58,14 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
     if plan.run_id != name:
         raise ResumeError(f"The folder of run {plan.run_id} must have its name. Received: {name}. Rename it.")
     plan = replace(plan, parameters=complete_parameters(plan.parameters, said))
-    remove_torn_trials(run_dir.glob("models/*/trial-*"))
+    remove_torn_trials(plan.program, run_dir.glob("models/*/trial-*"))
     trials = {
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
     }
-    check_software(trials)
+    check_software(plan.program, trials)
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
-    lay_ready([*trials.items()], workspace)
+    lay_ready(plan, [*trials.items()], workspace)
     return plan if trials else replace(plan, started_at=time.time())  # nothing is left of its first start
 
 
@@ -76,12 +85,12 @@ def complete_parameters(planned: Parameters, said: Mapping[str, Any]) -> Paramet
             raise ResumeError(
                 f"{name_option(name)} must be left out, or be that of the run, {known!r}. Received: {asked!r}."
             )
-    secrets = {name: said[name] for name in GIVEN_BY if said[name] is not None}
+    secrets = {name: said[name] for name in HOLDERS if said[name] is not None}
     for name in find_hidden(planned):
         if name not in secrets:
             raise ResumeError(
                 f"{name_option(name)} of the run was {getattr(planned, name)!r}: what is hidden is stored nowhere. "
-                f"Give it again as a whole: {GIVEN_BY[name]}=… in the environment, or {name_option(name)}."
+                f"Give it again as a whole: {_describe_giving(name)}."
             )
     return replace(planned, **secrets)
 
@@ -129,8 +138,10 @@ def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -
         return ""
     runs_dir = shorten(run_dir.parent)
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
-    secrets = " ".join(f"{GIVEN_BY[name]}=…" for name in find_secrets(plan.parameters)) if plan else ""
-    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}', secrets)}"
+    names = find_secrets(plan.parameters) if plan else {}
+    secrets = " ".join(f"{GIVEN_BY[name]}=…" for name in names if name in GIVEN_BY)
+    files = "".join(f" {name_option(name)} FILE" for name in names if name not in GIVEN_BY)
+    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}{files}', secrets)}"
 
 
 def describe_killed(runs_dir: Path, prog: str) -> str:
@@ -167,3 +178,9 @@ def _is_running(run_dir: Path) -> bool:
     except (ResumeError, OSError):  # what cannot be opened is not this user's to resume
         return True
     return False
+
+
+def _describe_giving(name: str) -> str:
+    """Returns how a person gives a parameter of which a part is hidden."""
+    option = name_option(name)
+    return f"{GIVEN_BY[name]}=… in the environment, or {option}" if name in GIVEN_BY else f"{option} FILE"

@@ -20,6 +20,7 @@ from kfp import local
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.planning import (
+    FINISHED_FOLDER,
     FREE_CPUS_VARIABLE,
     RUN_ID_VARIABLE,
     STARTED_AT_VARIABLE,
@@ -31,7 +32,6 @@ from components.planning import (
     hide_secrets,
     make_hider,
 )
-from components.trials import FINISHED_FOLDER
 from pipeline.live_output import LiveOutput, StepsStopped
 from pipeline.local.beside import find_notice, noted
 from pipeline.local.resume import ARTIFACTS_FOLDER, WORKSPACE_FOLDER, count_finished, describe_resumption, lock

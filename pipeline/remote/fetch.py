@@ -17,8 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from components.planning import read_launched
-from components.trials import list_trials
+from components.planning import list_trials, read_launched
 from pipeline.remote.artifacts import Catalog, StoredArtifact
 from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection

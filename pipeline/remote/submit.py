@@ -14,7 +14,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from components.planning import GIVEN_BY, Parameters, check_name, make_hider, read_form
+from components.planning import HOLDERS, Parameters, check_name, make_hider, read_form
 from components.train import train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
@@ -155,7 +155,7 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         in_turns=_STEPS_THAT_WAIT,
     )
     jobs = WaitingJobs(server, find_catalog(server), run_id, tell, pace.clock)
-    secrets: dict[str, Any] = {name: str(parameters[name]) for name in GIVEN_BY}
+    secrets: dict[str, Any] = {name: str(parameters[name]) for name in HOLDERS}
     state, hide = None, make_hider(Parameters(**secrets))
     try:
         with _sigterm_interrupts():

@@ -152,7 +152,7 @@ def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
         seconds: How long each may take.
     """
     plan = steps.start("plan-comparison").wait(seconds)
-    data = steps.start("prepare-data").wait(seconds)
+    data = steps.start("prepare-data", {"run_info": plan.outputs["run_info"]}).wait(seconds)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
     single, launched = [], []
     for number in range(1, count_iterations(steps.parameters["trials"]) + 1):
@@ -160,7 +160,7 @@ def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
         launched.append(steps.start("train-distributed", inputs, iteration=number).wait(seconds))
     steps_that_train = {"baselines": single, "distributed": launched}
     trained = {name: [pod.outputs["trained"] for pod in pods] for name, pods in steps_that_train.items()}
-    evaluated = steps.start("evaluate", {"prepared": data.outputs["prepared"], **trained}).wait(seconds)
+    evaluated = steps.start("evaluate", {**inputs, **trained}).wait(seconds)
     evaluations = {"evaluations": evaluated.outputs["evaluations"]}
     compared = steps.start("compare", {"run_info": plan.outputs["run_info"], **trained, **evaluations}).wait(seconds)
     cleaned = steps.start("clean-up").wait(seconds)

@@ -29,7 +29,7 @@ def launcher(steps: Steps) -> StepPod:
     """A distributed step whose job trains."""
     steps.parameters |= SMALL | {"epochs": 40, "strategies": ["all_reduce"]}
     plan = steps.start("plan-comparison").wait(60)
-    data = steps.start("prepare-data").wait(120)
+    data = steps.start("prepare-data", {"run_info": plan.outputs["run_info"]}).wait(120)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
     steps.note_finished("single-t1")
     pod = steps.start("train-distributed", inputs, iteration=1)

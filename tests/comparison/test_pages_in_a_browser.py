@@ -10,11 +10,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from comparison.groups import group_trials
+from comparison.programs import analyze_programs, render_program_report
 from comparison.records import Misclassified, TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.html import render_report
 from comparison.report.run_comparison import Run, render_run_html
 from comparison.texts import LANGUAGES, speak
+from tests.comparison.programs.program_factory import make_program_info, make_program_run
 from tests.comparison.record_factory import delay, make_record, make_run, make_run_info
 
 pytestmark = pytest.mark.browser
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.browser
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTHS = (300, 490, 1430)
 SCHEMES = ("light", "dark")
-PAGES = [(kind, language) for kind in ("report", "runs") for language in LANGUAGES]
+PAGES = [(kind, language) for kind in ("report", "runs", "program") for language in LANGUAGES]
 # A4 less margins of a centimetre.
 A4_WIDTH_PIXELS = 718
 
@@ -47,6 +49,9 @@ def make_long_run() -> list[TrialRecord]:
 def render(kind: str, language: str) -> str:
     records = make_long_run()
     with speak(language):
+        if kind == "program":
+            trials = make_program_run()
+            return render_program_report(analyze_programs(trials, make_program_info(trials)))
         if kind == "report":
             return render_report(analyze(records, make_run_info()))
         later = [delay(record, 1e7) for record in make_run()]
@@ -108,13 +113,14 @@ def test_a_page_is_as_wide_as_its_window_and_asks_for_nothing(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("kind", "number"), [("report", 2), ("program", 1)])
 def test_before_anything_is_unfolded_no_table_scrolls_sideways_on_a_phone(
-    page: Page, files: dict[tuple[str, str], Path], language: str
+    page: Page, files: dict[tuple[str, str], Path], kind: str, number: int, language: str
 ) -> None:
-    show(page, files["report", language], 490)
+    show(page, files[kind, language], 490)
 
     tables = page.locator(".scroll:visible")
-    assert tables.count() == 2
+    assert tables.count() == number
     assert tables.evaluate_all("tables => tables.filter(own => own.scrollWidth > own.clientWidth).length") == 0
 
 

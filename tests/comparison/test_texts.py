@@ -14,6 +14,12 @@ from comparison.audit.rules import audit_fairness
 from comparison.clocks import KINDS, PARTS, PHASES, TOTAL, TRAINING
 from comparison.environment import describe_environment
 from comparison.groups import SAME_WORK, group_trials
+from comparison.programs.audit import FACTS, RULES
+from comparison.programs.cautions import DECLARED, OPTIONS
+from comparison.programs.measure import UNITS
+from comparison.programs.page import CLOCKS
+from comparison.programs.page import FACTS as ENVIRONMENT
+from comparison.programs.plots import PARTS as PARTS_OF_JOBS
 from comparison.report.analysis import SCALINGS
 from comparison.report.recorded import RECORDED
 from comparison.summary import summarize
@@ -41,6 +47,8 @@ TRANSLATED = (
     "report/report.html.j2",
     "report/run_comparison.html.j2",
     "data_table.html.j2",
+    "card.html.j2",
+    "programs/program.html.j2",
     "report/breakdown.html.j2",
     "report/time_to_accuracy.html.j2",
 )
@@ -95,6 +103,9 @@ def list_texts_by_value() -> Iterator[str]:
     yield from (field for fields in SAME_WORK.values() for field in fields if field not in UNTRANSLATED)
     yield from SCALINGS.values()
     yield from RECORDED
+    yield from (rule.name for rule in RULES)
+    yield from (fact.label for fact in FACTS.values())
+    yield from (*PARTS_OF_JOBS, *CLOCKS.values(), *ENVIRONMENT, *UNITS, *DECLARED, *OPTIONS.values())
 
 
 def list_texts_of_images() -> set[str]:

@@ -35,6 +35,7 @@ class FakeBackend:
         log_dir: Path,
         on_event: Callable[[Event], None],
         placement: Placement = ANYWHERE,
+        is_measured: Callable[[], bool] | None = None,
     ) -> JobResult:
         """Returns at once."""
         self.manifests.append(manifest)

@@ -5,7 +5,9 @@ import pytest
 from kfp import dsl
 
 from comparison.parsing import RecordError
-from components.comparison_files import compare_trials, read_trials, show_confusions
+from components.comparison_files import compare_trials, show_confusions
+from components.planning.names import list_trials
+from components.planning.programs.own_loop import read_trials
 from tests.comparison.record_factory import make_parts, make_record
 from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
@@ -22,7 +24,7 @@ def write_run(folder: Path) -> list[Path]:
 
 
 def test_a_trials_three_files_become_one_record(tmp_path: Path) -> None:
-    records = read_trials(write_run(tmp_path), tmp_path / "evaluations")
+    records = read_trials(list_trials(write_run(tmp_path)), tmp_path / "evaluations")
     assert sorted(records, key=lambda record: (record.trial, record.strategy == "all_reduce")) == [
         make_record(name, trial) for name, trial in TRIALS
     ]
@@ -32,7 +34,7 @@ def test_a_trial_without_an_evaluation_is_named(tmp_path: Path) -> None:
     trained = write_run(tmp_path)
     write_evaluations(tmp_path / "evaluations", TRIALS[:-1])
     with pytest.raises(RecordError, match="lacks the evaluation of all-reduce-2w, trial 2"):
-        read_trials(trained, tmp_path / "evaluations")
+        read_trials(list_trials(trained), tmp_path / "evaluations")
 
 
 def test_an_evaluation_of_other_weights_is_refused(tmp_path: Path) -> None:
@@ -40,7 +42,7 @@ def test_an_evaluation_of_other_weights_is_refused(tmp_path: Path) -> None:
     evaluation = make_parts("single", 1)[2] | {"weights_sha256": "0" * 64}
     (tmp_path / "evaluations").write_text(json.dumps(evaluation))
     with pytest.raises(RecordError, match="must have the same weights_sha256"):
-        read_trials([tmp_path / "trained"], tmp_path / "evaluations")
+        read_trials(list_trials([tmp_path / "trained"]), tmp_path / "evaluations")
 
 
 def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_each_file_of_the_comparison_goes_where_it_was_asked_for(tmp_path: Path)
 
 def test_the_confusions_of_a_strategy_are_the_sums_over_its_trials(tmp_path: Path) -> None:
     shown_by = {name: dsl.ClassificationMetrics() for name in ("single", "all_reduce", "parameter_server")}
-    show_confusions(write_run(tmp_path), tmp_path / "evaluations", shown_by)
+    show_confusions(make_plan(), write_run(tmp_path), tmp_path / "evaluations", shown_by)
     matrix = shown_by["single"].metadata["confusionMatrix"]
     assert [row["row"] for row in matrix["rows"]] == [[1940, 60, 0], [0, 2000, 0], [0, 0, 2000]]
     assert [entry["displayName"] for entry in matrix["annotationSpecs"]] == ["0", "1", "2"]
@@ -85,7 +87,7 @@ def test_of_many_classes_the_dashboard_gets_the_most_confused_ones(
         evaluation |= {"confusion_counts": [*hits, *errors], "n_correct": 2600, "n_examples": 3000}
     (tmp_path / "evaluations").write_text("\n".join(map(json.dumps, evaluations)))
     metrics = dsl.ClassificationMetrics()
-    show_confusions(trained, tmp_path / "evaluations", {"single": metrics})
+    show_confusions(make_plan(), trained, tmp_path / "evaluations", {"single": metrics})
     matrix = metrics.metadata["confusionMatrix"]
     assert len(matrix["rows"]) == len(matrix["annotationSpecs"]) == 20
     assert len(json.dumps(metrics.metadata)) < 2**18
@@ -100,7 +102,7 @@ def test_the_attempts_before_the_one_that_counts_are_in_its_record(tmp_path: Pat
     path = tmp_path / "trained" / "single" / "launch.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"earlier_attempts": [attempt]}))
 
-    (record,) = read_trials([tmp_path / "trained"], tmp_path / "evaluations")
+    (record,) = read_trials(list_trials([tmp_path / "trained"]), tmp_path / "evaluations")
 
     assert record.earlier_attempts == [attempt]
     assert make_record("single", 1).earlier_attempts is None  # a record of an earlier version

@@ -8,6 +8,7 @@ from kfp import dsl
 from components.evaluate import evaluate
 from model.data.dataset import PreparedDataset
 from model.prepare import prepare
+from tests.components.plan_factory import make_plan
 from tests.components.trial_folders import write_trial
 
 pytestmark = pytest.mark.slow
@@ -23,8 +24,10 @@ def prepared(tmp_path: Path) -> PreparedDataset:
 def run(prepared: PreparedDataset, tmp_path: Path) -> Path:
     evaluations = tmp_path / "evaluations"
     (tmp_path / "workspace").mkdir()
+    make_plan().write(tmp_path / "run.json")
     evaluate.python_func(
         workspace_path=str(tmp_path / "workspace"),
+        run_info=dsl.Artifact(uri=str(tmp_path / "run.json")),
         prepared=dsl.Dataset(uri=str(prepared.directory)),
         baselines=[dsl.Model(uri=str(tmp_path / "baseline"))],
         distributed=[dsl.Model(uri=str(tmp_path / "distributed"))],

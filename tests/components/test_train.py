@@ -18,6 +18,7 @@ def inputs(tmp_path: Path, fake_program: Path) -> dict[str, object]:
         "iteration": 2,
         "workspace_path": str(tmp_path / "workspace"),
         "settings": "{}",
+        "tfjob": "",
         "run_info": dsl.Artifact(uri=str(tmp_path / "run_info")),
         "prepared": dsl.Dataset(uri=str(tmp_path / "prepared")),
         "task_config": dsl.TaskConfig(),

@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from hypothesis import strategies as st
 
 from comparison.compare import compare
 from comparison.parsing import RecordError, load_json
+from comparison.programs import ProgramTrial, compare_programs, format_program_trials, parse_program_trial
 from comparison.records import TrialRecord, assemble_record, format_records, parse_record, read_run_info
 from components.planning import Parameters, plan_run, read_form
 from model.data import npz
 from model.data.npz import read_npz
 from model.errors import ConfigError, DatasetError
 from model.training.role import parse_tf_config
+from tests.comparison.programs.program_factory import make_program_info, make_program_run
 from tests.comparison.record_factory import make_parts, make_run
 from tfjob.errors import SpecError
 from tfjob.settings import describe_settings_here, parse_job_settings, read_node_labels
@@ -288,3 +291,39 @@ def test_images_that_the_temporary_folder_has_no_room_for_are_refused_before_the
     monkeypatch.setattr(npz, "_measure_room", lambda _: 95)
     with pytest.raises(DatasetError, match=r"x_train has 96 bytes, and .*has room for 95: set TMPDIR"):
         read_npz(io.BytesIO(WHOLE), "a.npz")
+
+
+def read_program(text: str) -> ProgramTrial | None:
+    try:
+        return parse_program_trial(load_json(text, "a line"), "a line")
+    except RecordError:
+        return None
+
+
+PROGRAM_RUN = make_program_run({1: 60.0, 2: 33.0}, rounds=2)
+
+
+@fuzz
+@given(as_text(asdict(PROGRAM_RUN[0])))
+def test_a_programs_record_is_read_and_written_again_or_refused(text: str) -> None:
+    record = read_program(text)
+    if record is not None:
+        assert parse_program_trial(json.loads(format_program_trials([record]))) == record
+        format_program_trials([record]).encode()
+
+
+@few
+@given(st.data())
+def test_a_programs_records_that_are_read_are_compared_or_refused(data: st.DataObject) -> None:
+    number = data.draw(st.integers(0, len(PROGRAM_RUN) - 1))
+    record = read_program(json.dumps(data.draw(altered(asdict(PROGRAM_RUN[number])))))
+    if record is None:
+        return
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compare_programs(
+                [*PROGRAM_RUN[:number], record, *PROGRAM_RUN[number + 1 :]], make_program_info(), Path(folder)
+            )
+        except RecordError:
+            return

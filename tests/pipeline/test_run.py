@@ -98,3 +98,60 @@ def test_a_secret_on_the_command_line_is_warned_of_and_one_in_the_environment_is
     monkeypatch.setenv("TFJOB_SPEEDUP_DATASET_URL", url)
     assert main(refused) == 2
     assert capsys.readouterr().err == "error: epochs must be at least 1. Received: 0.\n"
+
+
+def test_a_manifest_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text("kind: TFJob")
+    assert build_parser("run").parse_args(["--tfjob", str(tmp_path / "job.yaml")]).tfjob == "kind: TFJob"
+    assert build_parser("run").parse_args([]).tfjob == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "No such file or directory"),
+        ("a folder", "Is a directory"),
+        (b"", "it is empty"),
+        (b"\xff\xfe", "it is no UTF-8 text"),
+        (b"#" * (1 << 20) + b"#", "it is larger"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_told_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: object, told: str
+) -> None:
+    path = tmp_path / "job.yaml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    with pytest.raises(SystemExit) as ended:
+        main(["--runs-dir", str(tmp_path / "runs"), "--tfjob", str(path)])
+    assert ended.value.code == 2
+    message = f"argument --tfjob: expected the path of a text file of at most 1 MiB. Received: '{path}' ({told})"
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--command", "no-such-program"],
+            "must name a program of this machine. Received: 'no-such-program'",
+        ),
+        (["--command", "true", "--strategies", "all_reduce"], "strategies must be left out: it says something of this"),
+        (["--command", "true", "--dataset", "mnist", "--model", "resnet20"], "model must be left out"),
+        (["--command", "true", "--study-depth"], "study_depth must be left out"),
+        (["--command", "true", "--progress-regex", "loss"], "NAME=REGEX"),
+        (["--metric", "auc"], "metric must be left out: it takes a program of your own"),
+    ],
+)
+def test_a_program_of_ones_own_that_cannot_be_compared_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert main(["--runs-dir", str(tmp_path / "runs"), *options]) == 2
+    captured = capsys.readouterr().err
+    assert captured.startswith("error: ")
+    assert message in captured
+    assert captured.count("\n") == 1
+    assert not (tmp_path / "runs").exists()

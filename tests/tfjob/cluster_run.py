@@ -22,8 +22,9 @@ class ClusterRun:
     events: list[Event] = field(default_factory=list)
     actions: dict[str, Callable[[], object]] = field(default_factory=dict)
 
-    def __call__(self, **changes: Any) -> JobResult:
-        return self.backend(**changes).run(self.manifest, log_dir=self.log_dir, on_event=self._take)
+    def __call__(self, is_measured: Callable[[], bool] | None = None, **changes: Any) -> JobResult:
+        backend = self.backend(**changes)
+        return backend.run(self.manifest, log_dir=self.log_dir, on_event=self._take, is_measured=is_measured)
 
     @property
     def manifest(self) -> dict[str, Any]:

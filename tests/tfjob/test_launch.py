@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, StatusChanged, Warned
-from tfjob.errors import JobRestartedTooOften, NoBackend
+from tfjob.errors import JobFailed, JobRestartedTooOften, NoBackend
 from tfjob.job import Manifest
 from tfjob.launch import choose_backend, label_value, list_unfinished_jobs, run_job
 from tfjob.local.backend import LocalBackend
@@ -43,6 +43,7 @@ class ScriptedBackend:
         log_dir: Path,
         on_event: Callable[[Event], None],
         placement: Placement = ANYWHERE,
+        is_measured: Callable[[], bool] | None = None,
     ) -> JobResult:
         self.manifests.append(manifest)
         self.placements.append(placement)
@@ -127,3 +128,32 @@ def test_importing_the_launcher_loads_neither_the_cluster_libraries_nor_tensorfl
 def test_processes_leave_no_unfinished_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert list_unfinished_jobs("run-1") == []
+
+
+def test_a_failure_names_the_replica_that_was_in_trouble_first(make_job: MakeJob, tmp_path: Path) -> None:
+    code = (
+        "if role == 'worker-1': print('ValueError: the cause', flush=True); path('said').touch(); time.sleep(60)\n"
+        "wait_for('said'); time.sleep(0.2); raise ConnectionError('only lost its peer')"
+    )
+    with pytest.raises(JobFailed) as caught:
+        run_job(make_job(code, workers=2, restart_policy="Never"), log_dir=tmp_path, report=lambda _: None)
+    assert "worker-0: exit code 1" in str(caught.value)
+    assert "The first in trouble was worker-1" in str(caught.value)
+    assert str(caught.value).endswith("ValueError: the cause")
+
+
+def test_log_lines_are_heard_with_their_time_and_a_measured_job_is_ended(make_job: MakeJob, tmp_path: Path) -> None:
+    heard: list[LogLine] = []
+    result = run_job(
+        make_job(
+            "signal.signal(signal.SIGTERM, lambda *_: (print('step 2', flush=True), sys.exit()))\n"
+            "print('step 1', flush=True); time.sleep(60)"
+        ),
+        log_dir=tmp_path,
+        report=lambda _: None,
+        is_measured=lambda: bool(heard),
+        listen=heard.append,
+    )
+    assert result.was_ended
+    assert [(line.replica, line.text) for line in heard] == [("worker-0", "step 1")]
+    assert heard[0].at == pytest.approx(result.started_at, abs=30)

@@ -6,6 +6,7 @@ watching and deciding are in `tfjob.cluster.backend`.
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from os import environ
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from kubernetes.config import ConfigException, load_incluster_config, load_kube_
 from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import NoBackend
 from tfjob.job import Manifest
+from tfjob.lines import LineCutter, Piece
 from tfjob.spec import CONTAINER_NAME
 
 Json = dict[str, Any]
@@ -97,7 +99,10 @@ class Cluster:
             yield {"type": change["type"], "object": change["raw_object"]}
 
     def follow_log(self, pod_name: str, since_seconds: int | None) -> Iterator[str]:
-        """Yields the lines of a replica's log, each after a timestamp, until its container has ended."""
+        """Yields the lines of a replica's log, each after a timestamp, until its container has ended.
+
+        A very long line comes in pieces, as it is read: the API stamps its beginning, and the others are stamped here.
+        """
         since = {} if since_seconds is None else {"since_seconds": since_seconds}
         response = self._read_log(
             pod_name,
@@ -109,15 +114,17 @@ class Cluster:
             _request_timeout=(_CONNECT_SECONDS, None),
         )
         try:
-            rest = b""  # the client's own splitting forgets a last line without an end, which a crash may well leave
+            cutter = LineCutter()  # the client's own splitting forgets a last line without an end, and has no bounds
             for chunk in response.stream(amt=None, decode_content=False):
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from (line.decode(errors="replace") for line in lines)
-            if rest:
-                yield rest.decode(errors="replace")
+                yield from map(_stamp, cutter.feed(chunk))
+            yield from map(_stamp, cutter.finish())
         finally:
             response.close()
             response.release_conn()
+
+
+def _stamp(piece: Piece) -> str:
+    return piece.text if piece.begins_line else f"{datetime.now(UTC).isoformat()} {piece.text}"
 
 
 def load_configuration(environment: Mapping[str, str] = environ) -> Configuration:

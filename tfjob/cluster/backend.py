@@ -65,6 +65,7 @@ class KubernetesBackend:
         log_dir: Path,
         on_event: Callable[[Event], None],
         placement: Placement = ANYWHERE,  # noqa: ARG002 - scheduler and kubelet choose nodes and cores
+        is_measured: Callable[[], bool] | None = None,
     ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`.
 
@@ -74,7 +75,14 @@ class KubernetesBackend:
             ClusterRefused: This process lacks a right, or the cluster has no training operator.
             JobNotStarted: A replica could not start within `pending_seconds`.
         """
-        job_run = _JobRun(backend=self, manifest=manifest, log_dir=log_dir, on_event=on_event, clock=self.clock)
+        job_run = _JobRun(
+            backend=self,
+            manifest=manifest,
+            log_dir=log_dir,
+            on_event=on_event,
+            clock=self.clock,
+            is_measured=is_measured,
+        )
         return job_run.see_through()
 
 
@@ -126,13 +134,15 @@ class _JobRun(JobRun[Message]):
             run.log_path.unlink(missing_ok=True)
         self._submit()
         self.watching.start()
-        while not self._is_over():
+        while not (self.look_whether_measured() or self._is_over()):
             self._check_limits()
             self._handle(self.receive(self._seconds_to_next_moment()))
-        self.total_seconds = self._count_total_seconds()
-        self._hear_last_words(self._has_heard_all)
+        if not self.was_ended:
+            self.total_seconds = self._count_total_seconds()
+            self._hear_last_words(self._has_heard_all)
+        self.waiting.check_all_ran(self.total_seconds)
         self.has_succeeded = True
-        self._tell("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s")
+        self._tell("Succeeded", self.describe_success())
 
     def stop(self) -> None:
         """Leaves nothing behind, but what was asked to be kept."""
@@ -161,13 +171,14 @@ class _JobRun(JobRun[Message]):
             total_seconds=self.total_seconds,
             contended=False,  # the scheduler places no more requests on a node than it has cores
             warnings=[f"the replicas ran different images: {', '.join(digests)}"] if digests[1:] else [],
-            replicas=[run.result() for run in runs],
+            replicas=[run.result(stopped_at=self.submitted_at + self.total_seconds) for run in runs],
             started_at=self.submitted_at,
             ended_at=self.submitted_at + self.total_seconds,
             boot_id=read_boot_id(),
             started_monotonic=self.submitted,
             ended_monotonic=self.submitted + self.total_seconds,
             image_digest=", ".join(digests) or None,
+            was_ended=self.was_ended,
         )
 
     def _submit(self) -> None:
@@ -222,9 +233,9 @@ class _JobRun(JobRun[Message]):
         return float("inf") if self.is_suspended else self.active_since + self.job.active_deadline_seconds
 
     def _seconds_to_next_moment(self) -> float:
-        moments = [self._deadline, *self.waiting.next_moments(self.clock(), is_suspended=self.is_suspended)]
-        # An hour at most: no timer of the system's takes infinity.
-        return min(3600.0, max(0.0, min(moments) - self.clock()))
+        now = self.clock()
+        waits = self.waiting.next_moments(now, is_suspended=self.is_suspended)
+        return max(0.0, min([self._deadline, *self.moments_to_look(), *waits]) - now)
 
     def _handle(self, message: Message | Signalled | None) -> None:
         match message:

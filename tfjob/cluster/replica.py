@@ -76,8 +76,9 @@ class ReplicaRun:
 
     @property
     def is_survivor(self) -> bool:
-        """Whether it only broke off, as one does that lost its peer."""
-        return self.is_restarted or (self.pod is not None and self.pod.exit_code == RETRYABLE_EXIT_CODE)
+        """Whether it only broke off, as one does that lost its peer: the code says so where restarts are meant."""
+        asks = self.pod is not None and self.pod.exit_code == RETRYABLE_EXIT_CODE
+        return self.is_restarted or (asks and self.replica.restart_policy != "Never")
 
     @property
     def is_lost(self) -> bool:
@@ -108,10 +109,15 @@ class ReplicaRun:
         detail = self.pod.waiting_message or self.trouble
         return f"{self.replica.name}: {reason}" + (f": {detail}" if detail else "")
 
-    def result(self) -> ReplicaResult:
-        """Returns how it went."""
+    def result(self, stopped_at: float = 0.0) -> ReplicaResult:
+        """Returns how it went.
+
+        Args:
+            stopped_at: Unix time at which the job was over: what still ran was ended then.
+        """
         pod = self.pod
         started_at = self.started_at or 0.0
+        ended_at = pod.ended_at if pod else None
         return ReplicaResult(
             name=self.replica.name,
             type=self.replica.type.lower(),
@@ -120,6 +126,6 @@ class ReplicaRun:
             exit_code=pod.exit_code if pod else None,
             cpus=[],
             started_at=started_at,
-            ended_at=(pod.ended_at if pod else None) or started_at,
+            ended_at=max(started_at, stopped_at if ended_at is None and self.has_started else ended_at or 0.0),
             node=(pod.node if pod else "") or None,
         )

@@ -1,6 +1,6 @@
 """Containers that something in the cluster put beside the training's own, and that keep its pod from ending."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 # How a pod opts out of what injects a container, by the container's name; each from its vendor's manual.
 _OPT_OUTS = {
@@ -14,12 +14,15 @@ _OPT_OUTS = {
 }
 
 
-def describe_hold(containers: Sequence[str]) -> str:
+def describe_hold(containers: Sequence[str], own: Collection[str] = ()) -> str:
     """Returns what keeps a pod running though its training has ended, and how to have pods without it.
 
     Args:
         containers: The names of the containers that still run.
+        own: Those of the manifest itself.
     """
+    if own and set(containers) <= set(own):
+        return f"its pod is kept running by {', '.join(containers)}, which goes with the job"
     kind = "container" if len(containers) == 1 else "containers"
     known = dict.fromkeys(_OPT_OUTS[name] for name in containers if name in _OPT_OUTS)
     settings = " and ".join(f'{{"{place}": {{"{key}": "{value}"}}}}' for place, key, value in known)

@@ -54,6 +54,15 @@ class Waiting:
             if run.is_waiting and (is_hopeless or now >= run.waits_until(self.pending_seconds)):
                 raise JobNotStarted(self.job.name, now - run.waiting_since, [self._explain(job_trouble)])
 
+    def check_all_ran(self, total_seconds: float) -> None:
+        """Raises where a person's program has succeeded without one of its replicas: that is another configuration.
+
+        By the operator's rule a job without a Chief is done with its first worker, whether the others ever ran or not.
+        """
+        idle = [run.describe_waiting() for run in self.replicas.values() if not run.has_started]
+        if self.job.is_foreign and idle:
+            raise JobNotStarted(self.job.name, total_seconds, ["It ended without a replica that never ran", *idle])
+
     def begin(self, now: float) -> None:
         """Begins to wait for the start of replicas: of a job that was admitted, or of one that was restarted."""
         self.remind_at = now + FIRST_REMINDER_SECONDS
@@ -109,7 +118,9 @@ class Waiting:
         if held and not self._is_hold_told:
             self._is_hold_told = True
             name, pod = held[0]
-            self.warn(Warned(f"{name} has ended ({describe_end(pod)}), but {describe_hold(pod.held_by)}"))
+            self.warn(
+                Warned(f"{name} has ended ({describe_end(pod)}), but {describe_hold(pod.held_by, self.job.sidecars)}")
+            )
 
     def is_failed_but_held(self, now: float) -> bool:
         """Returns whether a replica has failed whose pod runs on."""

@@ -144,7 +144,7 @@ class Watching:
                             newest, failures = stamp, 0
                             file.write(text + "\n")
                             file.flush()
-                            self._tell(LogLine(pod.replica, text))
+                            self._tell(LogLine(pod.replica, text, datetime.fromisoformat(stamp).timestamp()))
                     if is_last:
                         break
                     # Once more after the end: a container that was restarted in place begins another log.

@@ -27,15 +27,17 @@ from tfjob.backend import (
 from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobFailed
 from tfjob.job import Job, Manifest
-from tfjob.job_run import JobRun, is_success
+from tfjob.job_run import MEASURED_GRACE_SECONDS, JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
 from tfjob.local.cpus import list_siblings, read_cores
+from tfjob.local.folders import FolderMaker
 from tfjob.local.gpus import are_shared, find_gpus, list_gpus
 from tfjob.local.isolation import Isolation, start_keeper
 from tfjob.local.load import Load, look
 from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
 from tfjob.local.quiet import wait_until_quiet
 from tfjob.local.replica import ReplicaRun, prepare_replicas
+from tfjob.local.strays import kill_strays, make_mark
 from tfjob.owner import Owner
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
@@ -48,6 +50,8 @@ from tfjob.spec import RestartPolicy
 
 _OWNER_CHECK_SECONDS = 0.5
 _KILL_SECONDS = 5.0
+# Messages that are taken between two looks at limits.
+_AT_ONCE = 1_000
 _STOPPED_BY_US = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 
 
@@ -63,6 +67,7 @@ class LocalBackend:
         gpus: Lists the GPUs that there are.
         look: Looks what takes this machine's CPUs.
         isolation: Whether the replicas of a job run in a network that only they are in.
+        folder: Where a person's program is at home; None: where this process is.
     """
 
     owner: Owner | None = None
@@ -72,6 +77,7 @@ class LocalBackend:
     gpus: Callable[[], Sequence[str]] = list_gpus
     look: Callable[..., Load | None] = look
     isolation: Isolation = "auto"
+    folder: Path | None = None
 
     def run(
         self,
@@ -80,6 +86,7 @@ class LocalBackend:
         log_dir: Path,
         on_event: Callable[[Event], None],
         placement: Placement = ANYWHERE,
+        is_measured: Callable[[], bool] | None = None,
     ) -> JobResult:
         """Returns when the job has succeeded; see `Backend`."""
         with start_keeper(self.isolation) as guard:
@@ -91,6 +98,7 @@ class LocalBackend:
                 log_dir=log_dir,
                 on_event=on_event,
                 clock=self.clock,
+                is_measured=is_measured,
             )
             return job_run.see_through()
 
@@ -114,9 +122,14 @@ class _JobRun(JobRun[Message]):
             self.warnings.append("replicas share a GPU: timings are contended")
         self.replicas = prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
         self.next_owner_check = self.submitted
+        self.folders = FolderMaker(self.backend.folder or Path.cwd(), self.log_dir.with_name("work"))
+        self.mark = make_mark()
 
     def run_until_success(self) -> None:
         self._report_created()
+        if self.job.is_foreign:
+            for run in self.replicas.values():
+                run.settle(self.folders.make(run.replica.name), self.mark)
         self.quiet = self._wait_until_quiet()
         self.start_clock()
         for run in self.replicas.values():
@@ -124,23 +137,29 @@ class _JobRun(JobRun[Message]):
             self._start(run)
         self.queue_seconds = self.clock() - self.submitted
         self.on_event(StatusChanged("Running", f"{len(self.replicas)} replica(s) of job {self.job.name} run"))
-        while not self._has_succeeded():
+        while not (self.look_whether_measured() or self._has_succeeded()):
             self._check_limits()
             self._handle(self.receive(self._seconds_to_next_moment()))
+            for _ in range(min(self.inbox.qsize(), _AT_ONCE)):
+                self._handle(self.receive(0.0))
             self._restart_due()
-        self.total_seconds = self.clock() - self.submitted
-        self.on_event(StatusChanged("Succeeded", f"job {self.job.name} succeeded in {self.total_seconds:.1f} s"))
+        if not self.was_ended:
+            self.total_seconds = self.clock() - self.submitted
+        self.on_event(StatusChanged("Succeeded", self.describe_success()))
 
     def stop(self) -> None:
         """Ends what still runs: first asks, then kills."""
         try:
             for process in self._running():
                 process.terminate()
-            self._wait_for_ends(self.backend.grace_seconds)
+            self._wait_for_ends(MEASURED_GRACE_SECONDS if self.was_ended else self.backend.grace_seconds)
         finally:
             for process in self._running():
                 process.kill()
         self._wait_for_ends(_KILL_SECONDS)
+        if self.job.is_foreign:
+            kill_strays(self.mark)
+            self.folders.remove()
 
     def result(self) -> JobResult:
         return JobResult(
@@ -160,6 +179,7 @@ class _JobRun(JobRun[Message]):
             ended_monotonic=self.submitted + self.total_seconds,
             quiet=self.quiet,
             isolated=self.guard.is_isolating,
+            was_ended=self.was_ended,
         )
 
     def _report_created(self) -> None:
@@ -198,8 +218,9 @@ class _JobRun(JobRun[Message]):
         run.restart_at = None
         run.process = ReplicaProcess(
             run.replica.name,
-            run.replica.command,
+            run.command,
             env=run.env,
+            folder=run.folder,
             cores=run.cores,
             log_path=run.log_path,
             inbox=self.inbox,
@@ -234,7 +255,11 @@ class _JobRun(JobRun[Message]):
         return self.submitted + self.job.active_deadline_seconds
 
     def _seconds_to_next_moment(self) -> float:
-        moments = [self._deadline, *(run.restart_at for run in self.replicas.values() if run.restart_at is not None)]
+        moments = [
+            self._deadline,
+            *self.moments_to_look(),
+            *(run.restart_at for run in self.replicas.values() if run.restart_at is not None),
+        ]
         if self.backend.owner is not None:
             moments.append(self.next_owner_check)
         return max(0.0, min(moments) - self.clock())
@@ -319,7 +344,9 @@ def _assign_cores(job: Job, first_core: int) -> tuple[CoreAssignment, list[str]]
     available = available_cores()
     core_of = read_cores(available) if CAN_BIND else None
     available = rotate_cores(available, core_of, first_core)
-    assignment = assign_cores({replica.name: replica.cpus for replica in job.replicas}, available, core_of)
+    # Who has no limit may use them all.
+    wanted = {replica.name: replica.cpus or float(len(available)) for replica in job.replicas}
+    assignment = assign_cores(wanted, available, core_of)
     if CAN_BIND:
         return assignment, assignment.warnings
     unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)

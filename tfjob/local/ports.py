@@ -10,8 +10,13 @@ _CANDIDATES = range(20000, 32768)
 _HOST = "127.0.0.1"
 
 
-def find_free_addresses(count: int) -> list[str]:
-    """Returns different `host:port`s on which nothing listens."""
+def find_free_addresses(count: int, host: str = _HOST) -> list[str]:
+    """Returns different `host:port`s on which nothing listens.
+
+    Args:
+        count: How many.
+        host: What this machine is called in them.
+    """
     addresses: list[str] = []
     with ExitStack() as held:
         for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
@@ -22,7 +27,7 @@ def find_free_addresses(count: int) -> list[str]:
                 candidate.bind((_HOST, port))
             except OSError:
                 continue
-            addresses.append(f"{_HOST}:{port}")
+            addresses.append(f"{host}:{port}")
     if len(addresses) < count:
         raise OSError(
             f"{count} free ports are needed between {_CANDIDATES[0]} and {_CANDIDATES[-1]}. Found: {len(addresses)}"

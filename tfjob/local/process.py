@@ -5,18 +5,23 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from tfjob.backend import LogLine
+from tfjob.lines import LineCutter, Piece
 from tfjob.local import keeper, namespace
 from tfjob.local.keeper import kill_group
 from tfjob.signals import Signalled
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 # The process waits at this gate until it is guarded and bound to its cores. A launcher that dies before that closes the
 # pipe, and the process ends without having run.
@@ -28,6 +33,10 @@ _NAMESPACE = (*_BARE_PYTHON, namespace.__file__)
 
 # How long the end of the log may take after the process has ended.
 _LOG_END_SECONDS = 1.0
+_CHUNK_BYTES = 1 << 16
+_REST_SECONDS = 0.005
+# Lines that wait to be heard, of all replicas together.
+_MAX_BACKLOG = 10_000
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ class ReplicaProcess:
         env: Its whole environment.
         cores: The cores it is bound to; none for all.
         log_path: The file its log is appended to.
+        folder: Where it works; None: where this process does.
         inbox: Gets its log lines and, after the last, its end.
         guard: Kills it when this process dies, and may hold the network that it runs in.
     """
@@ -133,6 +143,7 @@ class ReplicaProcess:
         env: Mapping[str, str],
         cores: Collection[int],
         log_path: Path,
+        folder: Path | None = None,
         inbox: SimpleQueue[Message | Signalled],
         guard: Keeper,
     ) -> None:
@@ -145,6 +156,7 @@ class ReplicaProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=env,
+            cwd=folder,
             start_new_session=True,
         )
         guard.guard(self.group)
@@ -177,19 +189,32 @@ class ReplicaProcess:
             gate.write(b"\n")
 
     def _read_log(self) -> None:
+        cutter = LineCutter()
+        before = at = 0.0
         with ExitStack() as opened:
-            lines = opened.enter_context(cast("IO[bytes]", self._process.stdout))
+            output = opened.enter_context(cast("BufferedReader", self._process.stdout))
             write: Callable[[bytes], object]
             try:
                 write = opened.enter_context(self._log_path.open("ab", buffering=0)).write
             except OSError as error:
                 write = self._give_up_log(error)
-            for line in lines:
+            while chunk := output.read1(_CHUNK_BYTES):
+                before, at = at, time.time()
                 try:
-                    write(line)
+                    write(chunk)
                 except OSError as error:
                     write = self._give_up_log(error)
-                self._inbox.put(LogLine(self._replica, line.decode(errors="replace").rstrip("\r\n")))
+                self._hand_over(cutter.feed(chunk), at)
+                if at - before < _REST_SECONDS:  # a flood is taken in gulps
+                    time.sleep(_REST_SECONDS)
+            self._hand_over(cutter.finish(), time.time())
+
+    def _hand_over(self, lines: Sequence[Piece], at: float) -> None:
+        # A program that prints faster than anybody reads waits, as it would for a terminal.
+        while self._inbox.qsize() > _MAX_BACKLOG and self._process.returncode is None:
+            time.sleep(_REST_SECONDS)
+        for line in lines:
+            self._inbox.put(LogLine(self._replica, line.text, at))
 
     def _give_up_log(self, error: OSError) -> Callable[[bytes], object]:
         """Says that no more is kept, and returns what forgets a line: one that nobody took would stop the replica."""

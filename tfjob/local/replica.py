@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from tfjob.backend import ReplicaResult
+from tfjob.errors import SpecError
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES
 from tfjob.local.cores import CoreAssignment
+from tfjob.local.folders import Folders
 from tfjob.local.gpus import visible_gpus
+from tfjob.local.kubelet import expand_all, expand_env
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.process import ReplicaProcess
+from tfjob.local.strays import MARK_VARIABLE
 from tfjob.local.tf_config import tf_config
-from tfjob.spec import ReplicaType
+from tfjob.spec import CONTAINER_NAME, ReplicaType
+
+_STEERING = frozenset({"TF_CONFIG", "TMPDIR", "PYTHONUTF8", "PYTHONIOENCODING", "PWD"})
+_PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -36,6 +43,13 @@ class ReplicaRun:
     started_at: float = 0.0
     ended_at: float = 0.0
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
+    command: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    def settle(self, folders: Folders, mark: str) -> None:
+        """Lets it work in folders of its own, and be known by a mark in its environment."""
+        self.folder = folders.work
+        self.env = {"TMPDIR": str(folders.temporary), **self.env, "PWD": str(folders.work), MARK_VARIABLE: mark}
 
     def result(self) -> ReplicaResult:
         """Returns how it went."""
@@ -67,15 +81,13 @@ def prepare_replicas(
         gpus: The GPUs of each.
         log_dir: Where their logs are written.
     """
-    addresses = _addresses(job.replicas)
+    addresses = _addresses(job)
     return {
-        replica.name: ReplicaRun(
+        replica.name: _prepare(
             replica,
-            env=_environment(
-                replica,
-                tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]),
-                os.environ | visible_gpus(gpus[replica.name]),
-            ),
+            _inherit_as_foreign(os.environ) if job.is_foreign else _inherit(os.environ),
+            visible_gpus(gpus[replica.name]),
+            tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]),
             cores=assignment.cores[replica.name],
             log_path=log_dir / f"{replica.name}.log",
         )
@@ -83,21 +95,58 @@ def prepare_replicas(
     }
 
 
-def _addresses(replicas: Sequence[Replica]) -> dict[tuple[ReplicaType, int], str]:
-    keys = [(replica.type, replica.index) for replica in replicas]
-    return dict(zip(keys, find_free_addresses(len(keys)), strict=True))
+def _prepare(
+    replica: Replica,
+    inherited: Mapping[str, str],
+    gpus: Mapping[str, str],
+    config: dict[str, Any] | None,
+    *,
+    cores: tuple[int, ...],
+    log_path: Path,
+) -> ReplicaRun:
+    """Returns a replica whose environment is this process's, the manifest's over it, the operator's over both.
 
-
-def _environment(replica: Replica, config: dict[str, Any] | None, parent: Mapping[str, str]) -> dict[str, str]:
-    """Returns a replica's whole environment: this process's, the manifest's over it, the operator's over both.
-
-    `python` is the one that runs this, since the directory of its programs comes first.
+    Raises:
+        SpecError: It has no command.
     """
-    programs = str(Path(sys.executable).parent)
-    inherited = {name: value for name, value in parent.items() if name != "TF_CONFIG"}
-    path = os.pathsep.join([programs, *_listed(parent.get("PATH"))])
+    if not replica.command:
+        path = f"spec.tfReplicaSpecs.{replica.type}.template.spec.containers[{CONTAINER_NAME}].command"
+        raise SpecError(f"{path} must name a program: an image's own entry point is not known on this machine")
     given = {} if config is None else {"TF_CONFIG": json.dumps(config)}
-    return {**inherited, "PATH": path, **replica.env, **given}
+    own = {**expand_env(replica.env), **given}
+    return ReplicaRun(
+        replica,
+        env={**inherited, **gpus, **own},
+        cores=cores,
+        log_path=log_path,
+        command=expand_all(replica.command, own),
+    )
+
+
+def _addresses(job: Job) -> dict[tuple[ReplicaType, int], str]:
+    keys = [(replica.type, replica.index) for replica in job.replicas]
+    # Programs of others take what stands before the first dot for a name.
+    host = {"host": "localhost"} if job.is_foreign else {}
+    return dict(zip(keys, find_free_addresses(len(keys), **host), strict=True))
+
+
+def _inherit(parent: Mapping[str, str]) -> dict[str, str]:
+    """Returns what a replica of this project inherits: `python` is the one that runs this."""
+    inherited = {name: value for name, value in parent.items() if name != "TF_CONFIG"}
+    return {**inherited, "PATH": os.pathsep.join([str(Path(sys.executable).parent), *_listed(parent.get("PATH"))])}
+
+
+def _inherit_as_foreign(parent: Mapping[str, str]) -> dict[str, str]:
+    """Returns what a person's program inherits: all that their shell has given, nothing that steers this project.
+
+    Source: the variables are those that `pipeline.local` and `pipeline.streams` set for the steps.
+    """
+    inherited = {
+        name: value for name, value in parent.items() if name not in _STEERING and not name.startswith("TFJOB_")
+    }
+    entries = [entry for entry in inherited.pop("PYTHONPATH", "").split(os.pathsep) if entry]
+    foreign = [entry for entry in entries if Path(entry).resolve() != _PROJECT]
+    return inherited | ({"PYTHONPATH": os.pathsep.join(foreign)} if foreign else {})
 
 
 def _listed(warning: str | None) -> list[str]:

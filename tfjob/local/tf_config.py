@@ -6,7 +6,7 @@ Source: training-operator v1.9.3, pkg/controller.v1/tensorflow/tensorflow.go.
 from collections.abc import Callable
 from typing import Any
 
-from tfjob.job import Manifest, replica_counts
+from tfjob.job import LONE_CONFIG_ANNOTATION, Manifest, replica_counts
 from tfjob.spec import ReplicaType
 
 Address = Callable[[ReplicaType, int], str]
@@ -22,13 +22,20 @@ def tf_config(manifest: Manifest, replica_type: ReplicaType, index: int, address
         address: `host:port` at which a replica is reached.
     """
     counts = replica_counts(manifest)
-    if sum(counts.values()) == 1:
+    if sum(counts.values()) == 1 and LONE_CONFIG_ANNOTATION not in manifest["metadata"].get("annotations", {}):
         return None
-    return {
-        "cluster": {
-            member.lower(): [address(member, position) for position in range(count)]
-            for member, count in sorted(counts.items())
-        },
-        "task": {"type": replica_type.lower(), "index": index},
-        "environment": "cloud",
+    task = {"type": replica_type.lower(), "index": index}
+    cluster = {
+        member.lower(): [address(member, position) for position in range(count)]
+        for member, count in sorted(counts.items())
     }
+    if manifest["spec"].get("enableDynamicWorker"):
+        return {"cluster": _sparse(cluster, replica_type.lower(), index), "task": task}
+    return {"cluster": cluster, "task": task, "environment": "cloud"}
+
+
+def _sparse(cluster: dict[str, list[str]], kind: str, index: int) -> dict[str, Any]:
+    """Returns the cluster as a replica sees it whose peers may come and go: a worker, itself and the servers."""
+    if kind == "worker":
+        return {"worker": {str(index): cluster["worker"][index]}, "ps": cluster.get("ps", [])}
+    return {"worker": {}, "ps": [cluster["ps"][index]] if kind == "ps" else []}

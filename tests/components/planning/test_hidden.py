@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,3 +134,82 @@ def test_no_text_of_six_characters_or_more_is_left_in_a_log(secret: str) -> None
     hide = make_hider(Parameters(job_settings=json.dumps({"env": {"A": secret}})))
     assert hide(f"<<{secret}>>") == "<<(hidden)>>"
     assert hide(f"<<{json.dumps(secret)[1:-1]}>>") == "<<(hidden)>>"
+
+
+MANIFEST = """
+# the token is for the data
+apiVersion: kubeflow.org/v1
+kind: TFJob
+metadata: {name: mine}
+spec:
+  tfReplicaSpecs:
+    Worker:
+      replicas: 2
+      template:
+        spec:
+          containers:
+            - name: tensorflow
+              image: registry.example/mine:1
+              command: [python, train.py, --out, "{output_dir}"]
+              env:
+                - {name: TOKEN, value: a-very-secret-token}
+                - {name: WORKERS, value: "{workers}"}
+                - {name: OPTIONS, value: "--key=hidden-key --out={output_dir}"}
+                - {name: KEY, valueFrom: {secretKeyRef: {name: s, key: k}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: s}
+stringData: {k: another-secret}
+"""
+OF_MANIFEST = ("a-very-secret-token", "hidden-key", "another-secret", "the token is for the data")
+
+
+def test_a_manifests_variables_are_hidden_and_all_else_can_be_planned(tmp_path: Path) -> None:
+    parameters = Parameters(tfjob=MANIFEST)
+    plan = plan_run("1", parameters)
+    plan.write(tmp_path / "run.json")
+    written = (tmp_path / "run.json").read_text()
+    assert not [secret for secret in OF_MANIFEST if secret in written]
+    hidden = hide_secrets(parameters)
+    documents = [*yaml.safe_load_all(hidden.tfjob)]
+    container = documents[0]["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    assert [variable.get("value") for variable in container["env"]] == [
+        "(hidden)",
+        "{workers}",
+        "(hidden){output_dir}",
+        None,
+    ]
+    assert container["command"] == ["python", "train.py", "--out", "{output_dir}"]
+    assert documents[1]["stringData"] == {"k": "(hidden)"}
+    assert plan_run("1", hidden).configurations == plan.configurations
+    assert hide_secrets(hidden) == hidden
+    assert find_hidden(hidden) == ["tfjob"]
+
+
+def test_a_step_that_starts_jobs_gets_a_manifest_as_it_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = Parameters(tfjob=MANIFEST)
+    plan_run("1", parameters).write(tmp_path / "run.json")
+    assert read_whole_plan(tmp_path / "run.json", "{}", MANIFEST).parameters == parameters  # on a server
+    monkeypatch.setenv(SECRETS_VARIABLE, hand_over(parameters)[SECRETS_VARIABLE])
+    told = hide_secrets(parameters).tfjob
+    assert read_whole_plan(tmp_path / "run.json", "{}", told).parameters == parameters  # on this machine
+
+
+def test_a_log_that_tells_a_manifest_is_without_its_secrets() -> None:
+    hide = make_hider(Parameters(tfjob=MANIFEST))
+    told = hide("\n".join([json.dumps(fill_form(Parameters(tfjob=MANIFEST)), indent=4), f"TOKEN={OF_MANIFEST[0]}"]))
+    assert not [secret for secret in OF_MANIFEST if secret in told]
+
+
+@pytest.mark.parametrize("text", ["{", "a: &a [*a]", "\0", "- 1", "a: 2026-02-30"])
+def test_a_manifest_that_will_be_refused_is_hidden_as_a_whole_or_holds_no_variable(text: str) -> None:
+    assert hide_value("tfjob", text) in ("(hidden)", text)
+
+
+def test_a_manifest_without_variables_is_shown_as_it_is() -> None:
+    text = "kind: TFJob  # mine\n"
+    assert hide_value("tfjob", text) == text
+    assert hide_value("tfjob", "") == ""

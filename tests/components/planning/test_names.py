@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from comparison.parsing import RecordError
-from components.planning.names import check_name, name_trial, read_launched
+from components.planning.names import check_name, list_trials, name_trial, read_launched
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 
@@ -61,3 +61,12 @@ def test_a_plan_whose_names_lead_elsewhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text.replace('"all-reduce-2w"', '"../../outside"'))
     with pytest.raises(RecordError, match=r"a configuration's name in .* must be a name"):
         RunPlan.read(tmp_path / "run.json")
+
+
+def test_trials_are_found_below_several_folders_and_unfinished_ones_are_not(tmp_path: Path) -> None:
+    for name in ("b/all-reduce-2w", "b/all-reduce-4w", "a/single"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "launch.json").touch()
+    (tmp_path / "a" / "unfinished" / "logs").mkdir(parents=True)
+    found = list_trials([tmp_path / "a", tmp_path / "b", tmp_path / "missing"])
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a/single", "b/all-reduce-2w", "b/all-reduce-4w"]

@@ -8,7 +8,7 @@ import pytest
 from comparison.parsing import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, RunPlan, name_run
-from components.trials.trial import count_replicas
+from components.planning.programs import OwnLoop
 from model.errors import ConfigError
 from tests.components.plan_factory import make_plan
 
@@ -38,8 +38,9 @@ def test_integers_that_kfp_turned_into_floats_are_integers_again() -> None:
 
 
 def test_a_replica_gets_the_resources_that_the_parameters_name() -> None:
-    replica = make_plan(cpus_per_replica=0.5, memory_per_replica="512Mi", gpus_per_replica=1).replica(3)
-    assert (replica.count, replica.cpus, replica.memory, replica.gpus) == (3, 0.5, "512Mi", 1)
+    plan = make_plan(cpus_per_replica=0.5, memory_per_replica="512Mi", gpus_per_replica=1, workers=[4])
+    replica = OwnLoop(plan.parameters).count_replicas(plan.distributed[0])["Worker"]
+    assert (replica.count, replica.cpus, replica.memory, replica.gpus) == (4, 0.5, "512Mi", 1)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_bigger_nodes_have_the_cpus_of_all_workers() -> None:
     plan = make_plan(workers=[1, 2, 4], bigger_nodes=True, cpus_per_replica=1.5)
 
     assert [c.name for c in plan.single_nodes] == ["single", "single-2x-cpus", "single-4x-cpus"]
-    assert [count_replicas(plan, c)["Worker"].cpus for c in plan.single_nodes] == [1.5, 3.0, 6.0]
+    assert [OwnLoop(plan.parameters).count_replicas(c)["Worker"].cpus for c in plan.single_nodes] == [1.5, 3.0, 6.0]
     assert {c.training.strategy for c in plan.distributed} == {"all_reduce", "parameter_server"}
 
 
@@ -196,4 +197,5 @@ def test_bigger_nodes_have_the_cpus_of_all_workers() -> None:
     [({}, "2Gi"), ({"gpus_per_replica": 1}, "8Gi"), ({"gpus_per_replica": 1, "memory_per_replica": "3Gi"}, "3Gi")],
 )
 def test_a_replica_has_the_memory_that_what_it_computes_on_needs(settings: dict[str, Any], memory: str) -> None:
-    assert make_plan(**settings).replica(1).memory == memory
+    plan = make_plan(**settings)
+    assert OwnLoop(plan.parameters).count_replicas(plan.configurations[0])["Worker"].memory == memory

@@ -6,8 +6,8 @@ import pytest
 
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
-from components.planning.room import FREE_CPUS_VARIABLE, describe_missing_nodes, find_room
-from components.trials.trial import count_replicas
+from components.planning.programs import OwnLoop
+from components.planning.room import FREE_CPUS_VARIABLE, find_room
 from model.errors import ConfigError
 from tests.components.plan_factory import PARAMETERS
 
@@ -40,7 +40,7 @@ def test_a_bigger_node_is_compared_where_one_has_the_cpus_or_somebody_says_so(
 ) -> None:
     plan = plan_with(free_cpus, **changes)
     assert name_single_nodes(plan) == ["single", *(f"single-{factor}x-cpus" for factor in bigger)]
-    assert [count_replicas(plan, c)["Worker"].cpus for c in plan.single_nodes[1:]] == pytest.approx(
+    assert [OwnLoop(plan.parameters).count_replicas(c)["Worker"].cpus for c in plan.single_nodes[1:]] == pytest.approx(
         [factor * plan.parameters.cpus_per_replica for factor in bigger]
     )
 
@@ -75,7 +75,8 @@ def test_the_plan_that_is_read_knows_what_room_there_was(tmp_path: Path) -> None
 def test_the_plan_says_why_a_bigger_node_is_not_compared(
     free_cpus: float | None, changes: dict[str, Any], told: str
 ) -> None:
-    text = describe_missing_nodes(plan_with(free_cpus, **{"scaling": "weak", **changes}))
+    plan = plan_with(free_cpus, **{"scaling": "weak", **changes})
+    text = "".join(plan.program.list_remarks(plan.configurations, plan.free_cpus))
     assert told in text if told else text == ""
 
 

@@ -5,13 +5,14 @@ from components.trials.machine import check_machine
 from tests.components.plan_factory import make_plan
 from tfjob.local import find_obstacle
 
+COMMAND = "python train.py"
 needs_namespaces = pytest.mark.skipif(bool(find_obstacle("auto")), reason="this machine allows no network namespace")
 
 
 @needs_namespaces
 def test_what_only_replicas_reach_needs_no_warning() -> None:
     assert describe_exposure(make_plan()) == ""
-    assert describe_exposure(make_plan(isolate_replicas="always"), needs_network=True) == ""
+    assert describe_exposure(make_plan(isolate_replicas="always", command=COMMAND)) == ""
 
 
 def test_a_run_says_once_what_is_open_and_for_how_long() -> None:
@@ -27,10 +28,9 @@ def test_a_run_says_once_what_is_open_and_for_how_long() -> None:
 
 
 def test_a_program_that_may_need_the_network_runs_open_and_with_the_warning() -> None:
-    assert find_isolation(make_plan(), needs_network=True) == "never"
-    assert "are open to the network: a program of your own keeps its way" in describe_exposure(
-        make_plan(), needs_network=True
-    )
+    plan = make_plan(command=COMMAND)
+    assert find_isolation(plan) == "never"
+    assert "are open to the network: a program of your own keeps its way" in describe_exposure(plan)
 
 
 def test_a_single_node_listens_nowhere() -> None:

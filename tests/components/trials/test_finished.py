@@ -69,9 +69,9 @@ def test_a_trial_of_other_software_is_refused_with_what_differs(tmp_path: Path) 
     write_trial(tmp_path / "same", "single", 1, versions=here)
     write_trial(tmp_path / "other", "single", 2, versions=here | {"tensorflow": "2.0"})
 
-    check_software([tmp_path / "same"])
+    check_software(make_plan().program, [tmp_path / "same"])
     with pytest.raises(RecordError, match=rf"Received: tensorflow 2\.0, installed is {here['tensorflow']}\. Install"):
-        check_software([tmp_path / "same", tmp_path / "other"])
+        check_software(make_plan().program, [tmp_path / "same", tmp_path / "other"])
 
 
 @pytest.mark.parametrize("missing", ["training.json", "launch.json", "model.keras"])
@@ -80,7 +80,7 @@ def test_a_trial_of_which_not_all_is_there_is_removed(tmp_path: Path, missing: s
         write_trial(tmp_path / f"trial-{trial}", "single", trial)
     (tmp_path / "trial-1" / missing).unlink()
 
-    remove_torn_trials([*tmp_path.iterdir()])
+    remove_torn_trials(make_plan().program, [*tmp_path.iterdir()])
 
     assert [path.name for path in tmp_path.iterdir()] == ["trial-2"]
 
@@ -91,7 +91,7 @@ def test_a_step_takes_a_trial_that_was_laid_ready_and_the_original_stays(tmp_pat
     logs.parent.mkdir()
     (kept / "logs").rename(logs)
 
-    lay_ready([(kept, logs)], tmp_path / "workspace")
+    lay_ready(make_plan(), [(kept, logs)], tmp_path / "workspace")
     backend = FakeBackend()
     plan = make_plan()
     run_trial(plan, find_place(plan, "single", 2), tmp_path, tmp_path / "workspace", tmp_path / "out", backend)

@@ -6,22 +6,15 @@ from typing import Any
 
 import pytest
 
-from components.planning.names import name_trial
 from components.planning.plan import RunPlan
 from components.trials.attempts import Attempt
 from components.trials.disturbance import ACCEPT_NOISE_VARIABLE
 from components.trials.trial import (
-    build_job,
-    count_queue_seconds,
-    describe_model,
-    list_trials,
-    print_readable,
     run_trial,
-    stage_dataset,
 )
-from tests.components.fake_backend import FakeBackend, make_training, read_option
+from tests.components.fake_backend import FakeBackend, read_option
 from tests.components.plan_factory import find_place, make_plan
-from tfjob.backend import ANYWHERE, JobResult, Placement, ReplicaResult, StatusChanged
+from tfjob.backend import ANYWHERE, JobResult, Placement, StatusChanged
 from tfjob.errors import (
     JobCancelled,
     JobDeadlineExceeded,
@@ -135,25 +128,6 @@ def test_a_trial_is_the_training_program_with_its_own_seed(dataset: Path, tmp_pa
     assert read_option(command, "--output-dir") == str(tmp_path / "workspace" / "all-reduce-2w-t2")
 
 
-def test_a_jobs_name_follows_from_run_configuration_and_trial() -> None:
-    def name(run_id: str, index: int, trial: int) -> str:
-        plan = make_plan(run_id)
-        configuration = plan.configurations[index]
-        folder = Path("workspace", name_trial(configuration.name, trial))
-        return str(build_job(plan, configuration, trial, Path("data"), folder)["metadata"]["name"])
-
-    names = {name(run_id, index, trial) for run_id in ("a", "b") for index in range(3) for trial in (1, 2)}
-    assert len(names) == 2 * 3 * 2
-    assert name("a", 1, 0) == name("a", 1, 0)
-
-
-def test_a_large_jobs_name_is_short_enough_for_the_operator() -> None:
-    plan = make_plan(run_id="a-very-long-run-identifier" * 5, workers=[128], num_ps=16, global_batch_size=1024)
-    job = build_job(plan, plan.distributed[1], 99, Path("data"), Path("parameter-server-128w-16ps-t1000-2"))
-    assert job["metadata"]["name"].startswith("parameter-server-128w-16ps-t1000-2-")
-    assert len(job["metadata"]["name"]) <= 50
-
-
 def test_the_first_core_changes_with_the_round_and_is_the_same_for_all_configurations_of_it(
     dataset: Path, tmp_path: Path
 ) -> None:
@@ -173,61 +147,11 @@ def test_the_runs_first_trial_waits_longest_for_a_quiet_machine_and_all_others_a
     assert [placement.patience_seconds for placement in backend.placements] == [60.0, 10.0, 10.0, 10.0]
 
 
-def test_the_data_are_staged_once_and_only_when_whole(dataset: Path, tmp_path: Path) -> None:
-    workspace = tmp_path / "workspace"
-    (workspace / "dataset.partial").mkdir(parents=True)
-    (workspace / "dataset.partial" / "broken").touch()
-    assert stage_dataset(dataset, workspace) == workspace / "dataset"
-    (dataset / "manifest.json").write_text('{"later": true}')
-    stage_dataset(dataset, workspace)
-    assert [path.name for path in workspace.iterdir()] == ["dataset"]
-    assert {path.name: path.read_text() for path in (workspace / "dataset").iterdir()} == {"manifest.json": "{}"}
-
-
 def test_a_trial_prints_which_one_it_is_and_what_the_program_says(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(make_plan(), dataset, tmp_path, trial=2, backend=FakeBackend(["epoch 1/2 done", "I0000 00:00:1 a.cc:1] hm"]))
     assert capsys.readouterr().out.splitlines() == ["== single, trial 2, round 2 of 2", "[worker-0] epoch 1/2 done"]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[worker-0] WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
-        "[worker-0] I0000 00:00:1795457185.409632   28913 port.cc:153] oneDNN custom operations are on.",
-        "[worker-0] E0000 00:00:1795457250.095109   29283 cuda_platform.cc:52] failed call to cuInit: INTERNAL",
-        "[ps-0] W1123 18:00:53.000000 12 context.cc:1] deprecated",
-        "[worker-0] ",
-    ],
-)
-def test_the_runtimes_talk_about_itself_is_hidden(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    print_readable(line)
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[worker-0] epoch 1/1 done: loss 1.435, validation accuracy 84.20% after 1.4 s of training",
-        "[worker-0] error: the loss is not finite",
-        "[worker-0] Error in step 3",
-        "[worker-0] WARNING: this matters",
-        "Restarting: worker-0 ended (killed by SIGUSR1); restart 1 in 0 s",
-    ],
-)
-def test_the_programs_own_lines_are_shown(line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    print_readable(line)
-    assert capsys.readouterr().out == line + "\n"
-
-
-def test_trials_are_found_below_several_folders_and_unfinished_ones_are_not(tmp_path: Path) -> None:
-    for name in ("b/all-reduce-2w", "b/all-reduce-4w", "a/single"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "launch.json").touch()
-    (tmp_path / "a" / "unfinished" / "logs").mkdir(parents=True)
-    found = list_trials([tmp_path / "a", tmp_path / "b", tmp_path / "missing"])
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["a/single", "b/all-reduce-2w", "b/all-reduce-4w"]
 
 
 def list_files(folder: Path) -> dict[str, str]:
@@ -270,27 +194,15 @@ def test_a_trial_of_another_round_or_of_which_half_was_kept_is_trained(dataset: 
 
 def test_a_trial_that_failed_is_not_kept(dataset: Path, tmp_path: Path) -> None:
     class FailingBackend(FakeBackend):
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        def run(
+            self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+        ) -> JobResult:
             super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
             raise JobCancelled("stopped")
 
     with pytest.raises(JobCancelled):
         run(make_plan(), dataset, tmp_path, backend=FailingBackend())
     assert not (tmp_path / "workspace" / "finished").exists()
-
-
-def test_a_models_metadata_are_a_few_figures_of_its_training(tmp_path: Path) -> None:
-    training = make_training()
-    (tmp_path / "training.json").write_text(json.dumps(training))
-    assert describe_model(tmp_path) == {
-        "framework": "keras",
-        "model": "resnet8",
-        "num_parameters": 77754,
-        "epochs": 2,
-        "train_seconds": 60.0,
-        "images_per_second": training["images_per_second"],
-        "validation_accuracy": 0.99,
-    }
 
 
 class LosingBackend(FakeBackend):
@@ -300,7 +212,9 @@ class LosingBackend(FakeBackend):
         super().__init__()
         self.losses, self.loss, self.error = losses, loss, error
 
-    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+    def run(
+        self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+    ) -> JobResult:
         result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
         if len(self.manifests) > self.losses:
             return result
@@ -360,7 +274,9 @@ class DisturbedBackend(FakeBackend):
         super().__init__()
         self.others, self.is_contended = list(others), is_contended
 
-    def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+    def run(
+        self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+    ) -> JobResult:
         result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
         path = Path(read_option(get_command(manifest), "--output-dir")) / "training.json"
         training = json.loads(path.read_text())
@@ -426,7 +342,9 @@ def test_a_trial_that_was_disturbed_and_then_lost_its_launcher_is_not_repeated_f
 @pytest.mark.usefixtures("measured")
 def test_a_trial_may_both_lose_a_replica_and_be_disturbed(dataset: Path, tmp_path: Path) -> None:
     class UnluckyBackend(DisturbedBackend):
-        def run(self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE) -> JobResult:
+        def run(
+            self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+        ) -> JobResult:
             result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
             if len(self.manifests) == 1:
                 raise ReplicaLost(result.job_name, replica="worker-0", exit_code=None, reason="its pod was evicted")
@@ -479,16 +397,3 @@ def test_a_trial_whose_launcher_was_lost_is_trained_anew_in_a_folder_of_its_own(
     assert [attempt["reason"] for attempt in launch["earlier_attempts"]] == ["its launcher was lost"]
     assert launch["earlier_attempts"][0]["ended_at"] is None
     assert launch["resumed"]
-
-
-@pytest.mark.parametrize(
-    ("backend", "restarts", "told", "queue_seconds"),
-    [("kubernetes", 0, 2, 2.75), ("kubernetes", 1, 2, 2.0), ("kubernetes", 0, 1, 2.0), ("local", 0, 2, 2.0)],
-)
-def test_the_queue_ends_when_the_last_replica_began_which_it_knows_better_than_its_pod(
-    backend: str, restarts: int, told: int, queue_seconds: float
-) -> None:
-    replicas = [ReplicaResult(f"worker-{i}", "worker", i, restarts * i, 0, [], 102.0, 150.0) for i in range(2)]
-    result = JobResult("mnist", backend, 2.0, 1.0, 0.0, 60.0, False, [], replicas, 100.0, 160.0)
-    records = [{"recorded_at": 150.0, "age_seconds": 47.25 + i} for i in range(told)]
-    assert count_queue_seconds(result, {"replicas": [*records, *[{}] * (2 - told)]}) == queue_seconds

@@ -11,6 +11,7 @@ from model.host import describe_versions
 from pipeline.local.resume import ResumeError, describe_killed, describe_resumption, lock, take_up
 from pipeline.run import main
 from pipeline.shell import RUN
+from tests.components.planning.programs.test_persons import write_job
 from tests.components.trial_folders import write_trial
 
 PARAMETERS = Parameters()
@@ -223,3 +224,18 @@ def test_nothing_is_told_of_a_run_that_goes_on_that_ended_or_that_cannot_be_resu
     assert describe_killed(run_dir.parent, RUN) != ""
     lose_plan(run_dir)
     assert describe_killed(run_dir.parent, RUN) == ""
+
+
+def test_a_manifest_with_a_secret_must_be_given_again(tmp_path: Path) -> None:
+    manifest = write_job("python", "train.py", env={"TOKEN": "a-secret-token"})
+    folder = tmp_path / "runs" / "1"
+    folder.mkdir(parents=True)
+    plan = plan_run("1", Parameters(tfjob=manifest))
+    plan.write(folder / "run.json")
+
+    assert describe_resumption(folder, RUN, plan).endswith('--resume 1 --tfjob FILE"')
+    with pytest.raises(ResumeError, match=r"Give it again as a whole: --tfjob FILE\."):
+        take_up(folder, SILENT)
+    with pytest.raises(ResumeError, match="--tfjob must be left out, or be that of the run"):
+        take_up(folder, SILENT | {"tfjob": manifest.replace("train.py", "other.py")})
+    assert take_up(folder, SILENT | {"tfjob": manifest}).parameters.tfjob == manifest

@@ -31,6 +31,8 @@ from tfjob.errors import (
     JobRestartedTooOften,
     SpecError,
 )
+from tfjob.job import FOREIGN_ANNOTATION
+from tfjob.overlay import Overlay
 
 AWAY = ProtocolError("connection refused")
 EVICTED = (
@@ -346,3 +348,13 @@ def test_a_right_that_is_missing_names_the_manifests(single: ClusterRun) -> None
     with pytest.raises(ClusterRefused, match=r"watch events: cannot list resource events.*manifests/"):
         single(refusal_patience_seconds=0.0)
     assert single.cluster.jobs == {}
+
+
+def test_a_persons_job_that_is_measured_without_one_of_its_replicas_has_not_run(run: ClusterRun) -> None:
+    run.change(overlays=[Overlay(job={"metadata": {"annotations": {FOREIGN_ANNOTATION: "true"}}})])
+    run.say(running("worker-0"), pod_json("worker-1", "Pending"))
+    run.log("worker-0", "step 5")
+    run.pass_seconds("step 5", 1)
+    with pytest.raises(JobNotStarted, match=r"It ended without a replica that never ran \| worker-1: Pending"):
+        run(is_measured=lambda: any(isinstance(event, LogLine) for event in run.events))
+    assert run.cluster.jobs == {}

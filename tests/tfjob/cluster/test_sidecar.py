@@ -5,10 +5,11 @@ import pytest
 
 from tests.tfjob.cluster_run import ClusterRun
 from tests.tfjob.fake_cluster import end_json, ended, pod_json, running
-from tfjob.backend import Warned
+from tfjob.backend import LogLine, Warned
 from tfjob.cluster.pods import read_pod
 from tfjob.cluster.sidecar import describe_hold
 from tfjob.errors import JobFailed
+from tfjob.overlay import of_pods
 
 Json = dict[str, Any]
 LINKERD = (
@@ -114,3 +115,24 @@ def test_a_pod_is_held_only_while_its_own_container_has_ended_and_another_runs(m
 )
 def test_how_to_have_pods_without_a_container_is_told_by_its_name(containers: list[str], words: str) -> None:
     assert words in describe_hold(containers)
+
+
+def test_a_container_of_the_manifest_itself_is_nothing_to_switch_off(run: ClusterRun) -> None:
+    run.change(overlays=[of_pods(containers=[{"name": "log", "image": "log:1"}])])
+    run.say(beside(running("worker-0"), "log"), beside(running("worker-1"), "log"))
+    run.say(held("worker-0", sidecar="log"), held("worker-1", sidecar="log"))
+    let_time_pass(run, 31)
+    assert run().total_seconds == 0.0
+    (told,) = warnings(run)
+    assert told == "worker-0 has ended (exit code 0), but its pod is kept running by log, which goes with the job"
+
+
+def test_a_measured_job_is_deleted_and_has_succeeded(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.log("worker-0", "step 5")
+    run.pass_seconds("step 5", 1)
+    result = run(is_measured=lambda: any(isinstance(event, LogLine) for event in run.events))
+    assert result.was_ended
+    assert [replica.exit_code for replica in result.replicas] == [None, None]
+    assert run.statuses()[-1] == "Succeeded"
+    assert run.cluster.jobs == {}

@@ -1,0 +1,157 @@
+"""The report on a person's program: one HTML file that needs nothing else, and the same in short as Markdown."""
+
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from comparison.audit import list_violations
+from comparison.environment import format_value
+from comparison.page import render_page
+from comparison.programs.analysis import ProgramAnalysis, describe_statistics
+from comparison.programs.audit import find_nodes
+from comparison.programs.cautions import list_notes
+from comparison.programs.plots import PARTS, break_down, plot_metric, plot_parts, plot_speedups, plot_trials
+from comparison.programs.reading import format_program_trials
+from comparison.programs.rows import describe_configuration
+from comparison.programs.tables import format_brief_table, format_table, format_trials
+from comparison.records import TRIALS_FILE
+from comparison.svg import PALETTE, pick_style
+from comparison.table import UNKNOWN, Cells, format_number, to_markdown
+from comparison.texts import list_items, say
+
+# What keeps a page below 400 kB, so that it opens at once.
+_MAX_EMBEDDED_LENGTH = 100_000
+_MAX_LISTED_TRIALS = 200
+_MAX_VALUE_LETTERS = 2_000
+CLOCKS = {
+    "waiting for a node": "until the last replica was bound to a node",
+    "image pull": "the longest pull of an image",
+    "queue, starting": "the rest of the time until the last replica's process began",
+    "start and end": "of the job, what the program tells nothing of: imports, data, saving, ending",
+    "warm-up": "steps that were told and left out, because they are slower than those that follow",
+    "training": "from the first step that was told after the warm-up to the last one",
+}
+
+
+FACTS = (
+    *("backend", "image", "image digest", "CPUs of a replica", "memory of a replica", "nodes of the replicas"),
+    "what the program tells",
+)
+
+
+def render_program_report(analysis: ProgramAnalysis) -> str:
+    """Returns the report as one self-contained HTML page, in the reader's language."""
+    groups, measure, metric = analysis.groups, analysis.case.measure, analysis.metric
+    parts = break_down(groups)
+    fastest = analysis.given.fastest
+    brief = format_brief_table(analysis.rows, measure, metric, analysis.marks.signs)
+    baseline = analysis.case.baseline
+    return render_page(
+        "programs/program.html.j2",
+        run_id=analysis.run_info.run_id,
+        verdict=analysis.verdict,
+        cautions=analysis.warnings,
+        declared=analysis.declared,
+        columns=brief.columns,
+        rows=[
+            {
+                "name": cells[0],
+                "cells": [_split_interval(cell) for cell in cells[1:]],
+                "colour": pick_style(PALETTE, index),
+                "is_winner": row.configuration in fastest,
+                "is_baseline": row.configuration == analysis.case.baseline_name,
+            }
+            for index, (row, cells) in enumerate(zip(analysis.rows, brief.rows, strict=True))
+        ],
+        baseline=describe_configuration(baseline[0]) if baseline else "",
+        star=say("fastest") if len(fastest) == 1 else say("may be fastest"),
+        marks=analysis.explanations,
+        first_plots=_list_first_plots(analysis),
+        whole=format_table(analysis.rows, measure, metric, analysis.signs),
+        statistics=describe_statistics(analysis),
+        metric=metric.name if metric else "",
+        metric_plot=plot_metric(groups, metric) if metric else None,
+        parts_plot=plot_parts(parts) if parts else "",
+        parts=Cells(
+            [say("configuration"), *map(say, PARTS)],
+            [[name, *(format_number(own[part]) for part in PARTS)] for name, own in parts.items()],
+        ),
+        clocks={say(name): say(definition) for name, definition in CLOCKS.items()},
+        trials_plot=plot_trials(groups, measure),
+        trials=_limit(format_trials(groups, metric)),
+        notes=list_notes(analysis.case),
+        findings=analysis.findings,
+        num_broken=len(list_violations(analysis.findings)),
+        environment=_describe_environment(analysis),
+        parameters={name: _format_value(value) for name, value in analysis.run_info.parameters.items()},
+        records=_embed_records(analysis),
+        num_trials=len(analysis.trials),
+        trials_file=TRIALS_FILE,
+    )
+
+
+def render_program_markdown(analysis: ProgramAnalysis) -> str:
+    """Returns answer, table and warnings as Markdown that reads well as raw text, too."""
+    cells = format_brief_table(analysis.rows, analysis.case.measure, analysis.metric, analysis.signs)
+    paragraphs = [
+        f"# {analysis.verdict}",
+        to_markdown(cells).rstrip(),
+        say("Means over trials; ± and brackets are 95 % intervals."),
+        *analysis.explanations,
+        "\n".join(f"- {warning}" for warning in (*analysis.warnings, analysis.declared)),
+    ]
+    return "\n\n".join(filter(None, paragraphs)) + "\n"
+
+
+def _list_first_plots(analysis: ProgramAnalysis) -> list[dict[str, Any]]:
+    """Returns what is seen before anything is unfolded: the speedups, or where there are none, the trials."""
+    if sum(row.ratio is not None for row in analysis.rows) > 1:
+        note = say("Markers are measured, with 95 % intervals.")
+        return [{"title": say("Speedup against workers"), "svg": plot_speedups(analysis.rows), "note": note}]
+    return []
+
+
+def _describe_environment(analysis: ProgramAnalysis) -> dict[str, str]:
+    facts: dict[str, dict[str, None]] = {}
+    for trial in analysis.trials:
+        nodes = find_nodes(trial)
+        own = (
+            say(trial.backend),
+            trial.image or say("none: processes on the host"),
+            trial.image_digest or UNKNOWN,
+            UNKNOWN if trial.cpus_per_replica is None else f"{trial.cpus_per_replica:g}",
+            trial.memory_per_replica or UNKNOWN,
+            list_items(sorted(nodes)) if nodes else UNKNOWN,
+            _name_level(trial.level),
+        )
+        for name, value in zip(FACTS, own, strict=True):
+            facts.setdefault(say(name), {})[value] = None
+    return {name: "; ".join(values)[:_MAX_VALUE_LETTERS] for name, values in facts.items()}
+
+
+def _name_level(level: int) -> str:
+    return {0: say("nothing"), 1: say("what it printed"), 2: say("its progress file")}[level]
+
+
+def _format_value(value: Any) -> str:
+    return format_value(value)[:_MAX_VALUE_LETTERS]
+
+
+def _limit(cells: Cells) -> Cells:
+    return Cells(cells.columns, cells.rows[:_MAX_LISTED_TRIALS])
+
+
+def _split_interval(cell: str) -> tuple[str, str]:
+    """Returns what a cell says and its interval, between which a line of a narrow table may end."""
+    value, gap, interval = cell.partition(" ")
+    return value, interval if gap else ""
+
+
+def _embed_records(analysis: ProgramAnalysis) -> Markup | None:
+    """Returns the records as they are in the file, None where they are too long for a page."""
+    records = Markup()
+    for trial in analysis.trials:
+        records += escape(format_program_trials([trial]))
+        if len(records) > _MAX_EMBEDDED_LENGTH:
+            return None
+    return records

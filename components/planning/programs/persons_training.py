@@ -1,0 +1,246 @@
+"""One attempt at a trial of a person's own program: its TFJob, what it is heard to tell, and what is kept of it."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from comparison.parsing import SCHEMA_VERSION
+from comparison.programs import ProgramMetric, ProgramPoint, ProgramReplica, ProgramTrial
+from comparison.records import QuietWait
+from components.planning.names import read_json
+from components.planning.programs.forms import ProgramConfiguration, name_configuration
+from components.planning.programs.own_loop import name_job
+from components.planning.programs.program import Assignment
+from components.planning.programs.shown import ShownLines
+from program.helper import install_helper, progress_env
+from program.measurement import Measurement
+from tfjob.backend import JobResult, LogLine
+from tfjob.environment import current_namespace
+from tfjob.errors import JobFailed, TFJobError
+from tfjob.job import Manifest
+from tfjob.launch import RUN_LABEL, label_value, print_line
+from tfjob.overlay import of_metadata
+from tfjob.settings import parse_job_settings
+
+if TYPE_CHECKING:
+    from components.planning.programs.persons import PersonsProgram
+    from tfjob.own import PodPlacement
+
+TRIAL_FILE = "trial.json"
+# Beside the trials' folders in the workspace: what a program may import to tell its progress.
+HELPER_FOLDER = "helper"
+# Half a second is how often a launcher looks; files on a network are looked at less often.
+_FOLLOW_SECONDS = 1.0
+_SILENT_SECONDS = 60.0
+# Later than that a program has trained: what it failed on then is not that it was alone.
+_ALONE_SECONDS = 300.0
+# Codes of a shell, and words, of a program that would start with no number of workers.
+_NOT_STARTED = (126, 127)
+_NOT_STARTED_WORDS = ("can't open file", "No such file or dir", "SyntaxError", "ModuleNotFoundError", "ImportError")
+_ONE_CORE = "A worker of a job with servers may wait for itself on one core: TF_NUM_INTEROP_THREADS=2 cures it."
+# What a record says as `launch.json` does.
+_OF_LAUNCH = (
+    *("run_id", "configuration", "trial", "round", "place", "queue_seconds", "schedule_seconds", "pull_seconds"),
+    *("total_seconds", "contended", "warnings", "backend", "started_at", "ended_at", "boot_id", "started_monotonic"),
+    *("ended_monotonic", "image", "image_digest", "resumed", "earlier_attempts"),
+)
+
+
+class NotMeasuredError(TFJobError):
+    """A training ended well, and yet nothing of it counts."""
+
+
+@dataclass
+class PersonsTraining:
+    """One attempt at a trial of a person's own program; see `Training`.
+
+    Attributes:
+        program: The program.
+        assignment: What is trained, and where.
+    """
+
+    program: "PersonsProgram"
+    assignment: Assignment
+    manifest: Manifest = field(init=False)
+    _began: float = field(default_factory=time.monotonic)
+    _followed: float = 0.0
+    _heard: float = field(default_factory=time.monotonic)
+    _last_told: float | None = None
+    _last_lines: dict[str, str] = field(default_factory=dict)
+    _shown: ShownLines = field(default_factory=lambda: ShownLines(print_line))
+    _measurement: Measurement | None = None
+    _result: JobResult | None = None
+
+    def __post_init__(self) -> None:
+        self._listener = self.program.listen(self.assignment.configuration)
+        install_helper(self._helper_dir)
+        self.manifest = build_job(self.program, self.assignment, self._helper_dir)
+
+    @property
+    def cpus(self) -> float | None:
+        """CPUs of a worker; None where the manifest sets no limit."""
+        return self.program.cpus
+
+    @property
+    def _helper_dir(self) -> Path:
+        return self.assignment.output_dir.parent / HELPER_FOLDER
+
+    def show(self, line: str) -> None:
+        """Prints a line of the job, as far as a person can read along."""
+        self._shown.show(line)
+
+    def listen(self, line: LogLine) -> None:
+        """Takes a line of a replica's log."""
+        self._last_lines[line.replica] = line.text
+        self._listener.hear(line.replica, line.text, time.time() if line.at is None else line.at)
+
+    def is_measured(self) -> bool:
+        """Returns whether enough is measured; reads what the program has written meanwhile, and tells of silence."""
+        now = time.monotonic()
+        if now >= self._followed + _FOLLOW_SECONDS:
+            self._followed = now
+            self._listener.follow(self.assignment.output_dir)
+            self._tell_silence(now)
+        return bool(self._listener.is_measured)
+
+    def measure(self, result: JobResult) -> None:
+        """Takes down what was measured, when the job has succeeded.
+
+        Raises:
+            NotMeasuredError: It told nothing of what it was to tell, so that it may not have trained at all.
+        """
+        self._shown.end()
+        self._listener.follow(self.assignment.output_dir)
+        self._measurement, self._result = self._listener.finish(), result
+        parameters = self.program.parameters
+        silence = self._listener.describe_silence()
+        if silence is None:
+            return
+        is_asked = parameters.progress != "auto" or parameters.progress_regex or parameters.metric
+        which = f"{self.assignment.configuration.name}, trial {self.assignment.trial},"
+        if is_asked or parameters.measure_steps:
+            raise NotMeasuredError(f"{which} ended well, and what it was to tell was not found in it. {silence}")
+        levels = _list_levels(self.assignment.finished)
+        if any(levels):
+            raise NotMeasuredError(
+                f"{which} ended well without a sign of a training, of which a trial before it told: it does not count. "
+                f"{silence}"
+            )
+        if not levels:  # after the first trial, and not after each
+            print_line(f"Whole jobs are compared, start and end included. {silence}")
+
+    def may_run_otherwise(self, error: TFJobError) -> bool:
+        """Returns whether a failure may be that the program does not run alone: it failed soon, and trained nothing."""
+        self._shown.end()
+        self._listener.close()
+        if not isinstance(error, JobFailed) or error.exit_code in (None, *_NOT_STARTED):
+            return False
+        has_trained = self._listener.last_told_at is not None or time.monotonic() - self._began > _ALONE_SECONDS
+        told = "\n".join(error.last_lines)
+        return not has_trained and not any(word in told for word in _NOT_STARTED_WORDS)
+
+    def count_queue_seconds(self, result: JobResult) -> float:
+        """Returns the seconds from submitting the job until its last replica's process began."""
+        return result.queue_seconds
+
+    def read_clocks(self) -> Mapping[str, Any]:
+        """Returns for how long it trained; what others took of its cores is not known."""
+        return {"train_seconds": self._measured.train_seconds, "replicas": []}
+
+    def keep(self, launch: Mapping[str, Any], folder: Path) -> None:
+        """Writes `trial.json`, the trial's record."""
+        trial = json.dumps(asdict(self._describe(launch)), indent=1, allow_nan=False)
+        (folder / TRIAL_FILE).write_text(trial, encoding="utf-8")
+
+    @property
+    def _measured(self) -> Measurement:
+        if self._measurement is None:
+            raise ValueError("what was measured is asked for before it is")
+        return self._measurement
+
+    def _describe(self, launch: Mapping[str, Any]) -> ProgramTrial:
+        assignment, told = self.assignment, self._measured
+        configuration: ProgramConfiguration = assignment.configuration
+        together, each = self.program.find_batches(configuration)
+        quiet, declared = launch.get("quiet"), self.program.parameters.batch_size_per_replica
+        is_smallest = configuration.workers == 1 and configuration.name != name_configuration(1, 0)
+        notes = [f"{configuration.name}: {configuration.describe()}, the smallest job that runs"] if is_smallest else []
+        return ProgramTrial(
+            schema_version=SCHEMA_VERSION,
+            program=self.program.kind,
+            baseline=assignment.baseline.name,
+            seed=self.program.find_seed(assignment.round_number),
+            num_workers=configuration.workers,
+            num_ps=configuration.num_ps,
+            cpus_per_replica=self.cpus,
+            memory_per_replica=self.program.memory,
+            global_batch_size=together,
+            per_replica_batch_size=each,
+            level=told.level,
+            job_seconds=max(launch["total_seconds"] - launch["queue_seconds"], 1e-3),
+            train_seconds=told.train_seconds,
+            warmup_seconds=told.warmup_seconds,
+            steps=told.steps,
+            examples=told.examples,
+            unit=told.unit,
+            examples_per_second=told.examples_per_second,
+            step_seconds=told.step_seconds,
+            first_step=told.first_step,
+            was_cut=told.was_cut,
+            metrics=[ProgramMetric(**asdict(metric)) for metric in told.metrics],
+            curve=[ProgramPoint(**asdict(point)) for point in told.curve],
+            replicas=[self._describe_replica(replica) for replica in launch["replicas"]],
+            restarts=sum(replica["restarts"] for replica in launch["replicas"]),
+            notes=[*told.notes, *notes],
+            declared=[f"batch_size_per_replica {declared}"] if declared else [],
+            quiet=QuietWait(**quiet) if quiet else None,
+            **{name: launch[name] for name in _OF_LAUNCH},
+        )
+
+    def _describe_replica(self, replica: Mapping[str, Any]) -> ProgramReplica:
+        told = self._measured.by_replica.get(replica["name"], {})
+        more = {name: told.get(name) or None for name in ("steps", "examples", "metrics")}
+        return ProgramReplica(**{**replica, **more})
+
+    def _tell_silence(self, now: float) -> None:
+        if self._listener.last_told_at is None:
+            return
+        if self._listener.last_told_at != self._last_told:
+            self._last_told, self._heard = self._listener.last_told_at, now
+        elif now - self._heard > _SILENT_SECONDS:
+            self._heard = float("inf")  # once
+            lines = [f"  [{replica}] {text[-200:]}" for replica, text in sorted(self._last_lines.items())]
+            told = f"No progress for {_SILENT_SECONDS:.0f} s. The replicas' last lines:"
+            print_line("\n".join([told, *lines, *([_ONE_CORE] if self.assignment.configuration.num_ps else [])]))
+
+
+def build_job(program: "PersonsProgram", assignment: Assignment, helper_dir: Path) -> Manifest:
+    """Returns the TFJob of an attempt; its name follows from that of its output folder and from the run."""
+    parameters, configuration = program.parameters, assignment.configuration
+    return program.job.build(
+        name=name_job(assignment),
+        namespace=current_namespace(),
+        workers=configuration.workers,
+        num_ps=configuration.num_ps,
+        values=program.fill(assignment),
+        chief_trains=parameters.chief_trains,
+        deadline_seconds=parameters.deadline_minutes * 60,
+        overlays=[
+            *program.list_overlays(),
+            of_metadata(labels={RUN_LABEL: label_value(assignment.run_id)}),
+            *parse_job_settings(parameters.job_settings),
+            *assignment.overlays,
+        ],
+        placement=cast("PodPlacement", parameters.placement),
+        # What waits in a buffer of Python's has no time.
+        env={"PYTHONUNBUFFERED": "1", **progress_env(helper_dir, assignment.output_dir)},
+        lone_tf_config=configuration.has_tf_config,
+    )
+
+
+def _list_levels(finished: Path) -> list[int]:
+    """Returns how much each finished trial has told."""
+    return [int(read_json(trial)["level"]) for trial in finished.glob(f"*/{TRIAL_FILE}")]

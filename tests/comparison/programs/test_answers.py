@@ -1,0 +1,343 @@
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from comparison.programs import ProgramAnalysis, ProgramMetric, ProgramTrial, analyze_programs
+from comparison.texts import speak
+from tests.comparison.programs.program_factory import (
+    close_gaps,
+    make_program_info,
+    make_program_run,
+    make_silent,
+    make_trial,
+)
+
+Change = Callable[[ProgramTrial], ProgramTrial]
+
+
+def analyze(trials: Sequence[ProgramTrial], **parameters: Any) -> ProgramAnalysis:
+    return analyze_programs(trials, make_program_info(trials, **parameters))
+
+
+def change(trials: Sequence[ProgramTrial], edit: Change, workers: int | None = None) -> list[ProgramTrial]:
+    return close_gaps([edit(trial) if workers in (None, trial.num_workers) else trial for trial in trials])
+
+
+def grow(trial: ProgramTrial) -> ProgramTrial:
+    """Of a program that gives each worker a batch of its own for a fixed number of steps."""
+    examples = 64_000.0 * trial.num_workers
+    rate = examples / (trial.train_seconds or 1.0)
+    return replace(trial, examples=examples, examples_per_second=rate, global_batch_size=64 * trial.num_workers)
+
+
+def cut(trial: ProgramTrial) -> ProgramTrial:
+    return replace(trial, was_cut=True)
+
+
+def tell_metric(value: float, **others: Any) -> Change:
+    metric = ProgramMetric(**{"name": "accuracy", "value": value, "higher_is_better": True, **others})
+    return lambda trial: replace(trial, metrics=[replace(metric, value=value + 0.0001 * trial.round)])
+
+
+def recommend(analysis: ProgramAnalysis) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(analysis.recommendation())
+    return values
+
+
+def test_a_program_that_tells_all_is_compared_by_its_training_time() -> None:
+    analysis = analyze(make_program_run())
+
+    assert analysis.verdict.startswith(
+        "By training time, distributing pays off here: 4 workers trained 2.98× as fast as 1 worker (95 % interval "
+    )
+    assert "It is faster from 2 workers on, of those measured; recommended: 4 workers, the fastest." in analysis.verdict
+    assert recommend(analysis) | {"reasons": []} == {
+        **recommend(analysis),
+        "answer": "pays_off",
+        "configuration": "workers-4",
+        "basis": "training",
+        "is_fair": True,
+        "recommended_workers": 4,
+        "pays_off_from_workers": 2,
+        "work_ratio": 1.0,
+        "reasons": [],
+    }
+
+
+def test_a_program_that_tells_nothing_is_compared_by_its_whole_jobs_and_the_first_words_say_so() -> None:
+    analysis = analyze(change(make_program_run(), make_silent))
+
+    assert analysis.verdict.startswith(
+        "By whole jobs (since no trial tells its training time) and for speed alone, distributing pays off here: "
+        "4 workers ran 2.32× as fast as 1 worker"
+    )
+    answer = recommend(analysis)
+    assert (answer["speedup"], answer["level"], answer["metric"]) == (None, 0, None)
+    assert answer["whole_job_speedup"]["value"] == pytest.approx(2.32, abs=0.01)
+    assert {row.speedup for row in analysis.rows} == {None}
+
+
+def test_where_the_work_grows_with_the_workers_examples_a_second_are_compared() -> None:
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 66.0}), grow))
+
+    assert analysis.verdict.startswith(
+        "By images a second (since the trainings did not do the same work), distributing pays off here: 2 workers "
+        "processed 1.8"
+    )
+    assert "the whole job, with 2.00× the work, 0.92×" in analysis.verdict
+    assert recommend(analysis)["work_ratio"] == pytest.approx(2.0)
+    assert recommend(analysis)["cost"]["core_seconds_ratio"] is None
+
+
+def test_trainings_that_were_cut_are_compared_by_examples_a_second_and_their_jobs_by_nothing() -> None:
+    analysis = analyze(change(make_program_run(), cut))
+
+    assert analysis.verdict.startswith("By images a second (since trainings were cut), distributing pays off here")
+    assert "not judged (the trainings were cut)" in analysis.verdict
+    assert "whole job" not in analysis.verdict
+    assert recommend(analysis)["whole_job_speedup"] is None
+    assert {row.whole_job_speedup for row in analysis.rows} == {None}
+
+
+def test_one_silent_trial_makes_whole_jobs_the_basis_of_all_rows() -> None:
+    trials = make_program_run()
+    analysis = analyze([*trials[:-1], make_silent(trials[-1])])
+
+    assert analysis.verdict.startswith("By whole jobs (since 1 trial tells no training time),")
+    assert {row.basis for row in analysis.rows} == {"whole_job"}
+
+
+def test_steps_alone_decide_nothing_for_a_step_may_take_more_examples_with_more_workers() -> None:
+    def tell_steps(trial: ProgramTrial) -> ProgramTrial:
+        return replace(cut(trial), examples=None, examples_per_second=None, unit="steps", global_batch_size=None)
+
+    analysis = analyze(change(make_program_run(), tell_steps))
+
+    assert analysis.verdict.startswith(
+        "By steps a second (since trainings were cut, and how many examples a step takes is not told), no answer about "
+        "4 workers: it makes 2.98× (2.80–3.17) as many steps a second, and whether a step takes more examples"
+    )
+    assert "--batch-size-per-replica" in analysis.verdict
+    assert recommend(analysis)["answer"] == "no_answer"
+
+
+def test_as_many_steps_with_more_workers_are_told_where_nothing_says_what_a_step_takes() -> None:
+    def tell_steps(trial: ProgramTrial) -> ProgramTrial:
+        return replace(trial, examples=None, examples_per_second=None, unit="steps", global_batch_size=None)
+
+    analysis = analyze(change(make_program_run(), tell_steps))
+
+    assert analysis.verdict.startswith("By whole jobs (since not every trial tells how much work it did)")
+    assert any("if each worker has a batch of its own, the work grew" in warning for warning in analysis.warnings)
+
+
+def test_a_batch_of_a_worker_makes_steps_an_amount_of_work() -> None:
+    def tell_batch(trial: ProgramTrial) -> ProgramTrial:
+        unknown = replace(trial, examples=None, examples_per_second=None, unit="steps", global_batch_size=None)
+        return replace(unknown, per_replica_batch_size=32)
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 66.0}), tell_batch))
+
+    assert analysis.verdict.startswith("By examples a second (since the trainings did not do the same work)")
+    assert analysis.rows[0].examples == 32_000
+
+
+def test_warm_ups_of_different_lengths_are_no_different_work() -> None:
+    def warm_up(trial: ProgramTrial) -> ProgramTrial:
+        steps = 1_000 if trial.num_workers == 1 else 900
+        replicas = [replace(own, steps=1_010) for own in trial.replicas]
+        seconds = (trial.train_seconds or 0.0) * steps / 1_000
+        return replace(trial, steps=steps, examples=64.0 * steps, train_seconds=seconds, curve=[], replicas=replicas)
+
+    analysis = analyze(change(make_program_run(), warm_up))
+
+    assert analysis.verdict.startswith("By images a second (since warm-ups of different lengths are left out), dist")
+    assert "the whole job 2.32×" in analysis.verdict
+    assert "same number of examples" not in [own.rule for own in analysis.findings if own.status == "violated"]
+
+
+def test_a_single_round_decides_nothing() -> None:
+    analysis = analyze(make_program_run(rounds=1))
+
+    assert "nothing is decided by a single trial: 4 workers trained 2.9" in analysis.verdict
+    assert recommend(analysis)["next_step"] == "tfjob-speedup run --trials 3"
+    assert recommend(analysis)["speedup"]["low"] is None
+
+
+def test_what_noise_hides_is_not_distinguishable() -> None:
+    analysis = analyze(make_program_run({1: 60.0, 2: 60.3}))
+
+    assert "nothing is distinguishable: 2 workers trained" in analysis.verdict
+    assert analysis.given.recommended is None
+
+
+def test_a_slower_row_does_not_pay_off_and_the_baseline_is_recommended() -> None:
+    analysis = analyze(make_program_run({1: 60.0, 2: 80.0}))
+
+    assert "distributing does not pay off here: 2 workers trained 0.7" in analysis.verdict
+    assert (analysis.given.recommended, analysis.given.fastest) == ("single", ["single"])
+
+
+def test_a_start_up_that_eats_the_gain_is_told() -> None:
+    def start_slowly(trial: ProgramTrial) -> ProgramTrial:
+        more = 15.0 * trial.num_workers
+        job, total, end = trial.job_seconds + more, trial.total_seconds + more, trial.ended_at + more
+        return replace(trial, job_seconds=job, total_seconds=total, ended_at=end)
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 55.0}), start_slowly))
+
+    assert "distributing pays off here in training time only" in analysis.verdict
+
+
+def test_the_fewest_workers_are_recommended_of_those_that_are_not_told_apart() -> None:
+    analysis = analyze(make_program_run({1: 60.0, 2: 33.0, 4: 32.9}))
+
+    assert analysis.given.fastest == ["workers-2", "workers-4"]
+    assert recommend(analysis)["recommended"] == "workers-2"
+    assert "recommended: 2 workers, the fewest of those that may be the fastest" in analysis.verdict
+
+
+def test_from_how_many_workers_on_it_pays_off_leaves_out_what_is_slower() -> None:
+    analysis = analyze(make_program_run({1: 60.0, 2: 70.0, 4: 30.0, 8: 20.0}))
+
+    assert analysis.given.pays_off_from == 4
+
+
+def test_a_baseline_that_is_not_a_single_worker_is_named_as_what_it_is_in_every_place() -> None:
+    def name(trial: ProgramTrial) -> ProgramTrial:
+        row = f"workers-{trial.num_workers}-ps-1"
+        return replace(trial, configuration=row, baseline="workers-1-ps-1")
+
+    trials = [
+        name(make_trial(workers, number, seconds, num_ps=1, place=place))
+        for place, (number, workers, seconds) in enumerate(
+            [(1, 1, 60.0), (1, 2, 33.0), (2, 2, 33.0), (2, 1, 60.0)], start=1
+        )
+    ]
+    analysis = analyze(trials)
+
+    assert "as fast as the smallest job that runs, 1 worker and 1 server (" in analysis.verdict
+    assert "All is compared with 1 worker and 1 server, the smallest that runs" in " ".join(analysis.warnings)
+    assert recommend(analysis)["baseline"]["replicas"] == "1 worker and 1 server"
+
+
+def test_what_trains_beside_workers_is_named() -> None:
+    def lead(trial: ProgramTrial) -> ProgramTrial:
+        chief = replace(trial.replicas[0], name="chief-0", type="chief")
+        return replace(trial, replicas=[chief, *trial.replicas])
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 33.0}), lead))
+
+    assert "1 chief, 2 workers trained" in analysis.verdict
+    assert "as fast as the smallest job that runs, 1 chief, 1 worker (" in analysis.verdict
+
+
+def test_a_faster_row_that_is_worse_by_its_metric_is_no_answer_and_said() -> None:
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 33.0}), tell_metric(0.95, num_examples=10_000), 2))
+
+    assert "no answer about 2 workers: it is 1.82× (" in analysis.verdict
+    assert "as fast, but at a worse accuracy (0.9502 against 0.98" in analysis.verdict
+    assert recommend(analysis)["metric"]["verdict"] == "worse"
+    assert "¶ worse by its metric" in " ".join(analysis.explanations)
+
+
+def test_a_loss_is_better_where_it_is_lower() -> None:
+    def tell_loss(trial: ProgramTrial) -> ProgramTrial:
+        value = (0.5 if trial.num_workers == 1 else 0.4) + 0.001 * trial.round
+        return replace(trial, metrics=[ProgramMetric("loss", value, higher_is_better=False)])
+
+    verdict = analyze(change(make_program_run({1: 60.0, 2: 33.0}), tell_loss)).verdict
+
+    assert "at a better loss (0.4020 against 0.5020" in verdict
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (tell_metric(0.95, higher_is_better=None), "which direction is better is not told"),
+        (tell_metric(95.0), "its values are of different scales"),
+        (tell_metric(1.95, num_examples=10_000), "its values are of different scales"),
+        (lambda trial: replace(trial, metrics=[]), "not every trial tells it"),
+        (
+            lambda trial: replace(
+                trial, notes=["worker-0's last accuracy was no finite number; its last that was is 0."]
+            ),
+            "its last value was no finite number",
+        ),
+        (
+            lambda trial: replace(trial, metrics=[ProgramMetric("accuracy", 0.5, higher_is_better=True)]),
+            "every round gave the very same value, which tells nothing of its scatter",
+        ),
+    ],
+)
+def test_a_metric_that_allows_no_verdict_is_told_and_not_judged(own: Change, reason: str) -> None:
+    trials = change(make_program_run({1: 60.0, 2: 33.0}), own, None if "direction" in reason else 2)
+    analysis = analyze(trials)
+
+    assert f"not judged ({reason})" in analysis.verdict
+    assert analysis.given.kind == "pays_off"
+    assert any(reason in warning for warning in analysis.warnings)
+
+
+def test_the_metric_that_a_person_asked_for_is_the_one_that_is_judged() -> None:
+    def add(trial: ProgramTrial) -> ProgramTrial:
+        auc = ProgramMetric("auc", 0.9 + 0.001 * trial.round, higher_is_better=True)
+        return replace(trial, metrics=[*trial.metrics, auc])
+
+    trials = change(make_program_run(), add)
+
+    assert analyze(trials).rows[0].metric == "accuracy"
+    assert analyze(trials, metric="auc").rows[0].metric == "auc"
+
+
+def test_a_planned_row_without_any_trial_is_what_the_answer_is_about() -> None:
+    trials = [own for own in make_program_run() if own.num_workers != 4]
+    verdict = analyze_programs(trials, make_program_info()).verdict
+
+    assert verdict.startswith(
+        "By training time, no answer about 4 workers: none of its planned trials is there. Of the"
+    )
+
+
+def test_without_a_trial_of_the_baseline_there_is_no_answer() -> None:
+    analysis = analyze([own for own in make_program_run() if own.num_workers != 1])
+
+    assert "no answer, because of the baseline that all is compared with: none of its trials is there" in (
+        analysis.verdict
+    )
+    assert recommend(analysis)["baseline"] is None
+
+
+def test_a_baseline_alone_has_no_answer() -> None:
+    verdict = analyze(make_program_run({1: 60.0})).verdict
+
+    assert verdict == "By training time, no answer: nothing beside the baseline was measured."
+
+
+def test_pods_of_one_node_say_little_about_several() -> None:
+    def place(trial: ProgramTrial) -> ProgramTrial:
+        replicas = [replace(own, node="node-1") for own in trial.replicas]
+        return replace(trial, backend="kubernetes", image="a:1", image_digest="sha256:1", replicas=replicas)
+
+    def spread(trial: ProgramTrial) -> ProgramTrial:
+        replicas = [replace(own, node=f"node-{own.index}") for own in trial.replicas]
+        return replace(place(trial), replicas=replicas)
+
+    assert "in pods of one node, which says little about several" in analyze(change(make_program_run(), place)).verdict
+    assert "in pods of several nodes" in analyze(change(make_program_run(), spread)).verdict
+
+
+def test_the_answer_is_chinese_where_that_is_spoken() -> None:
+    with speak("zh"):
+        verdict = analyze(make_program_run()).verdict
+
+    assert verdict.startswith("按训练时间计，分布式训练在此合算：4 个工作节点的训练速度是")
+
+
+def test_the_metrics_of_a_step_have_plain_names() -> None:
+    assert analyze(make_program_run()).metrics.keys() >= {"speedup_workers_2", "accuracy_single"}
+    silent = analyze(change(make_program_run(), make_silent)).metrics
+    assert silent.keys() == {"whole_job_speedup_workers_2", "whole_job_speedup_workers_4"}

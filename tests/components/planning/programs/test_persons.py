@@ -1,0 +1,204 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from comparison.parsing import RecordError
+from components.planning.parameters import Parameters
+from components.planning.plan import RunPlan, plan_run
+from components.planning.programs import Assignment, OwnLoop, PersonsProgram, choose_program
+from program.errors import ProgramError
+from tfjob.errors import SpecError
+
+COMMAND = "python train.py --batch {per_replica_batch_size} --out {output_dir}"
+
+
+def write_job(*command: str, servers: int = 0, env: dict[str, str] | None = None, **replicas: int) -> str:
+    container = {
+        "name": "tensorflow",
+        "image": "registry.example/mine:1",
+        "command": list(command) or ["python", "train.py"],
+        "env": [{"name": name, "value": value} for name, value in (env or {}).items()],
+        "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
+    }
+    counts = {"Worker": 2, **({"PS": servers} if servers else {}), **replicas}
+    specs = {
+        kind: {"replicas": count, "template": {"spec": {"containers": [container]}}} for kind, count in counts.items()
+    }
+    return yaml.safe_dump(
+        {
+            "apiVersion": "kubeflow.org/v1",
+            "kind": "TFJob",
+            "metadata": {"name": "mine"},
+            "spec": {"tfReplicaSpecs": specs},
+        }
+    )
+
+
+def plan(**changes: Any) -> RunPlan:
+    return plan_run("run-1", Parameters(**{"command": COMMAND, **changes}))
+
+
+def assign(run_plan: RunPlan, index: int) -> Assignment:
+    return Assignment(
+        run_id="run-1",
+        configuration=run_plan.configurations[index],
+        baseline=run_plan.configurations[0],
+        trial=2,
+        round_number=2,
+        place=3,
+        data_dir=Path("workspace", "data"),
+        output_dir=Path("workspace", "workers-4-t2"),
+        finished=Path("workspace", "finished"),
+    )
+
+
+def test_without_a_command_or_a_manifest_the_program_is_the_own_loop() -> None:
+    assert isinstance(choose_program(Parameters()), OwnLoop)
+    assert isinstance(choose_program(Parameters(command=" ", tfjob="\n")), OwnLoop)
+    assert isinstance(choose_program(Parameters(command="a")), PersonsProgram)
+    assert isinstance(choose_program(Parameters(tfjob=write_job())), PersonsProgram)
+
+
+def test_rows_are_one_worker_and_each_number_of_workers_with_the_servers_of_the_manifest() -> None:
+    assert [c.name for c in plan(workers=[1, 2, 4]).configurations] == ["single", "workers-2", "workers-4"]
+    with_servers = plan(command="", tfjob=write_job(servers=2), workers=[2, 4])
+    assert [c.name for c in with_servers.configurations] == ["single", "workers-2-ps-2", "workers-4-ps-2"]
+    assert [c.name for c in plan(command="", tfjob=write_job(servers=2), num_ps=3).configurations][
+        1
+    ] == "workers-2-ps-3"
+    assert [c.name for c in with_servers.single_nodes] == ["single"]
+
+
+def test_the_plan_is_written_and_read_again(tmp_path: Path) -> None:
+    for number, run_plan in enumerate([plan(workers=[2, 4]), plan(command="", tfjob=write_job(servers=1))]):
+        run_plan.write(tmp_path / f"{number}.json")
+        assert RunPlan.read(tmp_path / f"{number}.json") == run_plan
+    written = json.loads((tmp_path / "1.json").read_text())["configurations"]
+    assert written[1] == {"name": "workers-2-ps-1", "workers": 2, "num_ps": 1, "has_tf_config": False}
+
+
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
+    plan().write(tmp_path / "run.json")
+    text = (tmp_path / "run.json").read_text()
+    (tmp_path / "run.json").write_text(text.replace('"workers": 2,', '"workers": "two",'))
+    with pytest.raises(RecordError, match="workers must be int"):
+        RunPlan.read(tmp_path / "run.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"dataset": "fashion_mnist"},
+            "dataset must be left out: it says something of this project's own loop, not",
+        ),
+        (
+            {"model": "resnet20", "epochs": 3},
+            "model and epochs must be left out: each .* Received: model 'resnet20', epochs 3",
+        ),
+        ({"strategies": ["all_reduce"]}, "strategies must be left out"),
+        ({"scaling": "weak"}, "scaling must be left out"),
+        ({"target_accuracy": 0.5}, "target_accuracy must be left out"),
+        ({"study_depth": True}, "study_depth must be left out"),
+        ({"a_a": True}, "a_a must be left out"),
+        ({"bigger_nodes": True}, "bigger_nodes must be left out"),
+        ({"num_ps": 2}, r"num_ps must be left out: the program has no parameter servers"),
+        ({"chief_trains": True}, "chief_trains must be left out: the job has neither a Chief nor a Master"),
+        ({"placement": "near"}, r"placement must be any, together, spread\. Received: 'near'\."),
+        ({"workers": [1]}, r"workers must have a number above 1: one worker is the baseline\. Received: \[1\]\."),
+        ({"workers": []}, r"workers must be numbers of workers that differ, at least 1 each\. Received: \[\]\."),
+        ({"workers": [2, 2]}, "workers must be numbers of workers that differ"),
+        ({"workers": [3]}, r"global batch size must be divisible by each number of workers"),
+        ({"batch_size_per_replica": 8, "global_batch_size": 64}, "must not both be given"),
+        ({"batch_size_per_replica": -1}, "batch_size_per_replica must be at least 0"),
+        ({"progress": "pytorch"}, "progress must be one of auto, none, .*'pytorch' came"),
+        ({"progress_regex": ["loss"]}, "NAME=REGEX"),
+        ({"metric_direction": "up", "metric": "auc"}, "metric_direction must be max"),
+        ({"progress": "none", "measure_steps": 10}, "progress is none"),
+        ({"command": "python 'train.py"}, "command must be a command as a shell takes it"),
+        ({"command": "", "tfjob": "kind: Pod"}, "one document of kind TFJob"),
+        ({"command": "", "tfjob": "{"}, "The manifest is no YAML"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_starts(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValueError, SpecError, ProgramError), match=message):
+        plan(**changes)
+
+
+def test_what_the_manifest_says_of_its_replicas_is_not_said_twice() -> None:
+    with pytest.raises(ValueError, match=r"cpus_per_replica must be left out: it is said by the manifest in `tfjob`"):
+        plan(command="", tfjob=write_job(), cpus_per_replica=2.0)
+    plan(cpus_per_replica=2.0)  # a command alone gets what the parameters say
+
+
+@pytest.mark.parametrize("changes", [{"metric": "auc"}, {"measure_steps": 10}, {"chief_trains": True}])
+def test_what_is_about_a_program_of_ones_own_is_refused_without_one(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be left out: it takes a program of your own: `command` or `tfjob`"):
+        plan_run("run-1", Parameters(**changes))
+
+
+def test_placeholders_are_filled_for_each_configuration_and_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (
+        "{workers} {num_ps} {global_batch_size} {per_replica_batch_size} {seed} {trial} {output_dir} {data_dir} {other}"
+    )
+    run_plan = plan(command="", tfjob=write_job("program", text), workers=[2, 4], seed=7)
+    manifest = run_plan.program.begin(assign(run_plan, 2)).manifest
+    container = manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    expected = "4 0 128 32 8 2 workspace/workers-4-t2 workspace/data {other}"
+    assert container["command"][-2:] == ["program", expected]
+    assert manifest["spec"]["tfReplicaSpecs"]["Worker"]["replicas"] == 4
+    assert manifest["metadata"]["labels"]["tfjob-speedup/run"] == "run-1"
+
+
+def test_a_batch_for_each_worker_makes_the_whole_grow_with_the_workers() -> None:
+    program = plan(batch_size_per_replica=8, workers=[3]).program
+    assert isinstance(program, PersonsProgram)
+    assert [program.find_batches(c) for c in program.plan()[0]] == [(8, 8), (24, 8)]
+    untold = plan(command="python train.py").program
+    assert isinstance(untold, PersonsProgram)
+    assert [untold.find_batches(c) for c in untold.plan()[0]] == [(None, None), (None, None)]
+
+
+def test_a_command_runs_in_this_projects_image_with_what_a_replica_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_plan = plan(image="registry.example/speedup:1", cpus_per_replica=0.5, memory_per_replica="1Gi")
+    training = run_plan.program.begin(assign(run_plan, 1))
+    container = training.manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    assert container["image"] == run_plan.program.image == "registry.example/speedup:1"
+    assert container["resources"]["limits"] == {"cpu": "500m", "memory": "1Gi"}
+    assert {"name": "TF_NUM_INTEROP_THREADS", "value": "2"} in container["env"]
+    assert training.cpus == 0.5
+
+
+def test_a_manifest_keeps_its_image_and_its_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_plan = plan(command="", tfjob=write_job())
+    training = run_plan.program.begin(assign(run_plan, 1))
+    container = training.manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+    assert container["image"] == run_plan.program.image == "registry.example/mine:1"
+    assert container["resources"] == {"limits": {"cpu": "2", "memory": "1Gi"}}
+    assert training.cpus == 2.0
+
+
+def test_the_baseline_has_other_forms_in_which_it_may_run_and_nothing_else_has() -> None:
+    run_plan = plan(command="", tfjob=write_job(servers=1))
+    forms = run_plan.program.list_forms(run_plan.configurations[0])
+    assert [form.name for form in forms] == ["single", "single-tf-config", "workers-1-ps-1"]
+    assert [form.name for form in run_plan.program.list_forms(run_plan.configurations[1])] == ["workers-2-ps-1"]
+    alone = plan()
+    assert [form.name for form in alone.program.list_forms(alone.configurations[0])] == ["single", "single-tf-config"]
+
+
+def test_a_near_miss_of_a_placeholder_is_told_with_the_plan() -> None:
+    run_plan = plan(command="python train.py --workers {worker}")
+    (remark,) = run_plan.program.list_remarks(run_plan.configurations, None)
+    assert remark.startswith("Warning: ")
+    assert "did you mean {workers}?" in remark
