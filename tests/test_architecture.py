@@ -47,7 +47,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "command",
     ),
     "tfjob": (
-        "environment errors heartbeat owner",
+        "environment errors heartbeat owner signs",
         "fit signals spec",
         "job policy",
         "backend overlay",

@@ -6,13 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from tfjob.backend import Event, JobResult, StatusChanged
 from tfjob.errors import JobDeadlineExceeded, TFJobError, quote_lines
 from tfjob.job import Job, Manifest, read_job
 from tfjob.policy import has_succeeded
 from tfjob.signals import Signalled, signals_to
+from tfjob.signs import LOOK_SECONDS, SIGNS_VARIABLE, Life, SignWatch, Suspicion
 
 # How much of a replica's log an error quotes.
 QUOTED_LINES = 20
@@ -51,17 +52,33 @@ class JobRun(ABC, Generic[MessageT]):
     clock: Callable[[], float]
     inbox: SimpleQueue[MessageT | Signalled] = field(default_factory=SimpleQueue)
     late_signal: Signalled | None = None
+    sees_itself: ClassVar[bool]
     total_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.job = read_job(self.manifest)
         self.log_dir.mkdir(parents=True, exist_ok=True)
+        folders = {replica.env[SIGNS_VARIABLE] for replica in self.job.replicas if SIGNS_VARIABLE in replica.env}
+        self.signs_folder = Path(folders.pop()) if folders else None
+        self.signs = SignWatch(self.signs_folder, sees_itself=self.sees_itself)
         self.start_clock()
 
     def start_clock(self) -> None:
         """Takes down that the job is submitted now."""
         self.submitted_at = time.time()
-        self.submitted = self.clock()
+        self.submitted = self.next_look = self.clock()
+
+    @abstractmethod
+    def read_lives(self) -> Mapping[str, Life]:
+        """Returns what is seen of the processes of replicas that run, by replica."""
+
+    def take_look(self) -> Suspicion | None:
+        """Returns what is to be suspected of the replicas; looks every few seconds, however often it is asked."""
+        now = self.clock()
+        if now < self.next_look:
+            return None
+        self.next_look = now + LOOK_SECONDS
+        return self.signs.look(self.read_lives(), now)
 
     @abstractmethod
     def run_until_success(self) -> None:
@@ -108,8 +125,12 @@ class JobRun(ABC, Generic[MessageT]):
             self.late_signal = message
 
     def deadline_exceeded(self, last_lines: Mapping[str, Iterable[str]]) -> JobDeadlineExceeded:
-        """Returns the error of a job that ran too long, with the last lines of each replica that still runs."""
+        """Returns the error of a job that ran too long: where each replica that runs is, and its last lines."""
+        now = self.clock()
+        seen = {replica: self.signs.describe(replica, now) for replica in last_lines}
+        told = "; ".join(f"{replica}: {text}" for replica, text in seen.items() if text)
         return JobDeadlineExceeded(
             f"Job {self.job.name} ran longer than its deadline of {self.job.active_deadline_seconds:g} s."
+            + (f" Seen last: {told}." if told else "")
             + "".join(quote_lines(replica, tuple(lines)) for replica, lines in last_lines.items())
         )

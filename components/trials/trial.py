@@ -24,13 +24,14 @@ from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
-from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
+from tfjob.errors import JobRestartedTooOften, JobStalled, ReplicaLost, SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, choose_backend, delete_jobs, label_value, list_unfinished_jobs, print_line, run_job
 from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_env, of_metadata
 from tfjob.settings import describe_settings_here, parse_job_settings, read_task_config
+from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec, ReplicaType
 
 TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
@@ -196,7 +197,7 @@ def train_trial(
             )
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
-            is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
+            is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled)
             if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
             may_lose = False
@@ -298,7 +299,11 @@ def build_job(
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
         files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
     options = [part for option, path in files.items() for part in (option, str(path))]
-    own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(plan.run_id)}))
+    signs = str(output_dir / "signs")
+    own = (
+        of_env({"TF_CPP_MIN_LOG_LEVEL": "2", SIGNS_VARIABLE: signs}),
+        of_metadata(labels={RUN_LABEL: label_value(plan.run_id)}),
+    )
     return build_manifest(
         f"{output_dir.name}-{digest}",
         namespace=current_namespace(),

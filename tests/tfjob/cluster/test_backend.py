@@ -1,5 +1,6 @@
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,10 @@ from tfjob.errors import (
     JobFailed,
     JobNotStarted,
     JobRestartedTooOften,
+    ReplicaLost,
     SpecError,
 )
+from tfjob.signs import SIGNS_VARIABLE
 
 AWAY = ProtocolError("connection refused")
 EVICTED = (
@@ -346,3 +349,23 @@ def test_a_right_that_is_missing_names_the_manifests(single: ClusterRun) -> None
     with pytest.raises(ClusterRefused, match=r"watch events: cannot list resource events.*manifests/"):
         single(refusal_patience_seconds=0.0)
     assert single.cluster.jobs == {}
+
+
+def test_a_replica_that_gives_no_sign_of_life_is_lost_by_name(run: ClusterRun, tmp_path: Path) -> None:
+    signs = tmp_path / "signs"
+    signs.mkdir()
+    run.change(env={SIGNS_VARIABLE: str(signs)})
+    lines = [f"step {number}" for number in range(20)]
+
+    def write_life(number: int) -> None:
+        (signs / "worker-0.life").write_text(f"{number} running {number * 5}\n")
+        (signs / "worker-1.life").write_text(f"{min(number, 2)} running {number * 5}\n")
+        run.clock.sleep(5)
+
+    run.say(running("worker-0", node="node-1"), running("worker-1", node="node-2"))
+    for number, line in enumerate(lines):
+        run.on(line, lambda number=number: write_life(number))
+        run.log("worker-0", line, second=3 + number)
+    with pytest.raises(ReplicaLost, match=r"worker-1: worker-1 on node node-2: no sign of life for 30 s; frozen, or "):
+        run()
+    assert run.cluster.jobs == {}
