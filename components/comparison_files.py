@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kfp import dsl
@@ -14,7 +15,7 @@ from comparison.parsing import RecordError
 from comparison.records import TrialRecord, assemble_record, read_run_info
 from comparison.report import Analysis
 from components.planning import LAUNCH_FILE, read_launched
-from components.trials import TRAINING_FILE, list_trials, read_json
+from components.trials import TRAINING_FILE, list_left_out, list_trials, read_json
 from tfjob.launch import print_line
 
 
@@ -75,8 +76,12 @@ def compare_trials(
         outputs: Where each file that `compare` writes goes, by its name.
     """
     records = read_trials(trained, evaluations_path)
+    failed = [which for _, which in list_left_out(trained)]
+    for which in failed:
+        print_line(f"Left out: {which['configuration']}, trial {which['trial']}. {which['reason']}")
+    run_info = replace(read_run_info(run_info_path), failed_trials=failed or None)
     with tempfile.TemporaryDirectory() as folder:
-        comparison = compare(records, read_run_info(run_info_path), Path(folder))
+        comparison = compare(records, run_info, Path(folder))
         for name, path in outputs.items():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(Path(folder) / name, path)

@@ -143,7 +143,7 @@ def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:
         answers=answers,
         outlook=state_outlook(rows, forecasts, marks),
         statistics=describe_statistics(groups),
-        warnings=collect_warnings(groups, findings),
+        warnings=collect_warnings(groups, findings, run_info.failed_trials or ()),
         notes=collect_notes(groups),
     )
 

@@ -12,7 +12,7 @@ from components.planning.hidden import (
     reveal,
     take_given,
 )
-from components.planning.names import LAUNCH_FILE, check_name, name_trial, read_launched
+from components.planning.names import LAUNCH_FILE, check_name, check_trial, name_trial, read_launched
 from components.planning.order import (
     DISTRIBUTED,
     SINGLE_NODE,
@@ -36,6 +36,7 @@ __all__ = [
     "Place",
     "RunPlan",
     "check_name",
+    "check_trial",
     "count_iterations",
     "describe_form",
     "describe_missing_nodes",

@@ -8,6 +8,7 @@ from components.trials.finished import (
     read_resumable_plan,
     remove_torn_trials,
 )
+from components.trials.left_out import list_left_out
 from components.trials.trial import (
     TRAINING_FILE,
     check_machine,
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate_trials",
     "hand_out_finished",
     "lay_ready",
+    "list_left_out",
     "list_trials",
     "note_handed_out",
     "read_json",

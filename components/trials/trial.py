@@ -20,11 +20,18 @@ from components.trials.disturbance import (
     find_disturbance,
     is_disturbed,
 )
+from components.trials.left_out import (
+    RecordsMissing,
+    is_left_out,
+    is_worth_another_try,
+    leave_out,
+    read_whole_training,
+)
 from components.trials.turns import FINISHED_FOLDER, HEARTBEAT_FILE, Turns, name_step
 from model.plan import Configuration
 from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import current_namespace, is_in_pod
-from tfjob.errors import JobRestartedTooOften, JobStalled, ReplicaLost, SpecError, TFJobError
+from tfjob.errors import SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, choose_backend, delete_jobs, label_value, list_unfinished_jobs, print_line, run_job
@@ -92,7 +99,8 @@ def run_trials(
         folder = output_dir / place.name
         with turns.take(place):
             run_trial(plan, place, dataset_dir, workspace, folder, backend, [overlay])
-        metadata[place.name] = describe_model(folder)
+        if not is_left_out(folder):
+            metadata[place.name] = describe_model(folder)
     return metadata
 
 
@@ -171,7 +179,8 @@ def train_trial(
     """Trains a trial and writes what it left into `output_dir`; see `run_trial`.
 
     What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once. So
-    is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it.
+    is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it. One
+    that has no whole record even then is left out: see `left_out.py`.
 
     Args:
         dataset: The prepared data, where all replicas see them.
@@ -195,15 +204,18 @@ def train_trial(
                 max_restarts=0,
                 placement=Placement(first_core=place.round_number - 1, patience_seconds=patience),
             )
+            training = read_whole_training(training_dir / TRAINING_FILE, result)
         except TFJobError as error:
             attempt.end(str(error).partition("\n")[0])
-            is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled)
-            if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
+            if isinstance(error, RecordsMissing) and not may_lose:
+                leave_out(output_dir, place, str(error), attempt.earlier)
+                print_line(f"{error}\n== {place}, is left out: the comparison goes on without it")
+                return
+            if not (is_worth_another_try(error) and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
             may_lose = False
             print_line(f"{error}\n== {place}, is trained anew from step 0, once")
             continue
-        training = read_json(training_dir / TRAINING_FILE)
         disturbance = find_disturbance(training, result, cpus)
         if not disturbance or accepts_noise() or any(map(is_disturbed, attempt.earlier)):
             break
