@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser test-faults setup-browser coverage fuzz lint format lock bench bench-peers image sbom audit release clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser test-faults test-load setup-browser coverage fuzz lint format lock bench bench-peers image sbom audit release clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ fuzz: $(VENV)/ready-dev ## Feed bad bytes to everything that reads some, for hou
 FULL ?=
 test-faults: $(VENV)/ready-dev ## Kill and stop replicas, launcher and run; ten minutes, FULL=1 hours; writes docs/reliability.md
 	@$(BIN)/python -m tests.faults $(if $(FULL),--full) --page docs/reliability.md $(ARGS)
+
+test-load: $(VENV)/ready-dev ## Run the tests of load, minutes each; those on a cluster as test-cluster does
+	@TFJOB_SPEEDUP_TEST_LOAD=1 $(if $(IN_CLUSTER),TFJOB_TEST_IMAGE=$(TEST_IMAGE) $(IN_CLUSTER)) $(BIN)/python -m pytest tests/load
 
 lint: $(VENV)/ready-dev ## Check format, style and types
 	@$(BIN)/ruff format --check .

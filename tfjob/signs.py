@@ -18,8 +18,8 @@ LOOK_SECONDS = 5.0
 SILENT_SECONDS, ALL_SILENT_SECONDS = 30.0, 60.0
 # Replicas that live, of which none moves, or computes, for so long have lost each other.
 STALL_SECONDS = 45.0
-# Who takes more of a core than this computes; waiting for a message takes a hundredth or two.
-_IDLE_SHARE = 0.1
+# Who takes more of a core than this computes, though the machine be crowded; waiting takes far less than a hundredth.
+_IDLE_SHARE = 0.03
 # A launcher that looks so late was itself held up, and knows nothing of the time between.
 _LATE_SECONDS = 4 * LOOK_SECONDS
 # A slow volume, not a peer, may hold up who writes to it; and the end waits by a patience of its own.

@@ -12,15 +12,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from model.host import describe_host
 from model.prepare import prepare
-from tests.faults.cells import REPLICAS, Cell, choose_cells, list_cells
+from tests.faults.cells import REPLICAS, Cell, choose_cells, list_cells, list_cuts
+from tests.faults.data import make_data
 from tests.faults.table import describe, is_good, write_into
 from tests.faults.trying import Site, Tried, train_undisturbed, try_cell
-
-NUM_IMAGES, NUM_CLASSES, SIDE = 2200, 10, 28
 
 
 def main() -> int:
@@ -34,7 +31,8 @@ def main() -> int:
         "--at-once", type=int, default=3, help="cells that are tried side by side: most of it is waiting"
     )
     options = parser.parse_args()
-    cells = [cell for cell in (list_cells() if options.full else choose_cells()) if options.only in str(cell)]
+    chosen = list_cells() if options.full else choose_cells()
+    cells = [cell for cell in (*chosen, *list_cuts()) if options.only in str(cell)]
     with tempfile.TemporaryDirectory(prefix="tfjob-speedup-faults-") as folder:
         tried = try_cells(Path(folder), cells, options.minutes, options.at_once)
     print(f"\n{describe(tried)}")
@@ -76,16 +74,6 @@ def try_cells(folder: Path, cells: list[Cell], minutes: float, at_once: int) -> 
 
     with ThreadPoolExecutor(at_once) as pool:
         return [one for one in pool.map(try_one, range(len(cells))) if one is not None]
-
-
-def make_data(path: Path) -> None:
-    """Writes images of noise about a pattern of each class."""
-    generator = np.random.default_rng(0)
-    patterns = generator.integers(0, 256, (NUM_CLASSES, SIDE, SIDE))
-    labels = np.arange(NUM_IMAGES) % NUM_CLASSES
-    images = np.clip(patterns[labels] // 2 + generator.integers(0, 128, (NUM_IMAGES, SIDE, SIDE)), 0, 255)
-    images = images.astype(np.uint8)
-    np.savez(path, x_train=images, y_train=labels, x_test=images[:200], y_test=labels[:200])
 
 
 if __name__ == "__main__":

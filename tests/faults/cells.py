@@ -1,10 +1,12 @@
 """The matrix: who is hit, when, and by what."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Fault = Literal["SIGKILL", "SIGTERM", "SIGSTOP", "SIGSTOP 8 s"]
+Fault = Literal["SIGKILL", "SIGTERM", "SIGSTOP", "SIGSTOP 8 s", "cut for 15 s", "cut for ever"]
 Moment = Literal["before rendezvous", "mid-epoch", "checkpoint", "end"]
 
 FAULTS: tuple[Fault, ...] = ("SIGKILL", "SIGTERM", "SIGSTOP", "SIGSTOP 8 s")
@@ -14,6 +16,9 @@ REPLICAS = {
     "parameter_server": ("chief-0", "worker-0", "ps-0"),
 }
 LAUNCHER, RUN = "launcher", "run"
+# What lies between the replicas, in a network namespace of the cell's own: only root can cut it.
+NETWORK = "network"
+_CUTTERS = ("unshare", "nsenter", "ip", "iptables")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Cell:
 
     Args:
         strategy: `all_reduce` or `parameter_server`.
-        target: A replica, `launcher` (the step that launches the job) or `run` (`make run`).
+        target: A replica, `launcher` (the step that launches the job), `run` (`make run`), or `network`.
         moment: When it is hit.
         fault: By what.
     """
@@ -43,6 +48,17 @@ def list_cells() -> Iterator[Cell]:
             for moment in MOMENTS:
                 for fault in FAULTS:
                     yield Cell(strategy, target, moment, fault)
+
+
+def list_cuts() -> list[Cell]:
+    """Returns cuts of the network in mid-epoch; none where this system cannot make them."""
+    if os.geteuid() != 0 or not all(map(shutil.which, _CUTTERS)):
+        return []
+    return [
+        Cell(strategy, NETWORK, "mid-epoch", fault)
+        for strategy in REPLICAS
+        for fault in ("cut for ever", "cut for 15 s")
+    ]
 
 
 def choose_cells() -> list[Cell]:

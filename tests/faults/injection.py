@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.cells import LAUNCHER, RUN, Cell, Moment
+from tests.faults.cells import LAUNCHER, NETWORK, RUN, Cell, Moment
 
-PAUSE_SECONDS = 8.0
-MOMENT_PATIENCE_SECONDS = 180.0
+PAUSE_SECONDS, CUT_SECONDS = 8.0, 15.0
+_DROP = ("INPUT", "-i", "lo", "-j", "DROP")
+MOMENT_PATIENCE_SECONDS = 400.0
 
 
 def find_processes(folder: Path) -> list[psutil.Process]:
@@ -64,9 +66,11 @@ def has_come(workspace: Path, strategy: str, moment: Moment) -> bool:
 
 def find_target(cell: Cell, folder: Path, launcher: int) -> psutil.Process | None:
     """Returns who is to be hit: whoever of the run is the launcher, `make run` itself, or a replica."""
-    if cell.target not in {LAUNCHER, RUN}:
+    if cell.target not in {LAUNCHER, RUN, NETWORK}:
         return find_replica(folder, cell.strategy, cell.target)
     any_replica = "worker-0" if cell.strategy == "all_reduce" else "chief-0"
+    if cell.target == NETWORK:
+        return find_replica(folder, cell.strategy, any_replica)
     return psutil.Process(launcher) if find_replica(folder, cell.strategy, any_replica) else None
 
 
@@ -95,9 +99,25 @@ def inject(cell: Cell, folder: Path, workspace: Path, launcher: int, is_over: Ca
 def _hit(cell: Cell, target: psutil.Process) -> float:
     number = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM}.get(cell.fault, signal.SIGSTOP)
     at = time.time()
+    if cell.target == NETWORK:
+        _cut(target.pid, is_for_ever=cell.fault == "cut for ever")
+        return at
     target.send_signal(number)
     if cell.fault == "SIGSTOP 8 s":
         time.sleep(PAUSE_SECONDS)
         with suppress(psutil.NoSuchProcess):
             target.send_signal(signal.SIGCONT)
     return at
+
+
+def _cut(pid: int, *, is_for_ever: bool) -> None:
+    """Lets no packet reach any process in the network of this one, which must not be the machine's own."""
+    assert Path(f"/proc/{pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
+    with subprocess.Popen(["nsenter", "--target", str(pid), "--net", "sleep", "600"]) as holder:  # keeps the network
+        subprocess.run(["nsenter", "--target", str(pid), "--net", "iptables", "--append", *_DROP], check=True)
+        if not is_for_ever:
+            time.sleep(CUT_SECONDS)
+            subprocess.run(
+                ["nsenter", "--target", str(holder.pid), "--net", "iptables", "--delete", *_DROP], check=True
+            )
+        holder.kill()

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from components.planning import Parameters, list_places, plan_run
 from components.trials.trial import run_trial
@@ -12,7 +13,11 @@ from tfjob.errors import TFJobError
 from tfjob.launch import choose_backend
 
 # A network of 5,142 parameters on 2,000 images of noise about ten patterns; trained for some seconds.
-SETTINGS = {"model_arguments": '{"width": 4, "stem_stride": 4}', "global_batch_size": 64, "same_batch_norm": True}
+SETTINGS: dict[str, Any] = {
+    "model_arguments": '{"width": 4, "stem_stride": 4}',
+    "global_batch_size": 64,
+    "same_batch_norm": True,
+}
 
 
 def main() -> int:

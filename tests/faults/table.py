@@ -18,7 +18,7 @@ def is_good(tried: Sequence[Tried]) -> bool:
 
 def describe(tried: Sequence[Tried]) -> str:
     """Returns the counts and recovery times of cells in a few lines."""
-    counts = Counter(one.outcome for one in tried)
+    counts: Counter[str] = Counter(one.outcome for one in tried)
     names = ("finished", "reported", *BAD)
     told = ", ".join(f"{name} {counts[name]}" for name in names)
     lines = [f"{len(tried)} cells: {told}; left running {sum(one.num_left for one in tried)}."]

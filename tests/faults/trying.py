@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import psutil
 
-from tests.faults.cells import LAUNCHER, RUN, Cell
+from tests.faults.cells import LAUNCHER, NETWORK, RUN, Cell
 from tests.faults.injection import find_processes, inject
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,7 @@ EPOCHS = 15
 HANG_SECONDS = 400.0
 REPORT_SECONDS = 60.0
 LEFT_SECONDS = 15.0
+OWN_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 # Updates of parameter servers come in no fixed order: weights differ, and accuracy by so much.
 ACCURACY_SCATTER = 0.1
 OPTIONS = ("--trials=1", "--no-bigger-nodes", "--same-batch-norm", "--global-batch-size=64", "--workers=2")
@@ -67,13 +68,15 @@ class Site:
     expected: dict[str, dict[str, Any]]
 
 
-def launch(site: Site, name: str, strategy: str) -> tuple["subprocess.Popen[str]", Path, Path]:
+def launch(
+    site: Site, name: str, strategy: str, wrapper: Sequence[str] = ()
+) -> tuple["subprocess.Popen[str]", Path, Path]:
     """Starts the launcher of a trial; returns it, its folder and its log."""
     folder = site.folder / name
     (folder / "workspace").mkdir(parents=True, exist_ok=True)
     log = folder / "launcher.log"
     arguments = [str(site.data), str(folder / "workspace"), str(folder / "out"), strategy, str(EPOCHS)]
-    return start([sys.executable, "-m", "tests.faults.launcher", *arguments], log), folder, log
+    return start([*wrapper, sys.executable, "-m", "tests.faults.launcher", *arguments], log), folder, log
 
 
 def start(command: Sequence[str], log: Path) -> "subprocess.Popen[str]":
@@ -101,7 +104,7 @@ def try_cell(site: Site, number: int, cell: Cell) -> Tried:
     name = f"cell-{number}"
     if cell.target == RUN:
         return _try_run(site, name, cell)
-    process, folder, log = launch(site, name, cell.strategy)
+    process, folder, log = launch(site, name, cell.strategy, OWN_NETWORK if cell.target == NETWORK else ())
     try:
         hit_at = inject(cell, folder, folder / "workspace", process.pid, lambda: process.poll() is not None)
         if cell.target == LAUNCHER:
@@ -114,12 +117,12 @@ def try_cell(site: Site, number: int, cell: Cell) -> Tried:
             return Tried(cell, "not hit", 0, 0.0, num_left, "the moment never came")
         if code is None:
             return Tried(cell, "hung", 0, ended_at - hit_at, num_left, _last_line(log))
-        if code != 0:
-            outcome: Outcome = "reported" if ended_at - hit_at <= REPORT_SECONDS + 15 else "lost"
-            return Tried(cell, outcome, 0, ended_at - hit_at, num_left, _find_error(log))
-        told = read_told(log)
-        ends = [attempt["ended_at"] for attempt in told["earlier"] if attempt["ended_at"] is not None]
+        ends = _read_ends(folder / "workspace")
         seconds = seconds or (max(0.0, ends[0] - hit_at) if ends else 0.0)
+        if code != 0:
+            outcome: Outcome = "reported" if ends and seconds <= REPORT_SECONDS else "lost"
+            return Tried(cell, outcome, len(ends), seconds, num_left, _find_error(log))
+        told = read_told(log)
         outcome = "finished" if _is_same(told, site.expected[cell.strategy], cell.strategy) else "other result"
         words = "; ".join(attempt["reason"] for attempt in told["earlier"]) or "went on"
         return Tried(cell, outcome, 1 + len(told["earlier"]), seconds, num_left, words)
@@ -176,6 +179,13 @@ def _try_run(site: Site, name: str, cell: Cell) -> Tried:
         return Tried(cell, outcome, attempts, seconds, num_left, "resumed" if attempts > 1 else "went on")
     finally:
         _end(process, folder)
+
+
+def _read_ends(workspace: Path) -> list[float]:
+    """Returns when the attempts ended that were given up, and told so."""
+    notes = sorted(workspace.glob("attempts/*/*.json"))
+    ends = [json.loads(note.read_text())["ended_at"] for note in notes]
+    return [end for end in ends if end is not None]
 
 
 def _is_same(told: dict[str, Any], expected: dict[str, Any], strategy: str) -> bool:

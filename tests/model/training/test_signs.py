@@ -10,7 +10,7 @@ import pytest
 from model.training.role import parse_tf_config
 from model.training.signs import SIGNS_VARIABLE, Signs, describe_process, find_signs_folder, name_life, write_sign
 
-ROLE = parse_tf_config('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}', "")
+ROLE = parse_tf_config('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}', None)
 
 
 def test_a_place_is_told_at_once_and_steps_now_and_then(tmp_path: Path) -> None:

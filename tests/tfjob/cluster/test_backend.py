@@ -1,5 +1,6 @@
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -364,7 +365,7 @@ def test_a_replica_that_gives_no_sign_of_life_is_lost_by_name(run: ClusterRun, t
 
     run.say(running("worker-0", node="node-1"), running("worker-1", node="node-2"))
     for number, line in enumerate(lines):
-        run.on(line, lambda number=number: write_life(number))
+        run.on(line, partial(write_life, number))
         run.log("worker-0", line, second=3 + number)
     with pytest.raises(ReplicaLost, match=r"worker-1: worker-1 on node node-2: no sign of life for 30 s; frozen, or "):
         run()
