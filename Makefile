@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser setup-browser coverage fuzz lint format lock bench bench-peers image clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser test-faults test-load setup-browser coverage fuzz lint format lock bench bench-peers image sbom audit release clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -83,6 +83,14 @@ FUZZ_EXAMPLES ?= 100000
 fuzz: $(VENV)/ready-dev ## Feed bad bytes to everything that reads some, for hours; `make test` tries a few hundred
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
 
+# FULL=1 tries all of the matrix, for hours; without it a chosen part of it.
+FULL ?=
+test-faults: $(VENV)/ready-dev ## Kill and stop replicas, launcher and run; ten minutes, FULL=1 hours; writes docs/reliability.md
+	@$(BIN)/python -m tests.faults $(if $(FULL),--full) --page docs/reliability.md $(ARGS)
+
+test-load: $(VENV)/ready-dev ## Run the tests of load, minutes each; those on a cluster as test-cluster does
+	@TFJOB_SPEEDUP_TEST_LOAD=1 $(if $(IN_CLUSTER),TFJOB_TEST_IMAGE=$(TEST_IMAGE) $(IN_CLUSTER)) $(BIN)/python -m pytest tests/load
+
 lint: $(VENV)/ready-dev ## Check format, style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -137,6 +145,24 @@ image: ## Build the container image of every step and replica
 		--build-arg GIT_SHA=$$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown) \
 		$(if $(GPU),--build-arg REQUIREMENTS=requirements-gpu.lock) $(BUILD_FLAGS) .; \
 	echo "$(IMAGE): $$($$builder images --format '{{.Size}}' $(IMAGE))"
+
+# What is no part of the project's own environment; each is fetched when it is asked for.
+SBOM_TOOL := cyclonedx-bom==7.5.0
+AUDIT_TOOL := pip-audit==2.10.1
+sbom: $(VENV)/ready-dev ## Write build/sbom.cdx.json, a CycloneDX list of all that a run installs
+	@mkdir -p build
+	@$(BIN)/uv tool run --quiet --from '$(SBOM_TOOL)' cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--output-reproducible --output-file build/sbom.cdx.json 2>&1 | { grep -v 'UserWarning: The Component this BOM\|^  warn($$' || true; }
+	@echo "build/sbom.cdx.json: $$($(BIN)/python -c 'import json; print(len(json.load(open("build/sbom.cdx.json"))["components"]))') packages"
+
+audit: $(VENV)/ready-dev ## Look the locked packages up among known vulnerabilities, where their database can be reached
+	@$(BIN)/uv tool run --quiet '$(AUDIT_TOOL)' --requirement requirements.lock --require-hashes --disable-pip --strict
+
+release: sbom ## Build the wheel, the source archive and the SBOM into build/release/
+	@rm -rf build/release
+	@$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir build/release
+	@cp build/sbom.cdx.json build/release/tfjob-speedup-$(VERSION).cdx.json
+	@ls build/release
 
 clean: ## Remove .venv, build/ and caches; runs/ stays
 	@rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info

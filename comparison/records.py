@@ -298,6 +298,7 @@ class RunInfo:
     """What was planned: the contents of `run.json`.
 
     `free_cpus` are those of the largest single node that there was room for, or null where nobody looked or could see.
+    `failed_trials` are those that were left out of the comparison, each with its configuration, trial and reason.
     """
 
     schema_version: int
@@ -306,6 +307,7 @@ class RunInfo:
     parameters: dict[str, Any]
     configurations: list[dict[str, Any]]
     free_cpus: float | None = None
+    failed_trials: list[dict[str, Any]] | None = None
 
 
 def assemble_record(

@@ -3,11 +3,14 @@
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kfp import dsl
 
+from comparison.records import read_run_info
 from components.planning import Report, RunPlan, list_trials
+from components.trials import list_left_out
 from tfjob.launch import print_line
 
 
@@ -46,8 +49,12 @@ def compare_trials(
         outputs: Where each file that the comparison writes goes, by its name.
     """
     program = RunPlan.read(run_info_path).program
+    failed = [which for _, which in list_left_out(trained)]
+    for which in failed:
+        print_line(f"Left out: {which['configuration']}, trial {which['trial']}. {which['reason']}")
+    run_info = replace(read_run_info(run_info_path), failed_trials=failed or None)
     with tempfile.TemporaryDirectory() as folder:
-        report = program.report(run_info_path, list_trials(trained), evaluations_path, Path(folder))
+        report = program.report(run_info, list_trials(trained), evaluations_path, Path(folder))
         for name, path in outputs.items():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(Path(folder) / name, path)

@@ -34,13 +34,16 @@ from model.training import (
     Clock,
     Role,
     ServerWatch,
+    Signs,
     Task,
     TrainingLoop,
     add_arguments,
     begin,
+    find_signs_folder,
     from_arguments,
     identify,
     meet_ending,
+    name_life,
     note_complete,
     parse_tf_config,
     supervise,
@@ -57,13 +60,15 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
     options = build_parser(prog).parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     try:
-        if options.heartbeat_file:
-            supervise(options.heartbeat_file, PATIENCE_SECONDS, ExitCode.LAUNCHER_GONE)
         with clock.measure("build_seconds"):
             role = parse_tf_config(os.environ.get("TF_CONFIG"), options.strategy)
+        folder = find_signs_folder()
+        if options.heartbeat_file:
+            supervise(options.heartbeat_file, PATIENCE_SECONDS, ExitCode.LAUNCHER_GONE, name_life(folder, role))
+        with clock.measure("build_seconds"):
             config = from_arguments(options, role)
             task = Task(config, PreparedDataset.open(options.data_dir, verify=True))
-        run(task, role, options.output_dir, clock)
+        run(task, role, options.output_dir, clock, Signs(folder, role))
     except TrainingDiverged as error:
         return tell(error, ExitCode.DIVERGED)
     except TrainingOver as error:
@@ -95,7 +100,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
+def run(task: Task, role: Role, output_dir: Path, clock: Clock, signs: Signs) -> None:
     """Trains or serves, as `role` says, and writes the results into `output_dir`.
 
     Args:
@@ -103,6 +108,7 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         role: This replica's.
         output_dir: The training's folder.
         clock: What this process has spent so far.
+        signs: Tell the launcher where this replica is.
 
     Raises:
         TrainingDiverged: The loss is no longer finite.
@@ -122,13 +128,15 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock) -> None:
         begin(output_dir, role)
     if role.is_server:
         print("serving", flush=True)
+        signs.tell("serving")
         watch = ServerWatch(output_dir / FINISHED_FILE)
         with clock.measure("serve_seconds"):
             serve(role, watch.is_finished)
         write_replica_record(output_dir, role, clock.seconds, disturbance=watch.to_json())
         return
     try:
-        TrainingLoop(task, connect(task, role, clock), role, output_dir, clock).run()
+        signs.tell("meeting the others")
+        TrainingLoop(task, connect(task, role, clock), role, output_dir, clock, signs=signs).run()
     except RuntimeFailure as error:
         if fault := describe_device_fault(error):
             raise DeviceFailed(fault) from error

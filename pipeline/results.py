@@ -1,12 +1,15 @@
 """Where the results of a run lie: `runs/<run id>/`, the same whatever ran the pipeline."""
 
 import contextlib
+import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from components.planning import list_trials, read_launched
+from components.trials import list_left_out
 
 LATEST = "latest"
 TRAINED_OUTPUT = "trained"
@@ -67,16 +70,37 @@ def arrange_results(run_dir: Path, files: Mapping[str, Path], trained: Iterable[
     """
     for name, path in files.items():
         shutil.move(path, run_dir / name)
-    for folder in list_trials([*trained]):
+    trained = [*trained]
+    for folder in list_trials(trained):
         configuration, trial = read_launched(folder)
         place = Path(configuration, f"trial-{trial}")
         if (run_dir / "models" / place).exists():
             shutil.rmtree(folder)
             continue
-        (run_dir / "logs" / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder / "logs", run_dir / "logs" / place)
+        place_logs(folder, run_dir / "logs" / place)
         (run_dir / "models" / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(folder, run_dir / "models" / place)
+    note_left_out(run_dir, list_left_out(trained))
+
+
+def place_logs(folder: Path, place: Path) -> None:
+    """Moves the logs of a trial to their place, where those of an attempt before it may be."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if (folder / "logs").exists():
+        shutil.move(folder / "logs", place)
+
+
+def note_left_out(run_dir: Path, left_out: Sequence[tuple[Path, dict[str, Any]]]) -> None:
+    """Notes in a run's plan which trials failed and are left out, for who rebuilds its report, and moves their logs."""
+    plan = run_dir / "run.json"
+    for folder, which in left_out:
+        if not (run_dir / "models" / which["configuration"] / f"trial-{which['trial']}").exists():
+            place_logs(folder, run_dir / "logs" / which["configuration"] / f"trial-{which['trial']}")
+    if left_out and plan.exists():
+        content = json.loads(plan.read_text(encoding="utf-8"))
+        content["failed_trials"] = [which for _, which in left_out]
+        plan.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def point_latest(run_dir: Path) -> None:

@@ -9,10 +9,13 @@ from hypothesis import settings
 
 # The image that the tests on a cluster run (`make test-cluster`); without it the conformance tests run here.
 pytest_plugins = ["tests.conformance.job_run"]
+collect_ignore = [] if "TFJOB_TEST_IMAGE" in os.environ else ["cluster"]
 if "TFJOB_TEST_IMAGE" in os.environ:
     pytest_plugins += ["tests.cluster.site"]
-else:
-    collect_ignore = ["cluster"]
+
+# Minutes of load, for `make test-load`.
+if "TFJOB_SPEEDUP_TEST_LOAD" not in os.environ:
+    collect_ignore += ["load"]
 
 # Tests run beside each other: a quiet machine is not to be had, and none of their figures is one to report.
 os.environ["TFJOB_SPEEDUP_ACCEPT_NOISE"] = "1"

@@ -49,7 +49,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "command",
     ),
     "tfjob": (
-        "environment errors heartbeat lines owner",
+        "environment errors heartbeat lines owner signs",
         "fit signals spec",
         "job policy",
         "backend overlay",

@@ -44,6 +44,21 @@ class ReplicaLost(JobFailed):
     """
 
 
+class JobStalled(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
+    """All replicas live, and none moves any more: they have lost each other, or one hangs.
+
+    Args:
+        job_name: The job.
+        reason: What was seen of them.
+    """
+
+    def __init__(self, job_name: str, reason: str) -> None:
+        super().__init__(
+            f"Job {job_name} stands still: {reason}. Their connections are cut, or one of them hangs; a program that "
+            "hangs again in the same place is to blame itself"
+        )
+
+
 class JobDeadlineExceeded(TFJobError):  # noqa: N818 - named like the condition of the job that it reports
     """The job ran longer than its `activeDeadlineSeconds`."""
 

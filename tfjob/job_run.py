@@ -6,19 +6,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from tfjob.backend import Event, JobResult, StatusChanged
 from tfjob.errors import JobDeadlineExceeded, TFJobError, quote_lines
 from tfjob.job import Job, Manifest, read_job
 from tfjob.policy import has_succeeded
 from tfjob.signals import Signalled, signals_to
+from tfjob.signs import LOOK_SECONDS, SIGNS_VARIABLE, Life, SignWatch, Suspicion
 
 # How much of a replica's log an error quotes.
 QUOTED_LINES = 20
 # A training that was asked to end while it trains may have much to put away; all-reduce programs do not even listen.
 MEASURED_GRACE_SECONDS = 10.0
-_LOOK_SECONDS = 0.5
+_MEASURED_LOOK_SECONDS = 0.5
 # No timer of the system's takes infinity.
 _LONGEST_WAIT_SECONDS = 3600.0
 
@@ -58,19 +59,36 @@ class JobRun(ABC, Generic[MessageT]):
     is_measured: Callable[[], bool] | None = None
     inbox: SimpleQueue[MessageT | Signalled] = field(default_factory=SimpleQueue)
     late_signal: Signalled | None = None
+    sees_itself: ClassVar[bool]
     total_seconds: float = 0.0
     was_ended: bool = False
     next_look: float = 0.0
+    next_measured_look: float = 0.0
 
     def __post_init__(self) -> None:
         self.job = read_job(self.manifest)
         self.log_dir.mkdir(parents=True, exist_ok=True)
+        folders = {replica.env[SIGNS_VARIABLE] for replica in self.job.replicas if SIGNS_VARIABLE in replica.env}
+        self.signs_folder = Path(folders.pop()) if folders else None
+        self.signs = SignWatch(self.signs_folder, sees_itself=self.sees_itself)
         self.start_clock()
 
     def start_clock(self) -> None:
         """Takes down that the job is submitted now."""
         self.submitted_at = time.time()
-        self.submitted = self.clock()
+        self.submitted = self.next_look = self.next_measured_look = self.clock()
+
+    @abstractmethod
+    def read_lives(self) -> Mapping[str, Life]:
+        """Returns what is seen of the processes of replicas that run, by replica."""
+
+    def take_look(self) -> Suspicion | None:
+        """Returns what is to be suspected of the replicas; looks every few seconds, however often it is asked."""
+        now = self.clock()
+        if now < self.next_look:
+            return None
+        self.next_look = now + LOOK_SECONDS
+        return self.signs.look(self.read_lives(), now)
 
     @abstractmethod
     def run_until_success(self) -> None:
@@ -113,9 +131,9 @@ class JobRun(ABC, Generic[MessageT]):
 
     def look_whether_measured(self) -> bool:
         """Returns whether the job is to be ended because enough is measured, which is asked twice a second."""
-        if self.is_measured is None or self.clock() < self.next_look:
+        if self.is_measured is None or self.clock() < self.next_measured_look:
             return False
-        self.next_look = self.clock() + _LOOK_SECONDS
+        self.next_measured_look = self.clock() + _MEASURED_LOOK_SECONDS
         if self.is_measured():
             self.was_ended = True
             self.total_seconds = self.clock() - self.submitted
@@ -126,9 +144,10 @@ class JobRun(ABC, Generic[MessageT]):
         how = "is measured, and is ended, after" if self.was_ended else "succeeded in"
         return f"job {self.job.name} {how} {self.total_seconds:.1f} s"
 
-    def moments_to_look(self) -> list[float]:
-        """Returns when to look next, if ever, on the clock."""
-        return [] if self.is_measured is None else [self.next_look]
+    def moments_to_look(self, *, has_signs: bool) -> list[float]:
+        """Returns when to look next, if ever, on the clock: at the replicas' signs, and whether enough is measured."""
+        looks = [self.next_look] if has_signs else []
+        return looks if self.is_measured is None else [*looks, self.next_measured_look]
 
     def hear_while_stopping(self, message: MessageT | Signalled) -> None:
         """Takes a message that comes while the job is being stopped: a signal is heeded after that."""
@@ -136,8 +155,12 @@ class JobRun(ABC, Generic[MessageT]):
             self.late_signal = message
 
     def deadline_exceeded(self, last_lines: Mapping[str, Iterable[str]]) -> JobDeadlineExceeded:
-        """Returns the error of a job that ran too long, with the last lines of each replica that still runs."""
+        """Returns the error of a job that ran too long: where each replica that runs is, and its last lines."""
+        now = self.clock()
+        seen = {replica: self.signs.describe(replica, now) for replica in last_lines}
+        told = "; ".join(f"{replica}: {text}" for replica, text in seen.items() if text)
         return JobDeadlineExceeded(
             f"Job {self.job.name} ran longer than its deadline of {self.job.active_deadline_seconds:g} s."
+            + (f" Seen last: {told}." if told else "")
             + "".join(quote_lines(replica, tuple(lines)) for replica, lines in last_lines.items())
         )

@@ -156,7 +156,7 @@ def _analyze(groups: Groups, run_info: RunInfo) -> Analysis:
         answers=answers,
         outlook=state_outlook(rows, forecasts, marks),
         statistics=describe_statistics(groups),
-        warnings=collect_warnings(groups, findings),
+        warnings=collect_warnings(groups, findings, run_info.failed_trials or ()),
         notes=collect_notes(groups),
     )
 

@@ -3,7 +3,8 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from comparison.accuracies import compare_quality, find_open_loss
 from comparison.audit import CONTENTION_RULE, Finding, Status, list_violations
@@ -51,14 +52,20 @@ _ANEW = re.compile(
 )
 
 
-def collect_warnings(groups: Groups, findings: Sequence[Finding]) -> list[str]:
+def collect_warnings(
+    groups: Groups, findings: Sequence[Finding], failed: Sequence[Mapping[str, Any]] = ()
+) -> list[str]:
     """Returns what a reader must know before trusting the figures, each warning once.
 
     Args:
         groups: The trials of each configuration.
         findings: What `audit_fairness` returned for them.
+        failed: The trials that the run left out, as `RunInfo` has them.
     """
-    warnings: list[str] = []
+    left_out = "{name}: trial {trial} is left out, because its record was not whole even when it was repeated. {reason}"
+    warnings = [
+        say(left_out, name=own.get("configuration"), trial=own.get("trial"), reason=own.get("reason")) for own in failed
+    ]
     for name, trials in groups.items():
         baseline = find_baseline(groups, name)
         if differences := baseline and find_work_differences(baseline, trials):

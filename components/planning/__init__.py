@@ -18,6 +18,7 @@ from components.planning.names import (
     HEARTBEAT_FILE,
     LAUNCH_FILE,
     check_name,
+    check_trial,
     list_trials,
     name_trial,
     read_json,
@@ -32,7 +33,7 @@ from components.planning.order import (
 )
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
-from components.planning.programs import Assignment, Program, Report, Training
+from components.planning.programs import Assignment, Program, RecordsMissing, Report, Training
 from components.planning.room import FREE_CPUS_VARIABLE, find_room
 
 __all__ = [
@@ -50,10 +51,12 @@ __all__ = [
     "Parameters",
     "Place",
     "Program",
+    "RecordsMissing",
     "Report",
     "RunPlan",
     "Training",
     "check_name",
+    "check_trial",
     "count_iterations",
     "describe_form",
     "fill_form",

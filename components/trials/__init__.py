@@ -8,6 +8,7 @@ from components.trials.finished import (
     read_resumable_plan,
     remove_torn_trials,
 )
+from components.trials.left_out import list_left_out
 from components.trials.machine import check_machine
 from components.trials.trial import evaluate_trials, run_trials
 
@@ -17,6 +18,7 @@ __all__ = [
     "evaluate_trials",
     "hand_out_finished",
     "lay_ready",
+    "list_left_out",
     "note_handed_out",
     "read_resumable_plan",
     "remove_torn_trials",

@@ -13,6 +13,7 @@ from components.planning import (
     LAUNCH_FILE,
     Assignment,
     Place,
+    RecordsMissing,
     RunPlan,
     Training,
     list_places,
@@ -30,11 +31,12 @@ from components.trials.disturbance import (
 )
 from components.trials.exposure import find_isolation
 from components.trials.finished import RESUMED_FILE, keep_trial
+from components.trials.left_out import is_left_out, is_worth_another_try, leave_out
 from components.trials.turns import Turns, name_step
 from model.files import write_atomically
 from tfjob.backend import Backend, JobResult, Placement
 from tfjob.environment import is_in_pod
-from tfjob.errors import JobRestartedTooOften, ReplicaLost, SpecError, TFJobError
+from tfjob.errors import SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
 from tfjob.launch import choose_backend, delete_jobs, list_unfinished_jobs, print_line, run_job
 from tfjob.overlay import Overlay
@@ -97,7 +99,8 @@ def run_trials(
         folder = output_dir / place.name
         with turns.take(place):
             run_trial(plan, place, dataset_dir, workspace, folder, backend, [overlay])
-        metadata[place.name] = plan.program.describe(folder)
+        if not is_left_out(folder):
+            metadata[place.name] = plan.program.describe(folder)
     return metadata
 
 
@@ -176,7 +179,8 @@ def train_trial(
     """Trains a trial and writes what it left into `output_dir`; see `run_trial`.
 
     What was resumed has no time. So a training that loses a replica is given up, and trained anew from step 0, once. So
-    is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it.
+    is one, once, that others on the machine have disturbed: the second attempt counts, whatever happened to it. One
+    that has no whole record even then is left out: see `left_out.py`.
 
     Args:
         data_dir: Where all replicas find the data.
@@ -228,8 +232,11 @@ def train_trial(
             if refusal and may_run_otherwise:  # none of them runs
                 print_line(str(error))
                 raise refusal from error
-            is_lost = isinstance(error, ReplicaLost | JobRestartedTooOften)
-            if not (is_lost and may_lose) or list_unfinished_jobs(plan.run_id) != []:
+            if isinstance(error, RecordsMissing) and not may_lose:
+                leave_out(output_dir, place, str(error), attempt.earlier)
+                print_line(f"{error}\n== {place}, is left out: the comparison goes on without it")
+                return
+            if not (is_worth_another_try(error) and may_lose) or list_unfinished_jobs(plan.run_id) != []:
                 raise
             may_lose = False
             print_line(f"{error}\n== {place}, is trained anew from step 0, once")

@@ -8,6 +8,7 @@ from model.training.heartbeat import PATIENCE_SECONDS, supervise
 from model.training.loop import TrainingLoop, identify
 from model.training.record import FINISHED_FILE, begin, write_replica_record
 from model.training.role import STRATEGIES, Role, Strategy, parse_tf_config
+from model.training.signs import Signs, find_signs_folder, name_life
 from model.training.state import Values, Vector, hash_weights
 from model.training.task import OnStep, StepTiming, Task, Trainer, check_loss
 
@@ -21,6 +22,7 @@ __all__ = [
     "Precision",
     "Role",
     "ServerWatch",
+    "Signs",
     "StepTiming",
     "Strategy",
     "Task",
@@ -33,10 +35,12 @@ __all__ = [
     "add_others",
     "begin",
     "check_loss",
+    "find_signs_folder",
     "from_arguments",
     "hash_weights",
     "identify",
     "meet_ending",
+    "name_life",
     "note_complete",
     "parse_tf_config",
     "setting_names",

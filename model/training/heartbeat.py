@@ -1,4 +1,8 @@
-"""The end of a replica whose launcher is gone: nobody would stop it, read its results or free its cores."""
+"""A replica and its launcher, who watch each other in a pod.
+
+A replica whose launcher is gone ends: nobody would stop it, read its results or free its cores. And the process beside
+it tells that it lives.
+"""
 
 import os
 import signal
@@ -7,6 +11,8 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from model.training.signs import describe_process, write_sign
 
 LOOK_SECONDS = 3.0
 PATIENCE_SECONDS = 60.0
@@ -37,8 +43,10 @@ def is_silent(beat: Beat, now: float, patience_seconds: float) -> bool:
     return now - beat.renewed_at >= patience_seconds
 
 
-def supervise(path: Path, patience_seconds: float, exit_code: int) -> None:
+def supervise(path: Path, patience_seconds: float, exit_code: int, sign: Path | None = None) -> None:
     """Goes on in a child of this process, which ends both once the launcher no longer renews a file.
+
+    Meanwhile it tells of the child that it lives, or is stopped.
 
     A thread beside TensorFlow would not do: while that waits for other replicas, no other thread of Python runs.
     The supervisor passes on the signals that ask it to end, and ends as the child does: of signal n with 128 + n.
@@ -50,6 +58,7 @@ def supervise(path: Path, patience_seconds: float, exit_code: int) -> None:
         path: What the launcher renews, with other content each time; it need not be there yet.
         patience_seconds: How long the content may stay the same.
         exit_code: What this process ends with when the launcher is gone.
+        sign: Where to tell of the child; None to tell nothing.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)  # none is lost before the supervisor can pass it on
     child = os.fork()
@@ -58,13 +67,14 @@ def supervise(path: Path, patience_seconds: float, exit_code: int) -> None:
             signal.signal(number, lambda received, _: os.kill(child, received))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
     if child:
-        arguments = (path, patience_seconds, exit_code, child)
+        arguments = (path, patience_seconds, exit_code, child, sign)
         threading.Thread(target=_watch, args=arguments, name="heartbeat", daemon=True).start()
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os._exit(code if code >= 0 else 128 - code)
 
 
-def _watch(path: Path, patience_seconds: float, exit_code: int, child: int) -> None:
+def _watch(path: Path, patience_seconds: float, exit_code: int, child: int, sign: Path | None) -> None:
+    count = 0
     beat = Beat(None, time.monotonic())
     look_seconds = min(LOOK_SECONDS, patience_seconds / 4)
     while True:
@@ -76,6 +86,9 @@ def _watch(path: Path, patience_seconds: float, exit_code: int, child: int) -> N
             finally:  # who read the pipe may be gone with the launcher
                 os.kill(child, signal.SIGKILL)
                 os._exit(exit_code)
+        if sign is not None:
+            count += 1
+            write_sign(sign, f"{count} {describe_process(child)}")
         time.sleep(look_seconds)
 
 

@@ -16,6 +16,7 @@ from model.training.disturbance import Disturbance
 from model.training.gpu import GpuWatch, find_gpu
 from model.training.record import StepParts, describe_training, finish, write_replica_record
 from model.training.role import Role
+from model.training.signs import Signs
 from model.training.state import CurvePoint, State, load_newest_checkpoint, save_checkpoint
 from model.training.task import StepTiming, Task, Trainer
 
@@ -43,12 +44,16 @@ class TrainingLoop:
         role: This replica's.
         output_dir: The training's folder, which all replicas share.
         clock: What this process has spent so far.
+        signs: Tell the launcher where this replica is.
     """
 
-    def __init__(self, task: Task, trainer: Trainer, role: Role, output_dir: Path, clock: Clock) -> None:
+    def __init__(
+        self, task: Task, trainer: Trainer, role: Role, output_dir: Path, clock: Clock, *, signs: Signs | None = None
+    ) -> None:
         self._task, self._trainer, self._role, self._output_dir, self._clock = task, trainer, role, output_dir, clock
         self._checkpoints = find_checkpoints(output_dir, task.config, task.dataset.sha256)
         self._steps, self._disturbance, self._gpu = StepParts(), Disturbance(), GpuWatch(find_gpu())
+        self._signs = signs or Signs(None, role)
         self._collective: dict[str, Any] | None = None
         # Of the workers of a parameter-server training the chief hears one after another, and they work side by side.
         self._sharers = role.num_workers if role.strategy == "parameter_server" else 1
@@ -69,6 +74,7 @@ class TrainingLoop:
         restored_step = self._prepare()
         while self._state.step < self._task.total_steps:
             self._train_to_checkpoint()
+        self._signs.tell("ending")
         if self._role.is_chief:
             with self._clock.measure("save_seconds"):
                 self._trainer.save_model(self._state.values, self._output_dir / "model.keras")
@@ -89,6 +95,7 @@ class TrainingLoop:
     def _prepare(self) -> int:
         """Does all that comes before the first step is timed, and returns its number."""
         state, trainer = self._state, self._trainer
+        self._signs.tell("compiling")
         with self._clock.measure("rendezvous_seconds"):
             state.step = trainer.load(state.values, state.step)
         if self._role.is_chief:
@@ -115,16 +122,20 @@ class TrainingLoop:
             state.step_seconds.append(timing.seconds)
             state.epoch_losses.append(timing.loss)
             self._steps.add(timing)
+            self._signs.note_step(timing.step)
             for name, seconds in timing.parts.items():
                 self._clock.add(name, seconds / self._sharers)
             if progress is not None:
                 progress.add(timing)
 
+        self._signs.tell(f"training, step {state.step + 1}")
         with self._disturbance.measure(), self._gpu.measure(), self._clock.measure("train_seconds"):
             self._trainer.train(state.step, stop, record)
         state.step = stop
         if stop == epoch_end:
+            self._signs.tell(f"evaluating after step {stop}")
             self._end_epoch()
+        self._signs.tell(f"saving after step {stop}")
         with self._clock.measure("save_seconds"):
             state.values = self._trainer.read_values()
             if self._role.is_chief:

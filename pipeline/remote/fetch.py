@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from components.planning import list_trials, read_launched
+from components.trials import list_left_out
 from pipeline.remote.artifacts import Catalog, StoredArtifact
 from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
@@ -157,6 +158,7 @@ def check_trials(folder: Path) -> None:
     try:
         for trial in list_trials([folder]):
             read_launched(trial)
+        list_left_out([folder])
     except ValueError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise ServerError(str(error)) from error

@@ -153,7 +153,7 @@ def test_run_info_keeps_parameters_and_configurations(tmp_path: Path) -> None:
 
     run_info = read_run_info(path)
 
-    assert vars(run_info) == values | {"free_cpus": None}
+    assert vars(run_info) == values | {"free_cpus": None, "failed_trials": None}
 
 
 def test_run_info_of_a_version_that_noted_warnings_is_read(tmp_path: Path) -> None:

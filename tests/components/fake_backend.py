@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,12 @@ def make_training(strategy: str = "single") -> dict[str, Any]:
     """Returns the content of a training.json."""
     names = {"single": "single", "all_reduce": "all-reduce-2w", "parameter_server": "parameter-server-2w-1ps"}
     return make_parts(names[strategy])[0]
+
+
+def add_replicas(training: dict[str, Any], names: Iterable[tuple[str, int]]) -> dict[str, Any]:
+    """Returns a training.json with a record of each replica, by type and index."""
+    first = training["replicas"][0]
+    return training | {"replicas": [first | {"type": kind, "index": index} for kind, index in names]}
 
 
 def read_option(command: Sequence[str], option: str) -> str:
@@ -43,7 +49,8 @@ class FakeBackend:
         job = read_job(manifest)
         training_dir = Path(read_option(job.replicas[0].command, "--output-dir"))
         training_dir.mkdir(parents=True)
-        (training_dir / "training.json").write_text(json.dumps(make_training()))
+        training = add_replicas(make_training(), [(r.type.lower(), r.index) for r in job.replicas])
+        (training_dir / "training.json").write_text(json.dumps(training))
         (training_dir / "model.keras").write_text("weights")
         log_dir.mkdir(parents=True)
         for replica in job.replicas:

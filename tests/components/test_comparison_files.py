@@ -1,15 +1,18 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from kfp import dsl
 
 from comparison.parsing import RecordError
+from comparison.report import Analysis
 from components.comparison_files import compare_trials, show_confusions
 from components.planning.names import list_trials
 from components.planning.programs.own_loop import read_trials
+from components.trials.left_out import leave_out
 from tests.comparison.record_factory import make_parts, make_record
-from tests.components.plan_factory import make_plan
+from tests.components.plan_factory import find_place, make_plan
 from tests.components.trial_folders import write_evaluations, write_trial
 
 TRIALS = [("single", 1), ("all-reduce-2w", 1), ("single", 2), ("all-reduce-2w", 2)]
@@ -106,3 +109,25 @@ def test_the_attempts_before_the_one_that_counts_are_in_its_record(tmp_path: Pat
 
     assert record.earlier_attempts == [attempt]
     assert make_record("single", 1).earlier_attempts is None  # a record of an earlier version
+
+
+def test_a_trial_that_was_left_out_is_missed_in_the_log_and_in_the_report_and_no_row_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = write_run(tmp_path)
+    shutil.rmtree(tmp_path / "round-2" / "all-reduce-2w")
+    place = find_place(make_plan(strategies=["all_reduce"]), "all-reduce-2w", 2)
+    leave_out(tmp_path / "round-2" / "all-reduce-2w", place, "Job a succeeded, but lacks a record.\nLast lines", [])
+    outputs = {name: str(tmp_path / name) for name in ("report.html", "comparison.csv", "trials.jsonl")}
+
+    analysis = compare_trials(tmp_path / "run.json", trained, tmp_path / "evaluations", outputs)
+
+    assert isinstance(analysis, Analysis)
+    assert len(analysis.trials) == 3
+    assert "Left out: all-reduce-2w, trial 2. Job a succeeded, but lacks a record." in capsys.readouterr().out
+    assert analysis.warnings[0] == (
+        "all-reduce-2w: trial 2 is left out, because its record was not whole even when it was repeated. Job a "
+        "succeeded, but lacks a record."
+    )
+    assert any("every planned trial there" in warning for warning in analysis.warnings)
+    assert "trial 2 is left out" in (tmp_path / "report.html").read_text()

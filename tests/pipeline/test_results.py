@@ -114,3 +114,30 @@ def test_latest_points_at_the_newest_run_wherever_the_folder_is_moved(tmp_path: 
     (tmp_path / "runs").rename(tmp_path / "moved")
     assert (tmp_path / "moved" / "latest").resolve() == tmp_path / "moved" / "2"
     assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["1", "2", "latest"]
+
+
+def test_a_trial_that_was_left_out_is_noted_in_the_plan_and_its_logs_are_kept(tmp_path: Path) -> None:
+    trained = tmp_path / "trained"
+    write_trial(trained / "single", "single", 1)
+    write_trial(trained / "all-reduce-2w", "all-reduce-2w", 2)
+    for name in ("launch.json", "training.json", "model.keras"):
+        (trained / "all-reduce-2w" / name).unlink()
+    which = {"configuration": "all-reduce-2w", "trial": 2, "reason": "lacks a record"}
+    (trained / "all-reduce-2w" / "failed.json").write_text(json.dumps(which | {"round": 2, "earlier_attempts": []}))
+    run_dir = tmp_path / "runs" / "1"
+    run_dir.mkdir(parents=True)
+    (tmp_path / "run_info").write_text(json.dumps({"run_id": "1"}))
+
+    arrange_results(run_dir, {"run.json": tmp_path / "run_info"}, [trained])
+
+    assert json.loads((run_dir / "run.json").read_text()) == {"run_id": "1", "failed_trials": [which]}
+    assert (run_dir / "logs" / "all-reduce-2w" / "trial-2" / "worker-0.log").exists()
+    assert not (run_dir / "models" / "all-reduce-2w").exists()
+
+
+@pytest.mark.parametrize("configuration", ["../../outside", "/etc", 7, None])
+def test_a_trial_that_was_left_out_leads_nowhere_else(tmp_path: Path, configuration: Any) -> None:
+    (tmp_path / "trained" / "a").mkdir(parents=True)
+    (tmp_path / "trained" / "a" / "failed.json").write_text(json.dumps({"configuration": configuration, "trial": 1}))
+    with pytest.raises(ValueError, match=r"configuration in .*failed\.json must be"):
+        arrange_results(tmp_path, {}, [tmp_path / "trained"])

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, Status, StatusChanged, Warned
 from tfjob.cluster.api import Cluster, Json
@@ -20,6 +20,7 @@ from tfjob.cluster.failure import (
     failed_job,
     find_culprit,
     out_of_memory,
+    suspected,
 )
 from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
 from tfjob.cluster.replica import ReplicaRun
@@ -31,6 +32,7 @@ from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
 from tfjob.job_run import JobRun
 from tfjob.signals import Signalled
+from tfjob.signs import Life, read_lives
 
 _LAST_WORDS_SECONDS = 5.0
 
@@ -88,6 +90,7 @@ class KubernetesBackend:
 
 @dataclass(kw_only=True)
 class _JobRun(JobRun[Message]):
+    sees_itself: ClassVar[bool] = False
     backend: KubernetesBackend
     conditions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_suspended: bool = False
@@ -216,7 +219,16 @@ class _JobRun(JobRun[Message]):
             raise self.deadline_exceeded(running)
         if not self.is_suspended:
             self.waiting.check_start(now, self.job_trouble)
+            self._check_signs()
         self.waiting.remind(now, self.job_trouble, is_suspended=self.is_suspended)
+
+    def _check_signs(self) -> None:
+        if suspicion := self.take_look():
+            raise suspected(self.job.name, self.replicas, suspicion)
+
+    def read_lives(self) -> Mapping[str, Life]:
+        running = [name for name, run in self.replicas.items() if run.pod is not None and run.pod.is_running]
+        return {} if self.signs_folder is None else read_lives(self.signs_folder, running)
 
     def _is_over(self) -> bool:
         self.waiting.note_holds(self.clock())
@@ -234,8 +246,9 @@ class _JobRun(JobRun[Message]):
 
     def _seconds_to_next_moment(self) -> float:
         now = self.clock()
+        looks = self.moments_to_look(has_signs=self.signs_folder is not None and not self.is_suspended)
         waits = self.waiting.next_moments(now, is_suspended=self.is_suspended)
-        return max(0.0, min([self._deadline, *self.moments_to_look(), *waits]) - now)
+        return max(0.0, min([self._deadline, *looks, *waits]) - now)
 
     def _handle(self, message: Message | Signalled | None) -> None:
         match message:
@@ -314,6 +327,7 @@ class _JobRun(JobRun[Message]):
         run.waiting_since = self.clock()
         self.waiting.begin(run.waiting_since)
         run.doubt_since = None
+        self.signs.forget(run.replica.name)
         # Told anew each time: the launcher counts them.
         self.told = None
         self._tell("Restarting", f"{run.replica.name} ended ({end}); restart {run.restarts}")

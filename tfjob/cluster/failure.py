@@ -1,11 +1,12 @@
 """Why a job on a cluster did not succeed: which replica is to blame, and the words that a person gets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tfjob.cluster.pods import OUT_OF_MEMORY, Pod
 from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.sidecar import describe_hold
-from tfjob.errors import JobFailed, ReplicaLost
+from tfjob.errors import JobFailed, JobStalled, ReplicaLost, TFJobError
+from tfjob.signs import Suspicion
 
 _NODE_IS_SHORT = "its node ran short of memory, disk or processes, or shuts down"
 # What Kubernetes names as the reason of a pod's disruption, or of its end, in plain words.
@@ -76,6 +77,23 @@ def out_of_memory(job_name: str, run: ReplicaRun, pod: Pod) -> JobFailed:
     """Returns the error of a job one of whose replicas was killed for its memory, and maybe started again since."""
     code = pod.exit_code_before if pod.exit_code is None else pod.exit_code
     return _failure_of(job_name, run, code, _describe_out_of_memory(run))
+
+
+def suspected(job_name: str, runs: Mapping[str, ReplicaRun], suspicion: Suspicion) -> TFJobError:
+    """Returns the error of a job whose replicas are frozen or out of reach, or none of which moves.
+
+    Args:
+        job_name: The job.
+        runs: Its replicas, by name.
+        suspicion: What was seen of them.
+    """
+    if not suspicion.replicas:
+        return JobStalled(job_name, suspicion.reason)
+    suspects = [runs[name] for name in suspicion.replicas]
+    places = [run.replica.name + (f" on node {run.pod.node}" if run.pod and run.pod.node else "") for run in suspects]
+    reason = f"{', '.join(places)}: {suspicion.reason}; frozen, or cut off from the volume that all share"
+    first = suspects[0]
+    return ReplicaLost(job_name, replica=first.replica.name, exit_code=None, reason=reason, last_lines=first.last_lines)
 
 
 def describe_loss(pod: Pod) -> str:

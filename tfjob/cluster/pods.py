@@ -97,6 +97,11 @@ class Pod:
         return self.phase in ("Succeeded", "Failed")
 
     @property
+    def is_running(self) -> bool:
+        """Whether its container runs, and nobody has asked for its end."""
+        return self.has_started and not self.has_ended and self.ended_at is None and self.deleted_at is None
+
+    @property
     def has_succeeded(self) -> bool:
         """Whether its container has, even where others keep the pod running."""
         return self.phase == "Succeeded" or (bool(self.held_by) and self.exit_code == 0)

@@ -9,10 +9,11 @@ cluster, is treated as `Running`: a process that nobody watches is of no use to 
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from tfjob.backend import (
     ANYWHERE,
@@ -25,7 +26,7 @@ from tfjob.backend import (
     Warned,
 )
 from tfjob.environment import read_boot_id
-from tfjob.errors import JobCancelled, JobFailed
+from tfjob.errors import JobCancelled, JobFailed, JobStalled
 from tfjob.job import Job, Manifest
 from tfjob.job_run import MEASURED_GRACE_SECONDS, JobRun, is_success
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
@@ -33,6 +34,7 @@ from tfjob.local.cpus import list_siblings, read_cores
 from tfjob.local.folders import FolderMaker
 from tfjob.local.gpus import are_shared, find_gpus, list_gpus
 from tfjob.local.isolation import Isolation, start_keeper
+from tfjob.local.life import read_lives
 from tfjob.local.load import Load, look
 from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
 from tfjob.local.quiet import wait_until_quiet
@@ -46,6 +48,7 @@ from tfjob.policy import (
     restart_delay_seconds,
 )
 from tfjob.signals import Signalled
+from tfjob.signs import SILENT_SECONDS, STALL_SECONDS, Life, SignWatch
 from tfjob.spec import RestartPolicy
 
 _OWNER_CHECK_SECONDS = 0.5
@@ -68,6 +71,8 @@ class LocalBackend:
         look: Looks what takes this machine's CPUs.
         isolation: Whether the replicas of a job run in a network that only they are in.
         folder: Where a person's program is at home; None: where this process is.
+        silent_seconds: How long a replica may be stopped before it is ended.
+        stall_seconds: How long no replica may move.
     """
 
     owner: Owner | None = None
@@ -78,6 +83,8 @@ class LocalBackend:
     look: Callable[..., Load | None] = look
     isolation: Isolation = "auto"
     folder: Path | None = None
+    silent_seconds: float = SILENT_SECONDS
+    stall_seconds: float = STALL_SECONDS
 
     def run(
         self,
@@ -105,6 +112,7 @@ class LocalBackend:
 
 @dataclass(kw_only=True)
 class _JobRun(JobRun[Message]):
+    sees_itself: ClassVar[bool] = True
     backend: LocalBackend
     guard: Keeper
     placement: Placement
@@ -124,6 +132,12 @@ class _JobRun(JobRun[Message]):
         self.next_owner_check = self.submitted
         self.folders = FolderMaker(self.backend.folder or Path.cwd(), self.log_dir.with_name("work"))
         self.mark = make_mark()
+        self.signs = SignWatch(
+            self.signs_folder,
+            sees_itself=True,
+            silent_seconds=self.backend.silent_seconds,
+            stall_seconds=self.backend.stall_seconds,
+        )
 
     def run_until_success(self) -> None:
         self._report_created()
@@ -215,7 +229,8 @@ class _JobRun(JobRun[Message]):
         self.on_event(Warned(message))
 
     def _start(self, run: ReplicaRun) -> None:
-        run.restart_at = None
+        run.restart_at, run.suspicion = None, ""
+        self.signs.forget(run.replica.name)
         run.process = ReplicaProcess(
             run.replica.name,
             run.command,
@@ -242,6 +257,30 @@ class _JobRun(JobRun[Message]):
             running = {name: run.last_lines for name, run in self.replicas.items() if not run.is_done}
             raise self.deadline_exceeded(running)
         self._check_owner()
+        self._check_signs()
+
+    def _check_signs(self) -> None:
+        """Ends replicas that are stopped: what follows is what follows the end of any replica.
+
+        A job that tells no places is a person's own. Who stops a replica of it is told what is seen, and may go on.
+        """
+        if (suspicion := self.take_look()) is None:
+            return
+        if not suspicion.replicas:
+            raise JobStalled(self.job.name, suspicion.reason)
+        for run in map(self.replicas.__getitem__, suspicion.replicas):
+            is_news = not run.suspicion
+            run.suspicion = f"; it gave {suspicion.reason}"
+            told = f"{run.replica.name} gives {suspicion.reason}"
+            if self.signs_folder is not None and run.process is not None:
+                self.on_event(Warned(f"{told}: it is ended"))
+                run.process.kill()
+            elif is_news:
+                self.on_event(Warned(f"{told}: the job waits for who stopped it to continue it"))
+
+    def read_lives(self) -> Mapping[str, Life]:
+        groups = {name: run.process.group for name, run in self.replicas.items() if run.process is not None}
+        return read_lives(groups, self.next_look)
 
     def _check_owner(self) -> None:
         owner = self.backend.owner
@@ -257,7 +296,7 @@ class _JobRun(JobRun[Message]):
     def _seconds_to_next_moment(self) -> float:
         moments = [
             self._deadline,
-            *self.moments_to_look(),
+            *self.moments_to_look(has_signs=True),
             *(run.restart_at for run in self.replicas.values() if run.restart_at is not None),
         ]
         if self.backend.owner is not None:
@@ -295,15 +334,16 @@ class _JobRun(JobRun[Message]):
         run.ended_at = time.time()
 
     def _decide(self, run: ReplicaRun, exit_code: int) -> None:
+        end = _describe(exit_code) + run.suspicion
         match outcome_of_exit(run.replica.restart_policy, exit_code):
             case "succeeded":
                 run.is_done = True
             case "failed":
-                raise self._failure(run, f"{_describe(exit_code)}, restart policy {run.replica.restart_policy}")
+                raise self._failure(run, f"{end}, restart policy {run.replica.restart_policy}")
             case "restart":
-                self._schedule_restart(run, exit_code)
+                self._schedule_restart(run, end)
 
-    def _schedule_restart(self, run: ReplicaRun, exit_code: int) -> None:
+    def _schedule_restart(self, run: ReplicaRun, end: str) -> None:
         delay = self.backend.restart_delay(run.replica.restart_policy, run.restarts)
         # The operator sees the count after the restart and deletes the pods; here the limit comes before it.
         restarts = [
@@ -313,10 +353,10 @@ class _JobRun(JobRun[Message]):
         ]
         if exceeds_backoff_limit(self.job.backoff_limit, restarts):
             limit = f"the job has reached its back-off limit of {self.job.backoff_limit}"
-            raise self._failure(run, f"{_describe(exit_code)}, and {limit}")
+            raise self._failure(run, f"{end}, and {limit}")
         run.restarts += 1
         run.restart_at = self.clock() + delay
-        ended = f"{run.replica.name} ended ({_describe(exit_code)})"
+        ended = f"{run.replica.name} ended ({end})"
         self.on_event(StatusChanged("Restarting", f"{ended}; restart {run.restarts} in {delay:g} s"))
 
     def _failure(self, run: ReplicaRun, reason: str) -> JobFailed:

@@ -29,7 +29,7 @@ _PROJECT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class ReplicaRun:
-    """A replica and how it is doing."""
+    """A replica and how it is doing; `suspicion` is what was wrong with it while it ran, as it follows its end."""
 
     replica: Replica
     env: Mapping[str, str]
@@ -38,6 +38,7 @@ class ReplicaRun:
     process: ReplicaProcess | None = None
     restarts: int = 0
     restart_at: float | None = None
+    suspicion: str = ""
     exit_code: int | None = None
     is_done: bool = False
     started_at: float = 0.0

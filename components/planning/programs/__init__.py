@@ -3,7 +3,7 @@
 from components.planning.parameters import Parameters
 from components.planning.programs.own_loop import OwnLoop
 from components.planning.programs.persons import PersonsProgram
-from components.planning.programs.program import Assignment, Configuration, Program, Report, Training
+from components.planning.programs.program import Assignment, Configuration, Program, RecordsMissing, Report, Training
 
 __all__ = [
     "Assignment",
@@ -11,6 +11,7 @@ __all__ = [
     "OwnLoop",
     "PersonsProgram",
     "Program",
+    "RecordsMissing",
     "Report",
     "Training",
     "choose_program",

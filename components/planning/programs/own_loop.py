@@ -12,10 +12,10 @@ from typing import Any
 
 from comparison.confusion import ConfusionMatrix
 from comparison.parsing import RecordError, load_json, read_text
-from comparison.records import TrialRecord, assemble_record, read_run_info
+from comparison.records import RunInfo, TrialRecord, assemble_record
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others
-from components.planning.programs.program import Assignment, Report
+from components.planning.programs.program import Assignment, RecordsMissing, Report
 from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
@@ -27,6 +27,7 @@ from tfjob.launch import RUN_LABEL, label_value, print_line
 from tfjob.local import find_gpus
 from tfjob.overlay import of_env, of_metadata
 from tfjob.settings import describe_settings_here, parse_job_settings
+from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec, ReplicaType
 
 TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
@@ -181,11 +182,11 @@ class OwnLoop:
         matrices = {name: add_confusion_matrices([r for r in records if r.strategy == name]) for name in strategies}
         return {name: matrix for name, matrix in matrices.items() if matrix is not None}
 
-    def report(self, run_info: Path, trials: Sequence[Path], evaluations: Path, output_dir: Path) -> Report:
+    def report(self, run_info: RunInfo, trials: Sequence[Path], evaluations: Path, output_dir: Path) -> Report:
         """Returns the comparison of all trials; its files are written into a folder."""
         from comparison.compare import compare  # takes seconds that only the last step needs
 
-        return compare(read_trials(trials, evaluations), read_run_info(run_info), output_dir)
+        return compare(read_trials(trials, evaluations), run_info, output_dir)
 
     def count_replicas(self, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:
         """Returns the replicas of a configuration. Each may use the same: a worker is what the single node is."""
@@ -231,7 +232,12 @@ class OwnTraining:
         print_readable(line)
 
     def measure(self, result: JobResult) -> None:
-        """Does nothing: it has measured itself, and without its record it would have failed."""
+        """Makes sure that it has left the records of all replicas: it has measured itself.
+
+        Raises:
+            RecordsMissing: It has not.
+        """
+        read_whole_training(self.assignment.output_dir / TRAINING_FILE, result)
 
     def may_run_otherwise(self, error: TFJobError) -> bool:
         """Returns False: it runs as it is."""
@@ -256,6 +262,28 @@ class OwnTraining:
         return read_json(self.assignment.output_dir / TRAINING_FILE)
 
 
+def read_whole_training(path: Path, result: JobResult) -> dict[str, Any]:
+    """Returns the content of a training.json that has a record of each replica of its job.
+
+    Args:
+        path: The file.
+        result: How the job went.
+
+    Raises:
+        RecordsMissing: The file is not there, or lacks a replica.
+    """
+    if not path.exists():
+        raise RecordsMissing(f"Job {result.job_name} succeeded, but left no {path.name}.")
+    training: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    told = {(replica["type"], replica["index"]) for replica in training["replicas"]}
+    if missing := [replica.name for replica in result.replicas if (replica.type, replica.index) not in told]:
+        lacks = f"{path.name} lacks the record of {', '.join(missing)}"
+        raise RecordsMissing(
+            f"Job {result.job_name} succeeded, but {lacks}: lost in the last second, or unable to write it."
+        )
+    return training
+
+
 def build_job(program: OwnLoop, assignment: Assignment) -> Manifest:
     """Returns the TFJob of an attempt; its name follows from that of its output folder and from the run."""
     from tfjob.manifest import build_manifest  # its libraries take a second that only a launch needs
@@ -266,7 +294,10 @@ def build_job(program: OwnLoop, assignment: Assignment) -> Manifest:
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
         files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
     options = [part for option, path in files.items() for part in (option, str(path))]
-    own = (of_env({"TF_CPP_MIN_LOG_LEVEL": "2"}), of_metadata(labels={RUN_LABEL: label_value(assignment.run_id)}))
+    own = (
+        of_env({"TF_CPP_MIN_LOG_LEVEL": "2", SIGNS_VARIABLE: str(output_dir / "signs")}),
+        of_metadata(labels={RUN_LABEL: label_value(assignment.run_id)}),
+    )
     return build_manifest(
         name_job(assignment),
         namespace=current_namespace(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from comparison.confusion import ConfusionMatrix
 from comparison.parsing import SCHEMA_VERSION, parse_object
+from comparison.records import RunInfo
 from components.planning.names import read_json
 from components.planning.parameters import Parameters, refuse_others
 from components.planning.programs.forms import NEEDS_TF_CONFIG, ProgramConfiguration, name_configuration
@@ -206,14 +207,13 @@ class PersonsProgram:
         del trials, evaluations
         return {}
 
-    def report(self, run_info: Path, trials: Sequence[Path], evaluations: Path, output_dir: Path) -> Report:
+    def report(self, run_info: RunInfo, trials: Sequence[Path], evaluations: Path, output_dir: Path) -> Report:
         """Returns the comparison of all trials; its files are written into a folder."""
         from comparison.programs import compare_programs, read_program_trials  # takes seconds
-        from comparison.records import read_run_info
 
         del evaluations
         records = [record for folder in trials for record in read_program_trials(folder / TRIAL_FILE)]
-        return compare_programs(records, read_run_info(run_info), output_dir)
+        return compare_programs(records, run_info, output_dir)
 
     def listen(self, configuration: ProgramConfiguration) -> Listener:
         """Returns what listens to one training.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from comparison.confusion import ConfusionMatrix
+from comparison.records import RunInfo
 from tfjob.backend import JobResult, LogLine
 from tfjob.errors import TFJobError
 from tfjob.job import Manifest
@@ -21,6 +22,10 @@ class Configuration(Protocol):
 
     def to_json(self) -> dict[str, Any]:
         """Returns its entry in `run.json`."""
+
+
+class RecordsMissing(TFJobError):  # noqa: N818 - named like the other ends of a job
+    """A job has succeeded, and not all of its replicas have left their records."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,11 +212,11 @@ class Program(Protocol):
             evaluations: What `judge` told, a JSON line each.
         """
 
-    def report(self, run_info: Path, trials: Sequence[Path], evaluations: Path, output_dir: Path) -> Report:
+    def report(self, run_info: RunInfo, trials: Sequence[Path], evaluations: Path, output_dir: Path) -> Report:
         """Returns the comparison of all trials; its files are written into a folder.
 
         Args:
-            run_info: The run's `run.json`.
+            run_info: The run's `run.json`, with the trials that are left out.
             trials: The folders of all trials.
             evaluations: What `judge` told, a JSON line each.
             output_dir: Gets the files.

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
+from components.planning.names import list_trials
 from components.planning.plan import RunPlan
 from components.trials.attempts import Attempt
 from components.trials.disturbance import ACCEPT_NOISE_VARIABLE
-from components.trials.trial import (
-    run_trial,
-)
+from components.trials.trial import run_trial
 from tests.components.fake_backend import FakeBackend, read_option
 from tests.components.plan_factory import find_place, make_plan
 from tfjob.backend import ANYWHERE, JobResult, Placement, StatusChanged
@@ -265,6 +264,67 @@ def test_a_second_loss_ends_the_step_and_a_retry_begins_anew(dataset: Path, tmp_
     launch = read_launch(tmp_path / "out" / "all-reduce-2w")
     assert len(launch["earlier_attempts"]) == 2
     assert launch["job_name"].startswith("all-reduce-2w-t1-3-")
+
+
+class ForgetfulBackend(FakeBackend):
+    """Its first jobs succeed without the record of a replica, or without any."""
+
+    def __init__(self, losses: int, *, is_all_lost: bool = False) -> None:
+        super().__init__()
+        self.losses, self.is_all_lost = losses, is_all_lost
+
+    def run(
+        self, manifest: Any, *, log_dir: Path, on_event: Any, placement: Placement = ANYWHERE, **more: Any
+    ) -> JobResult:
+        result = super().run(manifest, log_dir=log_dir, on_event=on_event, placement=placement)
+        path = Path(read_option(get_command(manifest), "--output-dir")) / "training.json"
+        if len(self.manifests) > self.losses:
+            return result
+        training = json.loads(path.read_text())
+        training["replicas"] = [replica for replica in training["replicas"] if replica["type"] != "ps"]
+        path.write_text(json.dumps(training))
+        if self.is_all_lost:
+            path.unlink()
+        return result
+
+
+@pytest.mark.parametrize(
+    ("is_all_lost", "reason"),
+    [(False, "training.json lacks the record of ps-0: lost in the last second"), (True, "left no training.json")],
+)
+def test_a_trial_without_a_replicas_record_is_a_failed_one_and_is_trained_anew(
+    dataset: Path, tmp_path: Path, is_all_lost: bool, reason: str
+) -> None:
+    backend = run(make_plan(), dataset, tmp_path, index=2, backend=ForgetfulBackend(1, is_all_lost=is_all_lost))
+    assert len(backend.manifests) == 2
+    folder = tmp_path / "out" / "parameter-server-2w-1ps"
+    (attempt,) = read_launch(folder)["earlier_attempts"]
+    assert reason in attempt["reason"]
+    assert len(json.loads((folder / "training.json").read_text())["replicas"]) == 4
+
+
+def test_a_trial_without_a_whole_record_for_the_second_time_is_left_out_and_said_so(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan()
+    backend = run(plan, dataset, tmp_path, index=2, backend=ForgetfulBackend(2))
+
+    folder = tmp_path / "out" / "parameter-server-2w-1ps"
+    assert sorted(path.name for path in folder.iterdir()) == ["failed.json", "logs"]
+    failed = json.loads((folder / "failed.json").read_text())
+    assert (failed["configuration"], failed["trial"], failed["round"]) == ("parameter-server-2w-1ps", 1, 1)
+    assert "lacks the record of ps-0" in failed["reason"]
+    assert len(failed["earlier_attempts"]) == 1
+    told = "== parameter-server-2w-1ps, trial 1, is left out: the comparison goes on without it"
+    assert told in capsys.readouterr().out.splitlines()
+
+    assert list_trials([tmp_path / "out"]) == []
+    place = find_place(plan, "parameter-server-2w-1ps", 1)
+    assert (tmp_path / "workspace" / "finished" / place.name / "failed.json").exists()  # the others have their turn
+    shutil.rmtree(tmp_path / "out")
+    run(plan, dataset, tmp_path, index=2, backend=backend)
+    assert len(backend.manifests) == 2  # a step that starts again does not try it a third time
+    assert (folder / "failed.json").exists()
 
 
 class DisturbedBackend(FakeBackend):

@@ -1,5 +1,7 @@
 import os
 import signal
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,10 +31,12 @@ from tfjob.errors import (
     JobFailed,
     JobNotStarted,
     JobRestartedTooOften,
+    ReplicaLost,
     SpecError,
 )
 from tfjob.job import FOREIGN_ANNOTATION
 from tfjob.overlay import Overlay
+from tfjob.signs import SIGNS_VARIABLE
 
 AWAY = ProtocolError("connection refused")
 EVICTED = (
@@ -357,4 +361,24 @@ def test_a_persons_job_that_is_measured_without_one_of_its_replicas_has_not_run(
     run.pass_seconds("step 5", 1)
     with pytest.raises(JobNotStarted, match=r"It ended without a replica that never ran \| worker-1: Pending"):
         run(is_measured=lambda: any(isinstance(event, LogLine) for event in run.events))
+    assert run.cluster.jobs == {}
+
+
+def test_a_replica_that_gives_no_sign_of_life_is_lost_by_name(run: ClusterRun, tmp_path: Path) -> None:
+    signs = tmp_path / "signs"
+    signs.mkdir()
+    run.change(env={SIGNS_VARIABLE: str(signs)})
+    lines = [f"step {number}" for number in range(20)]
+
+    def write_life(number: int) -> None:
+        (signs / "worker-0.life").write_text(f"{number} running {number * 5}\n")
+        (signs / "worker-1.life").write_text(f"{min(number, 2)} running {number * 5}\n")
+        run.clock.sleep(5)
+
+    run.say(running("worker-0", node="node-1"), running("worker-1", node="node-2"))
+    for number, line in enumerate(lines):
+        run.on(line, partial(write_life, number))
+        run.log("worker-0", line, second=3 + number)
+    with pytest.raises(ReplicaLost, match=r"worker-1: worker-1 on node node-2: no sign of life for 30 s; frozen, or "):
+        run()
     assert run.cluster.jobs == {}

@@ -1,0 +1,70 @@
+"""A trial whose record is not whole: it counts as failed, is repeated once, and is left out where it fails again.
+
+The run goes on without it, and says so: nothing of it is measured, and the other trials are none the worse for it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from comparison.parsing import RecordError, load_json, read_text
+from components.planning import Place, RecordsMissing, check_name, check_trial
+from tfjob.errors import JobRestartedTooOften, JobStalled, ReplicaLost, TFJobError
+
+# In the folder of a trial that is left out, in place of its launch.json.
+FAILED_FILE = "failed.json"
+
+
+def is_worth_another_try(error: TFJobError) -> bool:
+    """Returns whether the same training may well end otherwise: none of these ends is its program's own."""
+    return isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled | RecordsMissing)
+
+
+def leave_out(output_dir: Path, place: Place, reason: str, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Writes that a trial is left out, in place of what it would have left, and returns that.
+
+    Args:
+        output_dir: The trial's folder, with its logs.
+        place: Which trial.
+        reason: Why.
+        earlier: The attempts before the last.
+    """
+    failed = {
+        "configuration": place.configuration.name,
+        "trial": place.trial,
+        "round": place.round_number,
+        "reason": reason.partition("\n")[0],
+        "earlier_attempts": [*earlier],
+    }
+    output_dir.mkdir(parents=True, exist_ok=True)
+    (output_dir / FAILED_FILE).write_text(json.dumps(failed, indent=1), encoding="utf-8")
+    return failed
+
+
+def is_left_out(folder: Path) -> bool:
+    """Returns whether a trial's folder says that it is left out."""
+    return (folder / FAILED_FILE).exists()
+
+
+def list_left_out(trained: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
+    """Returns the folders of trials that are left out, each with what it says: configuration, trial and reason.
+
+    Args:
+        trained: Folders that hold the folders of trials.
+
+    Raises:
+        RecordError: One does not say which trial it is.
+    """
+    found = []
+    for path in sorted(path for folder in trained for path in folder.glob(f"*/{FAILED_FILE}")):
+        failed = load_json(read_text(path), str(path))
+        if not isinstance(failed, dict):
+            raise RecordError(f"{path} must be a JSON object. Received: {failed!r:.200}.")
+        which = {
+            "configuration": check_name(f"configuration in {path}", failed.get("configuration")),
+            "trial": check_trial(f"trial in {path}", failed.get("trial")),
+            "reason": str(failed.get("reason", "")),
+        }
+        found.append((path.parent, which))
+    return found
