@@ -112,7 +112,8 @@ class TrialRecord:
     It was the run's `place`-th trial, in a `round` that holds each configuration once, the baseline perhaps twice; both
     count from 1, and a record without them is of an older version. `wrong_images` are base64 of a bit for each test
     image, the first in the highest bit, 1 where the model is wrong. `started_monotonic` and `ended_monotonic` are
-    seconds on a clock that nobody sets, comparable between trials of one `boot_id`.
+    seconds on a clock that nobody sets, comparable between trials of one `boot_id`. Of counted answers and a `metric`
+    it has one at least: the counts, and with them the confusions, are null where a model is judged otherwise.
     """
 
     schema_version: int
