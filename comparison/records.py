@@ -137,7 +137,8 @@ class TrialRecord:
     image, the first in the highest bit, 1 where the model is wrong. `started_monotonic` and `ended_monotonic` are
     seconds on a clock that nobody sets, comparable between trials of one `boot_id`. Its layers computed in a
     `precision`, on so many `gpus` of each replica (0: on CPUs), compiled by XLA (`jit_compile`) or not; older records,
-    which lack these, are of float32 on CPUs without XLA.
+    which lack these, are of float32 on CPUs without XLA. Of counted answers and a `metric` it has one at least: the
+    counts, and with them the confusions, are null where a model is judged otherwise.
     """
 
     schema_version: int

@@ -148,7 +148,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     notes = [
         *_state_peers(case, best, [own for own in others if not own.reason], fastest),
         *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
-        *_state_open_quality(baseline, trials),
+        *(_state_open_quality(baseline, trials) if speedup.direction > 0 else ()),
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
         *_state_contention(baseline, trials),
@@ -263,7 +263,7 @@ def _state_quality(baseline: Trials, trials: Trials) -> str:
 
 
 def _state_open_quality(baseline: Trials, trials: Trials) -> Sequence[str]:
-    """Returns how much worse models that are not told apart may be, where that matters: equal was not shown."""
+    """Returns how much worse the models of what is faster may be, where that matters: equal was not shown."""
     loss = find_open_loss(baseline, trials)
     if loss is None or not math.isfinite(loss):  # of a single trial the answer says so
         return ()
