@@ -149,8 +149,9 @@ def build_model(
             f"def call{inspect.signature(built.call)}."
         )
     if outputs == "logits" and (name := _name_probabilities(built)):
+        applied = "the softmax" if name == "softmax" else "a softmax or sigmoid"
         raise ConfigError(
-            f"Model {model!r} must return logits, since the loss applies the softmax, or sigmoid. "
+            f"Model {model!r} must return logits, since the loss applies {applied}. "
             f"Received: {name} at its end. Leave it out."
         )
     _check_weights(model, built)
