@@ -255,7 +255,7 @@ class PersonsProgram:
         return self.parameters.seed + round_number - 1
 
     def list_overlays(self) -> list[Overlay]:
-        """Returns what is laid over the job of a command: this project's image, and what each replica may use."""
+        """Returns what is laid over the job of a command: image, what each replica may use, and that all must end."""
         if self.parameters.tfjob:
             return []
         from tfjob.manifest import thread_env  # its libraries take a second that only a launch needs
@@ -266,7 +266,9 @@ class PersonsProgram:
             amounts[GPU_RESOURCE] = str(parameters.gpus_per_replica)
         resources = {"limits": amounts, "requests": amounts}
         container = of_containers(image=parameters.image, imagePullPolicy="IfNotPresent", resources=resources)
-        return [container, of_env(thread_env(parameters.cpus_per_replica))]
+        # Else the job is over, and the others are ended, when the first worker is.
+        all_workers = Overlay(job={"spec": {"successPolicy": "AllWorkers"}})
+        return [container, of_env(thread_env(parameters.cpus_per_replica)), all_workers]
 
 
 def make_writable(folder: Path) -> None:

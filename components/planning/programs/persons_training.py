@@ -20,9 +20,9 @@ from program.measurement import Measurement
 from tfjob.backend import JobResult, LogLine
 from tfjob.environment import current_namespace
 from tfjob.errors import JobFailed, TFJobError
-from tfjob.job import Manifest
+from tfjob.job import Manifest, replica_counts, replica_name
 from tfjob.launch import RUN_LABEL, label_value, print_line
-from tfjob.overlay import of_metadata
+from tfjob.overlay import lay_over, of_env, of_metadata
 from tfjob.settings import parse_job_settings
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ class PersonsTraining:
 def build_job(program: "PersonsProgram", assignment: Assignment, helper_dir: Path) -> Manifest:
     """Returns the TFJob of an attempt; its name follows from that of its output folder and from the run."""
     parameters, configuration = program.parameters, assignment.configuration
-    return program.job.build(
+    env = progress_env(helper_dir, assignment.output_dir)
+    manifest = program.job.build(
         name=name_job(assignment),
         namespace=current_namespace(),
         workers=configuration.workers,
@@ -235,10 +236,15 @@ def build_job(program: "PersonsProgram", assignment: Assignment, helper_dir: Pat
             *assignment.overlays,
         ],
         placement=cast("PodPlacement", parameters.placement),
-        # What waits in a buffer of Python's has no time.
-        env={"PYTHONUNBUFFERED": "1", **progress_env(helper_dir, assignment.output_dir)},
+        env=env,
         lone_tf_config=configuration.has_tf_config,
     )
+    kinds = [kind for kind, count in replica_counts(manifest).items() for _ in range(count)]
+    if len(kinds) > 1:
+        return manifest
+    # One alone has no TF_CONFIG that would tell the helper whose progress it writes.
+    named = progress_env(helper_dir, assignment.output_dir, replica_name(kinds[0], 0)).items() - env.items()
+    return lay_over(manifest, of_env(dict(named)))
 
 
 def _list_levels(finished: Path) -> list[int]:

@@ -64,7 +64,10 @@ def test_a_program_that_prints_tells_steps_and_metrics_and_each_trial_has_a_fres
 
 
 def test_a_program_that_imports_the_helper_tells_its_clock_and_its_examples(tmp_path: Path) -> None:
-    record = run(make_plan(command=command("telling", "{per_replica_batch_size}")), tmp_path, "workers-2")
+    plan = make_plan(command=command("telling", "{per_replica_batch_size}"))
+    alone, record = run(plan, tmp_path, "single"), run(plan, tmp_path, "workers-2")
+    told = [(replica.name, replica.examples) for replica in (*alone.replicas, *record.replicas)]
+    assert told == [("worker-0", 20 * 128), ("worker-0", 20 * 64), ("worker-1", 20 * 64)]
     assert record.level == 2
     assert record.steps is not None
     assert record.examples is not None
