@@ -88,6 +88,10 @@ class OwnLoop:
         """Returns the configuration: it runs as it is."""
         return [configuration]
 
+    def list_doubts(self) -> Sequence[str]:
+        """Returns nothing: what is set of it leaves no doubt."""
+        return []
+
     def list_remarks(self, configurations: Sequence[Configuration], free_cpus: float | None) -> Sequence[str]:
         """Returns why a bigger node is not compared that nobody forbade; nothing where all are."""
         parameters = self.parameters

@@ -153,10 +153,14 @@ class PersonsProgram:
         """Returns whether it is the baseline."""
         return configuration.workers == 1
 
-    def list_remarks(self, configurations: Sequence[ProgramConfiguration], free_cpus: float | None) -> list[str]:
-        """Returns what a person may not have meant."""
+    def list_doubts(self) -> Sequence[str]:
+        """Returns what a person may not have meant by the manifest."""
+        return self.job.doubts
+
+    def list_remarks(self, configurations: Sequence[ProgramConfiguration], free_cpus: float | None) -> Sequence[str]:
+        """Returns nothing: all that was asked for is compared."""
         del configurations, free_cpus
-        return [f"Warning: {doubt}" for doubt in self.job.doubts]
+        return []
 
     def prepare(self, dataset: str, output_dir: Path) -> Mapping[str, Any]:
         """Says that there is nothing to do, in a folder that a store keeps."""

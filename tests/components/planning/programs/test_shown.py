@@ -4,7 +4,8 @@ from components.planning.programs.shown import LINES_A_SECOND, ShownLines, clean
 
 
 def test_of_ten_thousand_lines_a_second_a_person_sees_a_few_and_how_many_more_there_are() -> None:
-    now, shown = 0.0, []
+    now = 0.0
+    shown: list[str] = []
     lines = ShownLines(shown.append, lambda: now)
     for number in range(30_000):
         now = number / 10_000
