@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,9 @@ def test_a_near_miss_of_a_placeholder_is_told_with_the_plan() -> None:
     (doubt,) = run_plan.program.list_doubts()
     assert "did you mean {workers}?" in doubt
     assert doubt in list_doubts(run_plan.parameters, is_image_given=True)  # before a run on a server
+
+
+def test_what_plans_and_launches_starts_without_what_only_a_report_needs() -> None:
+    needed = "import sys, components.planning, components.trials; print({'pandas', 'matplotlib'} & {*sys.modules})"
+    told = subprocess.run([sys.executable, "-c", needed], capture_output=True, text=True, check=True)
+    assert told.stdout == "set()\n"
