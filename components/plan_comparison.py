@@ -61,7 +61,8 @@ def plan_comparison(
     with told_plainly():
         plan = plan_run(name_run(pipeline_job_id), read_form(form), find_room)
         check_machine(plan)
-    for remark in plan.program.list_remarks(plan.configurations, plan.free_cpus):
-        print(remark)
+    doubts = [f"Warning: {doubt}" for doubt in plan.program.list_doubts()]
+    for told in [*doubts, *plan.program.list_remarks(plan.configurations, plan.free_cpus)]:
+        print(told)
     plan.write(Path(run_info.path))
     return [*range(1, count_iterations(plan.parameters.trials) + 1)], plan.parameters.seed

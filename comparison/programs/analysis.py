@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from comparison.audit import Finding, Marks, explain_fastest
 from comparison.programs.audit import Case, audit_programs
 from comparison.programs.cautions import collect_warnings, list_declared
-from comparison.programs.evidence import Evidence, compare_qualities, mark_rows
+from comparison.programs.evidence import Evidence, compare_qualities, find_wanted, mark_rows
 from comparison.programs.measure import ProgramGroups, choose_measure, select_timed
 from comparison.programs.metrics import Metric, Quality, choose_metric
 from comparison.programs.recommendation import format_recommendation
@@ -131,7 +131,7 @@ def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> Prog
     """
     groups = group_program_trials(records)
     measure = choose_measure(groups)
-    metric = choose_metric(groups, str(run_info.parameters.get("metric") or ""))
+    metric = choose_metric(groups, find_wanted(run_info))
     base = find_baseline(groups)
     directed = {
         own.name
@@ -155,7 +155,7 @@ def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> Prog
         findings=findings,
         marks=marks,
         given=answer_programs(evidence),
-        warnings=collect_warnings(case, rows, findings, metric, qualities),
+        warnings=collect_warnings(evidence),
         declared=list_declared(case.trials),
     )
 

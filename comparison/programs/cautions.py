@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from comparison.audit import Finding, Status, list_violations
 from comparison.programs.audit import AGREEMENT_RULE, RULES_TOLD_APART, SHARING_RULE, Case
+from comparison.programs.evidence import Evidence, find_wanted
 from comparison.programs.measure import Basis, ProgramTrials, measure_work
-from comparison.programs.metrics import Metric, Quality
+from comparison.programs.metrics import is_metric_asked
 from comparison.programs.rows import ProgramRow, describe_configuration, is_plain
 from comparison.programs.statements import state_quality
 from comparison.report import translate_recorded
@@ -24,21 +25,15 @@ _NUMBER = re.compile(r"\d[\d.,e+-]*")
 _PERFECT = 0.95
 
 
-def collect_warnings(
-    case: Case,
-    rows: Sequence[ProgramRow],
-    findings: Sequence[Finding],
-    metric: Metric | None,
-    qualities: Mapping[str, Quality],
-) -> list[str]:
+def collect_warnings(evidence: Evidence) -> list[str]:
     """Returns what a reader must know before trusting the figures, each warning once."""
-    warnings = [*_warn_of_baseline(case), *_warn_of_steps(case), *_warn_of_perfection(case, rows, findings)]
-    if metric:
-        warnings += [
-            say("{name}: {quality}.", name=name, quality=state_quality(metric, quality))
-            for name, quality in qualities.items()
-            if quality.direction < 0 or quality.reason
-        ]
+    case, findings = evidence.case, evidence.findings
+    warnings = [
+        *_warn_of_metric(evidence),
+        *_warn_of_baseline(case),
+        *_warn_of_steps(case),
+        *_warn_of_perfection(case, evidence.rows, findings),
+    ]
     warnings += [
         say("Rule broken: {rule} ({names}).", rule=say(finding.rule), names=list_items(finding.configurations))
         for finding in list_violations(findings)
@@ -71,6 +66,20 @@ def list_declared(trials: ProgramTrials) -> str:
     told = [own for trial in trials for own in trial.declared]
     items = [say(OPTIONS.get(own, own)) for own in dict.fromkeys([*DECLARED, *(own[:_MOST_LETTERS] for own in told)])]
     return say("Declared, and not known: {items}.", items=list_items(items[: 2 * _MOST_MESSAGES]))
+
+
+def _warn_of_metric(evidence: Evidence) -> Iterator[str]:
+    """Yields where another metric than the one that was asked for is judged, and what is worse or not judged."""
+    metric, wanted = evidence.metric, find_wanted(evidence.run_info)
+    if wanted and metric is None:
+        yield say("The metric {wanted} was never told.", wanted=wanted)
+    if metric is None:
+        return
+    if wanted and not is_metric_asked(metric.name, wanted):
+        yield say("The metric {wanted} was never told: {metric} is judged.", wanted=wanted, metric=metric.name)
+    for name, quality in evidence.qualities.items():
+        if quality.direction < 0 or quality.reason:
+            yield say("{name}: {quality}.", name=name, quality=state_quality(metric, quality))
 
 
 def _warn_of_baseline(case: Case) -> Iterator[str]:

@@ -35,6 +35,11 @@ class Evidence:
         return {row.configuration: row.ratio for row in self.rows}
 
 
+def find_wanted(run_info: RunInfo) -> str:
+    """Returns the metric that a person asked for, empty where none was."""
+    return str(run_info.parameters.get("metric") or "")
+
+
 def compare_qualities(case: Case, metric: Metric | None) -> dict[str, Quality]:
     """Returns how the metric of each configuration but the baseline compares with the baseline's."""
     if metric is None or not case.baseline:

@@ -68,8 +68,15 @@ def choose_metric(groups: ProgramGroups, wanted: str = "") -> Metric | None:
     told = [metric for trials in groups.values() for trial in trials for metric in trial.metrics]
     names = list(dict.fromkeys(metric.name for metric in told))
     directed = [name for name in names if _find_direction(told, name) is not None]
-    name = next(iter([*([wanted] if wanted in names else []), *directed, *names]), None)
+    asked = [name for name in names if is_metric_asked(name, wanted)]
+    name = next(iter([*([wanted] if wanted in names else []), *asked, *directed, *names]), None)
     return None if name is None else Metric(name, _find_direction(told, name))
+
+
+def is_metric_asked(name: str, wanted: str) -> bool:
+    """Returns whether a metric is the one that a person asked for: `accuracy` is told as `val_accuracy`, too."""
+    own, asked = (text.lower().replace(" ", "_") for text in (name, wanted))
+    return bool(asked) and (own == asked or own.endswith(f"_{asked}"))
 
 
 def list_values(trials: ProgramTrials, metric: Metric) -> list[float]:

@@ -33,7 +33,7 @@ from components.planning.order import (
 )
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
-from components.planning.programs import Assignment, Program, RecordsMissing, Report, Training
+from components.planning.programs import Assignment, Program, RecordsMissing, Report, Training, choose_program
 from components.planning.room import FREE_CPUS_VARIABLE, find_room
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Training",
     "check_name",
     "check_trial",
+    "choose_program",
     "count_iterations",
     "describe_form",
     "fill_form",

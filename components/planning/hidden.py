@@ -132,13 +132,30 @@ def _hide_in_settings(text: str) -> str:
 
 def _hide_in_manifest(text: str) -> str:
     try:
-        documents = [*yaml.safe_load_all(text)]
+        documents = _read_manifest(text)
         hidden = _hide_in_tree(documents)
     except (yaml.YAMLError, ValueError, RecursionError):
         return HIDDEN
     if hidden == documents:
         return text
     return yaml.safe_dump_all(hidden, sort_keys=False, allow_unicode=True, width=math.inf)
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes a date for a text, as whoever reads the manifest does."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _read_manifest(text: str) -> list[Any]:
+    """Returns the documents of a manifest: JSON first, which YAML does not take where it is indented by tabs."""
+    with contextlib.suppress(ValueError):
+        return [json.loads(text)]
+    return [*yaml.load_all(text, _Loader)]
 
 
 def _hide_in_tree(tree: Any) -> Any:
@@ -206,7 +223,7 @@ def _list_forms(parameters: Parameters) -> dict[str, str]:
         texts |= _list_lines([str(value) for value in values if not isinstance(value, Mapping)])
     if "tfjob" in secrets:
         with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):  # else it is hidden as a whole
-            texts |= _list_lines(_list_hidden([*yaml.safe_load_all(secrets["tfjob"])]))
+            texts |= _list_lines(_list_hidden(_read_manifest(secrets["tfjob"])))
     forms: dict[str, str] = {}
     for text, shown in texts.items():
         forms |= dict(zip(_write_in_json(text), _write_in_json(shown), strict=True))

@@ -6,7 +6,7 @@ Data and models may be in the image alone: whether they are there, the first ste
 import os
 from dataclasses import replace
 
-from components.planning import Parameters, count_iterations, find_secrets, plan_run
+from components.planning import Parameters, choose_program, count_iterations, find_secrets, plan_run
 
 _NOT_YET_NAMED = "run"
 # What a step that waits for its turn keeps in memory, measured; a node takes 110 pods unless it is told otherwise.
@@ -32,7 +32,7 @@ def check_form(parameters: Parameters) -> None:
 
 def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
     """Returns what a person should know before a run with these parameters is started."""
-    doubts = []
+    doubts = [*choose_program(parameters).list_doubts()]
     if not is_image_given and "/" not in parameters.image:  # `make IMAGE=…` may have named it
         doubts.append(
             f"no --image is given, so every pod will run {parameters.image}, which no registry has: it must have been "

@@ -1,5 +1,5 @@
-# This file runs in a person's own image, so that its syntax is Python 3.6's; a callback's signature is its library's.
-# ruff: noqa: UP006, UP031, UP032, UP035, UP045, ARG002
+# This file runs in a person's own image, so that its syntax is Python 3.6's; a callback's signature and switches are its library's.
+# ruff: noqa: UP006, UP031, UP032, UP035, UP045, ARG002, SLF001
 """Tells tfjob-speedup how a training gets on; it does nothing where nobody asks for it.
 
     import tfjob_speedup_progress as progress
@@ -177,8 +177,8 @@ def keras_callback(batch_size: Optional[float] = None, base: Any = None) -> Any:
         base: The class `Callback` of your Keras, where both Keras 2 and 3 are loaded.
     """
     methods = {name: value for name, value in vars(_KerasProgress).items() if not name.startswith("__")}
-    # Keras 2 hands values on as they are; each of them need not be fetched after every step.
-    callback = type("Progress", (base or _find_callback(),), dict(methods, _supports_tf_logs=True))()
+    callback = type("Progress", (base or _find_callback(),), methods)()
+    callback._supports_tf_logs = True  # Keras 2 then need not fetch its values after every step
     callback.batch_size = batch_size
     return callback
 

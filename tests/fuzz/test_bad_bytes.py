@@ -28,11 +28,14 @@ from model.training.role import parse_tf_config
 from tests.comparison.programs.program_factory import make_program_info, make_program_run
 from tests.comparison.record_factory import make_parts, make_run
 from tfjob.errors import SpecError
+from tfjob.job import read_job
+from tfjob.own import read_own_job
 from tfjob.settings import describe_settings_here, parse_job_settings, read_node_labels
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(fuzz, max_examples=max(5, EXAMPLES // 100))
+some = settings(fuzz, max_examples=max(20, EXAMPLES // 10))
 
 PIECES = (
     *("[" * 100_000, '{"a":' * 100_000, "\0", "\\u0000", "\\ud800", "NaN", "-Infinity", "1e999", "9" * 5_000),
@@ -111,6 +114,35 @@ JOB = {
     "extended_resources": {"rdma/hca": 1},
     "scheduling_policy": {"minAvailable": 1},
 }
+_CONTAINER = {
+    "name": "tensorflow",
+    "image": "a:1",
+    "command": ["python", "{seed}"],
+    "args": ["--n={workers}"],
+    "env": [{"name": "A", "value": "{trial}"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+    "resources": {"limits": {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1}},
+    "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    "ports": [{"name": "tfjob-port", "containerPort": 2222}],
+}
+_POD = {
+    "containers": [{"name": "log", "image": "b:1"}, _CONTAINER],
+    "initContainers": [{"name": "wait", "image": "c:1"}],
+    "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}],
+    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}},
+    "terminationGracePeriodSeconds": 30,
+    "hostNetwork": True,
+}
+OWN_JOB = {
+    "apiVersion": "kubeflow.org/v1",
+    "kind": "TFJob",
+    "metadata": {"name": "a", "namespace": "b", "labels": {"c": "d"}, "annotations": {"e": "f"}},
+    "spec": {
+        "runPolicy": {"backoffLimit": 3, "suspend": True, "schedulingPolicy": {"minAvailable": 2}},
+        "successPolicy": "AllWorkers",
+        "enableDynamicWorker": True,
+        "tfReplicaSpecs": {"worker": {"replicas": 2, "restartPolicy": "OnFailure", "template": {"spec": _POD}}},
+    },
+}
 
 
 @fuzz
@@ -129,6 +161,19 @@ def test_settings_of_jobs_are_overlays_or_refused(text: str) -> None:
         json.dumps([vars(overlay) for overlay in parse_job_settings(text)], default=str)
         read_node_labels(text)
         describe_settings_here(text)
+    except SpecError:
+        return
+
+
+@some  # YAML is read by Python, not by C: that takes its time
+@given(as_text(OWN_JOB))
+def test_a_persons_tfjob_is_one_that_can_be_built_or_refused(text: str) -> None:
+    try:
+        job = read_own_job(text)
+        assert isinstance(job.doubts, list)
+        assert isinstance(job.describe_here(), list)
+        values = dict.fromkeys(job.placeholders, "1")
+        read_job(job.build(name="trial", namespace="runs", workers=2, num_ps=0, values=values, placement="spread"))
     except SpecError:
         return
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def run(
     folder: Path, code: str, env: Mapping[str, str] | None = None, replica: str = ""
 ) -> subprocess.CompletedProcess[str]:
     install_helper(folder / "helper")
-    variables = {**os.environ, **progress_env(folder / "helper", folder / "out", replica), **(env or {})}
+    variables = {**os.environ, **progress_env(folder / "helper", folder / "out", replica, os.environ), **(env or {})}
     return subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=False)
 
 
@@ -172,9 +173,10 @@ model.evaluate(x, x[:, 0] > 0.5, callbacks=[tell], verbose=VERBOSE)
 """
 
 
-def run_keras(folder: Path, verbose: int, steps: int = 1) -> tuple[Measurement, Measurement]:
+def run_keras(folder: Path, verbose: int, steps: int, package: str) -> tuple[Measurement, Measurement]:
     """Returns what the helper tells of a training, and what is heard of what the same training prints."""
     code = KERAS.replace("VERBOSE", str(verbose)).replace("STEPS", str(steps))
+    code = code.replace("import keras", f"import {package} as keras")
     done = run(folder, code, {**WORKER_1, "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert done.returncode == 0, done.stderr
     listener = make()
@@ -184,9 +186,14 @@ def run_keras(folder: Path, verbose: int, steps: int = 1) -> tuple[Measurement, 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
 @pytest.mark.parametrize(("verbose", "steps"), [(1, 1), (2, 6)])
-def test_keras_tells_the_same_by_the_callback_and_by_what_it_prints(tmp_path: Path, verbose: int, steps: int) -> None:
-    told, printed = run_keras(tmp_path, verbose, steps)
+def test_keras_tells_the_same_by_the_callback_and_by_what_it_prints(
+    tmp_path: Path, verbose: int, steps: int, package: str
+) -> None:
+    if find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    told, printed = run_keras(tmp_path, verbose, steps, package)
     assert told.by_replica["worker-1"]["steps"] == (54 if steps == 1 else 54 - steps)
     assert printed.by_replica["worker-1"]["steps"] == 54
     assert told.by_replica["worker-1"]["examples"] == 54 * 32

@@ -17,6 +17,8 @@ _HOPELESS_CREATION = "violates PodSecurity"
 FIRST_REMINDER_SECONDS, _REMINDER_SECONDS = 60.0, 300.0
 # How many of many replicas a reminder names.
 _NAMED_REPLICAS = 3
+# A sidecar of the manifest may have a last word, but the end of the training's container is the replica's end.
+_OWN_SIDECAR_SECONDS = 5.0
 
 
 @dataclass(kw_only=True)
@@ -53,6 +55,11 @@ class Waiting:
             is_hopeless = run.is_hopeless or _HOPELESS_CREATION in job_trouble
             if run.is_waiting and (is_hopeless or now >= run.waits_until(self.pending_seconds)):
                 raise JobNotStarted(self.job.name, now - run.waiting_since, [self._explain(job_trouble)])
+
+    @property
+    def hold_seconds(self) -> float:
+        """How long a pod may run on after the training's container: not long where the manifest itself lets it."""
+        return _OWN_SIDECAR_SECONDS if self.job.sidecars else HOLD_PATIENCE_SECONDS
 
     def check_all_ran(self, total_seconds: float) -> None:
         """Raises where a person's program has succeeded without one of its replicas: that is another configuration.
@@ -97,7 +104,7 @@ class Waiting:
         """Returns when one of the limits is reached."""
         runs = self.replicas.values()
         ends = [self.done_at, *(run.held_since for run in runs)]
-        holds = [end + HOLD_PATIENCE_SECONDS for end in ends if end is not None]
+        holds = [end + self.hold_seconds for end in ends if end is not None]
         starts = [run.waits_until(self.pending_seconds) for run in runs if run.is_waiting and not is_suspended]
         reminders = [self.remind_at] if starts or is_suspended else []
         return [*starts, *reminders, *(moment for moment in holds if moment > now)]
@@ -112,7 +119,11 @@ class Waiting:
 
         The operator looks at the phase of pods, which stays Running: it would see neither success nor failure.
         """
-        held = [(run.replica.name, run.pod) for run in self.replicas.values() if run.pod and run.is_held(now)]
+        held = [
+            (run.replica.name, run.pod)
+            for run in self.replicas.values()
+            if run.pod and run.is_held(now, self.hold_seconds)
+        ]
         for name, _ in held:
             self.replicas[name].has_ended.set()
         if held and not self._is_hold_told:
@@ -124,9 +135,11 @@ class Waiting:
 
     def is_failed_but_held(self, now: float) -> bool:
         """Returns whether a replica has failed whose pod runs on."""
-        return any(run.pod.has_failed for run in self.replicas.values() if run.pod and run.is_held(now))
+        return any(
+            run.pod.has_failed for run in self.replicas.values() if run.pod and run.is_held(now, self.hold_seconds)
+        )
 
     def is_done_but_held(self, now: float) -> bool:
         """Returns whether the job is done as far as its own containers go, and pods of it run on."""
         is_any_held = any(run.held_since is not None for run in self.replicas.values())
-        return is_any_held and self.done_at is not None and now >= self.done_at + HOLD_PATIENCE_SECONDS
+        return is_any_held and self.done_at is not None and now >= self.done_at + self.hold_seconds

@@ -13,6 +13,7 @@ import tempfile
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 # What is looked at of a folder, and copied of it: enough for anybody's sources, too little to wait for.
@@ -71,40 +72,53 @@ def make_view(source: Path, target: Path, hidden: Path) -> None:
         hidden: A folder whose ancestors below the source are seen as empty: a run's results are no input of its trials.
     """
     source, hidden = source.resolve(), hidden.resolve()
-    entries = bytes_copied = 0
-    target.mkdir(parents=True)
+    entries_left, bytes_left = MAX_ENTRIES, MAX_COPIED_BYTES
+    target.parent.mkdir(parents=True, exist_ok=True)
     waiting = deque([(source, target)])
     while waiting:
         folder, view = waiting.popleft()
-        with suppress(OSError), os.scandir(folder) as found:
-            for entry in found:
-                path, place = Path(entry.path), view / entry.name
-                entries += 1
-                is_within_limits = entries <= MAX_ENTRIES and not _is_linked(entry)
-                if hidden.is_relative_to(path):
-                    place.mkdir()
-                elif is_within_limits and entry.is_dir(follow_symlinks=False):
-                    place.mkdir()
-                    waiting.append((path, place))
-                elif is_within_limits and entry.is_file(follow_symlinks=False):
-                    bytes_copied += _copy_or_link(path, place, MAX_COPIED_BYTES - bytes_copied)
-                else:
-                    place.symlink_to(path)
+        entries = _list_entries(folder, None if folder == source else entries_left)
+        if entries is None:
+            view.symlink_to(folder)
+            continue
+        view.mkdir()
+        entries_left -= len(entries)
+        for entry in entries:
+            path, place = Path(entry.path), view / entry.name
+            if hidden.is_relative_to(path):
+                place.mkdir()
+            elif _is_linked(entry):
+                place.symlink_to(path)
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append((path, place))
+            else:
+                bytes_left -= _copy_or_link(path, place, bytes_left)
+
+
+def _list_entries(folder: Path, limit: int | None) -> list[os.DirEntry[str]] | None:
+    """Returns what is in a folder; None where it is more than a limit, or cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(islice(found, None if limit is None else max(0, limit) + 1))
+    except OSError:
+        return None
+    return None if limit is not None and len(entries) > limit else entries
 
 
 def _is_linked(entry: os.DirEntry[str]) -> bool:
-    if entry.name.startswith(".") or entry.is_symlink() or entry.name in _LINKED_FOLDERS:
+    is_plain = entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)
+    if entry.name.startswith(".") or entry.name in _LINKED_FOLDERS or not is_plain:
         return True
     return entry.is_dir() and any(os.path.lexists(os.path.join(entry.path, name)) for name in _ENVIRONMENTS)  # noqa: PTH118 - a path for each of thousands of entries takes its time
 
 
 def _copy_or_link(path: Path, place: Path, left: int) -> int:
     """Copies a small file, links another; returns the bytes that were copied."""
-    size = path.stat().st_size
-    if size <= min(MAX_COPIED_FILE_BYTES, left):
-        with suppress(OSError):  # one that cannot be read is linked: its reader shall hear why
+    with suppress(OSError):  # one that cannot be read, or has just gone, is linked: its reader shall hear why
+        size = path.stat().st_size
+        if size <= min(MAX_COPIED_FILE_BYTES, left):
             shutil.copy2(path, place)
             return size
-        place.unlink(missing_ok=True)
+    place.unlink(missing_ok=True)
     place.symlink_to(path)
     return 0

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from comparison.records import RunInfo, TrialRecord, assemble_record
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others
 from components.planning.programs.program import Assignment, RecordsMissing, Report
+from components.planning.programs.shown import is_noise
 from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
@@ -33,8 +33,6 @@ from tfjob.spec import ReplicaSpec, ReplicaType
 TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
 # 0.9 / 0.3 is a little less than 3.
 _ROUNDING = 1e-9
-# What TensorFlow's runtime says about itself, which the log files keep.
-_RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,10 @@ class OwnLoop:
     def list_forms(self, configuration: Configuration) -> Sequence[Configuration]:
         """Returns the configuration: it runs as it is."""
         return [configuration]
+
+    def list_doubts(self) -> Sequence[str]:
+        """Returns nothing: what is set of it leaves no doubt."""
+        return []
 
     def list_remarks(self, configurations: Sequence[Configuration], free_cpus: float | None) -> Sequence[str]:
         """Returns why a bigger node is not compared that nobody forbade; nothing where all are."""
@@ -314,7 +316,7 @@ def build_job(program: OwnLoop, assignment: Assignment) -> Manifest:
 
 def print_readable(line: str) -> None:
     """Prints a line of the job unless it is the runtime's talk about itself."""
-    if not _RUNTIME_NOISE.match(line):
+    if not is_noise(line):
         print_line(line)
 
 

@@ -159,10 +159,14 @@ class PersonsProgram:
         """Returns whether it is the baseline."""
         return configuration.workers == 1
 
-    def list_remarks(self, configurations: Sequence[ProgramConfiguration], free_cpus: float | None) -> list[str]:
-        """Returns what a person may not have meant."""
+    def list_doubts(self) -> Sequence[str]:
+        """Returns what a person may not have meant by the manifest."""
+        return self.job.doubts
+
+    def list_remarks(self, configurations: Sequence[ProgramConfiguration], free_cpus: float | None) -> Sequence[str]:
+        """Returns nothing: all that was asked for is compared."""
         del configurations, free_cpus
-        return [f"Warning: {doubt}" for doubt in self.job.doubts]
+        return []
 
     def is_distributed(self, configuration: ProgramConfiguration) -> bool:
         """Returns whether it has more than one replica."""
@@ -264,7 +268,7 @@ class PersonsProgram:
         return self.parameters.seed + round_number - 1
 
     def list_overlays(self) -> list[Overlay]:
-        """Returns what is laid over the job of a command: this project's image, and what each replica may use."""
+        """Returns what is laid over the job of a command: image, what each replica may use, and that all must end."""
         if self.parameters.tfjob:
             return []
         from tfjob.manifest import thread_env  # its libraries take a second that only a launch needs
@@ -275,7 +279,9 @@ class PersonsProgram:
             amounts[GPU_RESOURCE] = str(parameters.gpus_per_replica)
         resources = {"limits": amounts, "requests": amounts}
         container = of_containers(image=parameters.image, imagePullPolicy="IfNotPresent", resources=resources)
-        return [container, of_env(thread_env(parameters.cpus_per_replica))]
+        # Else the job is over, and the others are ended, when the first worker is.
+        all_workers = Overlay(job={"spec": {"successPolicy": "AllWorkers"}})
+        return [container, of_env(thread_env(parameters.cpus_per_replica)), all_workers]
 
 
 def make_writable(folder: Path) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from comparison.parsing import SCHEMA_VERSION
-from comparison.programs import ProgramMetric, ProgramPoint, ProgramReplica, ProgramTrial
-from comparison.records import QuietWait
 from components.planning.names import read_json
 from components.planning.programs.forms import ProgramConfiguration, name_configuration
 from components.planning.programs.own_loop import name_job
@@ -20,9 +18,9 @@ from program.measurement import Measurement
 from tfjob.backend import JobResult, LogLine
 from tfjob.environment import current_namespace
 from tfjob.errors import JobFailed, TFJobError
-from tfjob.job import Manifest
+from tfjob.job import Manifest, replica_counts, replica_name
 from tfjob.launch import RUN_LABEL, label_value, print_line
-from tfjob.overlay import of_metadata
+from tfjob.overlay import lay_over, of_env, of_metadata
 from tfjob.settings import parse_job_settings
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ _ONE_CORE = "A worker of a job with servers may wait for itself on one core: TF_
 _OF_LAUNCH = (
     *("run_id", "configuration", "trial", "round", "place", "queue_seconds", "schedule_seconds", "pull_seconds"),
     *("total_seconds", "contended", "warnings", "backend", "started_at", "ended_at", "boot_id", "started_monotonic"),
-    *("ended_monotonic", "image", "image_digest", "resumed", "earlier_attempts"),
+    *("ended_monotonic", "image", "image_digest", "resumed", "earlier_attempts", "quiet"),
 )
 
 
@@ -152,7 +150,7 @@ class PersonsTraining:
 
     def keep(self, launch: Mapping[str, Any], folder: Path) -> None:
         """Writes `trial.json`, the trial's record."""
-        trial = json.dumps(asdict(self._describe(launch)), indent=1, allow_nan=False)
+        trial = json.dumps(self._describe(launch), indent=1, allow_nan=False)
         (folder / TRIAL_FILE).write_text(trial, encoding="utf-8")
 
     @property
@@ -161,49 +159,37 @@ class PersonsTraining:
             raise ValueError("what was measured is asked for before it is")
         return self._measurement
 
-    def _describe(self, launch: Mapping[str, Any]) -> ProgramTrial:
+    def _describe(self, launch: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the trial's record, a `ProgramTrial`: without that class, whose package takes seconds to import."""
         assignment, told = self.assignment, self._measured
         configuration: ProgramConfiguration = assignment.configuration
         together, each = self.program.find_batches(configuration)
-        quiet, declared = launch.get("quiet"), self.program.parameters.batch_size_per_replica
+        declared = self.program.parameters.batch_size_per_replica
         is_smallest = configuration.workers == 1 and configuration.name != name_configuration(1, 0)
         notes = [f"{configuration.name}: {configuration.describe()}, the smallest job that runs"] if is_smallest else []
-        return ProgramTrial(
-            schema_version=SCHEMA_VERSION,
-            program=self.program.kind,
-            baseline=assignment.baseline.name,
-            seed=self.program.find_seed(assignment.round_number),
-            num_workers=configuration.workers,
-            num_ps=configuration.num_ps,
-            cpus_per_replica=self.cpus,
-            memory_per_replica=self.program.memory,
-            global_batch_size=together,
-            per_replica_batch_size=each,
-            level=told.level,
-            job_seconds=max(launch["total_seconds"] - launch["queue_seconds"], 1e-3),
-            train_seconds=told.train_seconds,
-            warmup_seconds=told.warmup_seconds,
-            steps=told.steps,
-            examples=told.examples,
-            unit=told.unit,
-            examples_per_second=told.examples_per_second,
-            step_seconds=told.step_seconds,
-            first_step=told.first_step,
-            was_cut=told.was_cut,
-            metrics=[ProgramMetric(**asdict(metric)) for metric in told.metrics],
-            curve=[ProgramPoint(**asdict(point)) for point in told.curve],
-            replicas=[self._describe_replica(replica) for replica in launch["replicas"]],
-            restarts=sum(replica["restarts"] for replica in launch["replicas"]),
-            notes=[*told.notes, *notes],
-            declared=[f"batch_size_per_replica {declared}"] if declared else [],
-            quiet=QuietWait(**quiet) if quiet else None,
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "program": self.program.kind,
             **{name: launch[name] for name in _OF_LAUNCH},
-        )
+            "baseline": assignment.baseline.name,
+            "seed": self.program.find_seed(assignment.round_number),
+            "num_workers": configuration.workers,
+            "num_ps": configuration.num_ps,
+            "cpus_per_replica": self.cpus,
+            "memory_per_replica": self.program.memory,
+            "global_batch_size": together,
+            "per_replica_batch_size": each,
+            "job_seconds": max(launch["total_seconds"] - launch["queue_seconds"], 1e-3),
+            **{name: value for name, value in asdict(told).items() if name != "by_replica"},
+            "replicas": [self._describe_replica(replica) for replica in launch["replicas"]],
+            "restarts": sum(replica["restarts"] for replica in launch["replicas"]),
+            "notes": [*told.notes, *notes],
+            "declared": [f"batch_size_per_replica {declared}"] if declared else [],
+        }
 
-    def _describe_replica(self, replica: Mapping[str, Any]) -> ProgramReplica:
+    def _describe_replica(self, replica: Mapping[str, Any]) -> dict[str, Any]:
         told = self._measured.by_replica.get(replica["name"], {})
-        more = {name: told.get(name) or None for name in ("steps", "examples", "metrics")}
-        return ProgramReplica(**{**replica, **more})
+        return {**replica, **{name: told.get(name) or None for name in ("steps", "examples", "metrics")}}
 
     def _tell_silence(self, now: float) -> None:
         if self._listener.last_told_at is None:
@@ -220,7 +206,8 @@ class PersonsTraining:
 def build_job(program: "PersonsProgram", assignment: Assignment, helper_dir: Path) -> Manifest:
     """Returns the TFJob of an attempt; its name follows from that of its output folder and from the run."""
     parameters, configuration = program.parameters, assignment.configuration
-    return program.job.build(
+    env = progress_env(helper_dir, assignment.output_dir)
+    manifest = program.job.build(
         name=name_job(assignment),
         namespace=current_namespace(),
         workers=configuration.workers,
@@ -235,10 +222,15 @@ def build_job(program: "PersonsProgram", assignment: Assignment, helper_dir: Pat
             *assignment.overlays,
         ],
         placement=cast("PodPlacement", parameters.placement),
-        # What waits in a buffer of Python's has no time.
-        env={"PYTHONUNBUFFERED": "1", **progress_env(helper_dir, assignment.output_dir)},
+        env=env,
         lone_tf_config=configuration.has_tf_config,
     )
+    kinds = [kind for kind, count in replica_counts(manifest).items() for _ in range(count)]
+    if len(kinds) > 1:
+        return manifest
+    # One alone has no TF_CONFIG that would tell the helper whose progress it writes.
+    named = progress_env(helper_dir, assignment.output_dir, replica_name(kinds[0], 0)).items() - env.items()
+    return lay_over(manifest, of_env(dict(named)))
 
 
 def _list_levels(finished: Path) -> list[int]:

@@ -154,8 +154,11 @@ class Program(Protocol):
     def list_forms(self, configuration: Any) -> Sequence[Any]:
         """Returns a configuration and, of the baseline, what is tried in its place where it cannot run, in turn."""
 
+    def list_doubts(self) -> Sequence[str]:
+        """Returns what a person may not have meant."""
+
     def list_remarks(self, configurations: Sequence[Any], free_cpus: float | None) -> Sequence[str]:
-        """Returns what a person should know of a plan: what is not compared, and what may not have been meant.
+        """Returns what a person should know of a plan: what is not compared, and why.
 
         Args:
             configurations: What is compared.

@@ -8,6 +8,8 @@ from program.lines import list_redraws
 
 # More than these, nobody reads along; the replicas' log files have all.
 LINES_A_SECOND, MOST_CHARACTERS = 10, 400
+# What TensorFlow's runtime says about itself, which the log files keep.
+_RUNTIME_NOISE = re.compile(r"\[[\w-]+\] ([IWEF]\d{4} \d\d:|[IWEF]0{4} |WARNING: All log messages before absl|$)")
 # What a terminal would do something by.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -27,7 +29,7 @@ class ShownLines:
     def show(self, line: str) -> None:
         """Hands on a line, unless it is a replica's and there were too many of them just now."""
         text = clean(line)
-        if not text:
+        if not text or is_noise(line):
             return
         if not line.startswith("["):
             self._report(text)
@@ -46,6 +48,11 @@ class ShownLines:
         if self._left:
             self._report(f"… {self._left:,} more lines, all of them in the replicas' logs")
         self._left = 0
+
+
+def is_noise(line: str) -> bool:
+    """Returns whether a line of the job is the runtime's talk about itself."""
+    return _RUNTIME_NOISE.match(line) is not None
 
 
 def clean(line: str) -> str:

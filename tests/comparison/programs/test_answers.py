@@ -291,6 +291,8 @@ def test_the_metric_that_a_person_asked_for_is_the_one_that_is_judged() -> None:
 
     assert analyze(trials).rows[0].metric == "accuracy"
     assert analyze(trials, metric="auc").rows[0].metric == "auc"
+    assert analyze(trials, metric="AUC").rows[0].metric == "auc"
+    assert "The metric f1 was never told: accuracy is judged." in analyze(trials, metric="f1").warnings
 
 
 def test_a_planned_row_without_any_trial_is_what_the_answer_is_about() -> None:

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -207,6 +208,22 @@ def test_a_log_that_tells_a_manifest_is_without_its_secrets() -> None:
 @pytest.mark.parametrize("text", ["{", "a: &a [*a]", "\0", "- 1", "a: 2026-02-30"])
 def test_a_manifest_that_will_be_refused_is_hidden_as_a_whole_or_holds_no_variable(text: str) -> None:
     assert hide_value("tfjob", text) in ("(hidden)", text)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda job: json.dumps(job, indent="\t"),
+        lambda job: yaml.safe_dump(job) + "\n---\nkind: Note\nsince: 2026-02-30\n",
+    ],
+)
+def test_what_the_manifest_can_be_written_in_can_be_hidden_and_planned(write: Any) -> None:
+    text = write(next(yaml.safe_load_all(MANIFEST)))
+    hidden = hide_value("tfjob", text)
+    assert OF_MANIFEST[0] in text
+    assert OF_MANIFEST[0] not in hidden
+    plans = [plan_run("1", Parameters(tfjob=tfjob)).configurations for tfjob in (text, hidden)]
+    assert plans[0] == plans[1]
 
 
 def test_a_manifest_without_variables_is_shown_as_it_is() -> None:

@@ -121,7 +121,7 @@ def test_a_container_of_the_manifest_itself_is_nothing_to_switch_off(run: Cluste
     run.change(overlays=[of_pods(containers=[{"name": "log", "image": "log:1"}])])
     run.say(beside(running("worker-0"), "log"), beside(running("worker-1"), "log"))
     run.say(held("worker-0", sidecar="log"), held("worker-1", sidecar="log"))
-    let_time_pass(run, 31)
+    let_time_pass(run, 6)
     assert run().total_seconds == 0.0
     (told,) = warnings(run)
     assert told == "worker-0 has ended (exit code 0), but its pod is kept running by log, which goes with the job"

@@ -60,7 +60,7 @@ def test_hidden_ones_environments_and_links_are_links(home: Path, tmp_path: Path
 
 
 def test_beyond_the_limit_whole_folders_are_links(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(folders, "MAX_ENTRIES", 9)
     for index in range(6):
         write(home / f"images-{index}" / "0.jpg")
     seen = view(home, tmp_path)
@@ -112,3 +112,19 @@ def test_a_second_start_finds_a_new_folder(home: Path, tmp_path: Path) -> None:
     write(maker.make("worker-0").work / "left")
     assert not (maker.make("worker-0").work / "left").exists()
     maker.remove()
+
+
+def test_a_folder_of_very_many_files_is_one_link(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "MAX_ENTRIES", 20)
+    for index in range(30):
+        write(home / "images" / f"{index}.jpg")
+    write(home / "src" / "train.py")
+    seen = view(home, tmp_path)
+    assert (seen / "images").readlink() == (home / "images").resolve()
+    assert not (seen / "src" / "train.py").is_symlink()
+
+
+def test_a_folder_that_is_not_there_is_one_whose_reader_hears_why(tmp_path: Path) -> None:
+    seen = view(tmp_path / "nowhere", tmp_path)
+    with pytest.raises(FileNotFoundError):
+        list(seen.iterdir())

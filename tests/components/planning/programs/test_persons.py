@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from comparison.parsing import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 from components.planning.programs import Assignment, OwnLoop, PersonsProgram, choose_program
+from pipeline.remote.check import list_doubts
 from program.errors import ProgramError
 from tfjob.errors import SpecError
 
@@ -131,7 +134,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(changes: dict[str, Any
 def test_what_the_manifest_says_of_its_replicas_is_not_said_twice() -> None:
     with pytest.raises(ValueError, match=r"cpus_per_replica must be left out: it is said by the manifest in `tfjob`"):
         plan(command="", tfjob=write_job(), cpus_per_replica=2.0)
-    plan(cpus_per_replica=2.0)  # a command alone gets what the parameters say
+    assert plan(cpus_per_replica=2.0).parameters.cpus_per_replica == 2.0  # a command alone gets it
 
 
 @pytest.mark.parametrize("changes", [{"metric": "auc"}, {"measure_steps": 10}, {"chief_trains": True}])
@@ -199,6 +202,12 @@ def test_the_baseline_has_other_forms_in_which_it_may_run_and_nothing_else_has()
 
 def test_a_near_miss_of_a_placeholder_is_told_with_the_plan() -> None:
     run_plan = plan(command="python train.py --workers {worker}")
-    (remark,) = run_plan.program.list_remarks(run_plan.configurations, None)
-    assert remark.startswith("Warning: ")
-    assert "did you mean {workers}?" in remark
+    (doubt,) = run_plan.program.list_doubts()
+    assert "did you mean {workers}?" in doubt
+    assert doubt in list_doubts(run_plan.parameters, is_image_given=True)  # before a run on a server
+
+
+def test_what_plans_and_launches_starts_without_what_only_a_report_needs() -> None:
+    needed = "import sys, components.planning, components.trials; print({'pandas', 'matplotlib'} & {*sys.modules})"
+    told = subprocess.run([sys.executable, "-c", needed], capture_output=True, text=True, check=True)
+    assert told.stdout == "set()\n"

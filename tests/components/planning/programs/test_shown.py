@@ -16,6 +16,20 @@ def test_of_ten_thousand_lines_a_second_a_person_sees_a_few_and_how_many_more_th
     assert shown[LINES_A_SECOND + 1] == "[worker-0] step 10000"
 
 
+def test_a_status_of_the_job_is_shown_however_much_the_program_says_and_the_runtimes_talk_is_not() -> None:
+    shown: list[str] = []
+    lines = ShownLines(shown.append, lambda: 0.0)
+    for number in range(LINES_A_SECOND):
+        lines.show("[worker-0] I0000 00:00:1795457185.409632   28913 port.cc:153] oneDNN custom operations are on.")
+        lines.show(f"[worker-0] step {number}")
+    lines.show("[worker-0] one more")
+    lines.show("Succeeded: job a succeeded in 2.0 s")
+    assert shown == [
+        *(f"[worker-0] step {number}" for number in range(LINES_A_SECOND)),
+        "Succeeded: job a succeeded in 2.0 s",
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
