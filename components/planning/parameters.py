@@ -167,7 +167,7 @@ class Parameters:
         _parameter("any", "Where the pods of your own program run: any, together (one node) or spread (a node each).")
     )
     # Rare, and yet a field of the form: KFP's local runner knows no branch that asks for what a step has read.
-    study_depth: bool = _parameter(False, "Also train residual and plain networks, on a page of their own: why ResNet.")
+    study_depth: bool = _parameter(False, "Also compare residual with plain networks.")
 
     @property
     def memory(self) -> str:

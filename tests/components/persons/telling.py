@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 
-import tfjob_speedup_progress as progress  # type: ignore[import-not-found]  # the launcher puts it on the path
+import tfjob_speedup_progress as progress  # the launcher puts it on the path
 
 batch, *asked = sys.argv[1:]
 steps = 20
