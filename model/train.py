@@ -136,7 +136,8 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock, signs: Signs) ->
         return
     try:
         signs.tell("meeting the others")
-        TrainingLoop(task, connect(task, role, clock), role, output_dir, clock, signs=signs).run()
+        trainer = connect(task, role, clock, lambda: signs.tell("building"))
+        TrainingLoop(task, trainer, role, output_dir, clock, signs=signs).run()
     except RuntimeFailure as error:
         if fault := describe_device_fault(error):
             raise DeviceFailed(fault) from error

@@ -22,8 +22,8 @@ STALL_SECONDS = 45.0
 _IDLE_SHARE = 0.03
 # A launcher that looks so late was itself held up, and knows nothing of the time between.
 _LATE_SECONDS = 4 * LOOK_SECONDS
-# A slow volume, not a peer, may hold up who writes to it; and the end waits by a patience of its own.
-_UNHURRIED_PLACES = frozenset({"saving", "ending"})
+# A slow volume, not a peer, may hold up who writes to it, a download who builds a model; the end has its own patience.
+_UNHURRIED_PLACES = frozenset({"building", "saving", "ending"})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """From a replica's role to its trainer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from model.data import PreparedDataset
@@ -17,7 +17,7 @@ from model.training import Clock, Role, Task, Trainer
 RuntimeFailure = tf.errors.OpError
 
 
-def connect(task: Task, role: Role, clock: Clock) -> Trainer:
+def connect(task: Task, role: Role, clock: Clock, on_met: Callable[[], object] = lambda: None) -> Trainer:
     """Returns the trainer of this role, once all replicas have met.
 
     The collectives must be set up before anything else runs, hence before the model is built, and before its module is
@@ -27,6 +27,7 @@ def connect(task: Task, role: Role, clock: Clock) -> Trainer:
         task: What is trained.
         role: This replica's, which is no server's.
         clock: What the meeting and the building take goes onto it.
+        on_met: Called between the two.
 
     Raises:
         ConfigError: The model does not fit the data or the program.
@@ -35,6 +36,7 @@ def connect(task: Task, role: Role, clock: Clock) -> Trainer:
     with clock.measure("rendezvous_seconds"):
         reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
         servers = connect_servers() if role.strategy == "parameter_server" else None
+    on_met()
     keras.utils.set_random_seed(task.config.seed)  # a module may make a layer
     with clock.measure("import_seconds"):
         find_builder(task.config.model)

@@ -128,8 +128,8 @@ def test_replicas_that_live_and_do_not_move_have_lost_each_other(job: Job) -> No
     )
 
 
-@pytest.mark.parametrize("place", ["saving after step 9", "ending"])
-def test_a_replica_may_wait_for_a_slow_volume(job: Job, place: str) -> None:
+@pytest.mark.parametrize("place", ["building", "saving after step 9", "ending"])
+def test_a_replica_may_wait_for_a_download_or_a_slow_volume(job: Job, place: str) -> None:
     job.say("training, step 3")
     job.say(place, ["worker-0"])
     job.idle = {*NAMES}

@@ -12,7 +12,7 @@ needs_namespaces = pytest.mark.skipif(bool(find_obstacle("auto")), reason="this 
 @needs_namespaces
 def test_what_only_replicas_reach_needs_no_warning() -> None:
     assert describe_exposure(make_plan()) == ""
-    assert describe_exposure(make_plan(isolate_replicas="always", command=COMMAND)) == ""
+    assert describe_exposure(make_plan(isolate_replicas="always", model_arguments="{}", command=COMMAND)) == ""
 
 
 def test_a_run_says_once_what_is_open_and_for_how_long() -> None:
@@ -28,7 +28,7 @@ def test_a_run_says_once_what_is_open_and_for_how_long() -> None:
 
 
 def test_a_program_that_may_need_the_network_runs_open_and_with_the_warning() -> None:
-    plan = make_plan(command=COMMAND)
+    plan = make_plan(model_arguments="{}", command=COMMAND)
     assert find_isolation(plan) == "never"
     assert "are open to the network: a program of your own keeps its way" in describe_exposure(plan)
 
