@@ -152,7 +152,8 @@ def test_what_is_no_number_is_not_told_and_no_error(tmp_path: Path) -> None:
 
 
 def test_a_large_count_keeps_its_digits_and_what_is_none_is_not_told(tmp_path: Path) -> None:
-    code = "import tfjob_speedup_progress as p\np.step(123456789)\np.step('many')\np.step(1, step=None)\np.step(1, step='x')"
+    steps = ("123456789", "'many'", "1, step=None", "1, step='x'")
+    code = "\n".join(["import tfjob_speedup_progress as p", *(f"p.step({step})" for step in steps)])
     assert run(tmp_path, code, WORKER_1).stderr == ""
     assert read(tmp_path).by_replica["worker-1"]["examples"] == 123456790.0
 
