@@ -66,16 +66,20 @@ class _Teller:
         self._is_open = True
 
     def tell(self, line: str) -> None:
-        self._lines.append(line)
+        if os.getpid() != self._pid:  # forked: its parent tells, and may hold the lock for ever
+            return
+        with self._lock:
+            self._lines.append(line)
         if len(self._lines) >= _MOST_LINES or _now() - self._written_at >= _FLUSH_SECONDS:
             self.write()
 
     def write(self) -> None:
+        if os.getpid() != self._pid:
+            return
         with self._lock:
             lines, self._lines = self._lines, []
             self._written_at = _now()
-            # A forked process holds a copy of what its parent will write.
-            if not lines or not self._is_open or os.getpid() != self._pid:
+            if not lines or not self._is_open:
                 return
             data = ("\n".join(lines) + "\n").encode("utf-8", "replace")
             try:
@@ -143,11 +147,12 @@ def step(examples: Optional[float] = None, step: Optional[int] = None) -> None:
     """
     if not _teller:
         return
-    _teller.count = count = _teller.count + 1 if step is None else int(step)
-    if examples is None:
-        _teller.tell('{"event":"step","time":%.6f,"step":%d}' % (_now() + _EPOCH, count))
-    else:
-        _teller.tell('{"event":"step","time":%.6f,"step":%d,"examples":%g}' % (_now() + _EPOCH, count, examples))
+    try:
+        _teller.count = count = _teller.count + 1 if step is None else int(step)
+        line = '{"event":"step","time":%.6f,"step":%d' % (_now() + _EPOCH, count)
+        _teller.tell(line + "}" if examples is None else '%s,"examples":%.12g}' % (line, examples))
+    except (TypeError, ValueError):  # e.g. a tensor of a graph, which has no value as yet
+        return
 
 
 def metric(name: str, value: Any, n: Optional[int] = None) -> None:

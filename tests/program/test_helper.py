@@ -151,6 +151,26 @@ def test_what_is_no_number_is_not_told_and_no_error(tmp_path: Path) -> None:
     assert find_metrics(read(tmp_path)) == {"c": 0.5}
 
 
+def test_a_large_count_keeps_its_digits_and_what_is_none_is_not_told(tmp_path: Path) -> None:
+    steps = ("123456789", "'many'", "1, step=None", "1, step='x'")
+    code = "\n".join(["import tfjob_speedup_progress as p", *(f"p.step({step})" for step in steps)])
+    assert run(tmp_path, code, WORKER_1).stderr == ""
+    assert read(tmp_path).by_replica["worker-1"]["examples"] == 123456790.0
+
+
+def test_threads_lose_no_line(tmp_path: Path) -> None:
+    code = """
+import threading
+import tfjob_speedup_progress as progress
+threads = [threading.Thread(target=lambda: [progress.metric("loss", n) for n in range(3000)]) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    run(tmp_path, code, WORKER_1)
+    text = (tmp_path / "out" / PROGRESS_FOLDER / "worker-1.jsonl").read_text()
+    assert len(text.splitlines()) == 12_000
+
+
 def test_its_folder_goes_in_front_of_the_path_and_not_in_its_place(tmp_path: Path) -> None:
     assert progress_env("/helper", "/out", env={"PYTHONPATH": "/mine:/theirs"}) == {
         helper.VARIABLE: f"/out/{PROGRESS_FOLDER}/",
