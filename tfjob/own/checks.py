@@ -67,10 +67,17 @@ def _check_container(path: str, container: Json, volumes: Mapping[str, Any]) -> 
         where = f"{path}.volumeMounts[{index}]"
         if not isinstance(mapping(where, mount).get("mountPath"), str):
             refuse(f"{where}.mountPath", "must be a path", mount.get("mountPath"))
-        if mount.get("name") not in volumes:
+        if mount.get("name") not in [*volumes]:
             refuse(f"{where}.name", f"must be one of the pod's volumes: {', '.join(volumes)}", mount.get("name"))
     for index, port in enumerate(listed(f"{path}.ports", container.get("ports"))):
-        mapping(f"{path}.ports[{index}]", port)
+        _check_port(f"{path}.ports[{index}]", mapping(f"{path}.ports[{index}]", port))
+
+
+def _check_port(path: str, port: Json) -> None:
+    if not isinstance(port.get("name", ""), str):
+        refuse(f"{path}.name", "must be a name", shorten(port["name"]))
+    if type(port.get("containerPort", 0)) is not int:
+        refuse(f"{path}.containerPort", "must be a whole number", shorten(port["containerPort"]))
 
 
 def _check_amount(path: str, resource: str, amount: Any) -> None:

@@ -37,6 +37,7 @@ spec:
               env: [{name: A, value: a}, {name: B, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]
               resources: {limits: {cpu: 500m, memory: 1Gi, nvidia.com/gpu: 1}}
               volumeMounts: [{name: data, mountPath: /data}]
+              ports: [{name: tfjob-port, containerPort: 2222}]
 """
 WORKER = ("spec", "tfReplicaSpecs", "Worker")
 POD = (*WORKER, "template", "spec")
@@ -169,6 +170,8 @@ def test_what_is_null_is_absent() -> None:
         ((*POD, "affinity"), [], "affinity must be an object"),
         ((*POD, "terminationGracePeriodSeconds"), "30", "terminationGracePeriodSeconds must be a whole number"),
         (("spec", "runPolicy", "backoffLimit"), "3", "spec.runPolicy.backoffLimit must be a whole number"),
+        ((*CONTAINER, "volumeMounts", 0, "name"), ["data"], r"volumeMounts\[0\].name must be one of the pod's volumes"),
+        ((*CONTAINER, "ports", 0, "name"), ["data"], r"ports\[0\].name must be a name"),
         ((*CONTAINER, "volumeMounts", 0, "name"), "other", r"volumeMounts\[0\].name must be one of the pod's volumes"),
         ((*CONTAINER, "volumeMounts", 0, "mountPath"), REMOVED, r"volumeMounts\[0\].mountPath must be a path"),
         (("metadata", "labels"), {"a": "b c"}, "metadata.labels.a must have at most 63"),
@@ -213,5 +216,6 @@ def test_any_value_anywhere_is_a_job_or_one_error(path: tuple[str | int, ...], v
         job.describe_here()
         manifest = job.build(name="trial", namespace="runs", workers=2, num_ps=0, values={}, placement="spread")
         assert len(read_job(manifest).replicas) == 2
+        job.build(name="trial", namespace="runs", workers=1, num_ps=0, values={}, lone_tf_config=True)
     except SpecError as error:
         assert "Received" in str(error)  # noqa: PT017 - most values are refused, some are none of ours
