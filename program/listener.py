@@ -227,18 +227,20 @@ class Listener:
         return find_asked(self._settings.metric, [name for tally in tallies.values() for name in tally.series])
 
     def _list_metric_tallies(self, source: str) -> dict[str, Tally]:
-        """Returns whose metrics count: the clock's source, own expressions, and whoever tells what is asked for."""
-        sources = [source] if source == OWN else [source, OWN]
-        asked = [name for name in _ORDER if self._find_metric(self._sources.get(name, {}))]
-        if asked and not set(asked) & set(sources):
-            sources.insert(0, asked[0])
+        """Returns whose metrics count: the clock's source and own expressions, of others only what is asked for."""
+        sources = [source, OWN]
+        others = [name for name in _ORDER if name not in sources]
         if not any(tally.series for name in sources for tally in self._sources.get(name, {}).values()):
-            sources += [name for name in _ORDER if name not in sources]
+            sources, others = [*sources, *others], []
+        is_told = any(self._find_metric(self._sources.get(name, {})) for name in sources)
         merged: dict[str, Tally] = {}
-        for name in sources:
+        for name in [*sources, *([] if is_told else others)]:
+            asked = self._find_metric(self._sources.get(name, {}))
             for replica, tally in self._sources.get(name, {}).items():
                 into = merged.setdefault(replica, Tally())
-                into.series = {**tally.series, **into.series}
+                for metric, series in tally.series.items():
+                    if name in sources or metric == asked:
+                        into.series.setdefault(metric, series)
         return merged
 
     def _measure(self) -> Measurement:

@@ -17,7 +17,7 @@ _BETTER_LOWER = _split(
     "logloss hinge kld divergence hamming"
 )
 _SHARES = _split(
-    "accuracy acc auc auroc auprc prc f1 fbeta precision recall map ndcg mrr iou miou dice sensitivity specificity hits"
+    "accuracy acc auc auroc auprc prc f1 fbeta precision recall map ndcg mrr iou miou dice sensitivity specificity"
 )
 _NO_METRICS = _split(
     "lr learning_rate learningrate epoch epochs step steps global_step train_step iteration iterations iter iters "

@@ -25,18 +25,18 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def match_lines(
     patterns: dict[str, tuple[re.Pattern[str], int]], lines: list[str]
-) -> tuple[list[list[object]], list[str]]:
-    """Returns `[line's index, name, text of the group]` of each match, and the names that took too long."""
-    found: list[list[object]] = []
+) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
+    """Returns each line's index with the texts that matched, by name, and the names that took too long."""
+    found: dict[int, dict[str, str]] = {}
     slow = []
     for name, (pattern, group) in patterns.items():
-        matches: list[list[object]] = []
+        matches: list[tuple[int, str]] = []
         try:
             signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
             for index, line in enumerate(lines):
                 texts = [match[group] for match in pattern.finditer(line)]
                 if texts and texts[-1] is not None:  # of several the last one, as of a bar's redraws
-                    matches.append([index, name, texts[-1][:100]])
+                    matches.append((index, texts[-1][:100]))
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         except _TooSlowError:
             slow.append(name)
@@ -44,8 +44,9 @@ def match_lines(
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             slow.append(name)
         else:
-            found += matches
-    return found, slow
+            for index, text in matches:
+                found.setdefault(index, {})[name] = text
+    return sorted(found.items()), slow
 
 
 def main() -> None:

@@ -62,10 +62,7 @@ class Matching:
             self._drop([expression.name for expression in self._expressions])
             return []
         self._drop(slow)
-        texts: dict[int, dict[str, str]] = {}
-        for index, name, text in sorted(found):
-            texts.setdefault(index, {})[name] = text
-        return [Own(*batch[index][:2], of_line) for index, of_line in texts.items()]
+        return [Own(*batch[index][:2], texts) for index, texts in found]
 
     def close(self) -> None:
         """Ends the process."""
@@ -89,13 +86,13 @@ class Matching:
             for name in names
         ]
 
-    def _ask(self, lines: list[str]) -> tuple[list[tuple[int, str, str]], list[str]]:
+    def _ask(self, lines: list[str]) -> tuple[list[tuple[int, dict[str, str]]], list[str]]:
         process = self._process or self._start()
         assert process.stdin  # noqa: S101 - it was opened as a pipe
         assert process.stdout  # noqa: S101
         self._write(process.stdin, lines)
         found, slow = json.loads(_read_line(process.stdout, self._patience_seconds))
-        return [(int(index), str(name), str(text)) for index, name, text in found], list(slow)
+        return found, slow
 
     def _start(self) -> subprocess.Popen[bytes]:
         matcher = Path(__file__).with_name("matcher.py")

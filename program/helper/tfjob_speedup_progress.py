@@ -1,4 +1,5 @@
-# This file runs in a person's own image, so that its syntax is Python 3.6's; a callback's signature and switches are its library's.
+# This file runs in a person's own image, so that its syntax is Python 3.6's; what a callback is called with, and its
+# switches, are its library's.
 # ruff: noqa: UP006, UP031, UP032, UP035, UP045, ARG002, SLF001
 """Tells tfjob-speedup how a training gets on; it does nothing where nobody asks for it.
 

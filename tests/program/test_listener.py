@@ -203,3 +203,10 @@ def test_what_harms_a_terminal_is_not_handed_on(tmp_path: Path) -> None:
     silence = listener.describe_silence()
     assert silence is not None
     assert silence.endswith("worker-0: bell? and tab")
+
+
+def test_of_another_form_only_what_is_asked_for_is_taken() -> None:
+    lines = [(float(n), f"INFO:tensorflow:loss = 0.5, step = {n}00") for n in range(9)]
+    measurement = measure(make(metric="Test AUC"), [*lines, (20.0, "f1=0.5 loss=7 Test AUC: 0.75")])
+    assert find_metrics(measurement) == {"Test AUC": 0.75, "loss": 0.5}
+    assert measurement.notes[0].startswith("Progress was read as estimator")

@@ -130,4 +130,4 @@ def test_the_process_ends_when_its_input_does() -> None:
     done = subprocess.run(
         ["python3", str(path)], input=b'[["a", "(b)", 1]]\n["abc"]\n', capture_output=True, check=True
     )
-    assert done.stdout == b'[[[0, "a", "b"]], []]\n'
+    assert done.stdout == b'[[[0, {"a": "b"}]], []]\n'
