@@ -1,5 +1,6 @@
 """By what the rows of a comparison are compared: one basis for all, the weakest that every trial has."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,9 @@ ProgramGroups = Mapping[str, ProgramTrials]
 
 # An epoch's last batch may be left out, by another number of examples with other batches.
 SAME_WORK = 1.01
+# What is counted from marks near the ends of the clock may be off by so much, and is no other amount.
+_SAME_AMOUNT = 1.5
+_TRAINERS = frozenset({"chief", "master", "worker"})
 STEPS, _EXAMPLES = "steps", "examples"
 UNITS = ("images", "tokens", _EXAMPLES, STEPS)
 
@@ -133,13 +137,17 @@ def measure_work(trial: ProgramTrial) -> Amount | None:
 def measure_total(trial: ProgramTrial) -> Amount | None:
     """Returns how many examples a trial trained on, those of its warm-up included; None where that is not known.
 
-    A replica tells the steps of the whole training, the trial those that were timed.
+    A replica tells the steps and the examples of the whole training, the trial those that were timed. A worker's
+    examples are its own or the whole job's: which of the two, is told by the timed ones, continued over all steps.
     """
-    work = measure_work(trial)
+    if (work := measure_work(trial)) is None:
+        return None
     steps = max((replica.steps or 0 for replica in trial.replicas), default=0)
-    if work is None or not trial.steps or steps <= trial.steps:
-        return work
-    return Amount(work.value * steps / trial.steps, work.unit)
+    continued = work.value * max(steps / trial.steps, 1.0) if trial.steps else work.value
+    told = [replica.examples for replica in trial.replicas if replica.type in _TRAINERS and replica.examples]
+    nearest = min({math.fsum(told), max(told)} if told else {continued}, key=lambda own: abs(math.log(own / continued)))
+    is_near = 1 / _SAME_AMOUNT <= nearest / continued <= _SAME_AMOUNT
+    return Amount(nearest if is_near else continued, work.unit)
 
 
 def measure_rate(trial: ProgramTrial) -> Amount | None:

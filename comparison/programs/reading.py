@@ -110,7 +110,9 @@ def _check_figures(trial: ProgramTrial, source: str) -> None:
 
 def _check_replica(replica: ProgramReplica, source: str) -> None:
     for name in ("restarts", "steps", "examples", "cpu_seconds", "waited_seconds"):
-        _check_least(getattr(replica, name), 0, f"{source}: {name} of {replica.name!r:.200}")
+        value = getattr(replica, name)
+        least = _LEAST[name] if name in _IF_ANY and value else 0
+        _check_least(value, least, f"{source}: {name} of {replica.name!r:.200}")
 
 
 def _check_name(name: str, what: str) -> None:

@@ -193,7 +193,7 @@ def _decide(measure: Measure, ratio: Ratio, whole_job: Ratio | None) -> tuple[Ki
         return Kind.NOT_DISTINGUISHABLE, say("nothing is distinguishable")
     if ratio.direction < 0:
         return Kind.NOT, say("distributing does not pay off here")
-    if measure.basis is Basis.TRAINING and whole_job and whole_job.direction <= 0:
+    if measure.basis is not Basis.WHOLE_JOB and measure.is_work_equal and whole_job and whole_job.direction <= 0:
         return Kind.TRAINING_ONLY, say("distributing pays off here in training time only")
     return Kind.PAYS_OFF, say("distributing pays off here")
 

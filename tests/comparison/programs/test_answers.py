@@ -159,6 +159,18 @@ def test_warm_ups_of_different_lengths_are_no_different_work() -> None:
     assert "same number of examples" not in [own.rule for own in analysis.findings if own.status == "violated"]
 
 
+def test_what_is_counted_near_the_ends_of_the_clock_is_no_other_work() -> None:
+    def count_late(trial: ProgramTrial) -> ProgramTrial:
+        workers = trial.num_workers
+        replicas = [replace(own, steps=1_010, examples=64_640.0 / workers) for own in trial.replicas]
+        return replace(trial, examples=64_000.0 / workers**0.2, examples_per_second=None, replicas=replicas)
+
+    analysis = analyze(change(make_program_run(), count_late))
+
+    assert analysis.verdict.startswith("By images a second (since warm-ups of different lengths are left out)")
+    assert recommend(analysis)["work_ratio"] == pytest.approx(1.0)
+
+
 def test_a_single_round_decides_nothing() -> None:
     analysis = analyze(make_program_run(rounds=1))
 

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from comparison.programs import (
 from comparison.programs.rows import COLUMNS
 from comparison.records import RUN_FILE, TRIALS_FILE, format_records
 from comparison.texts import LANGUAGES, speak
+from tests.comparison.html_parser import list_unclosed
 from tests.comparison.programs.program_factory import make_program_info, make_program_run, make_silent
 from tests.comparison.record_factory import make_run
 
@@ -206,8 +208,15 @@ def test_what_is_not_known_is_a_dash_and_not_a_zero() -> None:
     assert table[1].split()[:2] == ["single", "1.00"]
     assert "–" in table[1]
     page = render_program_report(analysis)
-    assert "nan" not in page.lower().replace("consonant", "")
-    assert "None" not in page
+    assert re.findall(r"\b(nan|None)\b", page) == []
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+@pytest.mark.parametrize("workers", [(1,), (2, 4), (1, 2)])
+def test_every_element_of_a_page_is_closed(rounds: int, workers: tuple[int, ...]) -> None:
+    trials = [own for own in make_program_run(rounds=rounds) if own.num_workers in workers]
+
+    assert list_unclosed(render_program_report(analyze_programs(trials, make_program_info()))) == []
 
 
 def test_a_metric_of_another_replica_does_not_take_the_chiefs_place() -> None:
