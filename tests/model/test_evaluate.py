@@ -61,8 +61,11 @@ def test_of_many_classes_only_the_confusions_that_occurred_are_listed() -> None:
 SAVING = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"  # Keras does so
 
 
-def save_dense(dataset: PreparedDataset, path: Path, factor: float = 1.0) -> dict[str, Any]:
-    model = build_model("tests.model.builders:dense", dataset.input_shape, dataset.num_labels, {})
+def save_dense(
+    dataset: PreparedDataset, path: Path, factor: float = 1.0, num_outputs: int | None = None
+) -> dict[str, Any]:
+    num_outputs = num_outputs or dataset.num_labels
+    model = build_model("tests.model.builders:dense", dataset.input_shape, num_outputs, {})
     for variable in model.variables:
         variable.assign(variable * factor)
     model.save(path)
@@ -73,6 +76,38 @@ def save_dense(dataset: PreparedDataset, path: Path, factor: float = 1.0) -> dic
         "model_arguments": "{}",
         "weights_sha256": hash_weights(flat.initial_weights(), flat.initial_statistics()),
     }
+
+
+@pytest.mark.filterwarnings(SAVING)
+@pytest.mark.parametrize(
+    ("loss", "labels", "num_outputs"),
+    [
+        ("binary_crossentropy", np.arange(40) % 2, 1),
+        ("", (np.arange(120).reshape(40, 3) % 5 < 2).astype(int), 3),
+        ("", np.linspace(-1, 1, 40), 1),
+        ("mean_absolute_error", np.arange(80).reshape(40, 2), 2),
+    ],
+)
+def test_rows_are_judged_by_what_their_labels_ask_for(
+    tmp_path: Path, loss: str, labels: np.ndarray[Any, Any], num_outputs: int
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    raw: dict[str, Any] = {"x_train": rows, "y_train": labels, "x_test": rows, "y_test": labels}
+    dataset = write_dataset(check_arrays(raw, loss), tmp_path / "data", name="rows", source="test")
+    training = save_dense(dataset, tmp_path / "model.keras", num_outputs=num_outputs) | {"loss_name": loss}
+    evaluation = Evaluator(dataset).evaluate(tmp_path / "model.keras", training)
+    outputs = keras.saving.load_model(tmp_path / "model.keras").predict(rows, batch_size=40, verbose=0)
+    targets, metric = labels.reshape(40, -1), evaluation["metric"]
+    if dataset.label_kind == "numbers":
+        errors = np.abs(outputs - targets)
+        expected = errors.mean() if loss else np.sqrt((errors**2).mean())
+    else:
+        expected = ((outputs > 0) == targets).mean()
+    assert metric["value"] == pytest.approx(float(expected), rel=1e-5)
+    is_of_classes = dataset.label_kind == "classes"
+    assert metric["num_examples"] == (40 if is_of_classes else None)
+    assert ("n_correct" in evaluation, "confusion_matrix" in evaluation) == (is_of_classes, is_of_classes)
+    assert "misclassified" not in evaluation
 
 
 @pytest.mark.filterwarnings(SAVING)
