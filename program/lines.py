@@ -44,15 +44,18 @@ def _clean(text: str) -> str | None:
 
 def parse_number(text: str) -> float:
     """Returns a number as programs print it, with thousands' commas or a per cent sign; nan where it is none."""
-    text = text.strip()
     if len(text) > 64:  # noqa: PLR2004 - no figure is as long
         return math.nan
-    is_percent = text.endswith("%")
     try:
-        value = float(text.rstrip("% ").replace(",", ""))
+        return float(text)  # nearly always
+    except ValueError:
+        pass
+    plain = text.strip()
+    try:
+        value = float(plain.rstrip("% ").replace(",", ""))
     except ValueError:
         return math.nan
-    return value / 100 if is_percent else value
+    return value / 100 if plain.endswith("%") else value
 
 
 def make_printable(text: str) -> str:

@@ -203,8 +203,9 @@ class Listener:
     def _take_own(self, found: list[Own]) -> None:
         for own in found:
             numbers = {name: parse_number(text) for name, text in own.texts.items()}
-            for name, text in own.texts.items():
-                if math.isnan(numbers[name]) and text.strip().lower().lstrip("+-") != "nan":
+            for name in [name for name, number in numbers.items() if math.isnan(number)]:
+                text = own.texts[name]
+                if text.strip().lower().lstrip("+-") != "nan":
                     numbers.pop(name)
                     if name not in self._unnumbered:
                         self._unnumbered.add(name)

@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from program.expressions.expression import Expression
 
@@ -19,8 +18,7 @@ _MOST_LINES, _MOST_CHARACTERS = 1000, 2**20
 _PATIENCE_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Own:
+class Own(NamedTuple):
     """What was found in one line: the text of the group of each expression that matched, by name."""
 
     replica: str
