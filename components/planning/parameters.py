@@ -147,9 +147,7 @@ class Parameters:
             "name=value or tensorboard.",
         )
     )
-    progress_regex: list[str] = _of_own_program(  # noqa: RUF009 - it returns a field
-        _parameter([], "What your own program prints, as NAME=REGEX.")
-    )
+    progress_regex: list[str] = _of_own_program(_parameter([], "What your own program prints, as NAME=REGEX."))
     metric: str = _of_own_program(
         _parameter("", "The metric of your own program that is compared; empty: whatever it tells.")
     )
