@@ -49,7 +49,7 @@ def main() -> int:
     subprocess.run([sys.executable, "-m", "benchmarks.gradient"], check=True)
     if (LATEST / TRIALS_FILE).exists():
         print(describe_run(LATEST))
-    judged = (["benchmarks.peers", "--rounds", "5"], ["benchmarks.report_size"])
+    judged = (["benchmarks.peers", "--rounds", "5"], ["benchmarks.report_size"], ["benchmarks.progress_cost"])
     codes = []
     for arguments in judged:
         print(flush=True)

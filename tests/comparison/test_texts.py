@@ -148,7 +148,9 @@ def test_what_is_said_otherwise_of_other_data_or_metrics_is_said_at_all(dialect:
             "image",
             {"image", "same image", "image pull", "the replicas ran different images: {digests}"}
             | {"from submitting the job until its replicas run (a cluster's queue, image pull)"}
-            | {"Test image, {confusion}"},
+            | {"Test image, {confusion}"}
+            # Of a person's program: its container's image, and a unit that it counts.
+            | {"image digest", "images", "the image's digest", "the longest pull of an image", "the same image"},
         ),
         # Said of another metric alone.
         (
