@@ -77,7 +77,7 @@ class Listener:
         self._readers: dict[str, list[tuple[str, Reader]]] = {}
         self._matching = Matching(settings.expressions)
         self._matched: set[str] = set()
-        self._unnumbered: set[str] = set()
+        self._unnumbered: dict[str, str] = {}
         self._following = Following()
         self._unnamed: dict[str, str] = {}
         self._last_lines: deque[tuple[str, str]] = deque(maxlen=_LAST_LINES)
@@ -155,7 +155,10 @@ class Listener:
 
     def _list_missing(self) -> list[str]:
         never = [e for e in self._settings.expressions if e.name not in self._matched]
-        missing = [f"The regular expression of {e.name!r} never matched: {e.pattern}" for e in never]
+        how = {name: f"matched no number, but e.g. {text!r}" for name, text in self._unnumbered.items()}
+        missing = [
+            f"The regular expression of {e.name!r} {how.get(e.name, 'never matched')}: {e.pattern}" for e in never
+        ]
         chosen = self._settings.progress
         told = {name for name, tallies in self._sources.items() if any(_has_told(tally) for tally in tallies.values())}
         if not told:
@@ -208,7 +211,7 @@ class Listener:
                 if text.strip().lower().lstrip("+-") != "nan":
                     numbers.pop(name)
                     if name not in self._unnumbered:
-                        self._unnumbered.add(name)
+                        self._unnumbered[name] = text[:40]
                         self._notes.append(
                             f"The regular expression of {name!r} matched what is no number, e.g. {text[:40]!r}."
                         )

@@ -55,7 +55,8 @@ class Measurement:
         was_cut: Whether the training was ended once enough steps had been told.
         metrics: The last value of each metric.
         curve: The values on their way.
-        by_replica: For each replica that tells anything: its `steps`, `examples` and final `metrics` by name.
+        by_replica: For each replica that tells anything: its `steps`, `examples` and, by name, its `metrics` at the
+            last step that all have told them of.
         notes: What a reader of the figures should know.
     """
 

@@ -17,7 +17,7 @@ _PREFIXES = ("eval_", "val_")
 
 @dataclass
 class Metrics:
-    """The last value of each metric, the curve, each replica's own last values, and what to know of them."""
+    """The last value of each metric, the curve, each replica's own values to compare, and what to know of them."""
 
     metrics: list[Metric] = field(default_factory=list)
     curve: list[CurvePoint] = field(default_factory=list)
@@ -47,6 +47,9 @@ def read_metrics(tallies: Mapping[str, Tally], settings: Settings, lead: str | N
         scale = _find_scale(name, told, settings.num_workers, found.notes)
         direction = settings.higher_is_better if name == asked else None
         _read_one(found, name, told, scale, higher_is_better=direction, began_at=began_at)
+        for replica, value in _list_comparable(told, is_cut=settings.measure_steps > 0).items():
+            if (scaled := scale.read(value)) is not None:
+                found.by_replica.setdefault(replica, {})[name] = scaled
     if settings.metric and asked is None:
         told_names = ", ".join(names) or "none"
         found.notes.append(f"The metric {settings.metric!r} was never told; these were: {told_names}.")
@@ -80,7 +83,6 @@ def _read_one(
         value = None if series.last is None else scale.read(series.last.value)
         if series.last is None or value is None:
             continue
-        found.by_replica.setdefault(replica, {})[name] = value
         if series.ends_unfinite:
             found.notes.append(f"{replica}'s last {name} was no finite number; its last that was is {value:.6g}.")
         if not is_first:
@@ -96,6 +98,23 @@ def _read_one(
             ]
     if is_first and any(series.ends_unfinite for series in told.values()):
         found.notes.append(f"{name} was never a finite number, so that it is no metric.")
+
+
+def _list_comparable(told: Mapping[str, Series], *, is_cut: bool) -> dict[str, float]:
+    """Returns each replica's value of one metric at the last step that all of them told, else its last value.
+
+    Replicas that are ended, since enough is measured or since the chief is done, stop at steps of their own; what a
+    cut training told last is no value of the same step, and so none to compare.
+    """
+    values = {
+        replica: {p.step: p.value for p in series.list_points() if p.step is not None}
+        for replica, series in told.items()
+    }
+    if common := set.intersection(*map(set, values.values())):
+        return {replica: own[max(common)] for replica, own in values.items()}
+    if is_cut and len(told) > 1:
+        return {}
+    return {replica: series.last.value for replica, series in told.items() if series.last is not None}
 
 
 def _find_scale(name: str, told: Mapping[str, Series], num_workers: int, notes: list[str]) -> _Scale:

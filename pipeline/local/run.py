@@ -10,13 +10,15 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
 import psutil
 from kfp import local
+from kfp.dsl.component_factory import EXECUTOR_MODULE
+from kfp.local import subprocess_task_handler
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from components.planning import (
@@ -130,7 +132,7 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     try:
         with contextlib.redirect_stdout(live), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # the local runner needs no image, and says so
-            with ordered_for_one_machine(speedup_pipeline.pipeline_spec):
+            with ordered_for_one_machine(speedup_pipeline.pipeline_spec), parameters_left_alone():
                 speedup_pipeline(**fill_form(hide_secrets(parameters)))
     except (RuntimeError, StepsStopped):  # how the local runner reports a failed step, whose own message has been shown
         return False
@@ -182,6 +184,28 @@ def ordered_for_one_machine(pipeline: PipelineSpec) -> Iterator[None]:
         yield
     finally:
         pipeline.CopyFrom(before)
+
+
+@contextlib.contextmanager
+def parameters_left_alone() -> Iterator[None]:
+    """Keeps the local runner from changing parameters while the block runs.
+
+    It writes the path of its own interpreter in place of each `python3` of a step's command, and a step's parameters
+    stand there, too: a person's `python3 train.py` would run in this project's environment, and
+    `/opt/conda/bin/python3` be a path that there is not.
+    """
+    before = subprocess_task_handler.replace_python_executable
+    subprocess_task_handler.replace_python_executable = _name_python
+    try:
+        yield
+    finally:
+        subprocess_task_handler.replace_python_executable = before
+
+
+def _name_python(command: Sequence[str], executable: str) -> list[str]:
+    """Returns the command of a step with the interpreter that runs it, in the part that starts it alone."""
+    first = next(index for index, part in enumerate(command) if EXECUTOR_MODULE in part)
+    return [*(part.replace("python3", executable) for part in command[: first + 1]), *command[first + 1 :]]
 
 
 def stop_steps() -> None:

@@ -49,6 +49,15 @@ def test_from_a_manifest_to_the_report(tmp_path: Path) -> None:
     assert rebuilt.returncode == 0
 
 
+def test_a_program_runs_with_the_interpreter_that_its_person_names(tmp_path: Path) -> None:
+    own = tmp_path / "python3"
+    own.write_text("#!/bin/sh\necho started by $0 >&2\nexit 3\n")
+    own.chmod(0o755)
+    ended = run(f"--runs-dir={tmp_path / 'runs'}", "--command", f"{own} train.py")
+    assert ended.returncode == 1
+    assert f"started by {own}" in ended.stdout
+
+
 def test_a_command_that_cannot_start_ends_the_run_after_one_try(tmp_path: Path) -> None:
     ended = run(f"--runs-dir={tmp_path / 'runs'}", "--command", f"{sys.executable} {tmp_path / 'missing.py'}")
     assert ended.returncode == 1

@@ -1,4 +1,5 @@
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,46 @@ def test_of_another_form_only_what_is_asked_for_is_taken() -> None:
     measurement = measure(make(metric="Test AUC"), [*lines, (20.0, "f1=0.5 loss=7 Test AUC: 0.75")])
     assert find_metrics(measurement) == {"Test AUC": 0.75, "loss": 0.5}
     assert measurement.notes[0].startswith("Progress was read as estimator")
+
+
+def end_apart(measure_steps: int, losses: Sequence[float]) -> Measurement:
+    """Returns what two workers told of which the second is ended two steps after the first."""
+    listener = make(workers=2, measure_steps=measure_steps)
+    for step in range(1, 23):
+        for index, loss in enumerate(losses):
+            if step <= 20 + 2 * index:
+                listener.hear(f"worker-{index}", f"step={step} loss={loss / step}", 1000.0 + step)
+    return listener.finish()
+
+
+@pytest.mark.parametrize("measure_steps", [0, 10])
+def test_workers_that_are_ended_at_steps_of_their_own_are_compared_at_the_last_that_all_told(
+    measure_steps: int,
+) -> None:
+    measurement = end_apart(measure_steps, [1.0, 1.0])
+    assert {name: told["metrics"] for name, told in measurement.by_replica.items()} == {
+        "worker-0": {"loss": 0.05},
+        "worker-1": {"loss": 0.05},
+    }
+
+
+def test_workers_that_differ_at_the_same_step_are_told() -> None:
+    measurement = end_apart(10, [1.0, 1.2])
+    assert [told["metrics"] for told in measurement.by_replica.values()] == [{"loss": 0.05}, {"loss": 0.06}]
+
+
+def test_of_a_cut_training_no_values_of_different_steps_are_compared() -> None:
+    listener = make(workers=2, measure_steps=4)
+    for step in range(1, 21):
+        listener.hear(f"worker-{step % 2}", f"step={step} loss={1 / step}", 1000.0 + step)
+    measurement = listener.finish()
+    assert [told["metrics"] for told in measurement.by_replica.values()] == [{}, {}]
+
+
+def test_an_expression_that_finds_words_is_not_said_to_find_nothing() -> None:
+    listener = make(regexes=[r"auc=foo (\w+)"])
+    hear_all(listener, [(float(n), f"step={n} foo bar") for n in range(5)])
+    silence = listener.describe_silence()
+    listener.close()
+    assert silence is not None
+    assert silence.startswith(r"The regular expression of 'auc' matched no number, but e.g. 'bar': foo (\w+)")

@@ -9,8 +9,9 @@ import yaml
 
 from tfjob.errors import SpecError
 
-# A manifest is a few kilobytes, and a pipeline's parameter may not have much more.
-MAX_BYTES = 256 * 1024
+# A manifest is a few kilobytes. As a pipeline's parameter it is a part, in JSON, of one argument of a step's command,
+# and Linux takes no argument above 128 KiB.
+MAX_BYTES = 96 * 1024
 # What is left when every alias is written out, and how deep it goes.
 MAX_VALUES = 50_000
 MAX_DEPTH = 60
@@ -38,9 +39,12 @@ def read_documents(text: str) -> list[Any]:
     Raises:
         SpecError: It is neither, or too large, or no plain data.
     """
-    size = len(text.encode(errors="replace"))
+    size = len(json.dumps(text))
     if size > MAX_BYTES:
-        raise SpecError(f"A manifest must have at most {MAX_BYTES // 1024} KiB. Received: {size / 1024:.0f} KiB")
+        raise SpecError(
+            f"A manifest must have at most {MAX_BYTES // 1024} KiB, written as a text in JSON: leave out what is "
+            f"not the TFJob. Received: {size / 1024:.0f} KiB"
+        )
     try:
         documents = _read_json(text) if text.lstrip().startswith("{") else None
         if documents is None:

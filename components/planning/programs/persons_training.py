@@ -32,7 +32,6 @@ TRIAL_FILE = "trial.json"
 HELPER_FOLDER = "helper"
 # Half a second is how often a launcher looks; files on a network are looked at less often.
 _FOLLOW_SECONDS = 1.0
-_SILENT_SECONDS = 60.0
 # Later than that a program has trained: what it failed on then is not that it was alone.
 _ALONE_SECONDS = 300.0
 # Codes of a shell, and words, of a program that would start with no number of workers.
@@ -58,10 +57,12 @@ class PersonsTraining:
     Attributes:
         program: The program.
         assignment: What is trained, and where.
+        silent_seconds: For how long no progress is told before that is said, with the replicas' last lines.
     """
 
     program: "PersonsProgram"
     assignment: Assignment
+    silent_seconds: float = 60.0
     manifest: Manifest = field(init=False)
     _began: float = field(default_factory=time.monotonic)
     _followed: float = 0.0
@@ -92,6 +93,8 @@ class PersonsTraining:
 
     def listen(self, line: LogLine) -> None:
         """Takes a line of a replica's log."""
+        if not self._last_lines:  # it has begun
+            self._heard = time.monotonic()
         self._last_lines[line.replica] = line.text
         self._listener.hear(line.replica, line.text, time.time() if line.at is None else line.at)
 
@@ -192,14 +195,14 @@ class PersonsTraining:
         return {**replica, **{name: told.get(name) or None for name in ("steps", "examples", "metrics")}}
 
     def _tell_silence(self, now: float) -> None:
-        if self._listener.last_told_at is None:
+        if not self._last_lines or self.program.parameters.progress == "none":
             return
         if self._listener.last_told_at != self._last_told:
             self._last_told, self._heard = self._listener.last_told_at, now
-        elif now - self._heard > _SILENT_SECONDS:
+        elif now - self._heard > self.silent_seconds:
             self._heard = float("inf")  # once
             lines = [f"  [{replica}] {text[-200:]}" for replica, text in sorted(self._last_lines.items())]
-            told = f"No progress for {_SILENT_SECONDS:.0f} s. The replicas' last lines:"
+            told = f"No progress for {self.silent_seconds:.0f} s. The replicas' last lines:"
             print_line("\n".join([told, *lines, *([_ONE_CORE] if self.assignment.configuration.num_ps else [])]))
 
 

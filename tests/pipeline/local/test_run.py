@@ -1,12 +1,14 @@
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from kfp.local import subprocess_task_handler
 from kfp.local.graph_utils import topological_sort_tasks
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from pipeline.local.run import ordered_for_one_machine, temporary_folder
+from pipeline.local.run import ordered_for_one_machine, parameters_left_alone, temporary_folder
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import read_spec
 
@@ -48,3 +50,13 @@ def test_what_the_steps_leave_in_the_temporary_folder_goes_with_them(
         assert Path(os.environ["TMPDIR"]).parent == tmp_path
     assert os.environ["TMPDIR"] == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_persons_own_interpreter_is_left_in_the_parameters_of_a_step() -> None:
+    starts = "exec python3 -m kfp.dsl.executor_main"
+    given = '{"command": "/opt/conda/bin/python3 train.py"}'
+    before = subprocess_task_handler.replace_python_executable
+    with parameters_left_alone():
+        command = subprocess_task_handler.replace_python_executable(["sh", starts, given], sys.executable)
+    assert command == ["sh", starts.replace("python3", sys.executable), given]
+    assert subprocess_task_handler.replace_python_executable is before

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from comparison.parsing import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 from components.planning.programs import Assignment, OwnLoop, PersonsProgram, choose_program
+from components.planning.programs.persons_training import PersonsTraining
 from pipeline.remote.check import list_doubts
 from program.errors import ProgramError
+from tfjob.backend import LogLine
 from tfjob.errors import SpecError
 
 COMMAND = "python train.py --batch {per_replica_batch_size} --out {output_dir}"
@@ -44,7 +47,7 @@ def plan(**changes: Any) -> RunPlan:
     return plan_run("run-1", Parameters(**{"command": COMMAND, **changes}))
 
 
-def assign(run_plan: RunPlan, index: int) -> Assignment:
+def assign(run_plan: RunPlan, index: int, folder: Path = Path()) -> Assignment:
     return Assignment(
         run_id="run-1",
         configuration=run_plan.configurations[index],
@@ -52,9 +55,9 @@ def assign(run_plan: RunPlan, index: int) -> Assignment:
         trial=2,
         round_number=2,
         place=3,
-        data_dir=Path("workspace", "data"),
-        output_dir=Path("workspace", "workers-4-t2"),
-        finished=Path("workspace", "finished"),
+        data_dir=folder / "workspace" / "data",
+        output_dir=folder / "workspace" / "workers-4-t2",
+        finished=folder / "workspace" / "finished",
     )
 
 
@@ -211,3 +214,27 @@ def test_what_plans_and_launches_starts_without_what_only_a_report_needs() -> No
     needed = "import sys, components.planning, components.trials; print({'pandas', 'matplotlib'} & {*sys.modules})"
     told = subprocess.run([sys.executable, "-c", needed], capture_output=True, text=True, check=True)
     assert told.stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("progress", "lines", "times"),
+    [
+        ("auto", ["waiting for the parameter servers"], 1),  # as a worker on one core may, before its first step
+        ("auto", ["step=1", "step=2"], 1),
+        ("auto", [], 0),  # it has not begun
+        ("none", ["waiting for the parameter servers"], 0),
+    ],
+)
+def test_a_training_that_does_not_go_on_is_told_of_with_its_last_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], progress: str, lines: list[str], times: int
+) -> None:
+    run_plan = plan(progress=progress)
+    assert isinstance(run_plan.program, PersonsProgram)
+    training = PersonsTraining(run_plan.program, assign(run_plan, 1, tmp_path), silent_seconds=0.0)
+    for line in lines:
+        training.listen(LogLine("worker-0", line, 1.0))
+    for _ in range(3):
+        training._tell_silence(time.monotonic())
+    told = capsys.readouterr().out
+    assert told.count("No progress for 0 s. The replicas' last lines:") == times
+    assert not times or f"[worker-0] {lines[-1]}" in told
