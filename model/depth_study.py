@@ -151,17 +151,11 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = PreparedDataset.open(data_dir)
-    if not (dataset.is_images and dataset.label_kind == "classes"):
-        raise ConfigError(
-            "The study trains networks that tell images apart. Received: data that are no images of classes. Leave "
-            "study_depth out."
-        )
+    check_data(dataset, config)
     num_processes = min(MAX_PROCESSES, len(config.models), describe_host()["cores"])
     deepest_first = sorted(config.models, key=lambda model: -_read_depth(model))
     with tempfile.TemporaryDirectory() as folder:
         subset = take_subset(dataset, Path(folder), config)
-        for model in config.models:
-            Task(config.training(model), subset)  # refuses what cannot be trained before any network is
         with ProcessPoolExecutor(num_processes, get_context("spawn"), _use_one_thread) as pool:
             print(f"training {', '.join(deepest_first)}, {num_processes} at a time …", flush=True)
             try:
@@ -187,6 +181,25 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
         "versions": describe_versions(),
         "host": describe_host(),
     }
+
+
+def check_data(dataset: PreparedDataset, config: StudyConfig = DEFAULT) -> None:
+    """Makes sure that the study's networks can be trained on a data set.
+
+    Raises:
+        ConfigError: They cannot.
+    """
+    if not (dataset.is_images and dataset.label_kind == "classes"):
+        raise ConfigError(
+            "The study trains networks that tell images apart. Received: data that are no images of classes. Leave "
+            "study_depth out."
+        )
+    count = min(config.num_train_images, dataset.split("train").count)
+    if config.global_batch_size > count:
+        raise ConfigError(
+            f"The study needs at least {config.global_batch_size} training images, its batch. Received: {count}. Leave "
+            "study_depth out."
+        )
 
 
 def write_study(study: dict[str, Any], path: Path) -> None:

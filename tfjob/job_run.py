@@ -70,7 +70,8 @@ class JobRun(ABC, Generic[MessageT]):
         self.log_dir.mkdir(parents=True, exist_ok=True)
         folders = {replica.env[SIGNS_VARIABLE] for replica in self.job.replicas if SIGNS_VARIABLE in replica.env}
         self.signs_folder = Path(folders.pop()) if folders else None
-        self.signs = SignWatch(self.signs_folder, sees_itself=self.sees_itself)
+        names = [replica.name for replica in self.job.replicas]
+        self.signs = SignWatch(self.signs_folder, names, sees_itself=self.sees_itself)
         self.start_clock()
 
     def start_clock(self) -> None:

@@ -75,6 +75,8 @@ class SignWatch:
 
     Args:
         folder: Where replicas tell their places; None where they tell none.
+        replicas: Those of the job, by name. While one has never been there, the others may well wait for it: for its
+            node, its image.
         sees_itself: Whether the launcher sees the processes for itself, and not by their word.
         silent_seconds: How long a replica may give no sign of life.
         stall_seconds: How long no replica may move.
@@ -83,6 +85,7 @@ class SignWatch:
     def __init__(
         self,
         folder: Path | None,
+        replicas: Collection[str],
         *,
         sees_itself: bool,
         silent_seconds: float = SILENT_SECONDS,
@@ -90,6 +93,7 @@ class SignWatch:
     ) -> None:
         self._folder, self._sees_itself = folder, sees_itself
         self._silent_seconds, self._stall_seconds = silent_seconds, stall_seconds
+        self._awaited = set(replicas)
         self._seen: dict[str, _Seen] = {}
         self._looked_at: float | None = None
 
@@ -105,6 +109,7 @@ class SignWatch:
         since = now if self._looked_at is None else self._looked_at
         self._looked_at = now
         self._seen = {name: seen for name, seen in self._seen.items() if name in lives}
+        self._awaited.difference_update(lives)
         for name, life in lives.items():
             self._note(name, life, now, now - since)
         return self._find_silent(now) or self._find_stall(now)
@@ -112,6 +117,7 @@ class SignWatch:
     def forget(self, replica: str) -> None:
         """Begins anew with a replica that was started again."""
         self._seen.pop(replica, None)
+        self._awaited.add(replica)
 
     def describe(self, replica: str, now: float) -> str:
         """Returns what was seen of a replica last, in words; nothing where it was never seen."""
@@ -142,7 +148,7 @@ class SignWatch:
 
     def _find_stall(self, now: float) -> Suspicion | None:
         places = [seen.place.partition(" ")[0] for seen in self._seen.values()]
-        if not places or not all(places) or not _UNHURRIED_PLACES.isdisjoint(places):
+        if self._awaited or not places or not all(places) or not _UNHURRIED_PLACES.isdisjoint(places):
             return None
         still = now - max(seen.moved_at for seen in self._seen.values())
         if still < self._stall_seconds:

@@ -1,5 +1,7 @@
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from kfp import dsl
 
@@ -8,8 +10,8 @@ from model.data.dataset import PreparedDataset
 from tests.components.plan_factory import make_plan
 
 
-def write_plan(folder: Path, dataset: Path, max_train_images: int = 0) -> dsl.Artifact:
-    make_plan(dataset=str(dataset), max_train_images=max_train_images).write(folder / "run.json")
+def write_plan(folder: Path, dataset: Path, max_train_images: int = 0, **changes: Any) -> dsl.Artifact:
+    make_plan(dataset=str(dataset), max_train_images=max_train_images, **changes).write(folder / "run.json")
     return dsl.Artifact(uri=str(folder / "run.json"))
 
 
@@ -34,3 +36,21 @@ def test_data_that_cannot_be_had_end_the_step_with_one_message(tmp_path: Path) -
         prepare_data.python_func(
             dataset=str(tmp_path / "none.npz"), run_info=plan, prepared=dsl.Dataset(uri=str(tmp_path / "out"))
         )
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "refusal"),
+    [
+        ((600, 4), np.arange(600) % 3, "data that are no images of classes"),
+        ((600, 8, 8), np.linspace(0, 1, 600), "data that are no images of classes"),
+        ((120, 8, 8), np.arange(120) % 3, "at least 128 training images, its batch. Received: 110"),
+    ],
+)
+def test_data_on_which_depth_cannot_be_studied_are_refused_before_anything_is_trained(
+    tmp_path: Path, shape: tuple[int, ...], labels: np.ndarray, refusal: str
+) -> None:
+    x, file = np.random.default_rng(0).integers(0, 256, shape, np.uint8), tmp_path / "data.npz"
+    np.savez(file, x_train=x, y_train=labels, x_test=x[:30], y_test=labels[:30])
+    plan = write_plan(tmp_path, file, study_depth=True)
+    with pytest.raises(SystemExit, match=f"^error: .*{refusal}.*Leave study_depth out"):
+        prepare_data.python_func(dataset=str(file), run_info=plan, prepared=dsl.Dataset(uri=str(tmp_path / "out")))

@@ -21,9 +21,10 @@ class Job:
     silent: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     idle: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.watch = SignWatch(self.folder, sees_itself=self.sees_itself)
+        self.watch = SignWatch(self.folder, NAMES, sees_itself=self.sees_itself)
         self.counts = dict.fromkeys(NAMES, 0)
 
     def say(self, place: str, names: Iterable[str] = NAMES) -> None:
@@ -35,7 +36,11 @@ class Job:
         for name in NAMES:
             self.counts[name] += name not in self.silent
             self.cpu[name] += 0.0 if name in self.idle | self.silent | self.stopped else after
-        lives = {name: Life(self.counts[name], name in self.stopped, self.cpu[name]) for name in NAMES}
+        lives = {
+            name: Life(self.counts[name], name in self.stopped, self.cpu[name])
+            for name in NAMES
+            if name not in self.absent
+        }
         return self.watch.look(lives, self.now)
 
     def look_until_suspicion(self, most_seconds: float = 600.0) -> tuple[float, Suspicion | None]:
@@ -140,6 +145,22 @@ def test_a_replica_that_waits_for_one_that_has_not_told_its_place_waits_as_long_
     job.say("meeting the others", ["worker-0"])
     job.idle = {*NAMES}
     assert job.look_until_suspicion() == (600.0, None)
+
+
+def test_a_replica_waits_as_long_as_it_takes_for_one_whose_node_or_image_is_still_to_come(tmp_path: Path) -> None:
+    job = Job(tmp_path, absent={"worker-1"}, idle={*NAMES})
+    job.say("meeting the others", ["worker-0"])
+    assert job.look_until_suspicion() == (600.0, None)
+    job.absent = set()
+    job.say("meeting the others")
+    assert job.look_until_suspicion()[0] == 50.0
+
+
+def test_a_replica_that_has_ended_is_not_waited_for(job: Job) -> None:
+    job.say("training, step 3")
+    job.look()
+    job.absent, job.idle = {"worker-1"}, {*NAMES}
+    assert job.look_until_suspicion()[0] == 45.0
 
 
 def test_a_replica_that_was_started_again_begins_anew(job: Job) -> None:

@@ -134,6 +134,7 @@ class _JobRun(JobRun[Message]):
         self.mark = make_mark()
         self.signs = SignWatch(
             self.signs_folder,
+            [*self.replicas],
             sees_itself=True,
             silent_seconds=self.backend.silent_seconds,
             stall_seconds=self.backend.stall_seconds,

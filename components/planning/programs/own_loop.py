@@ -123,10 +123,13 @@ class OwnLoop:
 
     def prepare(self, dataset: str, output_dir: Path) -> Mapping[str, Any]:
         """Fetches and checks the data set, splits it into training, validation and test, and writes plain arrays."""
+        from model.depth_study import check_data
         from model.prepare import prepare  # takes a second that only this step needs
 
         parameters = self.parameters
         data = prepare(dataset, output_dir, max_train_images=parameters.max_train_images or None, loss=parameters.loss)
+        if parameters.study_depth:  # refused now, not after all trainings
+            check_data(data)
         known = {key: data.manifest[key] for key in ("name", "source", "sha256", "num_classes")}
         return {key: value for key, value in known.items() if value is not None}
 
