@@ -230,7 +230,7 @@ def train_trial(
                 print_line(f"{error}\n== {tried.name} does not run; tried in its place: {forms[0].describe()}")
                 continue
             if refusal and may_run_otherwise:  # none of them runs
-                print_line(str(error))
+                refusal.args = (f"{refusal}\n== {forms[0].name} does not run either:\n{error}",)
                 raise refusal from error
             if isinstance(error, RecordsMissing) and not may_lose:
                 leave_out(output_dir, place, str(error), attempt.earlier)

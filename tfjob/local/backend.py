@@ -124,7 +124,8 @@ class _JobRun(JobRun[Message]):
         super().__post_init__()
         self.assignment, self.warnings = _assign_cores(self.job, self.placement.first_core)
         asked = {replica.name: replica.gpus for replica in self.job.replicas}
-        gpus = find_gpus(asked, self.backend.gpus, may_share=self.placement.may_share_gpus)
+        may_share, may_lack = self.placement.may_share_gpus, self.job.is_foreign
+        gpus = find_gpus(asked, self.backend.gpus, may_share=may_share, may_lack=may_lack)
         self.shares_gpus = are_shared(gpus)
         if self.shares_gpus:
             self.warnings.append("replicas share a GPU: timings are contended")

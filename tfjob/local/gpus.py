@@ -71,7 +71,8 @@ def assign_gpus(
         replicas = "1 replica asks" if num_asking == 1 else f"{num_asking} replicas ask"
         raise SpecError(
             f"{replicas} for {total} GPU{'' if total == 1 else 's'}, and this machine has {len(available) or 'none'}: "
-            "lower gpus_per_replica or the number of replicas, let them share (share_gpus), or run on a larger cluster"
+            "lower gpus_per_replica (in a manifest, its limit) or the number of replicas, let them share (share_gpus), "
+            "or run on a larger cluster"
         )
     rest = itertools.cycle(available)
     return {replica: tuple(next(rest) for _ in range(count)) for replica, count in asked.items()}
@@ -89,7 +90,11 @@ def are_shared(gpus: Mapping[str, Sequence[str]]) -> bool:
 
 
 def find_gpus(
-    asked: Mapping[str, int], find: Callable[[], Sequence[str]] = list_gpus, *, may_share: bool = False
+    asked: Mapping[str, int],
+    find: Callable[[], Sequence[str]] = list_gpus,
+    *,
+    may_share: bool = False,
+    may_lack: bool = False,
 ) -> dict[str, tuple[str, ...]]:
     """Returns the GPUs of this machine that each replica gets, without a look at the machine where none is asked for.
 
@@ -97,8 +102,12 @@ def find_gpus(
         asked: How many each replica asks for.
         find: Lists the GPUs that there are.
         may_share: See `assign_gpus`.
+        may_lack: Whether all do without where the machine has none at all.
 
     Raises:
         SpecError: There are not as many.
     """
-    return assign_gpus(asked, find() if any(asked.values()) else [], may_share=may_share)
+    available = find() if any(asked.values()) else []
+    if may_lack and not available:
+        asked = dict.fromkeys(asked, 0)
+    return assign_gpus(asked, available, may_share=may_share)

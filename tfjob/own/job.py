@@ -16,7 +16,7 @@ from tfjob.own.documents import read_documents
 from tfjob.own.doubts import JOB_LABELS, find_doubts, rename_selected, runs_the_same
 from tfjob.own.placeholders import BATCHES, fill, find_placeholders
 from tfjob.own.reading import Found, find_container, find_job, make_job, replace_command, visit_texts
-from tfjob.spec import CHIEFS, DEFAULT_PORT, PORT_NAME, ReplicaType, check_manifest
+from tfjob.spec import CHIEFS, DEFAULT_PORT, GPU_RESOURCE, PORT_NAME, ReplicaType, check_manifest
 
 PodPlacement = Literal["any", "together", "spread"]
 # As long as a launcher waits on this machine between asking a process to end and killing it.
@@ -99,6 +99,11 @@ class OwnJob:
         """The memory limit of what trains; None for no limit."""
         memory = self._limits.get("memory")
         return None if memory is None else str(memory)
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """The GPUs of what trains."""
+        return int(self._limits.get(GPU_RESOURCE, 0))
 
     def describe_here(self) -> list[str]:
         """Returns what of it has no counterpart among the processes of this machine, a sentence each."""

@@ -18,6 +18,7 @@ from model.errors import ConfigError
 from program.listener import Listener, make_listener
 from tfjob.job import format_cpus
 from tfjob.launch import print_line
+from tfjob.local import find_gpus
 from tfjob.overlay import Overlay, of_containers, of_env
 from tfjob.own import OwnJob, read_own_job
 from tfjob.settings import describe_settings_here, parse_job_settings
@@ -60,6 +61,11 @@ class PersonsProgram:
         return self.job.memory_per_replica if self.parameters.tfjob else self.parameters.memory_per_replica
 
     @property
+    def gpus(self) -> int:
+        """GPUs of a worker."""
+        return self.job.gpus_per_replica if self.parameters.tfjob else self.parameters.gpus_per_replica
+
+    @property
     def needs_network(self) -> bool:
         """True: it may read its data from there."""
         return True
@@ -95,12 +101,19 @@ class PersonsProgram:
         self.listen(self.plan()[0][-1]).close()
 
     def check_machine(self, configurations: Sequence[ProgramConfiguration], report: Callable[[str], None]) -> None:
-        """Makes sure that the command can run here, and tells what has no counterpart on this machine."""
-        del configurations  # all of them run the same
+        """Makes sure that the command and its GPUs can be had, and tells what has no counterpart on this machine."""
         self.job.check_here()
-        told = [*self.job.describe_here(), describe_settings_here(self.parameters.job_settings)]
+        workers = max(configuration.workers for configuration in configurations)
+        lacking = self._check_gpus({f"worker-{index}": self.gpus for index in range(workers)})
+        told = [*self.job.describe_here(), lacking, describe_settings_here(self.parameters.job_settings)]
         for line in filter(None, told):
             report(f"Warning: {line}")
+
+    def _check_gpus(self, asked: Mapping[str, int]) -> str:
+        may_share, may_lack = self.parameters.share_gpus, bool(self.parameters.tfjob)
+        if any(find_gpus(asked, may_share=may_share, may_lack=may_lack).values()) or not self.gpus:
+            return ""
+        return f"limit of {GPU_RESOURCE}: this machine has no GPU, and the trainings do without"
 
     def plan(
         self, find_room: Callable[[Parameters], float | None] = lambda _: None

@@ -1,4 +1,5 @@
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -136,10 +137,12 @@ def test_a_command_that_runs_with_no_number_of_workers_fails_once(
     assert "tried in its place" not in capsys.readouterr().out
 
 
-def test_where_no_form_runs_the_first_failure_is_told(tmp_path: Path) -> None:
-    with pytest.raises(JobFailed, match="No PS replicas") as raised:
-        run(make_plan(command=command("talking", "{output_dir}", "needs-servers")), tmp_path, "single")
+def test_where_no_form_runs_the_first_failure_and_the_last_are_told(tmp_path: Path) -> None:
+    program = shlex.join([sys.executable, "-c", "import os; os.environ['TF_CONFIG']; os.environ['DATA']"])
+    with pytest.raises(JobFailed, match="KeyError: 'TF_CONFIG'") as raised:
+        run(make_plan(command=program), tmp_path, "single")
     assert raised.value.job_name.startswith("single-t1-")
+    assert "KeyError: 'DATA'" in str(raised.value).partition("== single-tf-config does not run either:")[2]
 
 
 @pytest.mark.parametrize(

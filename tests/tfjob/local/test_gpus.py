@@ -6,6 +6,7 @@ import pytest
 
 from tfjob.backend import Placement
 from tfjob.errors import SpecError
+from tfjob.job import FOREIGN_ANNOTATION
 from tfjob.local.backend import LocalBackend
 from tfjob.local.gpus import are_shared, assign_gpus, list_gpus, visible_gpus
 from tfjob.spec import ReplicaSpec
@@ -98,6 +99,15 @@ def test_a_job_that_asks_for_gpus_where_there_are_none_does_not_start(
     manifest = make_job("print('ran')", replicas={"Worker": ReplicaSpec(gpus=1)})
     with pytest.raises(SpecError, match="1 replica asks for 1 GPU, and this machine has none"):
         LocalBackend(gpus=list).run(manifest, log_dir=tmp_path / "logs", on_event=print)
+
+
+def test_a_persons_job_does_without_gpus_where_there_are_none(
+    make_job: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    manifest = make_job("print(os.environ['CUDA_VISIBLE_DEVICES'])", replicas={"Worker": ReplicaSpec(gpus=1)})
+    manifest["metadata"].setdefault("annotations", {})[FOREIGN_ANNOTATION] = "true"
+    LocalBackend(gpus=list).run(manifest, log_dir=tmp_path / "logs", on_event=lambda _: None)
+    assert (tmp_path / "logs" / "worker-0.log").read_text().strip() == "-1"
 
 
 def test_replicas_of_a_job_see_one_gpu_each(make_job: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -17,17 +17,20 @@ from pipeline.remote.check import list_doubts
 from program.errors import ProgramError
 from tfjob.backend import LogLine
 from tfjob.errors import SpecError
+from tfjob.local import find_gpus
 
 COMMAND = "python train.py --batch {per_replica_batch_size} --out {output_dir}"
 
 
-def write_job(*command: str, servers: int = 0, env: dict[str, str] | None = None, **replicas: int) -> str:
+def write_job(
+    *command: str, servers: int = 0, gpus: int = 0, env: dict[str, str] | None = None, **replicas: int
+) -> str:
     container = {
         "name": "tensorflow",
         "image": "registry.example/mine:1",
         "command": list(command) or ["python", "train.py"],
         "env": [{"name": name, "value": value} for name, value in (env or {}).items()],
-        "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
+        "resources": {"limits": {"cpu": "2", "memory": "1Gi", **({"nvidia.com/gpu": gpus} if gpus else {})}},
     }
     counts = {"Worker": 2, **({"PS": servers} if servers else {}), **replicas}
     specs = {
@@ -192,6 +195,39 @@ def test_a_manifest_keeps_its_image_and_its_resources(tmp_path: Path, monkeypatc
     assert container["image"] == run_plan.program.image == "registry.example/mine:1"
     assert container["resources"] == {"limits": {"cpu": "2", "memory": "1Gi"}}
     assert training.cpus == 2.0
+
+
+def check_machine(run_plan: RunPlan) -> list[str]:
+    told: list[str] = []
+    run_plan.program.check_machine(run_plan.configurations, told.append)
+    return told
+
+
+def test_gpus_of_a_manifest_are_said_where_the_machine_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # wherever this test runs
+    without = "Warning: limit of nvidia.com/gpu: this machine has no GPU, and the trainings do without"
+    assert without in check_machine(plan(command="", tfjob=write_job("true", gpus=1)))
+    assert without not in check_machine(plan(command="", tfjob=write_job("true")))
+
+
+def test_gpus_that_were_asked_for_beside_a_command_are_refused_where_the_machine_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(SpecError, match="2 replicas ask for 2 GPUs, and this machine has none"):
+        check_machine(plan(command="true", gpus_per_replica=1))
+
+
+def test_a_machine_with_fewer_gpus_than_the_manifests_workers_is_told_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(find_gpus, "__defaults__", (lambda: ["GPU-1"],))
+    manifest = write_job("true", gpus=1)
+    with pytest.raises(
+        SpecError, match=r"2 replicas ask for 2 GPUs, and this machine has 1: .*in a manifest, its limit"
+    ):
+        check_machine(plan(command="", tfjob=manifest))
+    assert not any("nvidia" in line for line in check_machine(plan(command="", tfjob=manifest, share_gpus=True)))
 
 
 def test_the_baseline_has_other_forms_in_which_it_may_run_and_nothing_else_has() -> None:
