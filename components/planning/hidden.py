@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 
 from components.planning.parameters import Parameters
+from tfjob.errors import SpecError
+from tfjob.own import read_documents
 
 HIDDEN = "(hidden)"
 # Hands the whole of what is hidden elsewhere to the steps of a run on this machine.
@@ -89,7 +91,7 @@ def reveal(name: str, value: str, environ: Mapping[str, str] = os.environ) -> st
         environ: What `hand_over` filled.
     """
     whole = json.loads(environ.get(SECRETS_VARIABLE) or "{}").get(name, value)
-    return str(whole) if hide_value(name, whole) == hide_value(name, value) else value
+    return str(whole) if hide_value(name, whole) in {value, hide_value(name, value)} else value
 
 
 def make_hider(parameters: Parameters) -> Callable[[str], str]:
@@ -132,30 +134,13 @@ def _hide_in_settings(text: str) -> str:
 
 def _hide_in_manifest(text: str) -> str:
     try:
-        documents = _read_manifest(text)
-        hidden = _hide_in_tree(documents)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        documents = read_documents(text)
+    except SpecError:
         return HIDDEN
+    hidden = _hide_in_tree(documents)
     if hidden == documents:
         return text
     return yaml.safe_dump_all(hidden, sort_keys=False, allow_unicode=True, width=math.inf)
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes a date for a text, as whoever reads the manifest does."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read_manifest(text: str) -> list[Any]:
-    """Returns the documents of a manifest: JSON first, which YAML does not take where it is indented by tabs."""
-    with contextlib.suppress(ValueError):
-        return [json.loads(text)]
-    return [*yaml.load_all(text, _Loader)]
 
 
 def _hide_in_tree(tree: Any) -> Any:
@@ -222,8 +207,8 @@ def _list_forms(parameters: Parameters) -> dict[str, str]:
         values = variables.values() if isinstance(variables, dict) else ()
         texts |= _list_lines([str(value) for value in values if not isinstance(value, Mapping)])
     if "tfjob" in secrets:
-        with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):  # else it is hidden as a whole
-            texts |= _list_lines(_list_hidden(_read_manifest(secrets["tfjob"])))
+        with contextlib.suppress(SpecError):  # else it is hidden as a whole
+            texts |= _list_lines(_list_hidden(read_documents(secrets["tfjob"])))
     forms: dict[str, str] = {}
     for text, shown in texts.items():
         forms |= dict(zip(_write_in_json(text), _write_in_json(shown), strict=True))
