@@ -23,6 +23,28 @@ from comparison.parsing import (
 
 TRIALS_FILE = "trials.jsonl"
 RUN_FILE = "run.json"
+# Parameters that say something of this project's own loop, and nothing of a person's program.
+OF_OWN_LOOP = (
+    "dataset",
+    "max_train_images",
+    "model",
+    "model_arguments",
+    "loss",
+    "epochs",
+    "learning_rate",
+    "target_accuracy",
+    "scaling",
+    "strategies",
+    "same_batch_norm",
+    "precision",
+    "deterministic",
+    "jit_compile",
+    "bigger_nodes",
+    "a_a",
+    "study_depth",
+)
+# Parameters that a person's manifest says itself.
+OF_MANIFEST = ("cpus_per_replica", "memory_per_replica", "gpus_per_replica")
 
 
 @dataclass(frozen=True)

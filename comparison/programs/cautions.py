@@ -64,7 +64,9 @@ def list_notes(case: Case) -> list[str]:
 def list_declared(trials: ProgramTrials) -> str:
     """Returns in a line what was taken on the person's word: what nobody can know here, and what the records add."""
     told = [own for trial in trials for own in trial.declared]
-    items = [say(OPTIONS.get(own, own)) for own in dict.fromkeys([*DECLARED, *(own[:_MOST_LETTERS] for own in told)])]
+    # One that tells nothing may have ended well without having trained.
+    items = [say("that anything was trained")] if any(trial.level == 0 for trial in trials) else []
+    items += [say(OPTIONS.get(own, own)) for own in dict.fromkeys([*DECLARED, *(own[:_MOST_LETTERS] for own in told)])]
     return say("Declared, and not known: {items}.", items=list_items(items[: 2 * _MOST_MESSAGES]))
 
 

@@ -1,5 +1,6 @@
 """The report on a person's program: one HTML file that needs nothing else, and the same in short as Markdown."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -14,7 +15,7 @@ from comparison.programs.plots import PARTS, break_down, plot_metric, plot_parts
 from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
 from comparison.programs.tables import format_brief_table, format_table, format_trials
-from comparison.records import TRIALS_FILE
+from comparison.records import OF_MANIFEST, OF_OWN_LOOP, TRIALS_FILE
 from comparison.svg import PALETTE, pick_style
 from comparison.table import UNKNOWN, Cells, format_number, to_markdown
 from comparison.texts import list_items, say
@@ -83,7 +84,7 @@ def render_program_report(analysis: ProgramAnalysis) -> str:
         findings=analysis.findings,
         num_broken=len(list_violations(analysis.findings)),
         environment=_describe_environment(analysis),
-        parameters={name: _format_value(value) for name, value in analysis.run_info.parameters.items()},
+        parameters=_describe_parameters(analysis.run_info.parameters),
         records=_embed_records(analysis),
         num_trials=len(analysis.trials),
         trials_file=TRIALS_FILE,
@@ -127,6 +128,15 @@ def _describe_environment(analysis: ProgramAnalysis) -> dict[str, str]:
         for name, value in zip(FACTS, own, strict=True):
             facts.setdefault(say(name), {})[value] = None
     return {name: "; ".join(values)[:_MAX_VALUE_LETTERS] for name, values in facts.items()}
+
+
+def _describe_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Returns what was asked for, but for what the program was never told: it has neither our data nor our epochs."""
+    untold = {*OF_OWN_LOOP, *(OF_MANIFEST if parameters.get("tfjob") else ())}
+    text = f"{parameters.get('tfjob', '')} {parameters.get('command', '')}"
+    if "batch_size}" not in text:  # of {global_batch_size} and {per_replica_batch_size}
+        untold.add("global_batch_size")
+    return {name: _format_value(value) for name, value in parameters.items() if name not in untold}
 
 
 def _name_level(level: int) -> str:

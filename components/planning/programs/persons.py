@@ -8,7 +8,7 @@ from typing import Any
 
 from comparison.confusion import ConfusionMatrix
 from comparison.parsing import SCHEMA_VERSION, parse_object
-from comparison.records import RunInfo
+from comparison.records import OF_MANIFEST, OF_OWN_LOOP, RunInfo
 from components.planning.names import read_json
 from components.planning.parameters import Parameters, refuse_others
 from components.planning.programs.forms import NEEDS_TF_CONFIG, ProgramConfiguration, name_configuration
@@ -23,28 +23,6 @@ from tfjob.own import OwnJob, read_own_job
 from tfjob.settings import describe_settings_here, parse_job_settings
 from tfjob.spec import GPU_RESOURCE
 
-# What says something of this project's own loop, and nothing of a person's program.
-_OF_OWN_LOOP = (
-    "dataset",
-    "max_train_images",
-    "model",
-    "model_arguments",
-    "loss",
-    "epochs",
-    "learning_rate",
-    "target_accuracy",
-    "scaling",
-    "strategies",
-    "same_batch_norm",
-    "precision",
-    "deterministic",
-    "jit_compile",
-    "bigger_nodes",
-    "a_a",
-    "study_depth",
-)
-# What a manifest says of its replicas itself.
-_OF_MANIFEST = ("cpus_per_replica", "memory_per_replica", "gpus_per_replica")
 _PLACEMENTS = ("any", "together", "spread")
 _NOTHING_PREPARED = "Nothing is prepared: the program reads data of its own."
 _NOTHING_JUDGED = "Nothing is judged: a program of one's own tells its metrics itself."
@@ -94,9 +72,9 @@ class PersonsProgram:
     def check(self) -> None:
         """Makes sure of the manifest, of how progress is told, and that nothing is asked for that has no meaning."""
         parameters = self.parameters
-        refuse_others(parameters, _OF_OWN_LOOP, f"says something of this project's own loop, not of your `{self.kind}`")
+        refuse_others(parameters, OF_OWN_LOOP, f"says something of this project's own loop, not of your `{self.kind}`")
         if parameters.tfjob:
-            refuse_others(parameters, _OF_MANIFEST, "is said by the manifest in `tfjob`: set it there")
+            refuse_others(parameters, OF_MANIFEST, "is said by the manifest in `tfjob`: set it there")
         job = self.job
         if parameters.num_ps != Parameters().num_ps and not job.num_ps:
             raise ConfigError(

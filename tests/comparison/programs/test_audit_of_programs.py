@@ -266,3 +266,10 @@ def test_what_is_declared_is_listed_in_one_line() -> None:
     assert analysis.declared == (
         "Declared, and not known: data and their order, initial weights, hyper-parameters, the batch of a worker."
     )
+
+
+def test_of_a_program_that_tells_nothing_not_even_a_training_is_known() -> None:
+    declared = analyze([make_silent(own) for own in make_program_run()]).declared
+    assert declared == (
+        "Declared, and not known: that anything was trained, data and their order, initial weights, hyper-parameters."
+    )

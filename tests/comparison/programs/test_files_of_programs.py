@@ -226,3 +226,22 @@ def test_a_metric_of_another_replica_does_not_take_the_chiefs_place() -> None:
     ]
 
     assert analyze_programs(trials, make_program_info()).rows[0].metric_value == pytest.approx(0.98, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "listed"),
+    [
+        ({}, {"command", "trials", "cpus_per_replica"}),
+        ({"command": "a {per_replica_batch_size}"}, {"command", "trials", "cpus_per_replica", "global_batch_size"}),
+        ({"tfjob": "kind: TFJob"}, {"command", "trials", "tfjob"}),
+    ],
+)
+def test_a_report_lists_no_parameter_of_which_the_program_was_never_told(
+    parameters: dict[str, Any], listed: set[str]
+) -> None:
+    ours = {"dataset": "mnist", "model": "resnet8", "epochs": 2, "global_batch_size": 128, "cpus_per_replica": 1.0}
+    info = make_program_info()
+    info = replace(info, parameters={**info.parameters, **ours, "trials": 3, **parameters})
+    page = render_program_report(analyze_programs(make_program_run(), info))
+    told = set(re.findall(r"<dt>(\w+)</dt>", page)) & info.parameters.keys()
+    assert told == listed
