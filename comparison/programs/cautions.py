@@ -16,8 +16,6 @@ from comparison.texts import count_trials, list_items, say, say_count
 
 # What no record of a program that is not ours can prove.
 DECLARED = ("data and their order", "initial weights", "hyper-parameters")
-# What of one that tells nothing is not known either: it may have ended well without having trained.
-UNSEEN = "that anything was trained"
 # What a person may add to it.
 OPTIONS = {"batch_size_per_replica": "the batch of a worker"}
 # Of each configuration; what a program prints may be anything.
@@ -66,8 +64,9 @@ def list_notes(case: Case) -> list[str]:
 def list_declared(trials: ProgramTrials) -> str:
     """Returns in a line what was taken on the person's word: what nobody can know here, and what the records add."""
     told = [own for trial in trials for own in trial.declared]
-    known = [UNSEEN, *DECLARED] if any(trial.level == 0 for trial in trials) else DECLARED
-    items = [say(OPTIONS.get(own, own)) for own in dict.fromkeys([*known, *(own[:_MOST_LETTERS] for own in told)])]
+    # One that tells nothing may have ended well without having trained.
+    items = [say("that anything was trained")] if any(trial.level == 0 for trial in trials) else []
+    items += [say(OPTIONS.get(own, own)) for own in dict.fromkeys([*DECLARED, *(own[:_MOST_LETTERS] for own in told)])]
     return say("Declared, and not known: {items}.", items=list_items(items[: 2 * _MOST_MESSAGES]))
 
 
