@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_a_disk_that_is_full_is_one_message_that_names_the_file(npz: Path, tmp_p
 
 
 def test_of_many_inputs_some_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arrays = {f"x_{split}/i{index}": np.zeros(60) for split in ("train", "test") for index in range(25)}
+    arrays: dict[str, Any] = {f"x_{split}/i{index}": np.zeros(60) for split in ("train", "test") for index in range(25)}
     np.savez(tmp_path / "many.npz", y_train=np.arange(60) % 2, y_test=np.arange(60) % 2, **arrays)
     prepare(str(tmp_path / "many.npz"), tmp_path / "out")
     line = capsys.readouterr().out.splitlines()[-1]
