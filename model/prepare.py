@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from model.data import (
@@ -18,9 +19,12 @@ from model.data import (
     load_dataset,
     write_dataset,
 )
-from model.errors import ConfigError, DatasetError, tell
+from model.errors import ConfigError, DatasetError, describe_storage_error, tell
 from model.objectives import LOSSES, check_loss_name
 from model.streams import replace_unencodable
+
+# Inputs that are told by name and shape.
+_MAX_SHOWN = 20
 
 
 def prepare(
@@ -70,7 +74,9 @@ def _summarize(prepared: PreparedDataset) -> str:
     counts = ", ".join(f"{prepared.split(split).count:,} {split}" for split in SPLITS)
     shapes = prepared.input_shape
     if isinstance(shapes, dict):
-        examples = f"examples of {', '.join(f'{name} {_describe_shape(own)}' for name, own in shapes.items())}"
+        shown = [f"{name} {_describe_shape(own)}" for name, own in islice(shapes.items(), _MAX_SHOWN)]
+        more = [f"{len(shapes) - _MAX_SHOWN:,} more"] if len(shapes) > _MAX_SHOWN else []
+        examples = f"examples of {', '.join([*shown, *more])}"
     else:
         examples = f"{'images' if prepared.is_images else 'examples'} of {_describe_shape(shapes)}"
     labels = {"classes": "classes", "several_hot": "labels, any of them 1", "numbers": "numbers to predict"}
@@ -116,8 +122,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model
             max_train_images=options.max_train_images,
             loss=options.loss,
         )
-    except (ConfigError, DatasetError, OSError) as error:
+    except (ConfigError, DatasetError) as error:
         return tell(error)
+    except OSError as error:
+        return tell(describe_storage_error(error) or error)
     return 0
 
 

@@ -92,15 +92,26 @@ def place_logs(folder: Path, place: Path) -> None:
 
 
 def note_left_out(run_dir: Path, left_out: Sequence[tuple[Path, dict[str, Any]]]) -> None:
-    """Notes in a run's plan which trials failed and are left out, for who rebuilds its report, and moves their logs."""
-    plan = run_dir / "run.json"
+    """Notes in a run's plan which trials failed and are left out, for who rebuilds its report, and moves their logs.
+
+    A trial may be told of more than once, by its step and by the workspace, and may have been trained since.
+    """
     for folder, which in left_out:
-        if not (run_dir / "models" / which["configuration"] / f"trial-{which['trial']}").exists():
-            place_logs(folder, run_dir / "logs" / which["configuration"] / f"trial-{which['trial']}")
-    if left_out and plan.exists():
-        content = json.loads(plan.read_text(encoding="utf-8"))
-        content["failed_trials"] = [which for _, which in left_out]
+        if not (run_dir / "models" / _place(which)).exists():
+            place_logs(folder, run_dir / "logs" / _place(which))
+    plan = run_dir / "run.json"
+    if not (left_out and plan.exists()):
+        return
+    content = json.loads(plan.read_text(encoding="utf-8"))
+    noted = content.get("failed_trials") or []
+    failed = {_place(which): which for which in (*noted, *(which for _, which in left_out))}
+    content["failed_trials"] = [which for place, which in failed.items() if not (run_dir / "models" / place).exists()]
+    if content["failed_trials"] != noted:
         plan.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def _place(which: Mapping[str, Any]) -> Path:
+    return Path(which["configuration"], f"trial-{which['trial']}")
 
 
 def point_latest(run_dir: Path) -> None:

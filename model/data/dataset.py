@@ -310,13 +310,16 @@ def _write_array(path: Path, array: Examples | NDArray[Any], indices: NDArray[np
         _EXAMPLES_PER_WRITE, max(1, _BYTES_PER_WRITE // (math.prod(array.shape[1:]) * array.dtype.itemsize))
     )
     digest = hashlib.sha256()
-    with path.open("xb") as file:
-        for start in range(0, len(indices), per_write):
-            block = array[indices[start : start + per_write]].tobytes()
-            digest.update(block)
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with path.open("xb") as file:
+            for start in range(0, len(indices), per_write):
+                block = array[indices[start : start + per_write]].tobytes()
+                digest.update(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a write does not tell where
     shape = [len(indices), *array.shape[1:]]
     return {"file": path.name, "dtype": array.dtype.name, "shape": shape, "sha256": digest.hexdigest()}
 

@@ -11,7 +11,9 @@ from model.errors import DatasetError
 
 _IMAGE_RANKS = (3, 4)
 # What follows the slash in x_train/title: a layer of Keras and a file are named so.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+# It is part of a file's name.
+_LONGEST_NAME = 200
+_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_LONGEST_NAME - 1}}}")
 _NARROW_BYTES = 4
 _T = TypeVar("_T")
 
@@ -62,7 +64,8 @@ def find_input_keys(keys: Iterable[str]) -> dict[str, list[str]]:
         for key in own:
             if key != x and not _NAME.fullmatch(key.partition("/")[2]):
                 raise DatasetError(
-                    f"An input's name must be of letters, digits, _, . and -, as in {x}/title. Received: {key}."
+                    f"An input's name must be of letters, digits, _, . and -, at most {_LONGEST_NAME}, as in {x}/title."
+                    f" Received: {key:.300}."
                 )
     train, test = ({key.partition("/")[2] for key in own} for own in found.values())
     if train and test and train != test:

@@ -1,7 +1,9 @@
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +73,29 @@ def test_an_output_that_cannot_be_written_is_one_message(
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert str(tmp_path / "file") in message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends SIGXFSZ elsewhere")
+def test_a_disk_that_is_full_is_one_message_that_names_the_file(npz: Path, tmp_path: Path) -> None:
+    code = "import resource, sys; from model.prepare import main; resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1)); "
+    with np.load(npz) as arrays:  # a folder's need no copy
+        for name, array in arrays.items():
+            np.save(tmp_path / f"{name}.npy", array)
+    arguments = [f"--dataset={tmp_path}", f"--output-dir={tmp_path / 'out'}"]
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{code}sys.exit(main())", *arguments], check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.fullmatch(r"error: \S+/train_images.bin cannot be written or read: .*\n", ended.stderr)
+
+
+def test_of_many_inputs_some_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arrays: dict[str, Any] = {f"x_{split}/i{index}": np.zeros(60) for split in ("train", "test") for index in range(25)}
+    np.savez(tmp_path / "many.npz", y_train=np.arange(60) % 2, y_test=np.arange(60) % 2, **arrays)
+    prepare(str(tmp_path / "many.npz"), tmp_path / "out")
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert "test examples of i0 1, i1 1, " in line
+    assert ", 5 more, 2 classes, in " in line
 
 
 def test_the_program_starts_without_tensorflow() -> None:

@@ -135,6 +135,21 @@ def test_a_trial_that_was_left_out_is_noted_in_the_plan_and_its_logs_are_kept(tm
     assert not (run_dir / "models" / "all-reduce-2w").exists()
 
 
+def test_a_trial_that_was_left_out_is_noted_once_and_no_longer_than_it_lacks(tmp_path: Path) -> None:
+    run_dir, failed = tmp_path / "run", {"configuration": "single", "trial": 1, "reason": "no record"}
+    folders = [tmp_path / "finished", tmp_path / "trained"]
+    for folder in folders:
+        (folder / "single-t1").mkdir(parents=True)
+        (folder / "single-t1" / "failed.json").write_text(json.dumps(failed))
+    run_dir.mkdir()
+    (run_dir / "run.json").write_text("{}")
+    arrange_results(run_dir, {}, folders)
+    assert json.loads((run_dir / "run.json").read_text())["failed_trials"] == [failed]
+    (run_dir / "models" / "single" / "trial-1").mkdir(parents=True)
+    arrange_results(run_dir, {}, folders)
+    assert json.loads((run_dir / "run.json").read_text())["failed_trials"] == []
+
+
 @pytest.mark.parametrize("configuration", ["../../outside", "/etc", 7, None])
 def test_a_trial_that_was_left_out_leads_nowhere_else(tmp_path: Path, configuration: Any) -> None:
     (tmp_path / "trained" / "a").mkdir(parents=True)

@@ -91,6 +91,10 @@ NAN = np.array([0.0, np.nan] * 10)
         ({"x_test/user": np.zeros(8)}, r"Only in one of the two: x_test/user\."),
         ({"x_train": np.zeros((20, 3))}, r"x_train, or one x_train/NAME for each input .* Received: x_train/title, .*"),
         ({"x_train/a/b": np.zeros(20), "x_test/a/b": np.zeros(8)}, r"letters, digits, .* Received: x_train/a/b\."),
+        (
+            {f"x_train/{'a' * 201}": np.zeros(20)},
+            r"An input's name must be of letters, .*, at most 200, .* Received: x_t",
+        ),
         ({"x_train/": np.zeros(20)}, r"An input's name must be of letters.* Received: x_train/\."),
         ({"x_train/..": np.zeros(20)}, r"An input's name must be of letters.* Received: x_train/\.\.\."),
         ({"x_train/title": None, "x_train/price": None}, r"Missing: x_train\. It holds: y_train, y_test, x_test/title"),
