@@ -19,6 +19,7 @@ RECORDED = (
     "the CPU time",
     "the replicas ran different images: {digests}",
     "replicas share a GPU: timings are contended",
+    "the manifest asks for GPUs, and this machine has none: the training did without",
 )
 
 

@@ -126,6 +126,8 @@ class _JobRun(JobRun[Message]):
         asked = {replica.name: replica.gpus for replica in self.job.replicas}
         may_share, may_lack = self.placement.may_share_gpus, self.job.is_foreign
         gpus = find_gpus(asked, self.backend.gpus, may_share=may_share, may_lack=may_lack)
+        if any(asked.values()) and not any(gpus.values()):
+            self.warnings.append("the manifest asks for GPUs, and this machine has none: the training did without")
         self.shares_gpus = are_shared(gpus)
         if self.shares_gpus:
             self.warnings.append("replicas share a GPU: timings are contended")

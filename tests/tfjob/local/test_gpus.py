@@ -106,8 +106,9 @@ def test_a_persons_job_does_without_gpus_where_there_are_none(
 ) -> None:
     manifest = make_job("print(os.environ['CUDA_VISIBLE_DEVICES'])", replicas={"Worker": ReplicaSpec(gpus=1)})
     manifest["metadata"].setdefault("annotations", {})[FOREIGN_ANNOTATION] = "true"
-    LocalBackend(gpus=list).run(manifest, log_dir=tmp_path / "logs", on_event=lambda _: None)
+    result = LocalBackend(gpus=list).run(manifest, log_dir=tmp_path / "logs", on_event=lambda _: None)
     assert (tmp_path / "logs" / "worker-0.log").read_text().strip() == "-1"
+    assert any("the training did without" in warning for warning in result.warnings)
 
 
 def test_replicas_of_a_job_see_one_gpu_each(make_job: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
