@@ -148,7 +148,10 @@ def test_what_is_said_otherwise_of_other_data_or_metrics_is_said_at_all(dialect:
             "image",
             {"image", "same image", "image pull", "the replicas ran different images: {digests}"}
             | {"from submitting the job until its replicas run (a cluster's queue, image pull)"}
-            | {"Test image, {confusion}"},
+            | {"Test image, {confusion}"}
+            | {"the longest pull of an image", "the same image", "image digest", "the image's digest"}
+            # What a person's program counts, where it says so.
+            | {"images"},
         ),
         # Said of another metric alone.
         (
