@@ -42,6 +42,18 @@ def read_text(path: Path) -> str:
         raise RecordError(f"{path} cannot be read: {error}") from error
 
 
+def read_json_lines(path: Path) -> list[tuple[dict[str, Any], str]]:
+    """Returns the object of each line of a file of trials, and where it stands.
+
+    Raises:
+        RecordError: The file is missing or empty, or a line of it is no JSON object.
+    """
+    lines = [(number, line) for number, line in enumerate(read_text(path).splitlines(), start=1) if line.strip()]
+    if not lines:
+        raise RecordError(f"{path} holds no trial. Expected: one JSON object a line, one line a trial.")
+    return [(load_json(line, f"{path}:{number}"), f"{path}:{number}") for number, line in lines]
+
+
 def load_json(text: str, source: str) -> dict[str, Any]:
     """Returns the JSON object in a text.
 

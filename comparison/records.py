@@ -18,6 +18,7 @@ from comparison.parsing import (
     join_replicas,
     load_json,
     parse_object,
+    read_json_lines,
     read_text,
 )
 
@@ -380,10 +381,7 @@ def read_records(path: Path) -> list[TrialRecord]:
     Raises:
         RecordError: The file is missing, empty, or a line of it is not a record of this schema version.
     """
-    lines = [(number, line) for number, line in enumerate(read_text(path).splitlines(), start=1) if line.strip()]
-    if not lines:
-        raise RecordError(f"{path} holds no trial. Expected: one JSON object a line, one line a trial.")
-    return [parse_record(load_json(line, f"{path}:{number}"), f"{path}:{number}") for number, line in lines]
+    return [parse_record(values, source) for values, source in read_json_lines(path)]
 
 
 def parse_record(values: Mapping[str, Any], source: str = "trial record") -> TrialRecord:

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -41,6 +41,17 @@ def format_number(value: float, digits: int = 3) -> str:
     if math.isinf(value):  # a bound beyond all numbers, as two trials give
         return "∞" if value > 0 else "-∞"
     return f"{value:,.{_count_decimals(value, digits)}f}"
+
+
+def format_name(configuration: str, signs: Mapping[str, Collection[str]]) -> str:
+    """Returns a configuration's name with the signs that mark it."""
+    marks = "".join(sign for sign, marked in signs.items() if configuration in marked)
+    return f"{configuration} {marks}".rstrip()
+
+
+def format_known(value: float | None, half_width: float | None = None) -> str:
+    """Returns a mean, with the half-width of its interval where that is known; a dash where there is none."""
+    return UNKNOWN if value is None else format_measurement(value, half_width)
 
 
 def format_measurement(value: float, half_width: float | None) -> str:
@@ -96,7 +107,8 @@ def format_table(rows: Iterable[Row], signs: Mapping[str, Collection[str]] = Map
         signs: The configurations that each sign marks.
     """
     columns = [say("configuration"), *map(say, _READABLE)]
-    return Cells(columns, [[_format_name(row, signs), *(cell(row) for cell in _READABLE.values())] for row in rows])
+    cells = [[format_name(row.configuration, signs), *(cell(row) for cell in _READABLE.values())] for row in rows]
+    return Cells(columns, cells)
 
 
 def format_brief_table(
@@ -113,7 +125,7 @@ def format_brief_table(
     columns = [say("configuration"), say(speedup), say("whole-job speedup"), say(accuracy), say(time)]
     cells = [
         [
-            _format_name(row, signs),
+            format_name(row.configuration, signs),
             _READABLE[speedup](row),
             format_ratio(whole_jobs.get(row.configuration)),
             _READABLE[accuracy](row),
@@ -137,7 +149,12 @@ def to_csv(rows: Iterable[Row]) -> str:
     """Returns the table as CSV, unknown cells empty; with the columns of a metric where that is not accuracy."""
     rows = list(rows)
     is_other = any(row.test_accuracy is None for row in rows)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *(METRIC_COLUMNS if is_other else ())])
+    return write_csv(rows, [*COLUMNS, *(METRIC_COLUMNS if is_other else ())])
+
+
+def write_csv(rows: Iterable[Any], columns: Sequence[str]) -> str:
+    """Returns these columns of a table of dataclasses as CSV, unknown cells empty."""
+    table = pd.DataFrame(list(rows), columns=list(columns))
     return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
@@ -164,15 +181,6 @@ def to_text(cells: Cells, width: int = TERMINAL_WIDTH) -> str:
     return "".join(_GAP.join(line).rstrip() + "\n" for line in lines)
 
 
-def _format_name(row: Row, signs: Mapping[str, Collection[str]]) -> str:
-    marks = "".join(sign for sign, marked in signs.items() if row.configuration in marked)
-    return f"{row.configuration} {marks}".rstrip()
-
-
-def _format_known(value: float | None, half_width: float | None = None) -> str:
-    return UNKNOWN if value is None else format_measurement(value, half_width)
-
-
 def _format_target(row: Row) -> str:
     if row.seconds_to_target is None:
         return UNKNOWN
@@ -189,15 +197,15 @@ def _format_efficiency(row: Row) -> str:
 
 _READABLE: Mapping[str, Callable[[Row], str]] = {
     "speedup": lambda row: format_ratio(row.ratio),
-    "training, s": lambda row: _format_known(row.train_seconds, row.train_seconds_ci95),
-    "whole job, s": lambda row: _format_known(row.total_seconds),
+    "training, s": lambda row: format_known(row.train_seconds, row.train_seconds_ci95),
+    "whole job, s": lambda row: format_known(row.total_seconds),
     "accuracy, %": lambda row: format_metric(
         row.metric_value, row.metric_ci95, is_accuracy=row.test_accuracy is not None
     ),
-    "images/s": lambda row: _format_known(row.images_per_second, row.images_per_second_ci95),
+    "images/s": lambda row: format_known(row.images_per_second, row.images_per_second_ci95),
     "to target, s": _format_target,
     "efficiency, %": _format_efficiency,
-    "CPU, s": lambda row: _format_known(row.cpu_seconds),
+    "CPU, s": lambda row: format_known(row.cpu_seconds),
     "memory, MiB": lambda row: format_number(row.peak_rss_bytes / 2**20),
     "trials": lambda row: f"{row.trials:,}",
 }

@@ -5,7 +5,7 @@ than accuracy, stands in a catalogue of its own, by the text in the code: `speak
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -143,6 +143,13 @@ def count_servers(number: int) -> str:
 def count_trials(number: int) -> str:
     """Returns so many trials in words."""
     return say_count(number, "{number} trial", "{number} trials")
+
+
+def count_warnings(warnings: Sized) -> str:
+    """Returns how many warnings a report has, in words; empty where it has none."""
+    one = "Read with care: the report has {number} warning."
+    many = "Read with care: the report has {number} warnings."
+    return say_count(len(warnings), one, many) if warnings else ""
 
 
 def get_language() -> str:

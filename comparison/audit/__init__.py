@@ -13,6 +13,7 @@ from comparison.audit.findings import (
     list_violations,
     name_trial,
     state_received,
+    warn_of_findings,
 )
 from comparison.audit.marks import (
     TOLD_APART,
@@ -61,4 +62,5 @@ __all__ = [
     "measure_disturbance",
     "name_trial",
     "state_received",
+    "warn_of_findings",
 ]

@@ -1,12 +1,12 @@
 """What came of a rule of a fair comparison: the evidence for it, and how a reader is told."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from comparison.groups import Placed
-from comparison.texts import say, say_count
+from comparison.texts import list_items, say, say_count
 
 # Of a sentence: a reader of thousands of trials needs a few to look for, and how many more there are.
 MAX_LISTED = 20
@@ -44,6 +44,21 @@ class Finding:
 def list_violations(findings: Iterable[Finding]) -> list[Finding]:
     """Returns the findings on broken rules."""
     return [finding for finding in findings if finding.status is Status.VIOLATED]
+
+
+def warn_of_findings(findings: Iterable[Finding], told_apart: Container[str]) -> list[str]:
+    """Returns what a reader is warned of: rules that are broken, but for those that are told apart, or not known."""
+    findings = list(findings)
+    warnings = [
+        say("Rule broken: {rule} ({names}).", rule=say(finding.rule), names=list_items(finding.configurations))
+        for finding in list_violations(findings)
+        if finding.rule not in told_apart
+    ]
+    if unknown := sum(finding.status is Status.UNKNOWN for finding in findings):
+        one = "The records do not say whether {number} rule holds."
+        many = "The records do not say whether {number} rules hold."
+        warnings.append(say_count(unknown, one, many))
+    return warnings
 
 
 @dataclass(frozen=True)

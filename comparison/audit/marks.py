@@ -169,16 +169,21 @@ def explain_fastest(names: Sequence[str]) -> str:
     return say(several, mark=FASTEST_MARK, names=list_items(names))
 
 
-def explain_marks(marks: Marks) -> list[str]:
-    """Returns what the marks in the table mean, for those that are there."""
+def explain_marks(marks: Marks, worse: str = "") -> list[str]:
+    """Returns what the marks in the table mean, for those that are there.
+
+    Args:
+        marks: The configurations of which a reader must be warned.
+        worse: What the mark of worse models means, where that is not this project's own loop's.
+    """
+    less_accurate = "{mark} less accurate than the single node, or short of its target: not the same result."
     contended = "{mark} contended: the replicas asked for more cores than there are."
-    worse = "{mark} less accurate than the single node, or short of its target: not the same result."
     meanings = {
         CONTENDED_MARK: say(contended, mark=CONTENDED_MARK),
         UNFAIR_MARK: say("{mark} breaks a rule of the fairness audit.", mark=UNFAIR_MARK),
         DISTURBED_MARK: say(
             "{mark} disturbed: the machine did something else during a training, or held it up.", mark=DISTURBED_MARK
         ),
-        WORSE_MARK: say(worse, mark=WORSE_MARK),
+        WORSE_MARK: worse or say(less_accurate, mark=WORSE_MARK),
     }
     return [meaning for mark, meaning in meanings.items() if marks.signs[mark]]

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from comparison.audit import Finding, Marks, explain_fastest
+from comparison.audit import Finding, Marks, explain_fastest, explain_marks
 from comparison.programs.audit import Case, audit_programs
 from comparison.programs.cautions import collect_warnings, list_declared
 from comparison.programs.evidence import Evidence, compare_qualities, find_wanted, mark_rows
@@ -17,16 +17,8 @@ from comparison.programs.rows import ProgramRow, find_baseline, group_program_tr
 from comparison.programs.tables import format_table
 from comparison.programs.verdict import ProgramAnswer, answer_programs
 from comparison.records import RunInfo
-from comparison.table import (
-    CONTENDED_MARK,
-    DISTURBED_MARK,
-    FASTEST_MARK,
-    TERMINAL_WIDTH,
-    UNFAIR_MARK,
-    WORSE_MARK,
-    to_text,
-)
-from comparison.texts import say, say_count
+from comparison.table import FASTEST_MARK, TERMINAL_WIDTH, WORSE_MARK, to_text
+from comparison.texts import count_warnings, say, say_count
 
 
 @dataclass(frozen=True)
@@ -81,15 +73,8 @@ class ProgramAnalysis:
     def explanations(self) -> list[str]:
         """What the signs in the table mean, for those that are there."""
         stars = [explain_fastest(self.given.fastest)] if self.given.fastest else []
-        contended = "{mark} contended: the replicas asked for more cores than there are."
-        disturbed = "{mark} disturbed: the machine did something else during a training, or held it up."
-        meanings = {
-            CONTENDED_MARK: say(contended, mark=CONTENDED_MARK),
-            UNFAIR_MARK: say("{mark} breaks a rule of the fairness audit.", mark=UNFAIR_MARK),
-            DISTURBED_MARK: say(disturbed, mark=DISTURBED_MARK),
-            WORSE_MARK: say("{mark} worse by its metric than the baseline: not the same result.", mark=WORSE_MARK),
-        }
-        return [*stars, *(meaning for mark, meaning in meanings.items() if self.marks.signs[mark])]
+        worse = say("{mark} worse by its metric than the baseline: not the same result.", mark=WORSE_MARK)
+        return [*stars, *explain_marks(self.marks, worse)]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -117,10 +102,7 @@ class ProgramAnalysis:
 
     def answer(self) -> str:
         """Returns what a terminal says below the table: verdict, what is declared, how many warnings."""
-        one = "Read with care: the report has {number} warning."
-        many = "Read with care: the report has {number} warnings."
-        caution = say_count(len(self.warnings), one, many) if self.warnings else ""
-        return "\n".join(filter(None, [self.verdict, self.declared, caution]))
+        return "\n".join(filter(None, [self.verdict, self.declared, count_warnings(self.warnings)]))
 
 
 def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> ProgramAnalysis:

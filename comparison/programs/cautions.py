@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from comparison.audit import Finding, Status, list_violations
+from comparison.audit import Finding, Status, warn_of_findings
 from comparison.programs.audit import AGREEMENT_RULE, RULES_TOLD_APART, SHARING_RULE, Case
 from comparison.programs.evidence import Evidence, find_wanted
 from comparison.programs.measure import Basis, ProgramTrials, measure_work
@@ -12,7 +12,7 @@ from comparison.programs.metrics import is_metric_asked
 from comparison.programs.rows import ProgramRow, describe_configuration, is_plain
 from comparison.programs.statements import state_quality
 from comparison.report import translate_recorded
-from comparison.texts import count_trials, list_items, say, say_count
+from comparison.texts import count_trials, list_items, say
 
 # What no record of a program that is not ours can prove.
 DECLARED = ("data and their order", "initial weights", "hyper-parameters")
@@ -34,15 +34,7 @@ def collect_warnings(evidence: Evidence) -> list[str]:
         *_warn_of_steps(case),
         *_warn_of_perfection(case, evidence.rows, findings),
     ]
-    warnings += [
-        say("Rule broken: {rule} ({names}).", rule=say(finding.rule), names=list_items(finding.configurations))
-        for finding in list_violations(findings)
-        if finding.rule not in RULES_TOLD_APART
-    ]
-    if unknown := [finding.rule for finding in findings if finding.status is Status.UNKNOWN]:
-        one = "The records do not say whether {number} rule holds."
-        many = "The records do not say whether {number} rules hold."
-        warnings.append(say_count(len(unknown), one, many))
+    warnings += warn_of_findings(findings, RULES_TOLD_APART)
     for name, trials in case.groups.items():
         warnings += _repeat_messages(name, trials)
     return list(dict.fromkeys(warnings))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError, check_schema_version, load_json, parse_object, read_text
+from comparison.parsing import RecordError, check_schema_version, load_json, parse_object, read_json_lines, read_text
 from comparison.programs.record import ProgramReplica, ProgramTrial
 
 # What tells a record of a person's program from one of this project's own loop.
@@ -49,10 +49,7 @@ def read_program_trials(path: Path) -> list[ProgramTrial]:
     text = read_text(path)
     if text.lstrip().startswith("{\n"):  # one record over several lines
         return [parse_program_trial(load_json(text, str(path)), str(path))]
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    if not lines:
-        raise RecordError(f"{path} holds no trial. Expected: one JSON object a line, one line a trial.")
-    return [parse_program_trial(load_json(line, f"{path}:{number}"), f"{path}:{number}") for number, line in lines]
+    return [parse_program_trial(values, source) for values, source in read_json_lines(path)]
 
 
 def parse_program_trial(values: Mapping[str, Any], source: str = "trial record") -> ProgramTrial:

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 
-import pandas as pd
-
 from comparison.groups import average_rounds, tabulate_rounds
 from comparison.parsing import RecordError
 from comparison.programs.measure import (
@@ -29,6 +27,7 @@ from comparison.statistics import (
     estimate_noise,
     find_possibly_smallest,
 )
+from comparison.table import write_csv
 from comparison.texts import count_servers, count_workers, list_items, say
 
 _SAME_IN_CONFIGURATION = ("num_workers", "num_ps", "program")
@@ -210,8 +209,7 @@ def count_trials_needed(groups: ProgramGroups, measure: Measure) -> int | None:
 
 def to_csv(rows: Iterable[ProgramRow]) -> str:
     """Returns the table as CSV, unknown cells empty."""
-    table = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    return write_csv(rows, COLUMNS)
 
 
 def _row_order(record: ProgramTrial) -> tuple[bool, int, int, str]:

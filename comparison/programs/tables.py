@@ -7,7 +7,7 @@ from comparison.programs.measure import Basis, Measure, ProgramGroups
 from comparison.programs.metrics import Metric, find_metric, format_metric
 from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import ProgramRow
-from comparison.table import UNKNOWN, Cells, format_measurement, format_number, format_ratio
+from comparison.table import UNKNOWN, Cells, format_known, format_name, format_number, format_ratio
 from comparison.texts import say
 
 Signs = Mapping[str, Collection[str]]
@@ -30,14 +30,14 @@ def format_table(
         say("efficiency, %"): lambda row: (
             UNKNOWN if row.scaling_efficiency is None else f"{100 * row.scaling_efficiency:.0f}"
         ),
-        say("training, s"): lambda row: _format_known(row.train_seconds, row.train_seconds_ci95),
-        say("job, s"): lambda row: _format_known(row.job_seconds, row.job_seconds_ci95),
-        say("with queue and pull, s"): lambda row: _format_known(row.total_seconds),
-        say("{unit}/s", unit=name_unit(rows)): lambda row: _format_known(
+        say("training, s"): lambda row: format_known(row.train_seconds, row.train_seconds_ci95),
+        say("job, s"): lambda row: format_known(row.job_seconds, row.job_seconds_ci95),
+        say("with queue and pull, s"): lambda row: format_known(row.total_seconds),
+        say("{unit}/s", unit=name_unit(rows)): lambda row: format_known(
             row.examples_per_second, row.examples_per_second_ci95
         ),
-        say("steps"): lambda row: _format_known(row.steps),
-        name_unit(rows): lambda row: _format_known(row.examples),
+        say("steps"): lambda row: format_known(row.steps),
+        name_unit(rows): lambda row: format_known(row.examples),
         say("workers"): lambda row: f"{row.num_workers:,}",
         say("servers"): lambda row: f"{row.num_ps:,}",
         say("global batch"): lambda row: UNKNOWN if row.global_batch_size is None else f"{row.global_batch_size:,}",
@@ -51,10 +51,10 @@ def format_trials(groups: ProgramGroups, metric: Metric | None) -> Cells:
     columns: dict[str, Callable[[ProgramTrial], str]] = {
         say("round"): lambda trial: f"{trial.round:,}",
         say("place"): lambda trial: f"{trial.place:,}",
-        say("training, s"): lambda trial: _format_known(trial.train_seconds),
-        say("job, s"): lambda trial: _format_known(trial.job_seconds),
-        say("steps"): lambda trial: _format_known(trial.steps),
-        say("examples/s"): lambda trial: _format_known(trial.examples_per_second),
+        say("training, s"): lambda trial: format_known(trial.train_seconds),
+        say("job, s"): lambda trial: format_known(trial.job_seconds),
+        say("steps"): lambda trial: format_known(trial.steps),
+        say("examples/s"): lambda trial: format_known(trial.examples_per_second),
         say("first step"): lambda trial: UNKNOWN if trial.first_step is None else f"{trial.first_step:,}",
         **({metric.name: lambda trial: _format_metric(trial, metric)} if metric else {}),
         say("restarts"): lambda trial: f"{trial.restarts:,}",
@@ -78,10 +78,10 @@ def _choose_brief(measure: Measure, metric: Metric | None) -> _Columns:
     elif not measure.is_cut:
         ratio[say("whole-job speedup")] = lambda row: format_ratio(row.whole_job)
     clock: _Columns = {
-        Basis.WHOLE_JOB: {say("job, s"): lambda row: _format_known(row.job_seconds, row.job_seconds_ci95)},
-        Basis.TRAINING: {say("training, s"): lambda row: _format_known(row.train_seconds, row.train_seconds_ci95)},
+        Basis.WHOLE_JOB: {say("job, s"): lambda row: format_known(row.job_seconds, row.job_seconds_ci95)},
+        Basis.TRAINING: {say("training, s"): lambda row: format_known(row.train_seconds, row.train_seconds_ci95)},
         Basis.THROUGHPUT: {
-            say("{unit}/s", unit=say(measure.unit)): lambda row: _format_known(
+            say("{unit}/s", unit=say(measure.unit)): lambda row: format_known(
                 row.examples_per_second, row.examples_per_second_ci95
             )
         },
@@ -93,17 +93,8 @@ def _choose_brief(measure: Measure, metric: Metric | None) -> _Columns:
 
 
 def _format(rows: Sequence[ProgramRow], columns: _Columns, signs: Signs) -> Cells:
-    cells = [[_format_name(row, signs), *(cell(row) for cell in columns.values())] for row in rows]
+    cells = [[format_name(row.configuration, signs), *(cell(row) for cell in columns.values())] for row in rows]
     return Cells([say("configuration"), *columns], cells)
-
-
-def _format_name(row: ProgramRow, signs: Signs) -> str:
-    marks = "".join(sign for sign, marked in signs.items() if row.configuration in marked)
-    return f"{row.configuration} {marks}".rstrip()
-
-
-def _format_known(value: float | None, half_width: float | None = None) -> str:
-    return UNKNOWN if value is None else format_measurement(value, half_width)
 
 
 def _format_known_metric(value: float | None, half_width: float | None) -> str:

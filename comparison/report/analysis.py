@@ -24,7 +24,7 @@ from comparison.report.recommendation import format_recommendation
 from comparison.report.verdict import Answer, answer_question
 from comparison.summary import Row, split_rows, summarize
 from comparison.table import FASTEST_MARK, TERMINAL_WIDTH, explain_direction, format_table, to_text
-from comparison.texts import join_scalings, say, say_count
+from comparison.texts import count_warnings, join_scalings, say
 
 SCALINGS = {"strong": "Strong scaling: one global batch for all", "weak": "Weak scaling: one batch size a worker"}
 
@@ -120,10 +120,7 @@ class Analysis:
 
     def answer(self) -> str:
         """Returns what a terminal says below the table: verdict, outlook and how many warnings, a line each."""
-        one = "Read with care: the report has {number} warning."
-        many = "Read with care: the report has {number} warnings."
-        caution = say_count(len(self.warnings), one, many) if self.warnings else ""
-        return "\n".join(filter(None, [self.verdict, self.titled_outlook, caution]))
+        return "\n".join(filter(None, [self.verdict, self.titled_outlook, count_warnings(self.warnings)]))
 
 
 def analyze(records: Iterable[TrialRecord], run_info: RunInfo) -> Analysis:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from comparison.accuracies import compare_quality, find_open_loss
-from comparison.audit import CONTENTION_RULE, Finding, Status, list_violations
+from comparison.audit import CONTENTION_RULE, Finding, warn_of_findings
 from comparison.groups import (
     SINGLE,
     Groups,
@@ -24,7 +24,7 @@ from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
 from comparison.summary import find_outlying_trials
 from comparison.table import UNKNOWN, format_accuracy, format_metric, format_number
-from comparison.texts import count_trials, list_items, say, say_count, translate_metric
+from comparison.texts import count_trials, list_items, say, translate_metric
 
 # What the local backend warns of, by which a translation knows it; of contention the table's mark and the answer tell.
 _CONTENTION = re.compile(
@@ -76,15 +76,7 @@ def collect_warnings(
             refusal = "{name}: no speedup, because it is not the same work as its baseline's ({differences})."
             warnings.append(say(refusal, name=name, differences=given))
     warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups), *_warn_of_metric(groups)]
-    warnings += [
-        say("Rule broken: {rule} ({names}).", rule=say(finding.rule), names=list_items(finding.configurations))
-        for finding in list_violations(findings)
-        if finding.rule != CONTENTION_RULE  # the mark in the table says it
-    ]
-    if unknown := [finding.rule for finding in findings if finding.status is Status.UNKNOWN]:
-        one = "The records do not say whether {number} rule holds."
-        many = "The records do not say whether {number} rules hold."
-        warnings.append(say_count(len(unknown), one, many))
+    warnings += warn_of_findings(findings, {CONTENTION_RULE})  # of which the mark in the table tells
     warnings += _warn_of_repeats(groups)
     warnings += [
         say(

@@ -18,7 +18,7 @@ SAME_GROUPS = ("--same-batch-norm", "--batch-norm-group-size=16")
 SETTINGS = (*MODEL, "--global-batch-size=32", *SAME_GROUPS, "--epochs=3", "--learning-rate=0.1")
 # What the launcher sets for a replica of one CPU.
 THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)

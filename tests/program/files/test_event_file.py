@@ -156,7 +156,8 @@ def test_no_bytes_break_it(tmp_path_factory: pytest.TempPathFactory, data: bytes
 
 @pytest.mark.slow
 def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf  # noqa: PLC0415 - takes seconds
+
     with tf.compat.v1.Graph().as_default():
         writer = tf.compat.v1.summary.FileWriter(str(tmp_path / "v1"))
         for step in range(1, 4):
