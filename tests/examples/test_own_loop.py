@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from tests.model.replicas import Job, make_cluster
 
 pytestmark = pytest.mark.slow
 
-GROUPS = ("--same-batch-norm", "--batch-norm-group-size=32", "--global-batch-size=64", "--epochs=3")
-TEXTS = ("--model=examples.text_classifier:build", *GROUPS)
-RATINGS = ("--model=examples.table_with_embeddings:build", *GROUPS, "--learning-rate=0.05", "--weight-decay=0")
+GROUPS = ("--same-batch-norm", "--batch-norm-group-size=32", "--global-batch-size=64")
+TEXTS = ("--model=examples.text_classifier:build", *GROUPS, "--epochs=3")
+BUILD_RATINGS = ("--model=examples.table_with_embeddings:build", "--learning-rate=0.05", "--weight-decay=0")
+RATINGS = (*BUILD_RATINGS, *GROUPS, "--epochs=6")
 EXAMPLES: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "texts.npz": (write_texts, TEXTS),
     "ratings.npz": (write_ratings, RATINGS),
@@ -22,17 +24,24 @@ EXAMPLES: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
 }
 
 
-def run(folder: Path, name: str, *options: str, **cluster: int) -> tuple[PreparedDataset, Job]:
+def run(folder: Path, name: str, **cluster: int) -> tuple[PreparedDataset, Job]:
     write, settings = EXAMPLES[name]
     folder.mkdir(exist_ok=True)
     write(folder / name, num_train=2_000, num_test=500)
     prepared = prepare(str(folder / name), folder / "prepared")
-    job = Job(prepared.directory, folder / "out", (*settings, *options), make_cluster(**cluster) if cluster else None)
+    job = Job(prepared.directory, folder / "out", settings, make_cluster(**cluster) if cluster else None)
     return prepared, job.run()
 
 
-def test_a_text_classifier_learns_and_is_judged_by_its_accuracy(tmp_path: Path) -> None:
-    prepared, job = run(tmp_path, "texts.npz")
+@pytest.fixture(scope="module")
+def train_alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[PreparedDataset, Job]]:
+    return cache(lambda name: run(tmp_path_factory.mktemp("alone"), name))
+
+
+def test_a_text_classifier_learns_and_is_judged_by_its_accuracy(
+    train_alone: Callable[[str], tuple[PreparedDataset, Job]],
+) -> None:
+    prepared, job = train_alone("texts.npz")
     assert job.losses == sorted(job.losses, reverse=True)
     assert job.training["metric_name"] == "accuracy"
     assert job.training["loss_name"] == "sparse_categorical_crossentropy"
@@ -44,8 +53,10 @@ def test_a_text_classifier_learns_and_is_judged_by_its_accuracy(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["ratings.npz", "ratings"])
-def test_a_table_of_several_inputs_learns_numbers_and_is_judged_by_its_error(tmp_path: Path, name: str) -> None:
-    prepared, job = run(tmp_path, name, "--epochs=6")
+def test_a_table_of_several_inputs_learns_numbers_and_is_judged_by_its_error(
+    train_alone: Callable[[str], tuple[PreparedDataset, Job]], name: str
+) -> None:
+    prepared, job = train_alone(name)
     training = job.training
     assert (training["loss_name"], training["metric_name"]) == ("mean_squared_error", "root_mean_squared_error")
     assert training["metric_higher_is_better"] is False
@@ -61,9 +72,11 @@ def test_a_table_of_several_inputs_learns_numbers_and_is_judged_by_its_error(tmp
 
 
 @pytest.mark.parametrize("name", ["texts.npz", "ratings.npz"])
-def test_two_workers_end_with_the_bits_of_one(tmp_path: Path, name: str) -> None:
-    _, one = run(tmp_path / "one", name)
-    _, two = run(tmp_path / "two", name, worker=2)
+def test_two_workers_end_with_the_bits_of_one(
+    train_alone: Callable[[str], tuple[PreparedDataset, Job]], tmp_path: Path, name: str
+) -> None:
+    _, one = train_alone(name)
+    _, two = run(tmp_path, name, worker=2)
     assert two.training["dataset_sha256"] == one.training["dataset_sha256"]
     assert two.training["weights_sha256"] == one.training["weights_sha256"]
     for key in ("train_loss", "validation_metric"):

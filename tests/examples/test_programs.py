@@ -92,7 +92,6 @@ def listen(job: Job, workers: int, num_ps: int = 0, batch: int | None = None) ->
 
 @pytest.mark.parametrize("verbose", [1, 2])
 def test_keras_on_two_workers_is_measured_by_what_it_prints(tmp_path: Path, jobs: list[Job], verbose: int) -> None:
-    pytest.importorskip("tf_keras")
     options = ("--epochs", "3", "--steps-per-epoch", "20", "--verbose", str(verbose))
     jobs.append(job := Job(tmp_path, "keras_multi_worker.py", *options, worker=2))
     job.wait("worker-0", "worker-1")
