@@ -145,7 +145,7 @@ class Steps:
 
 
 def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
-    """Returns the first pod of each step, when all steps of the pipeline have succeeded one after another.
+    """Returns the first pod of each step, when all steps of the pipeline have succeeded.
 
     Args:
         steps: The run's steps.
@@ -154,9 +154,11 @@ def run_pipeline(steps: Steps, seconds: float) -> dict[str, StepPod]:
     plan = steps.start("plan-comparison").wait(seconds)
     data = steps.start("prepare-data", {"run_info": plan.outputs["run_info"]}).wait(seconds)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
-    single, launched = [], []
-    for number in range(1, count_iterations(steps.parameters["trials"]) + 1):
-        single.append(steps.start("train-single-node", inputs, iteration=number).wait(seconds))
+    numbers = range(1, count_iterations(steps.parameters["trials"]) + 1)
+    single = [steps.start("train-single-node", inputs, iteration=number) for number in numbers]  # side by side, as KFP
+    launched = []
+    for number, alone in zip(numbers, single, strict=True):
+        alone.wait(seconds)
         launched.append(steps.start("train-distributed", inputs, iteration=number).wait(seconds))
     steps_that_train = {"baselines": single, "distributed": launched}
     trained = {name: [pod.outputs["trained"] for pod in pods] for name, pods in steps_that_train.items()}
