@@ -107,7 +107,9 @@ def render_program_markdown(analysis: ProgramAnalysis) -> str:
 def _list_first_plots(analysis: ProgramAnalysis) -> list[dict[str, Any]]:
     """Returns what is seen before anything is unfolded: the speedups, or where there are none, the trials."""
     if sum(row.ratio is not None for row in analysis.rows) > 1:
-        note = say("Markers are measured, with 95 % intervals.")
+        has_intervals = any(row.ratio is not None and row.ratio.low is not None for row in analysis.rows)
+        without = say("Markers are measured. A single round has no intervals.")
+        note = say("Markers are measured, with 95 % intervals.") if has_intervals else without
         return [{"title": say("Speedup against workers"), "svg": plot_speedups(analysis.rows), "note": note}]
     return []
 

@@ -219,6 +219,14 @@ def test_every_element_of_a_page_is_closed(rounds: int, workers: tuple[int, ...]
     assert list_unclosed(render_program_report(analyze_programs(trials, make_program_info()))) == []
 
 
+@pytest.mark.parametrize(
+    ("rounds", "told"),
+    [(1, "Markers are measured. A single round has no intervals."), (3, "Markers are measured, with 95 % intervals.")],
+)
+def test_the_picture_promises_no_intervals_where_a_single_round_has_none(rounds: int, told: str) -> None:
+    assert told in render_program_report(analyze_programs(make_program_run(rounds=rounds), make_program_info()))
+
+
 def test_a_metric_of_another_replica_does_not_take_the_chiefs_place() -> None:
     trials = [
         replace(own, metrics=[*own.metrics, ProgramMetric("accuracy", 0.1, higher_is_better=True, replica="worker-1")])
