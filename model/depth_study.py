@@ -151,6 +151,8 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
     """
     began = time.monotonic()
     dataset = PreparedDataset.open(data_dir)
+    for model in config.models:
+        config.training(model)  # refuses what cannot be trained before any network is
     check_data(dataset, config)
     num_processes = min(MAX_PROCESSES, len(config.models), describe_host()["cores"])
     deepest_first = sorted(config.models, key=lambda model: -_read_depth(model))

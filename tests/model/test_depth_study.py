@@ -147,7 +147,7 @@ def test_the_program_writes_what_the_schema_says(
     ("options", "message"),
     [
         (["--depths", "9"], "Unknown model."),
-        ([], "Received: 128 and 64."),
+        ([], "at least 128 training images, its batch. Received: 64."),
         (["--epochs", "0"], "epochs must be at least 1. Received: 0."),
     ],
 )
