@@ -26,7 +26,7 @@ def _read_backend() -> str:
 
 
 _received = {"backend": _read_backend()}
-# A process that takes all of a GPU's memory leaves none to a second one, and needs some 4 GiB more of the host's.
+# A process that takes all of a GPU's memory leaves none to a second one, and takes more of the host's.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 os.environ["KERAS_BACKEND"] = str(SETTINGS["backend"])  # TensorFlow imports a part of Keras already
 try:

@@ -169,7 +169,7 @@ class Parameters:
 
     @property
     def memory(self) -> str:
-        """Memory of each replica. A process with a GPU holds CUDA's libraries, too: 1.7 GiB before any data."""
+        """Memory of each replica. A process with a GPU holds CUDA's libraries, too."""
         return self.memory_per_replica or (_GPU_MEMORY if self.gpus_per_replica else _MEMORY)
 
     @classmethod
