@@ -58,8 +58,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "confusion metric parsing statistics/ streams texts",
-        "records",
+        "confusion metric statistics/ streams texts",
+        "records/",
         "clocks page svg",
         "bars groups",
         "accuracies summary",

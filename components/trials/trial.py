@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import SCHEMA_VERSION
+from comparison.records import SCHEMA_VERSION
 from components.planning import (
     FINISHED_FOLDER,
     HEARTBEAT_FILE,

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison.confusion import ConfusionMatrix
-from comparison.parsing import RecordError, load_json, read_text
-from comparison.records import RunInfo, TrialRecord, assemble_record
+from comparison.records import RecordError, RunInfo, TrialRecord, assemble_record, load_json, read_text
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others
 from components.planning.programs.program import Assignment, RecordsMissing, Report

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from comparison.confusion import ConfusionMatrix
-from comparison.parsing import SCHEMA_VERSION, parse_object
-from comparison.records import OF_MANIFEST, OF_OWN_LOOP, RunInfo
+from comparison.records import OF_MANIFEST, OF_OWN_LOOP, SCHEMA_VERSION, RunInfo, parse_object
 from components.planning.names import read_json
 from components.planning.parameters import Parameters, refuse_others
 from components.planning.programs.forms import NEEDS_TF_CONFIG, ProgramConfiguration, name_configuration

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from comparison.parsing import SCHEMA_VERSION
+from comparison.records import SCHEMA_VERSION
 from components.planning.names import read_json
 from components.planning.programs.forms import ProgramConfiguration, name_configuration
 from components.planning.programs.own_loop import name_job

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from comparison.groups import group_trials
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from comparison.report.run_comparison import (
     Run,
     compare_runs,

@@ -9,7 +9,7 @@ from typing import Any
 
 from comparison.confusion import MAX_DENSE_CLASSES, ConfusionMatrix, read_matrix
 from comparison.metric import ACCURACY, CurvePoint, MetricValue, check_counts
-from comparison.parsing import (
+from comparison.records.parsing import (
     RecordError,
     check_equal,
     check_schema_version,

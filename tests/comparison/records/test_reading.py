@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from comparison.parsing import RecordError, write_text
-from comparison.records import assemble_record, format_records, read_records, read_run_info
+from comparison.records import RecordError, assemble_record, format_records, read_records, read_run_info, write_text
 from tests.comparison.record_factory import make_parts, make_record, make_run_info
 
 
