@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from comparison.metric import CurvePoint
+from comparison.quality import CurvePoint
 from comparison.records import SCHEMA_VERSION, Collective, Replica, RunInfo, TrialRecord
 from components.planning import Parameters
 

@@ -58,7 +58,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "launch preflight/",
     ),
     "comparison": (
-        "confusion metric statistics/ streams texts",
+        "quality/ statistics/ streams texts",
         "records/",
         "clocks page svg",
         "bars groups",

@@ -7,8 +7,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from comparison.confusion import MAX_DENSE_CLASSES, ConfusionMatrix, read_matrix
-from comparison.metric import ACCURACY, CurvePoint, MetricValue, check_counts
+from comparison.quality import (
+    ACCURACY,
+    MAX_DENSE_CLASSES,
+    ConfusionMatrix,
+    CurvePoint,
+    MetricValue,
+    check_counts,
+    read_matrix,
+)
 from comparison.records.parsing import (
     RecordError,
     check_equal,

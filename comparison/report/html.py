@@ -9,7 +9,6 @@ from markupsafe import Markup, escape
 
 from comparison.audit import list_violations
 from comparison.clocks import TOTAL, TRAINING, compute_overhead_share, select_phases
-from comparison.confusion import MAX_SHOWN_CLASSES, ConfusionMatrix
 from comparison.environment import describe_environment, format_value
 from comparison.forecast import (
     Forecast,
@@ -22,6 +21,7 @@ from comparison.forecast import (
 )
 from comparison.groups import Groups, Trials, add_confusion_matrices, list_timed, select_timed, split_by_scaling
 from comparison.page import render_page
+from comparison.quality import MAX_SHOWN_CLASSES, ConfusionMatrix
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.report.breakdown import break_down, describe_times, format_phases, measure_waiting

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from comparison.bars import ABOVE, draw_stacks, label_bars, measure_height, spread_points
 from comparison.clocks import PHASES, TOTAL, select_phases
 from comparison.groups import Groups, Trials, average_rounds, list_timed
-from comparison.metric import CurvePoint
+from comparison.quality import CurvePoint
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_mean
 from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg

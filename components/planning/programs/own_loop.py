@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comparison.confusion import ConfusionMatrix
+from comparison.quality import ConfusionMatrix
 from comparison.records import RecordError, RunInfo, TrialRecord, assemble_record, load_json, read_text
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from comparison.confusion import ConfusionMatrix
+from comparison.quality import ConfusionMatrix
 from comparison.records import OF_MANIFEST, OF_OWN_LOOP, SCHEMA_VERSION, RunInfo, parse_object
 from components.planning.names import read_json
 from components.planning.parameters import Parameters, refuse_others

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from comparison.confusion import ConfusionMatrix
+from comparison.quality import ConfusionMatrix
 from comparison.records import RunInfo
 from tfjob.backend import JobResult, LogLine
 from tfjob.errors import TFJobError

@@ -8,7 +8,7 @@ from comparison.audit.findings import Finding, Status
 from comparison.audit.marks import mark_configurations
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
-from comparison.metric import CurvePoint
+from comparison.quality import CurvePoint
 from comparison.records import QuietWait, TrialRecord
 from comparison.report.cautions import collect_notes, collect_warnings
 from comparison.report.verdict import answer_question

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from comparison.confusion import MAX_DENSE_CLASSES, ConfusionMatrix, add_matrices
 from comparison.groups import group_trials
+from comparison.quality import MAX_DENSE_CLASSES, ConfusionMatrix, add_matrices
 from comparison.records import RecordError, assemble_record, format_records, parse_record
 from comparison.report.cautions import collect_warnings
 from tests.comparison.record_factory import make_parts, make_record

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from comparison.groups import group_trials
-from comparison.metric import CurvePoint, MetricValue
+from comparison.quality import CurvePoint, MetricValue
 from comparison.records import RecordError, TrialRecord, assemble_record, format_records, parse_record
 from tests.comparison.metric_factory import AUC, ERROR, make_metric_parts, make_metric_record, set_target
 from tests.comparison.record_factory import make_parts, make_record
