@@ -60,8 +60,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "comparison": (
         "quality/ statistics/ streams texts",
         "records/",
-        "clocks page svg",
-        "bars groups",
+        "clocks page/",
+        "groups",
         "accuracies summary",
         "table",
         "audit/ environment",

@@ -46,8 +46,8 @@ PACKAGE = Path(__file__).parents[2] / "comparison"
 TRANSLATED = (
     "report/report.html.j2",
     "report/run_comparison.html.j2",
-    "data_table.html.j2",
-    "card.html.j2",
+    "page/data_table.html.j2",
+    "page/card.html.j2",
     "programs/program.html.j2",
     "report/breakdown.html.j2",
     "report/time_to_accuracy.html.j2",

@@ -1,7 +1,7 @@
 import pytest
 
 from comparison.clocks import PHASES
-from comparison.svg import PALETTE
+from comparison.page import PALETTE
 
 
 @pytest.mark.parametrize("background", ["#ffffff", "#181c22"])

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from comparison.svg import group_thousands
+from comparison.page.svg import group_thousands
 from comparison.texts import say
 
 _BAR_INCHES = 0.52
