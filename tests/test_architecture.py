@@ -50,10 +50,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "tfjob": (
         "environment errors heartbeat lines owner signs",
-        "fit signals spec",
+        "signals spec",
         "job policy",
-        "backend overlay",
-        "blame job_run manifest own/ settings",
+        "backend settings/",
+        "blame job_run manifest own/",
         "cluster/ local/",
         "launch preflight/",
     ),

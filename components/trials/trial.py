@@ -39,8 +39,7 @@ from tfjob.environment import is_in_pod
 from tfjob.errors import SpecError, TFJobError
 from tfjob.heartbeat import Heartbeat
 from tfjob.launch import choose_backend, delete_jobs, list_unfinished_jobs, print_line, run_job
-from tfjob.overlay import Overlay
-from tfjob.settings import read_task_config
+from tfjob.settings import Overlay, read_task_config
 
 # A waiting step bears so long that nothing moves, beside what a replica may wait for its node.
 SILENCE_SECONDS = 900.0

@@ -24,8 +24,7 @@ from tfjob.errors import TFJobError
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, label_value, print_line
 from tfjob.local import find_gpus
-from tfjob.overlay import of_env, of_metadata
-from tfjob.settings import describe_settings_here, parse_job_settings
+from tfjob.settings import describe_settings_here, of_env, of_metadata, parse_job_settings
 from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec, ReplicaType
 

@@ -18,9 +18,8 @@ from program.listener import Listener, make_listener
 from tfjob.job import format_cpus
 from tfjob.launch import print_line
 from tfjob.local import find_gpus
-from tfjob.overlay import Overlay, of_containers, of_env
 from tfjob.own import OwnJob, read_own_job
-from tfjob.settings import describe_settings_here, parse_job_settings
+from tfjob.settings import Overlay, describe_settings_here, of_containers, of_env, parse_job_settings
 from tfjob.spec import GPU_RESOURCE
 
 _PLACEMENTS = ("any", "together", "spread")

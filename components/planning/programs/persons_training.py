@@ -20,8 +20,7 @@ from tfjob.environment import current_namespace
 from tfjob.errors import JobFailed, TFJobError
 from tfjob.job import Manifest, replica_counts, replica_name
 from tfjob.launch import RUN_LABEL, label_value, print_line
-from tfjob.overlay import lay_over, of_env, of_metadata
-from tfjob.settings import parse_job_settings
+from tfjob.settings import lay_over, of_env, of_metadata, parse_job_settings
 
 if TYPE_CHECKING:
     from components.planning.programs.persons import PersonsProgram

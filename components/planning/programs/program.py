@@ -10,7 +10,7 @@ from comparison.records import RunInfo
 from tfjob.backend import JobResult, LogLine
 from tfjob.errors import TFJobError
 from tfjob.job import Manifest
-from tfjob.overlay import Overlay
+from tfjob.settings import Overlay
 
 
 class Configuration(Protocol):

@@ -35,7 +35,7 @@ from tfjob.errors import (
     SpecError,
 )
 from tfjob.job import FOREIGN_ANNOTATION
-from tfjob.overlay import Overlay
+from tfjob.settings import Overlay
 from tfjob.signs import SIGNS_VARIABLE
 
 AWAY = ProtocolError("connection refused")

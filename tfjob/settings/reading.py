@@ -6,8 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfjob.errors import SpecError
-from tfjob.fit import fit_annotations, fit_label, fit_labels, fit_model, fit_name, fit_quantity, fit_text, refuse
-from tfjob.overlay import Overlay, of_containers, of_env, of_metadata, of_pods, of_run_policy
+from tfjob.settings.fit import (
+    fit_annotations,
+    fit_label,
+    fit_labels,
+    fit_model,
+    fit_name,
+    fit_quantity,
+    fit_text,
+    refuse,
+)
+from tfjob.settings.overlay import Overlay, of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import CONTAINER_NAME, GPU_RESOURCE, check_variable
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"

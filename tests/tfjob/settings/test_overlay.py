@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tfjob.manifest import build_manifest
-from tfjob.overlay import Overlay, lay_over, of_containers, of_env, of_metadata, of_pods, of_run_policy
+from tfjob.settings import Overlay, lay_over, of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 MANIFEST = build_manifest(

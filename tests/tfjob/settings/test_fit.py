@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from tests.tfjob.operator_schema import make_validator, read_crd
 from tests.tfjob.scripted_jobs import make_job
 from tfjob.errors import SpecError
-from tfjob.fit import fit_model
 from tfjob.settings import describe_settings_here, parse_job_settings
+from tfjob.settings.fit import fit_model
 
 SCHEMA: Draft202012Validator = make_validator(read_crd())
 Json = dict[str, Any]

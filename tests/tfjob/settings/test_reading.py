@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from tfjob.errors import SpecError
-from tfjob.overlay import Overlay
-from tfjob.settings import QUEUE_LABEL, parse_job_settings, read_task_config
+from tfjob.settings import QUEUE_LABEL, Overlay, parse_job_settings, read_task_config
 
 MakeJob = Callable[..., dict[str, Any]]
 SETTINGS = {
