@@ -13,7 +13,7 @@ LIBRARIES = ("tfjob", "model", "comparison", "program")
 PACKAGES = ("pipeline", "components", *LIBRARIES)
 OTHERS = ("benchmarks", "examples", "tests")
 MAY_IMPORT = {
-    "pipeline": {"pipeline", "components", "tfjob.owner"},
+    "pipeline": {"pipeline", "components", "tfjob.launcher"},
     "components": {"components", *LIBRARIES},
     **{library: {library} for library in LIBRARIES},
 }
@@ -49,8 +49,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "command",
     ),
     "tfjob": (
-        "environment errors heartbeat lines owner signs",
-        "signals spec",
+        "errors lines signs",
+        "launcher/ spec",
         "job policy",
         "backend settings/",
         "blame job_run manifest own/",

@@ -27,11 +27,10 @@ from tfjob.cluster.replica import ReplicaRun
 from tfjob.cluster.submission import Submission
 from tfjob.cluster.waiting import FIRST_REMINDER_SECONDS, Waiting
 from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
-from tfjob.environment import read_boot_id
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
 from tfjob.job_run import JobRun
-from tfjob.signals import Signalled
+from tfjob.launcher import Signalled, read_boot_id
 from tfjob.signs import Life, read_lives
 
 _LAST_WORDS_SECONDS = 5.0

@@ -25,10 +25,10 @@ from tfjob.backend import (
     StatusChanged,
     Warned,
 )
-from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobFailed, JobStalled
 from tfjob.job import Job, Manifest
 from tfjob.job_run import MEASURED_GRACE_SECONDS, JobRun, is_success
+from tfjob.launcher import Owner, Signalled, read_boot_id
 from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
 from tfjob.local.cpus import list_siblings, read_cores
 from tfjob.local.folders import FolderMaker
@@ -40,14 +40,12 @@ from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProce
 from tfjob.local.quiet import wait_until_quiet
 from tfjob.local.replica import ReplicaRun, prepare_replicas
 from tfjob.local.strays import kill_strays, make_mark
-from tfjob.owner import Owner
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,
     outcome_of_exit,
     restart_delay_seconds,
 )
-from tfjob.signals import Signalled
 from tfjob.signs import SILENT_SECONDS, STALL_SECONDS, Life, SignWatch
 from tfjob.spec import RestartPolicy
 

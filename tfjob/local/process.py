@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from tfjob.backend import LogLine
+from tfjob.launcher import Signalled
 from tfjob.lines import LineCutter, Piece
 from tfjob.local import keeper, namespace
 from tfjob.local.keeper import kill_group
-from tfjob.signals import Signalled
 
 if TYPE_CHECKING:
     from io import BufferedReader

@@ -19,10 +19,10 @@ from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.backend import JobResult
-from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import TFJobError
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, label_value, print_line
+from tfjob.launcher import current_namespace, is_in_pod
 from tfjob.local import find_gpus
 from tfjob.settings import describe_settings_here, of_env, of_metadata, parse_job_settings
 from tfjob.signs import SIGNS_VARIABLE

@@ -16,10 +16,10 @@ from components.planning.programs.shown import ShownLines
 from program.helper import install_helper, progress_env
 from program.measurement import Measurement
 from tfjob.backend import JobResult, LogLine
-from tfjob.environment import current_namespace
 from tfjob.errors import JobFailed, TFJobError
 from tfjob.job import Manifest, replica_counts, replica_name
 from tfjob.launch import RUN_LABEL, label_value, print_line
+from tfjob.launcher import current_namespace
 from tfjob.settings import lay_over, of_env, of_metadata, parse_job_settings
 
 if TYPE_CHECKING:

@@ -13,12 +13,11 @@ import psutil
 import pytest
 
 from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, StatusChanged, Warned
-from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed, JobStalled
+from tfjob.launcher import find_owner, read_boot_id
 from tfjob.local.backend import LocalBackend
 from tfjob.local.cores import available_cores
 from tfjob.local.load import Load
-from tfjob.owner import find_owner
 from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec
 

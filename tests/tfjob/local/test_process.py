@@ -6,8 +6,8 @@ from queue import SimpleQueue
 import pytest
 
 from tfjob.backend import LogLine
+from tfjob.launcher import Signalled
 from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
-from tfjob.signals import Signalled
 
 # More than a pipe holds: a replica whose output nobody took would stand still.
 LINES = 5_000

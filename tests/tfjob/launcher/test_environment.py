@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tfjob.environment import current_namespace, is_in_pod, owner_reference, read_boot_id
+from tfjob.launcher import current_namespace, is_in_pod, owner_reference, read_boot_id
 
 
 @pytest.mark.parametrize(("environment", "is_so"), [({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True), ({}, False)])

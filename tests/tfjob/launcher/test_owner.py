@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from tfjob.owner import Owner, find_owner
+from tfjob.launcher import Owner, find_owner
 
 
 def test_without_the_variable_there_is_no_owner() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfjob.heartbeat import Heartbeat
+from tfjob.launcher import Heartbeat
 
 PATIENCE_SECONDS = 5.0
 
