@@ -29,17 +29,35 @@ from tfjob.errors import JobCancelled, JobFailed, JobStalled
 from tfjob.job import Job, Manifest
 from tfjob.job_run import MEASURED_GRACE_SECONDS, JobRun, is_success
 from tfjob.launcher import Owner, Signalled, read_boot_id
-from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
-from tfjob.local.cpus import list_siblings, read_cores
 from tfjob.local.folders import FolderMaker
-from tfjob.local.gpus import are_shared, find_gpus, list_gpus
-from tfjob.local.isolation import Isolation, start_keeper
-from tfjob.local.life import read_lives
-from tfjob.local.load import Load, look
-from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
-from tfjob.local.quiet import wait_until_quiet
+from tfjob.local.machine import (
+    CAN_BIND,
+    CoreAssignment,
+    Load,
+    are_shared,
+    assign_cores,
+    available_cores,
+    find_gpus,
+    list_gpus,
+    list_siblings,
+    look,
+    read_cores,
+    rotate_cores,
+    wait_until_quiet,
+)
+from tfjob.local.processes import (
+    Exited,
+    Isolation,
+    Keeper,
+    LogBroken,
+    Message,
+    ReplicaProcess,
+    kill_strays,
+    make_mark,
+    read_lives,
+    start_keeper,
+)
 from tfjob.local.replica import ReplicaRun, prepare_replicas
-from tfjob.local.strays import kill_strays, make_mark
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,

@@ -13,13 +13,11 @@ from tfjob.backend import ReplicaResult
 from tfjob.errors import SpecError
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES
-from tfjob.local.cores import CoreAssignment
 from tfjob.local.folders import Folders
-from tfjob.local.gpus import visible_gpus
 from tfjob.local.kubelet import expand_all, expand_env
+from tfjob.local.machine import CoreAssignment, visible_gpus
 from tfjob.local.ports import find_free_addresses
-from tfjob.local.process import ReplicaProcess
-from tfjob.local.strays import MARK_VARIABLE
+from tfjob.local.processes import MARK_VARIABLE, ReplicaProcess
 from tfjob.local.tf_config import tf_config
 from tfjob.spec import CONTAINER_NAME, ReplicaType
 

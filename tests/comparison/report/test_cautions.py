@@ -16,7 +16,7 @@ from comparison.summary import summarize
 from comparison.texts import speak
 from components.trials.disturbance import describe_attempts
 from tests.comparison.record_factory import make_record, make_run_info
-from tfjob.local.cores import _warn_of_threads, assign_cores
+from tfjob.local.machine.cores import _warn_of_threads, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 

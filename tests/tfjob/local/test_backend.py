@@ -16,8 +16,7 @@ from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, Status
 from tfjob.errors import JobCancelled, JobDeadlineExceeded, JobFailed, JobStalled
 from tfjob.launcher import find_owner, read_boot_id
 from tfjob.local.backend import LocalBackend
-from tfjob.local.cores import available_cores
-from tfjob.local.load import Load
+from tfjob.local.machine import Load, available_cores
 from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tfjob.local.cores import assign_cores, limit_to_quota, prefer_cores, rotate_cores
+from tfjob.local.machine.cores import assign_cores, limit_to_quota, prefer_cores, rotate_cores
 
 
 @pytest.mark.parametrize(

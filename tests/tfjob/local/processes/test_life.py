@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from tfjob.local.keeper import kill_group
-from tfjob.local.life import _ask_psutil, read_lives
+from tfjob.local.processes.keeper import kill_group
+from tfjob.local.processes.life import _ask_psutil, read_lives
 
 Start = Callable[[str], "subprocess.Popen[bytes]"]
 SLEEP = "exec sleep 60"

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Self, cast
 from tfjob.backend import LogLine
 from tfjob.launcher import Signalled
 from tfjob.lines import LineCutter, Piece
-from tfjob.local import keeper, namespace
-from tfjob.local.keeper import kill_group
+from tfjob.local.processes import keeper, namespace
+from tfjob.local.processes.keeper import kill_group
 
 if TYPE_CHECKING:
     from io import BufferedReader

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from tfjob.backend import QuietWait
-from tfjob.local.load import OTHER_WORK, Load
+from tfjob.local.machine.load import OTHER_WORK, Load
 
 # A core is taken where others have so much of its time.
 TAKEN_SHARE = 0.1

@@ -7,7 +7,7 @@ import pytest
 
 from tfjob.backend import LogLine
 from tfjob.launcher import Signalled
-from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
+from tfjob.local.processes import Exited, Keeper, LogBroken, Message, ReplicaProcess
 
 # More than a pipe holds: a replica whose output nobody took would stand still.
 LINES = 5_000

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tfjob.local.cores import available_cores
-from tfjob.local.load import OTHER_WORK, Load, look
+from tfjob.local.machine import available_cores
+from tfjob.local.machine.load import OTHER_WORK, Load, look
 
 # What a process's `stat` has between its name and the ticks in user and system mode, between these and the CPU.
 BEFORE, BETWEEN = "S 1 7 7 0 -1 4194304 100 0 0 0", "0 0 20 0 1 0 1375649 3133440 379 18446744073709551615 " + "0 " * 12

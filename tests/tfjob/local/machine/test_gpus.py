@@ -8,7 +8,7 @@ from tfjob.backend import Placement
 from tfjob.errors import SpecError
 from tfjob.job import FOREIGN_ANNOTATION
 from tfjob.local.backend import LocalBackend
-from tfjob.local.gpus import are_shared, assign_gpus, list_gpus, visible_gpus
+from tfjob.local.machine.gpus import are_shared, assign_gpus, list_gpus, visible_gpus
 from tfjob.spec import ReplicaSpec
 
 FIRST, SECOND = (f"GPU-1b2c3d4e-0000-1111-2222-33334444555{number}" for number in range(2))

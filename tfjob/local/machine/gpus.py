@@ -9,7 +9,7 @@ from os import environ
 from pathlib import Path
 
 from tfjob.errors import SpecError
-from tfjob.local.cpus import ROOT
+from tfjob.local.machine.cpus import ROOT
 
 # By it CUDA chooses the GPUs that a program sees; a number that is none hides all.
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"

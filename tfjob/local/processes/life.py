@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tfjob.local.cpus import ROOT
+from tfjob.local.machine import ROOT
 from tfjob.signs import Life
 
 # Of /proc/<pid>/stat, counted from behind the name, which may hold anything.

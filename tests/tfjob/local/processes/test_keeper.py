@@ -1,4 +1,4 @@
-from tfjob.local.keeper import read_groups
+from tfjob.local.processes.keeper import read_groups
 
 
 def test_groups_that_were_not_withdrawn_are_left() -> None:

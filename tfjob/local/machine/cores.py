@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfjob.local.cpus import ROOT, read_cores, read_quota
+from tfjob.local.machine.cpus import ROOT, read_cores, read_quota
 
 CAN_BIND = sys.platform == "linux"
 

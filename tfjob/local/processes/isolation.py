@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 from tfjob.errors import SpecError
-from tfjob.local.process import Keeper
+from tfjob.local.processes.process import Keeper
 
 Isolation = Literal["auto", "always", "never"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)

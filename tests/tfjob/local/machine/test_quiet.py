@@ -5,8 +5,7 @@ import pytest
 
 from tests.tfjob.fake_cluster import FakeClock
 from tfjob.backend import QuietWait
-from tfjob.local.load import Load
-from tfjob.local.quiet import wait_until_quiet
+from tfjob.local.machine import Load, wait_until_quiet
 
 QUIET, BUSY = Load({0: 0.02, 1: 0.0}), Load({0: 0.98, 1: 0.03}, {"stress-ng": 0.98})
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tfjob.local.cores import available_cores
-from tfjob.local.cpus import read_cores, read_quota
+from tfjob.local.machine import available_cores
+from tfjob.local.machine.cpus import read_cores, read_quota
 
 V2_AT_ROOT, V1 = "0::/\n", "3:cpuset:/\n4:cpu,cpuacct:{path}\n"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfjob.launcher import OWNER_VARIABLE
-from tfjob.local.cpus import ROOT
+from tfjob.local.machine.cpus import ROOT
 
 # Of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal. What follows is a part of user.
 _NUM_STATES, _IDLE_STATES = 8, (3, 4)
