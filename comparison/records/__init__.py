@@ -10,24 +10,9 @@ from comparison.records.parsing import (
     read_text,
     write_text,
 )
-from comparison.records.trial import (
-    OF_MANIFEST,
-    OF_OWN_LOOP,
-    RUN_FILE,
-    TRIALS_FILE,
-    Collective,
-    Gpu,
-    Misclassified,
-    QuietWait,
-    Replica,
-    RunInfo,
-    TrialRecord,
-    assemble_record,
-    format_records,
-    parse_record,
-    read_records,
-    read_run_info,
-)
+from comparison.records.reading import TRIALS_FILE, assemble_record, format_records, parse_record, read_records
+from comparison.records.run import OF_MANIFEST, OF_OWN_LOOP, RUN_FILE, RunInfo, read_run_info
+from comparison.records.trial import Collective, Gpu, Misclassified, QuietWait, Replica, TrialRecord
 
 __all__ = [
     "OF_MANIFEST",

@@ -198,7 +198,7 @@ def parse_object(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
 
 
 def _parse_value(kind: Any, value: Any, source: str) -> Any:
-    """Returns a JSON value, checked against an annotation of the dataclasses above."""
+    """Returns a JSON value, checked against an annotation of a dataclass."""
     if is_dataclass(kind) and isinstance(kind, type):
         return parse_object(kind, value, source)
     if get_origin(kind) is UnionType:
