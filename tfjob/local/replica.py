@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from tfjob.local.machine import CoreAssignment, visible_gpus
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.processes import MARK_VARIABLE, ReplicaProcess
 from tfjob.local.tf_config import tf_config
+from tfjob.policy import RETRYABLE_EXIT_CODE
 from tfjob.spec import CONTAINER_NAME, ReplicaType
 
 _STEERING = frozenset({"TF_CONFIG", "TMPDIR", "PYTHONUTF8", "PYTHONIOENCODING", "PWD"})
@@ -150,3 +152,13 @@ def _inherit_as_foreign(parent: Mapping[str, str]) -> dict[str, str]:
 
 def _listed(warning: str | None) -> list[str]:
     return [] if warning is None else [warning]
+
+
+def describe_exit(exit_code: int) -> str:
+    """Returns what a replica's exit code means."""
+    if exit_code == RETRYABLE_EXIT_CODE:
+        return f"exit code {exit_code}, asking to be restarted"
+    try:
+        return f"exit code {exit_code}, killed by {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        return f"exit code {exit_code}"

@@ -31,6 +31,24 @@ class CoreAssignment:
         return self.warning is not None
 
 
+def give_cores(cpus: Mapping[str, float | None], first_core: int) -> tuple[CoreAssignment, list[str]]:
+    """Returns each replica's cores of this machine, and what to warn of.
+
+    Args:
+        cpus: What each replica asks for; None: it has no limit, and may use them all.
+        first_core: How many cores are passed over before the first is given.
+    """
+    available = available_cores()
+    core_of = read_cores(available) if CAN_BIND else None
+    available = rotate_cores(available, core_of, first_core)
+    wanted = {replica: count or float(len(available)) for replica, count in cpus.items()}
+    assignment = assign_cores(wanted, available, core_of)
+    if CAN_BIND:
+        return assignment, assignment.warnings
+    unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)
+    return unbound, [*unbound.warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
+
+
 def assign_cores(
     cpus: Mapping[str, float], available: Sequence[int], core_of: Mapping[int, int] | None = None
 ) -> CoreAssignment:
