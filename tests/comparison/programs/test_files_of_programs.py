@@ -25,7 +25,7 @@ from comparison.programs import (
 from comparison.programs.rows import COLUMNS
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, format_records
 from comparison.texts import LANGUAGES, speak
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.programs.program_factory import make_program_info, make_program_run, make_silent
 from tests.comparison.record_factory import make_run
 

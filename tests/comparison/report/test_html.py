@@ -13,7 +13,7 @@ from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
 from comparison.report.markdown import render_markdown
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 

@@ -16,7 +16,7 @@ from comparison.report.run_comparison import (
     tabulate_changes,
 )
 from comparison.table import Cells
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.record_factory import delay, make_record, make_run_info
 
 NAMES = ("single", "all-reduce-2w")
