@@ -52,7 +52,7 @@ TRANSLATED = (
     "report/breakdown.html.j2",
     "report/time_to_accuracy.html.j2",
 )
-TEMPLATES = [PACKAGE / name for name in TRANSLATED if (PACKAGE / name).exists()]
+TEMPLATES = [PACKAGE / name for name in TRANSLATED]
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
 # What is the same in every language: names of software, machines' facts by their own names.
 UNTRANSLATED = {"python", "tensorflow", "keras", "numpy", "tfjob-speedup", "git-sha", "all-reduce"}
