@@ -26,7 +26,7 @@ from model.training import add_others
 from tfjob.launch import run_job
 from tfjob.local import LocalBackend
 from tfjob.manifest import build_manifest
-from tfjob.overlay import of_env
+from tfjob.settings import of_env
 from tfjob.spec import ReplicaSpec
 
 IMAGES = 12_000

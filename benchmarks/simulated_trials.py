@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from comparison.metric import CurvePoint
-from comparison.parsing import SCHEMA_VERSION
-from comparison.records import Collective, Replica, RunInfo, TrialRecord
+from comparison.quality import CurvePoint
+from comparison.records import SCHEMA_VERSION, Collective, Replica, RunInfo, TrialRecord
 from components.planning import Parameters
 
 NUM_PARAMETERS = 77_754

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from comparison.compare import compare
-from comparison.parsing import RecordError, write_text
 from comparison.programs import ProgramAnalysis, compare_programs, is_of_programs, read_program_trials
-from comparison.records import RUN_FILE, TRIALS_FILE, read_records, read_run_info
+from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, read_records, read_run_info, write_text
 from comparison.report import Analysis, read_run, render_run_html, render_run_markdown
 from comparison.streams import make_printable, replace_unencodable
 from comparison.texts import ENGLISH, LANGUAGES, add_language, speak

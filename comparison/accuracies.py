@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comparison.groups import Trials, average_rounds, name_round
-from comparison.metric import MetricValue
+from comparison.quality import MetricValue
 from comparison.records import TrialRecord
 from comparison.statistics import (
     RELEVANT_RATIO,

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from comparison.parsing import write_text
-from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records
+from comparison.records import TRIALS_FILE, RunInfo, TrialRecord, format_records, write_text
 from comparison.report import RECOMMENDATION_FILE, Analysis, analyze, render_markdown, render_report
 from comparison.table import to_csv
 from comparison.texts import add_language

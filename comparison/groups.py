@@ -9,9 +9,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from comparison.clocks import is_wholly_timed
-from comparison.confusion import ConfusionMatrix, add_matrices
-from comparison.parsing import RecordError
-from comparison.records import QuietWait, TrialRecord
+from comparison.quality import ConfusionMatrix, add_matrices
+from comparison.records import QuietWait, RecordError, TrialRecord
 from comparison.statistics import FloatArray, compute_mean
 from comparison.texts import speak_of
 

@@ -4,7 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from comparison.streams import make_printable, replace_unencodable
 from model.errors import ConfigError, DatasetError, EvaluationError, describe_storage_error
 from program.errors import ProgramError

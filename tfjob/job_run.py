@@ -11,8 +11,8 @@ from typing import ClassVar, Generic, TypeVar
 from tfjob.backend import Event, JobResult, StatusChanged
 from tfjob.errors import JobDeadlineExceeded, TFJobError, quote_lines
 from tfjob.job import Job, Manifest, read_job
+from tfjob.launcher import Signalled, signals_to
 from tfjob.policy import has_succeeded
-from tfjob.signals import Signalled, signals_to
 from tfjob.signs import LOOK_SECONDS, SIGNS_VARIABLE, Life, SignWatch, Suspicion
 
 # How much of a replica's log an error quotes.

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from tfjob.backend import ANYWHERE, Backend, Event, JobResult, LogLine, Placement, StatusChanged, Warned
 from tfjob.blame import Troubles
-from tfjob.environment import is_in_pod, owner_reference
 from tfjob.errors import JobFailed, JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
+from tfjob.launcher import find_owner, is_in_pod, owner_reference
 from tfjob.local import Isolation, LocalBackend, available_cores
-from tfjob.owner import find_owner
 
 # What tells the jobs of one run from all others.
 RUN_LABEL = "tfjob-speedup/run"

@@ -15,7 +15,7 @@ from kubeflow.training import (
 from kubernetes import client as k8s
 
 from tfjob.job import format_cpus
-from tfjob.overlay import Overlay, lay_over
+from tfjob.settings import Overlay, lay_over
 from tfjob.spec import (
     CONTAINER_NAME,
     DEFAULT_PORT,

@@ -10,7 +10,7 @@ from typing import Any
 from comparison.depth_study.plot import SMOOTHED_STEPS, plot_gradients, plot_losses
 from comparison.depth_study.record import EXPLODING_RATIO, GROWING_RATIO, Initial, Network, Study, read_study
 from comparison.page import render_page
-from comparison.parsing import RecordError, write_text
+from comparison.records import RecordError, write_text
 from comparison.streams import replace_unencodable
 from comparison.table import TIMES, UNKNOWN, format_accuracy, format_number
 

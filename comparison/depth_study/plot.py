@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from comparison.depth_study.record import Network, Study
-from comparison.svg import PALETTE, draw_grid, group_thousands, render_svg
+from comparison.page import PALETTE, draw_grid, group_thousands, render_svg
 
 # A step's loss is noisy: the line is the mean of this step and those before it, drawn over the steps themselves.
 SMOOTHED_STEPS = 10

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError, check_schema_version, load_json, parse_object, read_text
+from comparison.records import RecordError, check_schema_version, load_json, parse_object, read_text
 
 # What the ratio of the gradient norms at the first and at the last convolution is called, and what its inverse is.
 # The words are labels for factors that are chosen, not derived: the ratio is what was measured.

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from comparison.forecast.scaling import Forecast, Scale
 from comparison.forecast.text import describe_forecast
-from comparison.svg import INK, MARKERS, PALETTE, draw_grid, pick_style, render_svg
+from comparison.page import INK, MARKERS, PALETTE, draw_grid, pick_style, render_svg
 from comparison.table import format_range
 from comparison.texts import list_items, say
 

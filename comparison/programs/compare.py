@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from comparison.parsing import write_text
 from comparison.programs.analysis import ProgramAnalysis, analyze_programs
 from comparison.programs.page import render_program_markdown, render_program_report
 from comparison.programs.reading import format_program_trials
 from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import to_csv
-from comparison.records import TRIALS_FILE, RunInfo
+from comparison.records import TRIALS_FILE, RunInfo, write_text
 from comparison.report import RECOMMENDATION_FILE
 from comparison.texts import add_language
 

@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 
 from comparison.audit import list_violations
 from comparison.environment import format_value
-from comparison.page import render_page
+from comparison.page import PALETTE, pick_style, render_page
 from comparison.programs.analysis import ProgramAnalysis, describe_statistics
 from comparison.programs.audit import find_nodes
 from comparison.programs.cautions import list_notes
@@ -16,7 +16,6 @@ from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
 from comparison.programs.tables import format_brief_table, format_table, format_trials
 from comparison.records import OF_MANIFEST, OF_OWN_LOOP, TRIALS_FILE
-from comparison.svg import PALETTE, pick_style
 from comparison.table import UNKNOWN, Cells, format_number, to_markdown
 from comparison.texts import list_items, say
 

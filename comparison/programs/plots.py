@@ -7,13 +7,25 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from comparison.bars import draw_stacks, label_bars, measure_height, spread_points
+from comparison.page import (
+    DASHES,
+    INK,
+    MARKERS,
+    PALETTE,
+    draw_grid,
+    draw_stacks,
+    group_thousands,
+    label_bars,
+    measure_height,
+    pick_style,
+    render_svg,
+    spread_points,
+)
 from comparison.programs.measure import Basis, Measure, ProgramGroups, select_timed
 from comparison.programs.metrics import Metric
 from comparison.programs.record import ProgramPoint, ProgramTrial
 from comparison.programs.rows import ProgramRow
 from comparison.statistics import compute_mean
-from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
 from comparison.table import format_number, format_ratio
 from comparison.texts import list_items, say
 

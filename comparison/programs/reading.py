@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError, check_schema_version, load_json, parse_object, read_json_lines, read_text
 from comparison.programs.record import ProgramReplica, ProgramTrial
+from comparison.records import RecordError, check_schema_version, load_json, parse_object, read_json_lines, read_text
 
 # What tells a record of a person's program from one of this project's own loop.
 _PROGRAM = "program"

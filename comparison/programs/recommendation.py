@@ -6,12 +6,12 @@ from typing import Any
 
 from comparison.audit import Marks
 from comparison.groups import count_rounds
-from comparison.parsing import SCHEMA_VERSION
 from comparison.programs.audit import Case
 from comparison.programs.metrics import Metric, Quality
 from comparison.programs.rows import count_trials_needed, describe_configuration
 from comparison.programs.statements import compute_work_ratio
 from comparison.programs.verdict import ProgramAnswer
+from comparison.records import SCHEMA_VERSION
 from comparison.report import Kind, describe_ratio
 
 _COMMAND = "tfjob-speedup run"

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from comparison.groups import average_rounds, tabulate_rounds
-from comparison.parsing import RecordError
 from comparison.programs.measure import (
     Basis,
     Measure,
@@ -18,6 +17,7 @@ from comparison.programs.measure import (
 )
 from comparison.programs.metrics import Metric, list_values
 from comparison.programs.record import ProgramTrial
+from comparison.records import RecordError
 from comparison.statistics import (
     Ratio,
     compute_ci95,

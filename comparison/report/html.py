@@ -9,7 +9,6 @@ from markupsafe import Markup, escape
 
 from comparison.audit import list_violations
 from comparison.clocks import TOTAL, TRAINING, compute_overhead_share, select_phases
-from comparison.confusion import MAX_SHOWN_CLASSES, ConfusionMatrix
 from comparison.environment import describe_environment, format_value
 from comparison.forecast import (
     Forecast,
@@ -21,7 +20,8 @@ from comparison.forecast import (
     tabulate_workers,
 )
 from comparison.groups import Groups, Trials, add_confusion_matrices, list_timed, select_timed, split_by_scaling
-from comparison.page import render_page
+from comparison.page import PALETTE, pick_style, render_page
+from comparison.quality import MAX_SHOWN_CLASSES, ConfusionMatrix
 from comparison.records import TRIALS_FILE, format_records
 from comparison.report.analysis import SCALINGS, Analysis
 from comparison.report.breakdown import break_down, describe_times, format_phases, measure_waiting
@@ -30,7 +30,6 @@ from comparison.report.misclassified import list_confusions, shade_confusion_mat
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials
 from comparison.report.time_to_accuracy import describe_targets, name_target
 from comparison.summary import Row, compute_whole_job_speedups
-from comparison.svg import PALETTE, pick_style
 from comparison.table import UNKNOWN, Cells, format_brief_table, format_ratio, format_table
 from comparison.texts import say
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.image import imsave
 
-from comparison.confusion import ConfusionMatrix
 from comparison.groups import Trials, add_confusion_matrices
+from comparison.quality import ConfusionMatrix
 from comparison.records import Misclassified
 
 MAX_CONFUSIONS = 6

@@ -8,13 +8,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from comparison.bars import ABOVE, draw_stacks, label_bars, measure_height, spread_points
 from comparison.clocks import PHASES, TOTAL, select_phases
 from comparison.groups import Groups, Trials, average_rounds, list_timed
-from comparison.metric import CurvePoint
+from comparison.page import (
+    ABOVE,
+    DASHES,
+    INK,
+    MARKERS,
+    PALETTE,
+    draw_grid,
+    draw_stacks,
+    group_thousands,
+    label_bars,
+    measure_height,
+    pick_style,
+    render_svg,
+    spread_points,
+)
+from comparison.quality import CurvePoint
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_mean
-from comparison.svg import DASHES, INK, MARKERS, PALETTE, draw_grid, group_thousands, pick_style, render_svg
 from comparison.table import format_metric, format_number, format_ratio
 from comparison.texts import list_items, say
 

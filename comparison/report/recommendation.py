@@ -8,7 +8,7 @@ from typing import Any
 from comparison.accuracies import average_quality, compare_quality, is_doubtful
 from comparison.audit import Marks
 from comparison.groups import SINGLE, Groups, Trials, count_rounds, find_baseline
-from comparison.parsing import SCHEMA_VERSION
+from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
 from comparison.report.verdict import Answer, Kind

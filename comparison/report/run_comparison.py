@@ -30,8 +30,7 @@ from comparison.groups import (
     speak_of_trials,
 )
 from comparison.page import render_page
-from comparison.parsing import RecordError
-from comparison.records import RUN_FILE, TRIALS_FILE, RunInfo, TrialRecord, read_records, read_run_info
+from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, RunInfo, TrialRecord, read_records, read_run_info
 from comparison.report.plots import plot_ratios
 from comparison.statistics import Ratio, compute_mean, compute_ratios
 from comparison.table import (

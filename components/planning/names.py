@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError, load_json, read_text
+from comparison.records import RecordError, load_json, read_text
 
 LAUNCH_FILE = "launch.json"
 # In the workspace: what the step that trains renews every few seconds, and a folder for each finished trial.

@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from comparison.parsing import SCHEMA_VERSION, RecordError
-from comparison.records import RunInfo, read_run_info
+from comparison.records import SCHEMA_VERSION, RecordError, RunInfo, read_run_info
 from components.planning.form import SETTINGS, read_form
 from components.planning.hidden import SECRETS_VARIABLE, hide_secrets, reveal
 from components.planning.names import check_name

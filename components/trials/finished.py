@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from components.planning import FINISHED_FOLDER, LAUNCH_FILE, Program, RunPlan, name_trial, plan_run, read_launched
 from components.trials.turns import FAILED_FOLDER
 from model.host import describe_versions

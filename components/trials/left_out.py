@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import RecordError, load_json, read_text
+from comparison.records import RecordError, load_json, read_text
 from components.planning import Place, RecordsMissing, check_name, check_trial
 from tfjob.errors import JobRestartedTooOften, JobStalled, ReplicaLost, TFJobError
 

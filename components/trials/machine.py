@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from components.planning import RunPlan
 from components.trials.exposure import describe_exposure
-from tfjob.environment import is_in_pod
 from tfjob.launch import print_line
+from tfjob.launcher import is_in_pod
 
 
 def check_machine(plan: RunPlan, report: Callable[[str], None] = print_line) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from comparison.parsing import SCHEMA_VERSION
+from comparison.records import SCHEMA_VERSION
 from components.planning import (
     FINISHED_FOLDER,
     HEARTBEAT_FILE,
@@ -35,12 +35,10 @@ from components.trials.left_out import is_left_out, is_worth_another_try, leave_
 from components.trials.turns import Turns, name_step
 from model.files import write_atomically
 from tfjob.backend import Backend, JobResult, Placement
-from tfjob.environment import is_in_pod
 from tfjob.errors import SpecError, TFJobError
-from tfjob.heartbeat import Heartbeat
 from tfjob.launch import choose_backend, delete_jobs, list_unfinished_jobs, print_line, run_job
-from tfjob.overlay import Overlay
-from tfjob.settings import read_task_config
+from tfjob.launcher import Heartbeat, is_in_pod
+from tfjob.settings import Overlay, read_task_config
 
 # A waiting step bears so long that nothing moves, beside what a replica may wait for its node.
 SILENCE_SECONDS = 900.0

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from components.planning import FINISHED_FOLDER, HEARTBEAT_FILE, Place
 from tfjob.errors import LauncherStopped, TFJobError
 from tfjob.launch import print_line
-from tfjob.signals import Signalled, signals_to
+from tfjob.launcher import Signalled, signals_to
 
 # In the workspace: a file for each step that failed.
 FAILED_FOLDER = "failed"

@@ -49,7 +49,7 @@ from pipeline.shell import FAILED, INTERRUPTED
 from pipeline.speedup import speedup_pipeline
 from pipeline.steps import count_steps, read_spec
 from pipeline.streams import complain, describe_storage_error
-from tfjob.owner import OWNER_VARIABLE
+from tfjob.launcher import OWNER_VARIABLE
 
 STEPS_PATIENCE_SECONDS = 15.0
 

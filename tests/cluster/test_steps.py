@@ -16,7 +16,7 @@ from tests.cluster.steps import StepPod, Steps, Storage, run_pipeline
 from tests.components.plan_factory import find_place
 from tfjob.local.backend import LocalBackend
 from tfjob.manifest import build_manifest
-from tfjob.overlay import of_run_policy
+from tfjob.settings import of_run_policy
 from tfjob.spec import ReplicaSpec
 
 # Two workers, or a chief with two workers and a server, must find room on a node of two cores.

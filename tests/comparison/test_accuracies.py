@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from comparison.accuracies import Difference, compare_quality, find_open_loss
-from comparison.metric import MetricValue
+from comparison.quality import MetricValue
 from comparison.records import TrialRecord
 from tests.comparison.metric_factory import AUC, ERROR, make_metric_record
 from tests.comparison.record_factory import make_record

@@ -4,8 +4,7 @@ import pytest
 
 from comparison.compare import compare
 from comparison.groups import group_trials
-from comparison.parsing import RecordError
-from comparison.records import read_records
+from comparison.records import RecordError, read_records
 from comparison.report.analysis import Analysis
 from comparison.report.html import render_report
 from comparison.summary import summarize

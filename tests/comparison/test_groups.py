@@ -9,7 +9,7 @@ from comparison.groups import (
     group_trials,
     split_by_scaling,
 )
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from comparison.summary import compute_speedups, summarize
 from tests.comparison.record_factory import make_record, make_run_of_both
 

@@ -46,13 +46,13 @@ PACKAGE = Path(__file__).parents[2] / "comparison"
 TRANSLATED = (
     "report/report.html.j2",
     "report/run_comparison.html.j2",
-    "data_table.html.j2",
-    "card.html.j2",
+    "page/data_table.html.j2",
+    "page/card.html.j2",
     "programs/program.html.j2",
     "report/breakdown.html.j2",
     "report/time_to_accuracy.html.j2",
 )
-TEMPLATES = [PACKAGE / name for name in TRANSLATED if (PACKAGE / name).exists()]
+TEMPLATES = [PACKAGE / name for name in TRANSLATED]
 OTHERS = [language for language in LANGUAGES if language != ENGLISH]
 # What is the same in every language: names of software, machines' facts by their own names.
 UNTRANSLATED = {"python", "tensorflow", "keras", "numpy", "tfjob-speedup", "git-sha", "all-reduce"}

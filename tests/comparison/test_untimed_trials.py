@@ -17,7 +17,7 @@ from comparison.report.markdown import render_markdown
 from comparison.report.run_comparison import Run, compare_runs, tabulate_changes
 from comparison.summary import compute_whole_job_speedups, estimate_trial_noise
 from comparison.table import to_csv
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.record_factory import delay, make_record, make_run_info
 
 NAMES = ("single", "all-reduce-2w")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from comparison.report import Analysis
 from components.comparison_files import compare_trials, show_confusions
 from components.planning.names import list_trials

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from components.errors import told_plainly
 from model.errors import ConfigError
 from tfjob.errors import JobDeadlineExceeded, NoBackend

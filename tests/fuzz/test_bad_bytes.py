@@ -17,9 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comparison.compare import compare
-from comparison.parsing import RecordError, load_json
 from comparison.programs import ProgramTrial, compare_programs, format_program_trials, parse_program_trial
-from comparison.records import TrialRecord, assemble_record, format_records, parse_record, read_run_info
+from comparison.records import (
+    RecordError,
+    TrialRecord,
+    assemble_record,
+    format_records,
+    load_json,
+    parse_record,
+    read_run_info,
+)
 from components.planning import Parameters, plan_run, read_form
 from model.data import npz
 from model.data.npz import read_npz

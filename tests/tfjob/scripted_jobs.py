@@ -6,7 +6,7 @@ from typing import Any
 
 from tfjob.job import Manifest, replica_name
 from tfjob.manifest import build_manifest
-from tfjob.overlay import Overlay, of_containers, of_env, of_pods, of_run_policy
+from tfjob.settings import Overlay, of_containers, of_env, of_pods, of_run_policy
 from tfjob.spec import PORT_NAME, ReplicaSpec, ReplicaType, read_container
 
 PRELUDE = """

@@ -2,7 +2,7 @@ import pytest
 
 from tfjob.job import format_cpus, parse_cpus, read_job
 from tfjob.manifest import build_manifest
-from tfjob.overlay import of_env, of_run_policy
+from tfjob.settings import of_env, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 

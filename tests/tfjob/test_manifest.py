@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from tests.tfjob.operator_schema import GOLDEN, make_validator, read_crd
 from tfjob.manifest import build_manifest, thread_env
-from tfjob.overlay import of_containers, of_env, of_metadata, of_pods, of_run_policy
+from tfjob.settings import of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 OVERLAYS = [

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tfjob.manifest import build_manifest
-from tfjob.overlay import Overlay, of_env, of_run_policy
+from tfjob.settings import Overlay, of_env, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 VALID: dict[str, Any] = {

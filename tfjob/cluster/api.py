@@ -19,9 +19,9 @@ from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
-from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import NoBackend
 from tfjob.job import Manifest
+from tfjob.launcher import current_namespace, is_in_pod
 from tfjob.lines import LineCutter, Piece
 from tfjob.spec import CONTAINER_NAME
 

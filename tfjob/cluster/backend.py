@@ -6,13 +6,14 @@ to waiting for what will never start, the log of every replica, and that nothing
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from tfjob.backend import ANYWHERE, Event, JobResult, LogLine, Placement, Status, StatusChanged, Warned
 from tfjob.cluster.api import Cluster, Json
+from tfjob.cluster.events import PullBegan, PullEnded, Trouble, read_event
 from tfjob.cluster.failure import (
     describe_end,
     describe_end_before,
@@ -22,16 +23,15 @@ from tfjob.cluster.failure import (
     out_of_memory,
     suspected,
 )
-from tfjob.cluster.pods import Pod, parse_pull_seconds, read_conditions, read_pod
-from tfjob.cluster.replica import ReplicaRun
+from tfjob.cluster.pods import Pod, read_conditions, read_pod
+from tfjob.cluster.replica import ReplicaRun, measure_waits
 from tfjob.cluster.submission import Submission
 from tfjob.cluster.waiting import FIRST_REMINDER_SECONDS, Waiting
 from tfjob.cluster.watching import REFUSAL_PATIENCE_SECONDS, Gone, LogEnded, Message, Seen, Watching
-from tfjob.environment import read_boot_id
 from tfjob.errors import ClusterRefused, JobCancelled
 from tfjob.job import Manifest
 from tfjob.job_run import JobRun
-from tfjob.signals import Signalled
+from tfjob.launcher import Signalled, read_boot_id
 from tfjob.signs import Life, read_lives
 
 _LAST_WORDS_SECONDS = 5.0
@@ -161,16 +161,14 @@ class _JobRun(JobRun[Message]):
 
     def result(self) -> JobResult:
         runs = self.replicas.values()
-        # A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
-        queue_seconds = _latest(run.started_at for run in runs) - self.submitted_at
-        schedule_seconds = _latest(run.scheduled_at for run in runs) - self.submitted_at
+        waits = measure_waits(runs, self.submitted_at, self.total_seconds)
         digests = sorted({run.pod.image_digest for run in runs if run.pod and run.pod.image_digest})
         return JobResult(
             job_name=self.job.name,
             backend="kubernetes",
-            queue_seconds=min(max(0.0, queue_seconds), self.total_seconds),
-            schedule_seconds=min(max(0.0, schedule_seconds), self.total_seconds),
-            pull_seconds=max(run.pull_seconds for run in runs),
+            queue_seconds=waits.queue_seconds,
+            schedule_seconds=waits.schedule_seconds,
+            pull_seconds=waits.pull_seconds,
             total_seconds=self.total_seconds,
             contended=False,  # the scheduler places no more requests on a node than it has cores
             warnings=[f"the replicas ran different images: {', '.join(digests)}"] if digests[1:] else [],
@@ -312,13 +310,9 @@ class _JobRun(JobRun[Message]):
         self._tell_progress()
 
     def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
-        before, run.pod = run.pod, pod
-        run.scheduled_at = run.scheduled_at or pod.scheduled_at
-        if pod.has_started:
-            run.started_at = run.started_at or pod.started_at
-            if before is None or before.uid != pod.uid or not before.has_started:
-                self.open_logs.add(pod.uid)
-                self.watching.follow_log(pod, run.has_ended, run.log_path)
+        if run.take_pod(pod):
+            self.open_logs.add(pod.uid)
+            self.watching.follow_log(pod, run.has_ended, run.log_path)
         if pod.has_ended:
             run.has_ended.set()
 
@@ -340,22 +334,17 @@ class _JobRun(JobRun[Message]):
                 run.is_gone = not run.pod.has_ended and run.pod.deleted_at is None
 
     def _note_event(self, event: Json) -> None:
-        about, reason, message = event["involvedObject"], event.get("reason", ""), event.get("message", "")
-        if about.get("kind") == "TFJob" and about.get("name") == self.job.name:
-            # The operator reports a replica's end as a warning, too; pods tell more of that.
-            if event.get("type") == "Warning" and reason.startswith("FailedCreate"):
+        told = read_event(event, self.job.name)
+        run = None if told is None else self.replicas.get(told.replica)
+        match told:
+            case Trouble(replica="", message=message):
                 self.job_trouble = message
-            return
-        prefix = f"{self.job.name}-"
-        run = self.replicas.get(about.get("name", "").removeprefix(prefix))
-        if run is None or about.get("kind") != "Pod" or not about["name"].startswith(prefix):
-            return
-        if reason == "Pulling":
-            self._tell("Pulling", f"{run.replica.name}: {message}")
-        elif reason == "Pulled":
-            run.pull_seconds = parse_pull_seconds(message) or run.pull_seconds
-        elif event.get("type") == "Warning" and reason != "FailedScheduling":
-            run.trouble = message  # of a volume or a secret that is missing the pod itself says nothing
+            case PullBegan(replica, message) if run is not None:
+                self._tell("Pulling", f"{replica}: {message}")
+            case PullEnded(seconds=seconds) if run is not None:
+                run.pull_seconds = seconds or run.pull_seconds
+            case Trouble(message=message) if run is not None:
+                run.trouble = message
 
     def _tell_progress(self) -> None:
         waiting = [run for run in self.replicas.values() if not run.has_started]
@@ -403,7 +392,3 @@ class _JobRun(JobRun[Message]):
         # It may be news: the job's state can come before that of its pods.
         if run.pod is None or run.pod.uid == pod.uid:
             self._take_pod(run, pod)
-
-
-def _latest(moments: Iterable[float | None]) -> float:
-    return max((moment for moment in moments if moment is not None), default=0.0)

@@ -1,6 +1,5 @@
 """What a replica's pod tells about itself. Pure functions on the API's JSON."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,9 +28,6 @@ OUT_OF_MEMORY = "OOMKilled"
 # Why a kubelet ends pods for its node's sake.
 _TAKEN = frozenset({"Evicted", "NodeShutdown", "Terminated", "NodeLost", "Preempting"})
 _KILLED = (None, 137, 143)
-_PULLED_IN = re.compile(r"Successfully pulled image .* in (?P<duration>[0-9][^ ]*)")
-_DURATION_PART = re.compile(r"(?P<number>[0-9.]+)(?P<unit>ms|us|µs|ns|h|m|s)")
-_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -178,19 +174,6 @@ def read_conditions(job: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def has_condition(job: Mapping[str, Any], condition: str) -> bool:
     """Returns whether a condition of a TFJob is true."""
     return bool(read_conditions(job).get(condition, {}).get("status") == "True")
-
-
-def parse_pull_seconds(message: str) -> float | None:
-    """Returns the seconds that the kubelet says an image's pull took; None for other messages.
-
-    Source: `Successfully pulled image "x" in 1m2.5s (1m3s including waiting). Image size: …`, kubernetes
-    pkg/kubelet/images/image_manager.go.
-    """
-    found = _PULLED_IN.match(message)
-    if found is None:
-        return None
-    parts = _DURATION_PART.finditer(found["duration"])
-    return sum(float(part["number"]) * _SECONDS[part["unit"]] for part in parts)
 
 
 def parse_digest(image_id: str) -> str:

@@ -2,8 +2,10 @@
 
 import threading
 from collections import deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tfjob.backend import ReplicaResult
 from tfjob.cluster.pods import DOUBTFUL_REASONS, HOPELESS_REASONS, Pod
@@ -85,6 +87,15 @@ class ReplicaRun:
         """Whether its pod was taken from outside: by a drain, an eviction, a preemption, a deletion."""
         return self.pod is not None and (self.is_gone or self.pod.is_taken)
 
+    def take_pod(self, pod: Pod) -> bool:
+        """Takes down what its newest pod says, and returns whether that runs a container that did not run before."""
+        before, self.pod = self.pod, pod
+        self.scheduled_at = self.scheduled_at or pod.scheduled_at
+        if not pod.has_started:
+            return False
+        self.started_at = self.started_at or pod.started_at
+        return before is None or before.uid != pod.uid or not before.has_started
+
     def note_waiting(self, pod: Pod, now: float) -> None:
         """Takes down since when there is doubt whether a pod will ever start, or ever end."""
         self.doubt_since = (self.doubt_since or now) if pod.waiting_reason in DOUBTFUL_REASONS else None
@@ -129,3 +140,29 @@ class ReplicaRun:
             ended_at=max(started_at, stopped_at if ended_at is None and self.has_started else ended_at or 0.0),
             node=(pod.node if pod else "") or None,
         )
+
+
+class Waits(NamedTuple):
+    """How many seconds a job waited for the last of its replicas: for its start, its node, its image."""
+
+    queue_seconds: float
+    schedule_seconds: float
+    pull_seconds: float
+
+
+def measure_waits(runs: Collection[ReplicaRun], submitted_at: float, total_seconds: float) -> Waits:
+    """Returns how long a job waited that was submitted at a Unix time, and took so many seconds.
+
+    A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
+    """
+    queue_seconds = _find_latest(run.started_at for run in runs) - submitted_at
+    schedule_seconds = _find_latest(run.scheduled_at for run in runs) - submitted_at
+    return Waits(
+        queue_seconds=min(max(0.0, queue_seconds), total_seconds),
+        schedule_seconds=min(max(0.0, schedule_seconds), total_seconds),
+        pull_seconds=max(run.pull_seconds for run in runs),
+    )
+
+
+def _find_latest(moments: Iterable[float | None]) -> float:
+    return max((moment for moment in moments if moment is not None), default=0.0)

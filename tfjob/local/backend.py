@@ -25,29 +25,39 @@ from tfjob.backend import (
     StatusChanged,
     Warned,
 )
-from tfjob.environment import read_boot_id
 from tfjob.errors import JobCancelled, JobFailed, JobStalled
-from tfjob.job import Job, Manifest
+from tfjob.job import Manifest
 from tfjob.job_run import MEASURED_GRACE_SECONDS, JobRun, is_success
-from tfjob.local.cores import CAN_BIND, CoreAssignment, assign_cores, available_cores, rotate_cores
-from tfjob.local.cpus import list_siblings, read_cores
+from tfjob.launcher import Owner, Signalled, read_boot_id
 from tfjob.local.folders import FolderMaker
-from tfjob.local.gpus import are_shared, find_gpus, list_gpus
-from tfjob.local.isolation import Isolation, start_keeper
-from tfjob.local.life import read_lives
-from tfjob.local.load import Load, look
-from tfjob.local.process import Exited, Keeper, LogBroken, Message, ReplicaProcess
-from tfjob.local.quiet import wait_until_quiet
-from tfjob.local.replica import ReplicaRun, prepare_replicas
-from tfjob.local.strays import kill_strays, make_mark
-from tfjob.owner import Owner
+from tfjob.local.machine import (
+    Load,
+    are_shared,
+    find_gpus,
+    give_cores,
+    list_gpus,
+    list_siblings,
+    look,
+    wait_until_quiet,
+)
+from tfjob.local.processes import (
+    Exited,
+    Isolation,
+    Keeper,
+    LogBroken,
+    Message,
+    ReplicaProcess,
+    kill_strays,
+    make_mark,
+    read_lives,
+    start_keeper,
+)
+from tfjob.local.replica import ReplicaRun, describe_exit, prepare_replicas
 from tfjob.policy import (
-    RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,
     outcome_of_exit,
     restart_delay_seconds,
 )
-from tfjob.signals import Signalled
 from tfjob.signs import SILENT_SECONDS, STALL_SECONDS, Life, SignWatch
 from tfjob.spec import RestartPolicy
 
@@ -122,7 +132,8 @@ class _JobRun(JobRun[Message]):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.assignment, self.warnings = _assign_cores(self.job, self.placement.first_core)
+        cpus = {replica.name: replica.cpus for replica in self.job.replicas}
+        self.assignment, self.warnings = give_cores(cpus, self.placement.first_core)
         asked = {replica.name: replica.gpus for replica in self.job.replicas}
         may_share, may_lack = self.placement.may_share_gpus, self.job.is_foreign
         gpus = find_gpus(asked, self.backend.gpus, may_share=may_share, may_lack=may_lack)
@@ -338,7 +349,7 @@ class _JobRun(JobRun[Message]):
         run.ended_at = time.time()
 
     def _decide(self, run: ReplicaRun, exit_code: int) -> None:
-        end = _describe(exit_code) + run.suspicion
+        end = describe_exit(exit_code) + run.suspicion
         match outcome_of_exit(run.replica.restart_policy, exit_code):
             case "succeeded":
                 run.is_done = True
@@ -381,27 +392,3 @@ class _JobRun(JobRun[Message]):
             message = self.receive(left)
             if message is not None:
                 self.hear_while_stopping(message)
-
-
-def _assign_cores(job: Job, first_core: int) -> tuple[CoreAssignment, list[str]]:
-    """Returns each replica's cores, and what to warn of."""
-    available = available_cores()
-    core_of = read_cores(available) if CAN_BIND else None
-    available = rotate_cores(available, core_of, first_core)
-    # Who has no limit may use them all.
-    wanted = {replica.name: replica.cpus or float(len(available)) for replica in job.replicas}
-    assignment = assign_cores(wanted, available, core_of)
-    if CAN_BIND:
-        return assignment, assignment.warnings
-    unbound = CoreAssignment(dict.fromkeys(assignment.cores, ()), assignment.warning)
-    return unbound, [*unbound.warnings, "this platform cannot bind processes to cores: CPU limits are not kept"]
-
-
-def _describe(exit_code: int) -> str:
-    """Returns what an exit code means."""
-    if exit_code == RETRYABLE_EXIT_CODE:
-        return f"exit code {exit_code}, asking to be restarted"
-    try:
-        return f"exit code {exit_code}, killed by {signal.Signals(exit_code - 128).name}"
-    except ValueError:
-        return f"exit code {exit_code}"

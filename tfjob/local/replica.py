@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,14 +14,13 @@ from tfjob.backend import ReplicaResult
 from tfjob.errors import SpecError
 from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES
-from tfjob.local.cores import CoreAssignment
 from tfjob.local.folders import Folders
-from tfjob.local.gpus import visible_gpus
 from tfjob.local.kubelet import expand_all, expand_env
+from tfjob.local.machine import CoreAssignment, visible_gpus
 from tfjob.local.ports import find_free_addresses
-from tfjob.local.process import ReplicaProcess
-from tfjob.local.strays import MARK_VARIABLE
+from tfjob.local.processes import MARK_VARIABLE, ReplicaProcess
 from tfjob.local.tf_config import tf_config
+from tfjob.policy import RETRYABLE_EXIT_CODE
 from tfjob.spec import CONTAINER_NAME, ReplicaType
 
 _STEERING = frozenset({"TF_CONFIG", "TMPDIR", "PYTHONUTF8", "PYTHONIOENCODING", "PWD"})
@@ -152,3 +152,13 @@ def _inherit_as_foreign(parent: Mapping[str, str]) -> dict[str, str]:
 
 def _listed(warning: str | None) -> list[str]:
     return [] if warning is None else [warning]
+
+
+def describe_exit(exit_code: int) -> str:
+    """Returns what a replica's exit code means."""
+    if exit_code == RETRYABLE_EXIT_CODE:
+        return f"exit code {exit_code}, asking to be restarted"
+    try:
+        return f"exit code {exit_code}, killed by {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        return f"exit code {exit_code}"

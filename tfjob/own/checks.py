@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from tfjob.errors import SpecError
-from tfjob.fit import fit_quantity, refuse
 from tfjob.job import parse_cpus
+from tfjob.settings import fit_quantity, refuse
 from tfjob.spec import CONTAINER_NAME, GPU_RESOURCE, RestartPolicy, check_variable
 
 Json = dict[str, Any]

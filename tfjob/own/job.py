@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from tfjob.errors import SpecError
 from tfjob.job import FOREIGN_ANNOTATION, LONE_CONFIG_ANNOTATION, Manifest, parse_cpus
-from tfjob.overlay import Overlay, lay_over
 from tfjob.own import here
 from tfjob.own.checks import Json
 from tfjob.own.documents import read_documents
 from tfjob.own.doubts import JOB_LABELS, find_doubts, rename_selected, runs_the_same
 from tfjob.own.placeholders import BATCHES, fill, find_placeholders
 from tfjob.own.reading import Found, find_container, find_job, make_job, replace_command, visit_texts
+from tfjob.settings import Overlay, lay_over
 from tfjob.spec import CHIEFS, DEFAULT_PORT, GPU_RESOURCE, PORT_NAME, ReplicaType, check_manifest
 
 PodPlacement = Literal["any", "together", "spread"]

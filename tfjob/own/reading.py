@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from tfjob.errors import SpecError
-from tfjob.fit import fit_annotations, fit_labels, refuse
 from tfjob.own.checks import Json, check_replica, mapping, require_one_of, shorten
+from tfjob.settings import fit_annotations, fit_labels, refuse
 from tfjob.spec import CHIEFS, CONTAINER_NAME, REPLICA_TYPES, ReplicaType, SuccessPolicy
 
 API_VERSION, KIND = "kubeflow.org/v1", "TFJob"

@@ -12,12 +12,11 @@ from kubernetes.client.exceptions import ApiException
 
 from tfjob.cluster import CONNECTION_ERRORS, NOT_FOUND, explain
 from tfjob.errors import TFJobError
-from tfjob.overlay import lay_over, of_metadata
 from tfjob.preflight.api import Api, core_path, exists, tfjobs_path
 from tfjob.preflight.finding import Finding, Options, Status
 from tfjob.preflight.rights import check_rights, lacks_right, tell_right
 from tfjob.preflight.trial import check_trial, probe_job
-from tfjob.settings import QUEUE_LABEL
+from tfjob.settings import QUEUE_LABEL, lay_over, of_metadata
 from tfjob.spec import CONTAINER_NAME, GPU_RESOURCE
 
 _INSTALL_OPERATOR = "kubectl apply --server-side -k manifests/operator"

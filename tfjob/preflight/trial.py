@@ -4,9 +4,9 @@ import secrets
 
 from tfjob.errors import TFJobError
 from tfjob.manifest import build_manifest
-from tfjob.overlay import Overlay, of_containers, of_metadata, of_pods, of_run_policy
 from tfjob.preflight.api import Api, Json
 from tfjob.preflight.finding import Finding, Options, Status
+from tfjob.settings import Overlay, of_containers, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
 
 _MOUNT = "/tfjob-preflight"

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from comparison.confusion import ConfusionMatrix
-from comparison.parsing import RecordError, load_json, read_text
-from comparison.records import RunInfo, TrialRecord, assemble_record
+from comparison.quality import ConfusionMatrix
+from comparison.records import RecordError, RunInfo, TrialRecord, assemble_record, load_json, read_text
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others
 from components.planning.programs.program import Assignment, RecordsMissing, Report
@@ -20,13 +19,12 @@ from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.backend import JobResult
-from tfjob.environment import current_namespace, is_in_pod
 from tfjob.errors import TFJobError
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, label_value, print_line
+from tfjob.launcher import current_namespace, is_in_pod
 from tfjob.local import find_gpus
-from tfjob.overlay import of_env, of_metadata
-from tfjob.settings import describe_settings_here, parse_job_settings
+from tfjob.settings import describe_settings_here, of_env, of_metadata, parse_job_settings
 from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec, ReplicaType
 

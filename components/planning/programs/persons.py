@@ -6,9 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from comparison.confusion import ConfusionMatrix
-from comparison.parsing import SCHEMA_VERSION, parse_object
-from comparison.records import OF_MANIFEST, OF_OWN_LOOP, RunInfo
+from comparison.quality import ConfusionMatrix
+from comparison.records import OF_MANIFEST, OF_OWN_LOOP, SCHEMA_VERSION, RunInfo, parse_object
 from components.planning.names import read_json
 from components.planning.parameters import Parameters, refuse_others
 from components.planning.programs.forms import NEEDS_TF_CONFIG, ProgramConfiguration, name_configuration
@@ -19,9 +18,8 @@ from program.listener import Listener, make_listener
 from tfjob.job import format_cpus
 from tfjob.launch import print_line
 from tfjob.local import find_gpus
-from tfjob.overlay import Overlay, of_containers, of_env
 from tfjob.own import OwnJob, read_own_job
-from tfjob.settings import describe_settings_here, parse_job_settings
+from tfjob.settings import Overlay, describe_settings_here, of_containers, of_env, parse_job_settings
 from tfjob.spec import GPU_RESOURCE
 
 _PLACEMENTS = ("any", "together", "spread")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from comparison.parsing import SCHEMA_VERSION
+from comparison.records import SCHEMA_VERSION
 from components.planning.names import read_json
 from components.planning.programs.forms import ProgramConfiguration, name_configuration
 from components.planning.programs.own_loop import name_job
@@ -16,12 +16,11 @@ from components.planning.programs.shown import ShownLines
 from program.helper import install_helper, progress_env
 from program.measurement import Measurement
 from tfjob.backend import JobResult, LogLine
-from tfjob.environment import current_namespace
 from tfjob.errors import JobFailed, TFJobError
 from tfjob.job import Manifest, replica_counts, replica_name
 from tfjob.launch import RUN_LABEL, label_value, print_line
-from tfjob.overlay import lay_over, of_env, of_metadata
-from tfjob.settings import parse_job_settings
+from tfjob.launcher import current_namespace
+from tfjob.settings import lay_over, of_env, of_metadata, parse_job_settings
 
 if TYPE_CHECKING:
     from components.planning.programs.persons import PersonsProgram

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from comparison.confusion import ConfusionMatrix
+from comparison.quality import ConfusionMatrix
 from comparison.records import RunInfo
 from tfjob.backend import JobResult, LogLine
 from tfjob.errors import TFJobError
 from tfjob.job import Manifest
-from tfjob.overlay import Overlay
+from tfjob.settings import Overlay
 
 
 class Configuration(Protocol):

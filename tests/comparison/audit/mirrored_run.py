@@ -9,8 +9,8 @@ from typing import Any
 from comparison.audit.findings import Finding, list_violations
 from comparison.audit.plan import audit_plan
 from comparison.audit.rules import audit_fairness
-from comparison.confusion import ConfusionMatrix
 from comparison.groups import group_trials
+from comparison.quality import ConfusionMatrix
 from comparison.records import QuietWait, RunInfo, TrialRecord
 from tests.comparison.record_factory import hash_weights, make_record, make_run_info
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from comparison.depth_study.page import main, render_study, state_depths, state_gradients, state_losses
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.study_factory import make_network, make_study, make_values, write_values
 
 

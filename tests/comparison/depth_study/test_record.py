@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from comparison.depth_study.record import Initial, read_study
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from tests.comparison.study_factory import make_network, make_study, make_values, write_values
 
 

@@ -3,7 +3,7 @@ import re
 from comparison.forecast.plot import plot_forecast
 from comparison.forecast.scaling import Forecast, forecast_scaling
 from comparison.groups import group_trials
-from comparison.svg import PALETTE
+from comparison.page import PALETTE
 from comparison.texts import speak
 from tests.comparison.forecast.test_text import FOUR, TWO, make_forecast, make_scale
 from tests.comparison.record_factory import make_run

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from comparison.__main__ import main
-from comparison.parsing import RecordError
 from comparison.programs import (
     ProgramMetric,
     ProgramPoint,
@@ -24,9 +23,9 @@ from comparison.programs import (
     render_program_report,
 )
 from comparison.programs.rows import COLUMNS
-from comparison.records import RUN_FILE, TRIALS_FILE, format_records
+from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, format_records
 from comparison.texts import LANGUAGES, speak
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.programs.program_factory import make_program_info, make_program_run, make_silent
 from tests.comparison.record_factory import make_run
 

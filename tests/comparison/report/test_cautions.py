@@ -8,7 +8,7 @@ from comparison.audit.findings import Finding, Status
 from comparison.audit.marks import mark_configurations
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
-from comparison.metric import CurvePoint
+from comparison.quality import CurvePoint
 from comparison.records import QuietWait, TrialRecord
 from comparison.report.cautions import collect_notes, collect_warnings
 from comparison.report.verdict import answer_question
@@ -16,7 +16,7 @@ from comparison.summary import summarize
 from comparison.texts import speak
 from components.trials.disturbance import describe_attempts
 from tests.comparison.record_factory import make_record, make_run_info
-from tfjob.local.cores import _warn_of_threads, assign_cores
+from tfjob.local.machine.cores import _warn_of_threads, assign_cores
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 

@@ -8,12 +8,12 @@ import pytest
 
 from comparison.audit.rules import audit_fairness
 from comparison.groups import group_trials
+from comparison.page import PALETTE
 from comparison.records import Misclassified, RunInfo, TrialRecord
 from comparison.report.analysis import analyze
 from comparison.report.html import MAX_EMBEDDED_TRIALS, render_report
 from comparison.report.markdown import render_markdown
-from comparison.svg import PALETTE
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.record_factory import make_record, make_run, make_run_info
 
 

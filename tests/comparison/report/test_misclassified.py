@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comparison.confusion import ConfusionMatrix
+from comparison.quality import ConfusionMatrix
 from comparison.records import Misclassified
 from comparison.report.misclassified import (
     MAX_CONFUSIONS,

@@ -11,8 +11,7 @@ import pytest
 
 from comparison.audit import Status
 from comparison.groups import group_trials
-from comparison.parsing import RecordError
-from comparison.records import TrialRecord
+from comparison.records import RecordError, TrialRecord
 from comparison.report.analysis import Analysis, analyze
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown

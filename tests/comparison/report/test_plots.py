@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 
 from comparison.groups import group_trials
+from comparison.page import PALETTE
 from comparison.report.breakdown import break_down
 from comparison.report.plots import find_crossing, plot_accuracy, plot_breakdown, plot_loss, plot_ratios, plot_trials
 from comparison.statistics import Ratio
 from comparison.summary import summarize
-from comparison.svg import PALETTE
 from tests.comparison.record_factory import make_record, make_run
 
 

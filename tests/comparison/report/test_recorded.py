@@ -7,8 +7,7 @@ from comparison.texts import speak
 from components.trials.disturbance import describe_attempts, find_disturbance
 from tests.tfjob.fake_cluster import FakeClock
 from tfjob.backend import JobResult, ReplicaResult
-from tfjob.local.load import Load
-from tfjob.local.quiet import wait_until_quiet
+from tfjob.local.machine import Load, wait_until_quiet
 
 
 def disturb(cpus: list[int]) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from comparison.groups import group_trials
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from comparison.report.run_comparison import (
     Run,
     compare_runs,
@@ -16,7 +16,7 @@ from comparison.report.run_comparison import (
     tabulate_changes,
 )
 from comparison.table import Cells
-from tests.comparison.html_parser import list_unclosed
+from tests.comparison.page.html_parser import list_unclosed
 from tests.comparison.record_factory import delay, make_record, make_run_info
 
 NAMES = ("single", "all-reduce-2w")

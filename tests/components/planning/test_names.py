@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from components.planning.names import check_name, list_trials, name_trial, read_launched
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, RunPlan, name_run
 from components.planning.programs import OwnLoop

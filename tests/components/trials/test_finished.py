@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import plan_run
 from components.trials.finished import (

@@ -15,7 +15,7 @@ from components.planning.order import DISTRIBUTED, SINGLE_NODE, Place, list_plac
 from components.trials.turns import NotTrainedError, Turns, name_step
 from tests.components.plan_factory import make_plan
 from tfjob.errors import JobCancelled, JobFailed, LauncherStopped, TFJobError
-from tfjob.heartbeat import Heartbeat
+from tfjob.launcher import Heartbeat
 
 PLACES = list_places(make_plan())
 QUICK: dict[str, Any] = {"poll_seconds": 0.005, "settle_seconds": 0.0, "patience_seconds": 30.0, "return_seconds": 10.0}

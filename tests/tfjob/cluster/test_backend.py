@@ -23,7 +23,6 @@ from tests.tfjob.fake_cluster import (
 )
 from tfjob.backend import LogLine, Warned
 from tfjob.cluster.submission import own_manifest
-from tfjob.environment import read_boot_id
 from tfjob.errors import (
     ClusterRefused,
     JobCancelled,
@@ -35,7 +34,8 @@ from tfjob.errors import (
     SpecError,
 )
 from tfjob.job import FOREIGN_ANNOTATION
-from tfjob.overlay import Overlay
+from tfjob.launcher import read_boot_id
+from tfjob.settings import Overlay
 from tfjob.signs import SIGNS_VARIABLE
 
 AWAY = ProtocolError("connection refused")

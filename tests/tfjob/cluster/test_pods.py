@@ -6,7 +6,6 @@ from tfjob.cluster.pods import (
     DOUBTFUL_REASONS,
     HOPELESS_REASONS,
     parse_digest,
-    parse_pull_seconds,
     read_conditions,
     read_pod,
 )
@@ -174,19 +173,6 @@ def test_conditions_are_known_by_their_types() -> None:
 @pytest.mark.parametrize("job", [{}, {"status": {}}, {"status": {"conditions": None}}])
 def test_a_job_that_the_operator_has_not_touched_has_no_conditions(job: Json) -> None:
     assert read_conditions(job) == {}
-
-
-@pytest.mark.parametrize(
-    ("message", "seconds"),
-    [
-        ('Successfully pulled image "x:1" in 1m2.5s (1m3s including waiting). Image size: 5 bytes.', 62.5),
-        ('Successfully pulled image "x:1" in 431ms (431ms including waiting). Image size: 5 bytes.', 0.431),
-        ('Successfully pulled image "x:1" in 1h0m1s', 3601.0),
-        ('Container image "x:1" already present on machine', None),
-    ],
-)
-def test_the_kubelet_tells_how_long_a_pull_took(message: str, seconds: float | None) -> None:
-    assert parse_pull_seconds(message) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tfjob.backend import LogLine, Warned
 from tfjob.cluster.pods import read_pod
 from tfjob.cluster.sidecar import describe_hold
 from tfjob.errors import JobFailed
-from tfjob.overlay import of_pods
+from tfjob.settings import of_pods
 
 Json = dict[str, Any]
 LINKERD = (

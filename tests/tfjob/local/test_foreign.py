@@ -282,7 +282,7 @@ def test_a_thousand_lines_a_second_are_taken_by_a_small_part_of_a_core(tmp_path:
     )
     launcher = (
         "import json, resource, sys, pathlib; from tfjob.launch import run_job; from tfjob.own import read_own_job\n"
-        "job = read_own_job('', sys.argv[1]); from tfjob.overlay import of_containers\n"
+        "job = read_own_job('', sys.argv[1]); from tfjob.settings import of_containers\n"
         "manifest = job.build(name='trial', namespace='runs', workers=1, num_ps=0, values={},"
         " overlays=[of_containers(image='x')])\n"
         "before = resource.getrusage(resource.RUSAGE_SELF)\n"

@@ -7,8 +7,8 @@ import yaml
 from tests.tfjob.operator_schema import make_validator, read_crd
 from tfjob.errors import SpecError
 from tfjob.job import read_job, replica_counts
-from tfjob.overlay import of_containers, of_metadata
 from tfjob.own import OwnJob, read_own_job
+from tfjob.settings import of_containers, of_metadata
 from tfjob.spec import read_container
 
 VALIDATOR = make_validator(read_crd())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from comparison.parsing import RecordError
+from comparison.records import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 from components.planning.programs import Assignment, OwnLoop, PersonsProgram, choose_program

@@ -1,0 +1,113 @@
+"""The NVIDIA GPUs of a machine, and which of them a replica sees."""
+
+import itertools
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from os import environ
+from pathlib import Path
+
+from tfjob.errors import SpecError
+from tfjob.local.machine.cpus import ROOT
+
+# By it CUDA chooses the GPUs that a program sees; a number that is none hides all.
+VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_NONE = "-1"
+_UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ANSWER_SECONDS = 20.0
+
+
+def ask_driver() -> str:
+    """Returns what the driver's program lists; nothing where there is none, or no answer."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ""
+    try:
+        asked = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout
+
+
+def list_gpus(
+    root: Path = ROOT, environment: Mapping[str, str] = environ, ask: Callable[[], str] = ask_driver
+) -> list[str]:
+    """Returns the GPUs that this process may use, each by what CUDA knows it by.
+
+    Args:
+        root: The machine's root folder.
+        environment: This process's, which may see only some of the machine's GPUs.
+        ask: What the driver's program says, where the kernel tells nothing.
+    """
+    files = sorted(root.glob("proc/driver/nvidia/gpus/*/information"))
+    told = "\n".join(file.read_text() for file in files)
+    gpus = [found[0] for found in _UUID.finditer(told)]
+    if not gpus or len(gpus) < len(files):
+        gpus = [found[0] for found in _UUID.finditer(ask())]
+    if VISIBLE_VARIABLE not in environment:
+        return gpus
+    visible = [entry.strip() for entry in environment[VISIBLE_VARIABLE].split(",")]
+    return [entry for entry in visible if entry and entry != _NONE] if gpus else []
+
+
+def assign_gpus(
+    asked: Mapping[str, int], available: Sequence[str], *, may_share: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Returns the GPUs of each replica, of which no two share one where they need not.
+
+    Args:
+        asked: How many each replica asks for.
+        available: The GPUs that there are.
+        may_share: Whether replicas take turns on them where there are fewer than asked for; no replica gets one twice.
+
+    Raises:
+        SpecError: There are not as many.
+    """
+    total = sum(asked.values())
+    needed = max(asked.values(), default=0) if may_share else total
+    if needed > len(available):
+        num_asking = sum(count > 0 for count in asked.values())
+        replicas = "1 replica asks" if num_asking == 1 else f"{num_asking} replicas ask"
+        raise SpecError(
+            f"{replicas} for {total} GPU{'' if total == 1 else 's'}, and this machine has {len(available) or 'none'}: "
+            "lower gpus_per_replica (in a manifest, its limit) or the number of replicas, let them share (share_gpus), "
+            "or run on a larger cluster"
+        )
+    rest = itertools.cycle(available)
+    return {replica: tuple(next(rest) for _ in range(count)) for replica, count in asked.items()}
+
+
+def visible_gpus(gpus: Sequence[str]) -> dict[str, str]:
+    """Returns the environment in which a program sees these GPUs and no other."""
+    return {VISIBLE_VARIABLE: ",".join(gpus) or _NONE}
+
+
+def are_shared(gpus: Mapping[str, Sequence[str]]) -> bool:
+    """Returns whether a GPU is that of more than one replica."""
+    given = [gpu for own in gpus.values() for gpu in own]
+    return len(set(given)) < len(given)
+
+
+def find_gpus(
+    asked: Mapping[str, int],
+    find: Callable[[], Sequence[str]] = list_gpus,
+    *,
+    may_share: bool = False,
+    may_lack: bool = False,
+) -> dict[str, tuple[str, ...]]:
+    """Returns the GPUs of this machine that each replica gets, without a look at the machine where none is asked for.
+
+    Args:
+        asked: How many each replica asks for.
+        find: Lists the GPUs that there are.
+        may_share: See `assign_gpus`.
+        may_lack: Whether all do without where the machine has none at all.
+
+    Raises:
+        SpecError: There are not as many.
+    """
+    available = find() if any(asked.values()) else []
+    if may_lack and not available:
+        asked = dict.fromkeys(asked, 0)
+    return assign_gpus(asked, available, may_share=may_share)
