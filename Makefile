@@ -53,12 +53,16 @@ upload: $(VENV)/ready ## Put the pipeline on the server KFP_ENDPOINT, without a 
 preflight: $(VENV)/ready ## Check what a cluster needs for TFJobs; make preflight ARGS="--namespace team-a"
 	@$(BIN)/python -m tfjob.preflight $(ARGS)
 
-test: $(VENV)/ready-dev ## Run all tests, real distributed trainings among them
-	@$(BIN)/python -m pytest -m 'not browser'
+# How many processes test side by side: a number, or as many as this machine has CPUs.
+JOBS ?= logical
+SIDE_BY_SIDE := --numprocesses=$(JOBS) --maxprocesses=8 --dist=loadfile
+# The tests of the statistics are those that `coverage` runs.
+test: $(VENV)/ready-dev ## Run all tests, real distributed trainings among them; JOBS=1 runs one at a time
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not browser' --ignore=tests/comparison/statistics
 	@$(MAKE) --no-print-directory coverage
 
 test-fast: $(VENV)/ready-dev ## Run the tests that start no TensorFlow
-	@$(BIN)/python -m pytest -m 'not slow and not browser'
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m 'not slow and not browser'
 
 # What the tests on a cluster run, and what their own commands must be run by to reach it (nothing where kubectl does).
 TEST_IMAGE ?= $(IMAGE)

@@ -2,6 +2,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,38 @@ os.environ["TFJOB_SPEEDUP_ACCEPT_NOISE"] = "1"
 # A property holds or does not; how long an example takes says something about the machine alone.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# Files whose tests run one after another in one process: they share trainings, or start runs, which tell of each other.
+TOGETHER = {
+    "tests/model/test_train_runs.py": "trainings",
+    "tests/model/test_evaluate.py": "trainings",
+    "tests/pipeline/test_whole_run.py": "runs",
+    "tests/pipeline/test_whole_run_of_a_program.py": "runs",
+    "tests/pipeline/test_full_disk.py": "runs",
+    "tests/pipeline/test_secrets.py": "runs",
+    "tests/pipeline/test_command.py": "runs",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keeps a file's tests together, and those of TOGETHER, wherever several processes test side by side."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - where there is no xdist, nothing is scheduled
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return TOGETHER.get(file, file)
+
+    assert all((config.rootpath / file).exists() for file in TOGETHER)
+    config.option.loadscopereorder = False  # see below
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Side by side, what takes long begins first: in the end no process is left alone with it.
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ class Turns:
         settle_seconds: How long after the step before.
         return_seconds: How long the mark of a failed step is bearable that was there before this step.
         left_seconds: How long no step has renewed its heartbeat when a TFJob counts as left.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -75,12 +76,13 @@ class Turns:
         settle_seconds: float = SETTLE_SECONDS,
         return_seconds: float = RETURN_SECONDS,
         left_seconds: float = LEFT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._places, self._step, self._workspace = places, step, workspace
         self._patience_seconds, self._return_seconds = patience_seconds, return_seconds
         self._list_jobs, self._delete_jobs, self._report = list_jobs, delete_jobs, report
         self._left_seconds = left_seconds
-        self._began, self._gather_seconds = time.monotonic(), gather_seconds
+        self._clock, self._began, self._gather_seconds = clock, clock(), gather_seconds
         self._poll_seconds, self._tell_seconds, self._settle_seconds = poll_seconds, tell_seconds, settle_seconds
         present = workspace / PRESENT_FOLDER
         present.mkdir(parents=True, exist_ok=True)
@@ -108,11 +110,11 @@ class Turns:
             raise
 
     def _wait(self, place: Place) -> None:
-        began = heard = time.monotonic()
+        began = heard = self._clock()
         last_sign, tell_at = self._read_sign(), began
         with _ears(place) as pause:
-            while obstacle := self._find_obstacle(place, time.monotonic() - heard):
-                now = time.monotonic()
+            while obstacle := self._find_obstacle(place, self._clock() - heard):
+                now = self._clock()
                 if (sign := self._read_sign()) != last_sign:
                     last_sign, heard = sign, now
                 self._check_hope(place, obstacle, now - heard)
@@ -144,7 +146,7 @@ class Turns:
 
     def _find_absence(self, before: Sequence[Place]) -> str:
         """Returns which steps the first trial has to wait for: their start would be on its clock, and on no other's."""
-        if before or time.monotonic() - self._began >= self._gather_seconds:
+        if before or self._clock() - self._began >= self._gather_seconds:
             return ""
         first = self._places[0].step
         expected = {name_step(place) for place in self._places if place.step == first}

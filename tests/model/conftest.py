@@ -12,7 +12,7 @@ from tests.model.replicas import Job, make_cluster
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # Files of slow tests alone import TensorFlow at their top: to deselect their tests would be too late.
-    is_fast_run = config.option.markexpr == "not slow" and collection_path.suffix == ".py"
+    is_fast_run = "not slow" in config.option.markexpr and collection_path.suffix == ".py"
     return (is_fast_run and "\npytestmark = pytest.mark.slow\n" in collection_path.read_text()) or None
 
 
@@ -32,7 +32,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
 
 @pytest.fixture(scope="session")
 def singles(mnist: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    jobs = [Job(mnist.directory, tmp_path_factory.mktemp("single")) for _ in range(2)]
+    jobs = [Job(mnist.directory, tmp_path_factory.mktemp("single"), is_fresh=is_fresh) for is_fresh in (True, False)]
     with ExitStack() as stack:
         replicas = [stack.enter_context(job.start())[0] for job in jobs]
         for replica in replicas:
@@ -42,11 +42,13 @@ def singles(mnist: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def all_reduces(mnist: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    directories = [tmp_path_factory.mktemp("all-reduce") for _ in range(2)]
-    return [Job(mnist.directory, directory, cluster=make_cluster(worker=2)).run() for directory in directories]
+    return [
+        Job(mnist.directory, tmp_path_factory.mktemp("all-reduce"), cluster=make_cluster(worker=2), is_fresh=own).run()
+        for own in (True, False)
+    ]
 
 
 @pytest.fixture(scope="session")
 def parameter_server(mnist: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Job:
     cluster = make_cluster(chief=1, worker=2, ps=2)
-    return Job(mnist.directory, tmp_path_factory.mktemp("parameter-server"), cluster=cluster).run()
+    return Job(mnist.directory, tmp_path_factory.mktemp("parameter-server"), cluster=cluster, is_fresh=True).run()

@@ -11,22 +11,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.model.forked import THREADS, Forked
+
 ROOT = Path(__file__).parents[2]
 # A network of 5,142 parameters on 28 × 28 pixels: a step takes 5 ms.
 MODEL = ("--model=resnet8", '--model-arguments={"width": 4, "stem_stride": 4}')
 SAME_GROUPS = ("--same-batch-norm", "--batch-norm-group-size=16")
 SETTINGS = (*MODEL, "--global-batch-size=32", *SAME_GROUPS, "--epochs=3", "--learning-rate=0.1")
-# What the launcher sets for a replica of one CPU.
-THREADS = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 900.0  # of a machine whose two cores have a load of 40
 
 
 @dataclass(frozen=True)
 class Job:
+    """A training.
+
+    Args:
+        data_dir: The prepared data.
+        output_dir: For the results and logs.
+        options: Of the program.
+        cluster: Addresses by type of replica; None without a TF_CONFIG.
+        is_fresh: Whether each replica is an interpreter of its own, as in use, or forked from one with TensorFlow.
+    """
+
     data_dir: Path
     output_dir: Path
     options: Sequence[str] = SETTINGS
     cluster: dict[str, list[str]] | None = None
+    is_fresh: bool = False
 
     @property
     def names(self) -> list[tuple[str, int]]:
@@ -73,9 +84,13 @@ class Job:
         folders = (f"--data-dir={self.data_dir}", f"--output-dir={self.output_dir}")
         self.output_dir.mkdir(parents=True, exist_ok=True)
         log = self.output_dir / f"{task_type}-{index}.log"
-        with log.open("a") as file:
-            command = [sys.executable, *program, *folders, *self.options]
-            process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=file)
+        arguments = [*program, *folders, *self.options]
+        process: Forked | subprocess.Popen[bytes]
+        if self.is_fresh:
+            with log.open("a") as file:
+                process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=env, stdout=file, stderr=file)
+        else:
+            process = Forked(arguments, env, ROOT, log)
         try:
             yield Replica(f"{task_type}-{index}", process, log)
         finally:
@@ -86,7 +101,7 @@ class Job:
 @dataclass(frozen=True)
 class Replica:
     name: str
-    process: "subprocess.Popen[bytes]"
+    process: "Forked | subprocess.Popen[bytes]"
     log: Path
 
     def wait(self) -> int:

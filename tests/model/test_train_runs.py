@@ -15,7 +15,8 @@ from model.data.dataset import PreparedDataset
 from model.errors import ExitCode
 from model.training.clocks import CLOCKS, SERVING
 from model.training.config import TrainingConfig
-from tests.model.replicas import SETTINGS, THREADS, Job, make_cluster, read_schema
+from tests.model.forked import THREADS
+from tests.model.replicas import SETTINGS, Job, make_cluster, read_schema
 
 pytestmark = pytest.mark.slow
 

@@ -104,10 +104,16 @@ def test_an_error_in_a_module_is_told_in_one_sentence(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", ["model.networks", "model.strategies", "model.evaluate"])
-@pytest.mark.parametrize("backend", [{"KERAS_BACKEND": "jax"}, {}])
+@pytest.mark.parametrize(
+    ("first", "backend"),
+    [
+        ("model.networks", {"KERAS_BACKEND": "jax"}),
+        ("model.strategies", {}),
+        ("model.evaluate", {"KERAS_BACKEND": "jax"}),
+    ],
+)
 def test_a_persons_own_configuration_of_keras_is_overruled_and_told(
-    tmp_path: Path, backend: dict[str, str], first: str
+    tmp_path: Path, first: str, backend: dict[str, str]
 ) -> None:
     configured = {"floatx": "float16", "epsilon": 1e-3, "backend": "torch", "image_data_format": "channels_first"}
     (tmp_path / "keras.json").write_text(json.dumps(configured))
