@@ -18,6 +18,8 @@ LOOK_SECONDS = 5.0
 SILENT_SECONDS, ALL_SILENT_SECONDS = 30.0, 60.0
 # Replicas that live, of which none moves, or computes, for so long have lost each other.
 STALL_SECONDS = 45.0
+# TensorFlow finds out sooner that it lost a peer: whoever has been silent for two looks then may be that peer.
+_QUIET_SECONDS = 2 * LOOK_SECONDS
 # Who takes more of a core than this computes, though the machine be crowded; waiting takes far less than a hundredth.
 _IDLE_SHARE = 0.03
 # Who was ready so long and got no core is held up by the machine, and may get less than that: about nine tenths on two
@@ -134,6 +136,20 @@ class SignWatch:
     def describe(self, replica: str, now: float) -> str:
         """Returns what was seen of a replica last, in words; nothing where it was never seen."""
         return self._seen[replica].describe(now) if replica in self._seen else ""
+
+    def describe_quiet(self, but_for: str, now: float) -> str:
+        """Returns which replicas are stopped or silent, and may be what another one lost, in words; or nothing.
+
+        Args:
+            but_for: The one that lost a peer.
+            now: The launcher's clock.
+        """
+        quiet = {
+            name: seen
+            for name, seen in self._seen.items()
+            if name != but_for and (seen.life.is_stopped or now - seen.renewed_at >= _QUIET_SECONDS)
+        }
+        return "; ".join(f"{name} gave {seen.describe_silence(now)}" for name, seen in quiet.items())
 
     def _note(self, name: str, life: Life, now: float, seconds: float) -> None:
         place = _read(self._folder, name + PLACE_SUFFIX)

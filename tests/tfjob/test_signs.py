@@ -193,6 +193,20 @@ def test_what_was_seen_last_is_told_of_each_replica(job: Job) -> None:
     assert job.watch.describe("worker-2", job.now) == ""
 
 
+def test_who_is_stopped_or_silent_as_another_one_ends_may_be_what_that_one_lost(job: Job) -> None:
+    assert job.watch.describe_quiet("worker-0", job.now) == ""
+    job.stopped = {"worker-1"}
+    job.look(after=1.0)
+    stopped = "worker-1 gave no sign of life for 1 s, its process is stopped"
+    assert job.watch.describe_quiet("worker-0", job.now) == stopped
+    assert job.watch.describe_quiet("worker-1", job.now) == ""
+    job.stopped, job.silent = set(), {"worker-1"}
+    assert job.look() is None
+    assert job.watch.describe_quiet("worker-0", job.now) == ""
+    job.look(after=4.0)
+    assert job.watch.describe_quiet("worker-0", job.now) == "worker-1 gave no sign of life for 10 s"
+
+
 def test_lives_are_read_as_the_schema_has_them_and_what_is_torn_is_no_sign(tmp_path: Path) -> None:
     (tmp_path / "worker-0.life").write_text("7 running 12.50 0.75\n")
     (tmp_path / "worker-1.life").write_text("8 stopped 0.25\n")

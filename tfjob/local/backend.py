@@ -339,6 +339,8 @@ class _JobRun(JobRun[Message]):
 
     def _decide(self, run: ReplicaRun, exit_code: int) -> None:
         end = _describe(exit_code) + run.suspicion
+        if exit_code == RETRYABLE_EXIT_CODE:
+            end += self.name_quiet_peers(run.replica.name)
         match outcome_of_exit(run.replica.restart_policy, exit_code):
             case "succeeded":
                 run.is_done = True

@@ -503,6 +503,16 @@ def test_a_replica_that_is_stopped_for_ever_is_ended_by_name_and_started_again(
     )
 
 
+def test_who_ends_for_a_peer_that_is_stopped_is_told_with_the_peers_name(
+    make_job: MakeJob, run_local: LocalRun, tmp_path: Path
+) -> None:
+    code = f"{STOP_ONE}\ntime.sleep(0.3)\nsys.exit(138)"
+    job = make_job(code, workers=2, restart_policy="Never", env={"SHARED": str(tmp_path)})
+    stopped = r"worker-1 gave no sign of life for \d s, its process is stopped"
+    with pytest.raises(JobFailed, match=rf"worker-0: exit code 138, asking to be restarted; {stopped}, restart policy"):
+        run_local(job)
+
+
 @pytest.mark.slow
 def test_a_persons_own_program_that_is_stopped_is_told_of_and_left_alone(
     make_job: MakeJob, run_local: LocalRun
