@@ -101,7 +101,7 @@ def read_told(log: Path) -> dict[str, Any]:
 
 def try_cell(site: Site, number: int, cell: Cell) -> Tried:
     """Returns what became of a cell."""
-    name = f"cell-{number}"
+    name = f"cell-{number:04}"  # none is the beginning of another's: processes are found by their folders
     if cell.target == RUN:
         return _try_run(site, name, cell)
     process, folder, log = launch(site, name, cell.strategy, OWN_NETWORK if cell.target == NETWORK else ())
