@@ -44,7 +44,7 @@ def main() -> int:
     if options.page:
         host = describe_host()
         load = os.getloadavg()[0]
-        part = "the whole matrix" if options.full else "the chosen part"
+        part = f"{len(tried)} of the {len(cells)} cells of {'the whole matrix' if options.full else 'the chosen part'}"
         conditions = (
             f"{time.strftime('%Y-%m-%d', time.gmtime())}, {part} on {host['cores']} cores ({host['cpu_model']}), "
             f"{options.at_once} cells at a time, load {load:.1f} at the end."
