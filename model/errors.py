@@ -94,6 +94,10 @@ _STORAGE = {
 }
 
 
+# What a replica says last of all that ends because it hears nothing of its launcher.
+LAUNCHER_GONE_WORDS = "it is gone, so this replica ends itself"
+
+
 class ExitCode(enum.IntEnum):
     """What the programs end with, beside 0; docs/schemas.md says what `tfjob` does next.
 

@@ -91,6 +91,15 @@ class JobRun(ABC, Generic[MessageT]):
         self.next_look = now + LOOK_SECONDS
         return self.signs.look(self.read_lives(), now)
 
+    def name_quiet_peers(self, replica: str) -> str:
+        """Returns who is stopped or silent as a replica ends, which may well have lost it; nothing where nobody is.
+
+        Who ends first is not who is to blame: TensorFlow gives a silent peer up in 10 to 20 s, and tells its address.
+        """
+        self.signs.look(self.read_lives(), self.clock())
+        quiet = self.signs.describe_quiet(replica, self.clock())
+        return quiet and f"; {quiet}"
+
     @abstractmethod
     def run_until_success(self) -> None:
         """Returns when the job has succeeded."""

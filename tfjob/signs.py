@@ -18,8 +18,13 @@ LOOK_SECONDS = 5.0
 SILENT_SECONDS, ALL_SILENT_SECONDS = 30.0, 60.0
 # Replicas that live, of which none moves, or computes, for so long have lost each other.
 STALL_SECONDS = 45.0
+# TensorFlow finds out sooner that it lost a peer: whoever has been silent for two looks then may be that peer.
+_QUIET_SECONDS = 2 * LOOK_SECONDS
 # Who takes more of a core than this computes, though the machine be crowded; waiting takes far less than a hundredth.
 _IDLE_SHARE = 0.03
+# Who was ready so long and got no core is held up by the machine, and may get less than that: about nine tenths on two
+# cores with 29 programs to run. The threads of one that waits for its peers wake up now and then, a fiftieth then.
+_HELD_UP_SHARE = 0.25
 # A launcher that looks so late was itself held up, and knows nothing of the time between.
 _LATE_SECONDS = 4 * LOOK_SECONDS
 # A slow volume, not a peer, may hold up who writes to it, a download who builds a model; the end has its own patience.
@@ -34,11 +39,18 @@ class Life:
         count: Another value with each sign.
         is_stopped: Whether it is stopped, as by SIGSTOP.
         cpu_seconds: The CPU time that it has used.
+        waited_seconds: How long its threads were ready and waited for a core, together; 0 where nobody counts that.
     """
 
     count: object
     is_stopped: bool
     cpu_seconds: float
+    waited_seconds: float = 0.0
+
+    def has_computed_since(self, before: "Life", seconds: float) -> bool:
+        """Returns whether it has computed, or would have if the machine had let it, in the seconds since a look."""
+        ran, waited = self.cpu_seconds - before.cpu_seconds, self.waited_seconds - before.waited_seconds
+        return ran > _IDLE_SHARE * seconds or waited > _HELD_UP_SHARE * seconds
 
 
 @dataclass(frozen=True)
@@ -62,12 +74,14 @@ class _Seen:
     place: str = ""
 
     def describe(self, now: float) -> str:
-        silent, still = now - self.renewed_at, now - self.moved_at
-        if silent >= SILENT_SECONDS:
-            stopped = ", its process is stopped" if self.life.is_stopped else ""
-            return f"no sign of life for {silent:.0f} s{stopped}"
+        if now - self.renewed_at >= SILENT_SECONDS:
+            return self.describe_silence(now)
         place = self.place or "no word of where it is"
-        return f"{place}, for {still:.0f} s"
+        return f"{place}, for {now - self.moved_at:.0f} s"
+
+    def describe_silence(self, now: float) -> str:
+        stopped = ", its process is stopped" if self.life.is_stopped else ""
+        return f"no sign of life for {now - self.renewed_at:.0f} s{stopped}"
 
 
 class SignWatch:
@@ -123,6 +137,20 @@ class SignWatch:
         """Returns what was seen of a replica last, in words; nothing where it was never seen."""
         return self._seen[replica].describe(now) if replica in self._seen else ""
 
+    def describe_quiet(self, but_for: str, now: float) -> str:
+        """Returns which replicas are stopped or silent, and may be what another one lost, in words; or nothing.
+
+        Args:
+            but_for: The one that lost a peer.
+            now: The launcher's clock.
+        """
+        quiet = {
+            name: seen
+            for name, seen in self._seen.items()
+            if name != but_for and (seen.life.is_stopped or now - seen.renewed_at >= _QUIET_SECONDS)
+        }
+        return "; ".join(f"{name} gave {seen.describe_silence(now)}" for name, seen in quiet.items())
+
     def _note(self, name: str, life: Life, now: float, seconds: float) -> None:
         place = _read(self._folder, name + PLACE_SUFFIX)
         if name not in self._seen:
@@ -131,7 +159,7 @@ class SignWatch:
         seen = self._seen[name]
         if life.count != seen.life.count and not life.is_stopped:
             seen.renewed_at = now
-        if place != seen.place or life.cpu_seconds - seen.life.cpu_seconds > _IDLE_SHARE * seconds:
+        if place != seen.place or life.has_computed_since(seen.life, seconds):
             seen.moved_at = now
         seen.life, seen.place = life, place
 
@@ -167,8 +195,8 @@ def read_lives(folder: Path, replicas: Collection[str]) -> dict[str, Life]:
     lives = {}
     for name in replicas:
         with suppress(ValueError):
-            count, state, cpu_seconds = _read(folder, name + LIFE_SUFFIX).split()
-            lives[name] = Life(int(count), state == "stopped", float(cpu_seconds))
+            count, state, cpu_seconds, *waited = _read(folder, name + LIFE_SUFFIX).split()
+            lives[name] = Life(int(count), state == "stopped", float(cpu_seconds), sum(map(float, waited)))
     return lives
 
 

@@ -1,6 +1,7 @@
 """Files of measurements, read as what a schema says: what does not follow it is refused, with what came."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -61,7 +62,7 @@ def load_json(text: str, source: str) -> dict[str, Any]:
         RecordError: There is none.
     """
     try:
-        values = json.loads(text, parse_constant=_refuse_constant)
+        values = json.loads(text, parse_constant=_refuse_constant, parse_float=_read_float)
         is_too_deep = _is_deeper(values, _MOST_LEVELS)
     except RecursionError:
         is_too_deep = True
@@ -83,6 +84,13 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number")
+
+
+def _read_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # what json.loads makes of 1e999, and cannot write again
+        raise ValueError(f"{text:.40} is beyond what a number can be")
+    return value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 from comparison.records import RecordError, load_json, read_text
 from components.planning import Place, RecordsMissing, check_name, check_trial
-from tfjob.errors import JobRestartedTooOften, JobStalled, ReplicaLost, TFJobError
+from model.errors import LAUNCHER_GONE_WORDS, ExitCode
+from tfjob.errors import JobFailed, JobRestartedTooOften, JobStalled, ReplicaLost, TFJobError
 
 # In the folder of a trial that is left out, in place of its launch.json.
 FAILED_FILE = "failed.json"
@@ -18,7 +19,21 @@ FAILED_FILE = "failed.json"
 
 def is_worth_another_try(error: TFJobError) -> bool:
     """Returns whether the same training may well end otherwise: none of these ends is its program's own."""
-    return isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled | RecordsMissing)
+    is_own_end = not isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled | RecordsMissing)
+    return not is_own_end or _missed_its_launcher(error)
+
+
+def _missed_its_launcher(error: TFJobError) -> bool:
+    """Returns whether a replica took its launcher for gone, which is here to be told: it was only held up.
+
+    A node that is full leaves next to nothing to a launching pod, which asks for no CPU. A person's program may end
+    with the same code for reasons of its own.
+    """
+    return (
+        isinstance(error, JobFailed)
+        and error.exit_code == ExitCode.LAUNCHER_GONE
+        and any(LAUNCHER_GONE_WORDS in line for line in error.last_lines)
+    )
 
 
 def leave_out(output_dir: Path, place: Place, reason: str, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

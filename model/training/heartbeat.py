@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.errors import LAUNCHER_GONE_WORDS
 from model.training.signs import describe_process, write_sign
 
 LOOK_SECONDS = 3.0
@@ -80,9 +81,9 @@ def _watch(path: Path, patience_seconds: float, exit_code: int, child: int, sign
     while True:
         beat = take_look(beat, _read(path), time.monotonic())
         if is_silent(beat, time.monotonic(), patience_seconds):
-            told = f"the launcher has not renewed {path} for {patience_seconds:g} s: it is gone"
+            told = f"the launcher has not renewed {path} for {patience_seconds:g} s: {LAUNCHER_GONE_WORDS}"
             try:
-                print(f"error: {told}, so this replica ends itself", file=sys.stderr, flush=True)
+                print(f"error: {told}", file=sys.stderr, flush=True)
             finally:  # who read the pipe may be gone with the launcher
                 os.kill(child, signal.SIGKILL)
                 os._exit(exit_code)

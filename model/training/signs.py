@@ -36,15 +36,23 @@ def write_sign(path: Path, text: str) -> None:
 
 
 def describe_process(pid: int, root: Path = Path("/")) -> str:
-    """Returns whether a process runs or is stopped, and the CPU time that it has used, in seconds.
+    """Returns whether a process runs or is stopped, and its seconds: of CPU time, and ready and waiting for a core.
 
-    Source: proc_pid_stat(5); what follows the name, which may hold anything.
+    Source: proc_pid_stat(5), what follows the name, which may hold anything; and the kernel's sched-stats.rst, the
+    second figure of schedstat, which counts a thread.
     """
     with suppress(OSError, ValueError, IndexError):
         fields = (root / f"proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return f"{_STATES.get(fields[0], 'running')} {seconds:.2f}"
+        waited = sum(_read_waited(thread) for thread in (root / f"proc/{pid}/task").glob("*"))
+        return f"{_STATES.get(fields[0], 'running')} {seconds:.2f} {waited / 1e9:.2f}"
     return f"running {time.monotonic():.2f}"  # who cannot be looked at is not taken for idle
+
+
+def _read_waited(thread: Path) -> int:
+    with suppress(OSError, ValueError, IndexError):  # it has ended, or the kernel does not count
+        return int((thread / "schedstat").read_bytes().split()[1])
+    return 0
 
 
 class Signs:

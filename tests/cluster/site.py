@@ -3,10 +3,11 @@
 import json
 import os
 import secrets
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,15 +56,23 @@ class Namespace:
         """Returns what `kubectl get` printed as JSON."""
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))  # type: ignore[no-any-return]
 
-    def kill(self, pod: str, argument: str) -> None:
-        """Kills, as the kernel would, the youngest process of a pod that has an argument in its command line."""
+    def kill(self, pod: str, argument: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Kills, or stops, the youngest process of a pod that has an argument in its command line."""
         code = (
             "import os, pathlib, sys\n"
             "found = [int(p.parent.name) for p in pathlib.Path('/proc').glob('[0-9]*/cmdline')"
             " if sys.argv[1] in p.read_bytes().decode().split(chr(0)) and int(p.parent.name) != os.getpid()]\n"
-            "os.kill(max(found), 9)"
+            "os.kill(max(found), int(sys.argv[2]))"
         )
-        self.kubectl("exec", pod, "--", "python", "-c", code, argument)
+        self.kubectl("exec", pod, "--", "python", "-c", code, argument, str(int(number)))
+
+    def freeze(self, pod: str) -> None:
+        """Stops all processes of a pod from outside, as a node does that hangs: the cluster runs on this machine."""
+        uid = self.get("pod", pod)["metadata"]["uid"]
+        pids = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cgroup") if uid in _read(path)]
+        assert len(pids) > 1, f"the processes of {pod} are not on this machine"
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
 
     def apply(self, manifest: dict[str, Any]) -> None:
         """Creates or changes an object."""
@@ -157,3 +166,9 @@ def cluster_site(namespace: Namespace) -> Iterator[ClusterSite]:
     yield ClusterSite(namespace, f"{MOUNT}/{secrets.token_hex(4)}")
     namespace.kubectl("delete", "tfjobs", "--all", "--cascade=background")
     namespace.wait_until_gone("tfjobs", "", 60)
+
+
+def _read(path: Path) -> str:
+    with suppress(OSError):  # it has ended
+        return path.read_text()
+    return ""

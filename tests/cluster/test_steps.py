@@ -1,6 +1,7 @@
 """The pipeline's own steps as pods, under the project's service account, on real MNIST."""
 
 import json
+import signal
 import time
 from datetime import datetime
 from pathlib import Path
@@ -27,13 +28,19 @@ JOBS = "training.kubeflow.org/job-name"
 @pytest.fixture
 def launcher(steps: Steps) -> StepPod:
     """A distributed step whose job trains."""
-    steps.parameters |= SMALL | {"epochs": 40, "strategies": ["all_reduce"]}
+    return launch_training(steps, "all_reduce")
+
+
+def launch_training(steps: Steps, strategy: str) -> StepPod:
+    """Returns a step whose job trains, for many epochs."""
+    workers = 2 if strategy == "all_reduce" else 1  # a parameter server has its chief beside them
+    steps.parameters |= SMALL | {"epochs": 40, "strategies": [strategy], "workers": [workers]}
     plan = steps.start("plan-comparison").wait(60)
     data = steps.start("prepare-data", {"run_info": plan.outputs["run_info"]}).wait(120)
     inputs = {"run_info": plan.outputs["run_info"], "prepared": data.outputs["prepared"]}
     steps.note_finished("single-t1")
     pod = steps.start("train-distributed", inputs, iteration=1)
-    pod.wait_for_line("[worker-0] epoch 1/40 step", 120)
+    pod.wait_for_line("0] epoch 1/40 step", 300)
     return pod
 
 
@@ -99,6 +106,25 @@ def test_a_killed_worker_costs_the_attempt_and_the_trial_is_trained_anew(
     launcher.wait_for_line("trial 1, is trained anew from step 0, once", 60)
     launcher.wait_for_line("epoch 4/40 done", 180)
     assert launcher.log().count("[worker-0] epoch 1/40 done") == 2  # from the start, not from its checkpoint
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replica", "is_whole"),
+    [("all_reduce", "worker-1", False), ("parameter_server", "worker-0", True), ("parameter_server", "ps-0", False)],
+)
+def test_a_replica_that_is_frozen_is_named_within_a_minute_and_the_trial_is_trained_anew(
+    strategy: str, replica: str, is_whole: bool, steps: Steps, namespace: Namespace
+) -> None:
+    launcher = launch_training(steps, strategy)
+    kind, index = replica.split("-")
+    labels = f"{JOBS},training.kubeflow.org/replica-type={kind},training.kubeflow.org/replica-index={index}"
+    pod = namespace.get("pods", "--selector", labels)["items"][0]["metadata"]["name"]
+    began = time.monotonic()
+    namespace.freeze(pod) if is_whole else namespace.kill(pod, "model.train", signal.SIGSTOP)
+    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 60)
+    told = [line for line in launcher.log().splitlines() if f"{replica} " in line and "no sign of life for" in line]
+    print(f"{strategy}, {replica}: named after {time.monotonic() - began:.0f} s: {told}")
+    assert told
 
 
 def test_a_launcher_killed_in_its_pod_leaves_no_replica(launcher: StepPod, namespace: Namespace) -> None:

@@ -101,7 +101,7 @@ def read_told(log: Path) -> dict[str, Any]:
 
 def try_cell(site: Site, number: int, cell: Cell) -> Tried:
     """Returns what became of a cell."""
-    name = f"cell-{number}"
+    name = f"cell-{number:04}"  # none is the beginning of another's: processes are found by their folders
     if cell.target == RUN:
         return _try_run(site, name, cell)
     process, folder, log = launch(site, name, cell.strategy, OWN_NETWORK if cell.target == NETWORK else ())
@@ -155,8 +155,9 @@ def _try_run(site: Site, name: str, cell: Cell) -> Tried:
     program = [sys.executable, "-m", "pipeline.run", f"--runs-dir={runs_dir}"]
     process = start([*program, *OPTIONS, *settings, f"--strategies={cell.strategy}"], log)
     try:
-        workspace = Path("nowhere")
-        while process.poll() is None and not (found := [*runs_dir.glob("*/workspace")]):
+        while not (found := [*runs_dir.glob("*/workspace")]):
+            if process.poll() is not None:
+                return Tried(cell, "not hit", 0, 0.0, _count_left(folder), f"it ended early: {_last_line(log)}")
             time.sleep(0.1)
         workspace = found[0]
         hit_at = inject(cell, folder, workspace, process.pid, lambda: process.poll() is not None)

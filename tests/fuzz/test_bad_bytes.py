@@ -77,7 +77,10 @@ def altered(draw: st.DrawFn, tree: Any) -> Any:
     """A tree in which a few values, names or items are others, missing or more."""
     tree = copy.deepcopy(tree)
     for _ in range(draw(st.integers(1, 3))):
-        *way, last = draw(st.sampled_from([place for place in list_places(tree) if place] or [("new",)]))
+        places = [place for place in list_places(tree) if place]
+        if not places:  # all of it was removed
+            break
+        *way, last = draw(st.sampled_from(places))
         holder = tree
         for key in way:
             holder = holder[key]

@@ -21,6 +21,8 @@ class Job:
     silent: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     idle: set[str] = field(default_factory=set)
+    held_up: set[str] = field(default_factory=set)
+    waited: dict[str, float] = field(default_factory=lambda: dict.fromkeys(NAMES, 0.0))
     absent: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -36,8 +38,9 @@ class Job:
         for name in NAMES:
             self.counts[name] += name not in self.silent
             self.cpu[name] += 0.0 if name in self.idle | self.silent | self.stopped else after
+            self.waited[name] += 0.9 * after if name in self.held_up else 0.1 * after
         lives = {
-            name: Life(self.counts[name], name in self.stopped, self.cpu[name])
+            name: Life(self.counts[name], name in self.stopped, self.cpu[name], self.waited[name])
             for name in NAMES
             if name not in self.absent
         }
@@ -120,6 +123,14 @@ def test_one_that_computes_lets_the_others_wait(job: Job) -> None:
     assert job.look_until_suspicion() == (600.0, None)
 
 
+def test_one_that_is_ready_and_gets_no_core_is_held_up_by_the_machine_and_not_suspected(job: Job) -> None:
+    job.say("compiling")
+    job.idle, job.held_up = {*NAMES}, {"worker-0"}
+    assert job.look_until_suspicion() == (600.0, None)
+    job.held_up = set()
+    assert job.look_until_suspicion()[0] == 45.0
+
+
 def test_replicas_that_live_and_do_not_move_have_lost_each_other(job: Job) -> None:
     job.say("training, step 3")
     job.look()
@@ -182,12 +193,26 @@ def test_what_was_seen_last_is_told_of_each_replica(job: Job) -> None:
     assert job.watch.describe("worker-2", job.now) == ""
 
 
+def test_who_is_stopped_or_silent_as_another_one_ends_may_be_what_that_one_lost(job: Job) -> None:
+    assert job.watch.describe_quiet("worker-0", job.now) == ""
+    job.stopped = {"worker-1"}
+    job.look(after=1.0)
+    stopped = "worker-1 gave no sign of life for 1 s, its process is stopped"
+    assert job.watch.describe_quiet("worker-0", job.now) == stopped
+    assert job.watch.describe_quiet("worker-1", job.now) == ""
+    job.stopped, job.silent = set(), {"worker-1"}
+    assert job.look() is None
+    assert job.watch.describe_quiet("worker-0", job.now) == ""
+    job.look(after=4.0)
+    assert job.watch.describe_quiet("worker-0", job.now) == "worker-1 gave no sign of life for 10 s"
+
+
 def test_lives_are_read_as_the_schema_has_them_and_what_is_torn_is_no_sign(tmp_path: Path) -> None:
-    (tmp_path / "worker-0.life").write_text("7 running 12.50\n")
+    (tmp_path / "worker-0.life").write_text("7 running 12.50 0.75\n")
     (tmp_path / "worker-1.life").write_text("8 stopped 0.25\n")
     (tmp_path / "worker-2.life").write_text("8 stop")
     (tmp_path / "worker-3.life").write_bytes(b"\xff\xfe 1 2")
     assert read_lives(tmp_path, [f"worker-{index}" for index in range(5)]) == {
-        "worker-0": Life(7, is_stopped=False, cpu_seconds=12.5),
+        "worker-0": Life(7, is_stopped=False, cpu_seconds=12.5, waited_seconds=0.75),
         "worker-1": Life(8, is_stopped=True, cpu_seconds=0.25),
     }

@@ -324,7 +324,8 @@ class _JobRun(JobRun[Message]):
         self.signs.forget(run.replica.name)
         # Told anew each time: the launcher counts them.
         self.told = None
-        self._tell("Restarting", f"{run.replica.name} ended ({end}); restart {run.restarts}")
+        quiet = self.name_quiet_peers(run.replica.name)
+        self._tell("Restarting", f"{run.replica.name} ended ({end}{quiet}); restart {run.restarts}")
 
     def _note_pod_gone(self, uid: str) -> None:
         for run in self.replicas.values():

@@ -54,6 +54,7 @@ from tfjob.local.processes import (
 )
 from tfjob.local.replica import ReplicaRun, describe_exit, prepare_replicas
 from tfjob.policy import (
+    RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,
     outcome_of_exit,
     restart_delay_seconds,
@@ -350,6 +351,8 @@ class _JobRun(JobRun[Message]):
 
     def _decide(self, run: ReplicaRun, exit_code: int) -> None:
         end = describe_exit(exit_code) + run.suspicion
+        if exit_code == RETRYABLE_EXIT_CODE:
+            end += self.name_quiet_peers(run.replica.name)
         match outcome_of_exit(run.replica.restart_policy, exit_code):
             case "succeeded":
                 run.is_done = True

@@ -110,6 +110,14 @@ def test_what_json_cannot_say_is_refused_before_anything_is_written() -> None:
         format_records([replace(make_record(), ended_at=float("inf"))])
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_that_could_not_be_written_again_is_refused_wherever_it_stands(number: str, tmp_path: Path) -> None:
+    line = format_records([make_record()]).replace('"memory_bytes": ', f'"memory_bytes": {number}, "_": ')
+    (tmp_path / "trials.jsonl").write_text(line)
+    with pytest.raises(RecordError, match=rf"trials\.jsonl:1 is not JSON: {number} is "):
+        read_records(tmp_path / "trials.jsonl")
+
+
 def test_records_of_another_schema_version_are_refused_with_their_place(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     path.write_text(format_records([make_record(), make_record(trial=1, schema_version=7)]))

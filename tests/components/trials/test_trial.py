@@ -1,5 +1,6 @@
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,17 @@ def test_a_trial_that_lost_a_replica_is_trained_anew_from_step_0_and_both_attemp
     told = "trained anew from step 0, and this whole attempt counts; an attempt before it ended: "
     assert launch["warnings"] == ["slow", told + attempt["reason"]]
     assert "== all-reduce-2w, trial 1, is trained anew from step 0, once" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("last_line", "attempts"), [("…: it is gone, so this replica ends itself", 2), ("mine", 1)])
+def test_a_trial_whose_replicas_missed_a_launcher_that_was_only_held_up_is_trained_anew(
+    dataset: Path, tmp_path: Path, last_line: str, attempts: int
+) -> None:
+    error = JobFailed("all-reduce-2w-t1", replica="worker-0", exit_code=4, reason="exit code 4", last_lines=[last_line])
+    backend = LosingBackend(1, error=error)
+    with nullcontext() if attempts > 1 else pytest.raises(JobFailed):
+        run(make_plan(), dataset, tmp_path, index=1, backend=backend)
+    assert len(backend.manifests) == attempts
 
 
 @pytest.mark.parametrize("loss", ["pod", "process"])

@@ -48,13 +48,23 @@ def test_the_launcher_names_the_folder_by_a_variable() -> None:
 def test_the_process_beside_a_replica_tells_whether_it_is_stopped() -> None:
     process = subprocess.Popen(["sleep", "60"])
     try:
-        assert describe_process(process.pid) == "running 0.00"
+        assert describe_process(process.pid).startswith("running 0.00 ")
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
-        assert describe_process(process.pid) == "stopped 0.00"
+        assert describe_process(process.pid).startswith("stopped 0.00 ")
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_its_threads_waited_for_a_core_is_told_together(tmp_path: Path) -> None:
+    stat = f"7 (a ) b) R {'0 ' * 10}150 50 0"
+    for thread, schedstat in enumerate(("1 2000000000 7", "1 500000000 7", "", "torn")):
+        folder = tmp_path / f"proc/7/task/{thread}"
+        folder.mkdir(parents=True)
+        (folder / "schedstat").write_text(schedstat)
+    (tmp_path / "proc/7/stat").write_text(stat)
+    assert describe_process(7, root=tmp_path) == f"running {200 / os.sysconf('SC_CLK_TCK'):.2f} 2.50"
 
 
 def test_a_process_that_cannot_be_looked_at_is_not_taken_for_idle(tmp_path: Path) -> None:

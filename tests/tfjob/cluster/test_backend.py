@@ -382,3 +382,27 @@ def test_a_replica_that_gives_no_sign_of_life_is_lost_by_name(run: ClusterRun, t
     with pytest.raises(ReplicaLost, match=r"worker-1: worker-1 on node node-2: no sign of life for 30 s; frozen, or "):
         run()
     assert run.cluster.jobs == {}
+
+
+def test_who_ends_for_a_peer_that_gives_no_sign_of_life_is_told_with_the_peers_name(
+    run: ClusterRun, tmp_path: Path
+) -> None:
+    signs = tmp_path / "signs"
+    signs.mkdir()
+    run.change(env={SIGNS_VARIABLE: str(signs)})
+
+    def write_life(number: int) -> None:
+        (signs / "worker-0.life").write_text(f"{number} running {number * 5}\n")
+        (signs / "worker-1.life").write_text(f"7 {'stopped' if number else 'running'} 1\n")
+        run.clock.sleep(5)
+
+    run.say(running("worker-0"), running("worker-1"))
+    for number in range(3):
+        run.on(f"step {number}", partial(write_life, number))
+        run.log("worker-0", f"step {number}", second=3 + number)
+    run.say(ended("worker-0", 138), running("worker-0", uid="second", second=20))
+    run.say(ended("worker-0", uid="second", second=20, at=30), ended("worker-1"))
+    run.cluster.say_job("Succeeded")
+    run()
+    stopped = "worker-1 gave no sign of life for 10 s, its process is stopped"
+    assert f"worker-0 ended (exit code 138; {stopped}); restart 1" in run.messages()

@@ -4,7 +4,7 @@ import pytest
 
 from tests.tfjob.local.local_run import LocalRun, MakeJob
 from tfjob.backend import StatusChanged, Warned
-from tfjob.errors import JobDeadlineExceeded, JobStalled
+from tfjob.errors import JobDeadlineExceeded, JobFailed, JobStalled
 from tfjob.signs import SIGNS_VARIABLE
 
 STOP_ONE = """
@@ -33,6 +33,16 @@ def test_a_replica_that_is_stopped_for_ever_is_ended_by_name_and_started_again(
         "worker-1 ended (exit code 137, killed by SIGKILL; it gave no sign of life for 5 s (stopped, as by SIGSTOP)); "
         "restart 1 in 0 s"
     )
+
+
+def test_who_ends_for_a_peer_that_is_stopped_is_told_with_the_peers_name(
+    make_job: MakeJob, run_local: LocalRun, tmp_path: Path
+) -> None:
+    code = f"{STOP_ONE}\ntime.sleep(0.3)\nsys.exit(138)"
+    job = make_job(code, workers=2, restart_policy="Never", env={"SHARED": str(tmp_path)})
+    stopped = r"worker-1 gave no sign of life for \d s, its process is stopped"
+    with pytest.raises(JobFailed, match=rf"worker-0: exit code 138, asking to be restarted; {stopped}, restart policy"):
+        run_local(job)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tfjob.signs import Life
 
 # Of /proc/<pid>/stat, counted from behind the name, which may hold anything.
 _STATE, _SESSION, _USER, _SYSTEM = 0, 3, 11, 12
+_NANOSECONDS = 1e9
 _STOPPED = "T"  # by a signal; one that a debugger holds is `t`
 
 
@@ -32,13 +33,25 @@ def read_lives(leaders: Mapping[str, int], count: object, root: Path = ROOT) -> 
     names = {pid: name for name, pid in leaders.items()}
     states: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
     ticks: defaultdict[str, int] = defaultdict(int)
+    waited: defaultdict[str, int] = defaultdict(int)
     for folder in root.glob("proc/[0-9]*"):
         with suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
             if (name := names.get(int(fields[_SESSION]))) is not None:
                 states[name].append((int(folder.name) == leaders[name], fields[_STATE] == _STOPPED))
                 ticks[name] += int(fields[_USER]) + int(fields[_SYSTEM])
-    return {name: Life(count, _is_stopped(seen), ticks[name] / ticks_per_second) for name, seen in states.items()}
+                waited[name] += sum(_read_waited(thread) for thread in folder.glob("task/*"))
+    return {
+        name: Life(count, _is_stopped(seen), ticks[name] / ticks_per_second, waited[name] / _NANOSECONDS)
+        for name, seen in states.items()
+    }
+
+
+def _read_waited(thread: Path) -> int:
+    """Returns how many nanoseconds a thread was ready and waited for a core; 0 where the kernel does not count."""
+    with suppress(OSError, ValueError, IndexError):  # it has ended meanwhile
+        return int((thread / "schedstat").read_bytes().split()[1])
+    return 0
 
 
 def _is_stopped(seen: list[tuple[bool, bool]]) -> bool:
