@@ -168,7 +168,20 @@ def describe_times(groups: Groups) -> dict[str, Any]:
             ]
             for row in tabulate_stragglers(groups)
         ],
+        "traced": state_traced(trial for trials in groups.values() for trial in trials),
     }
+
+
+def state_traced(trials: Iterable[TrialRecord]) -> str:
+    """Returns from what the parts of trainings come whose own steps do not tell them; nothing where all do."""
+    numbers = sorted({trial.traced_steps for trial in trials if trial.traced_steps})
+    if not numbers:
+        return ""
+    traced = (
+        "Where one call makes several steps, input, computation, communication and update come from {number} steps "
+        "made apart from the timed ones: their shares of those, of the training’s seconds."
+    )
+    return say(traced, number=list_items(f"{number:,}" for number in numbers))
 
 
 def format_seconds(seconds: float) -> str:
