@@ -178,8 +178,9 @@ class ParameterServerTrainer(VariableTrainer):
         return results
 
     def _report(self, first: int, result: Any, on_step: OnStep) -> None:
+        rows = np.reshape(result.fetch(), [-1, 4]).tolist()
         worker = _find_worker(result)
-        for step, row in enumerate(np.reshape(result.fetch(), [-1, 4]).tolist(), first):
+        for step, row in enumerate(rows, first):
             loss, seconds, input_seconds, communication_seconds = row
             check_loss(step, loss)
             parts = {"input_seconds": input_seconds, "communication_seconds": communication_seconds}

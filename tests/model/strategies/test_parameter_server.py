@@ -1,6 +1,12 @@
+import re
+import subprocess
+import sys
+
 import pytest
 
+from model.data.dataset import PreparedDataset
 from model.strategies.parameter_server import cut_calls
+from tests.model.replicas import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -18,3 +24,10 @@ def test_the_fewer_steps_are_left_the_fewer_make_a_call() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[:4] == [64, 64, 64, 59]
     assert sizes[-4:] == [1, 1, 1, 1]
+
+
+def test_the_data_are_read_by_the_processor_of_the_worker_that_computes(noise: PreparedDataset) -> None:
+    command = [sys.executable, "-m", "tests.model.reading", str(noise.directory)]
+    log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stderr
+    places = re.findall(r"\((?:ImmutableConst|GatherV2)\): (\S+)", log)
+    assert set(places) == {f"/job:worker/replica:0/task:{index}/device:CPU:0" for index in (0, 1)}
