@@ -33,12 +33,19 @@ def reduce_nothing(vector: tf.Tensor) -> tf.Tensor:
     return vector
 
 
-def connect_all_reduce() -> Reduce:
+def connect_all_reduce(*, use_nccl: bool = False) -> Reduce:
     """Waits for all workers of TF_CONFIG and returns the function that sums a vector over them.
 
     The function must be called by all workers in the same order; all get the same bits.
+
+    Args:
+        use_nccl: Whether to ask for NVIDIA's collectives, which the runtime does not choose by itself.
     """
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    implementation = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=implementation.NCCL if use_nccl else implementation.AUTO
+    )
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     # The strategy takes SIGTERM for the notice of a preemption, which it only passes on: a replica that is asked to end
     # would stay until it is killed. A checkpoint is there whole or not at all, whenever that happens.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
