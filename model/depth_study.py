@@ -300,7 +300,7 @@ def train_network(flat: "FlatModel", task: Task) -> dict[str, Any]:
         trainer.warm_up()
     with clock.measure("train_seconds"):
         try:
-            trainer.train(0, task.total_steps, lambda timing: losses.append(timing.loss))
+            trainer.train(0, task.total_steps, lambda timing: losses.extend(timing.losses))
         except TrainingDiverged:
             diverged_at_step = len(losses)
     num_final = math.ceil(FINAL_SHARE * task.total_steps)

@@ -119,8 +119,10 @@ class TrialRecord:
     image, the first in the highest bit, 1 where the model is wrong. `started_monotonic` and `ended_monotonic` are
     seconds on a clock that nobody sets, comparable between trials of one `boot_id`. Its layers computed in a
     `precision`, on so many `gpus` of each replica (0: on CPUs), compiled by XLA (`jit_compile`) or not; older records,
-    which lack these, are of float32 on CPUs without XLA. Of counted answers and a `metric` it has one at least: the
-    counts, and with them the confusions, are null where a model is judged otherwise.
+    which lack these, are of float32 on CPUs without XLA. One call of the runtime made `steps_per_call` steps; where the
+    parts of these were not told apart, they are those of `traced_steps` made apart from the training. Workers
+    exchanged values by `communication`. Of counted answers and a `metric` it has one at least: the counts, and with
+    them the confusions, are null where a model is judged otherwise.
     """
 
     schema_version: int
@@ -206,6 +208,9 @@ class TrialRecord:
     deterministic: bool | None = None
     jit_compile: bool | None = None
     gpus: int | None = None
+    steps_per_call: int | None = None
+    traced_steps: int | None = None
+    communication: str | None = None
     metric: MetricValue | None = None
     loss_name: str | None = None
     metric_name: str | None = None

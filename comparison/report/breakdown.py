@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,7 +168,25 @@ def describe_times(groups: Groups) -> dict[str, Any]:
             ]
             for row in tabulate_stragglers(groups)
         ],
+        "notes": state_measuring([trial for trials in groups.values() for trial in trials]),
     }
+
+
+def state_measuring(trials: Sequence[TrialRecord]) -> list[str]:
+    """Returns what else must be known of the seconds: whose steps tell the parts, and what GPUs exchanged values by."""
+    notes = []
+    numbers = sorted({trial.traced_steps for trial in trials if trial.traced_steps})
+    traced = (
+        "Where one call makes several steps, input, computation, communication and update come from {number} steps "
+        "made apart from the timed ones: their shares of those, of the training’s seconds."
+    )
+    if numbers:
+        notes.append(say(traced, number=list_items(f"{number:,}" for number in numbers)))
+    slow = list(dict.fromkeys(trial.configuration for trial in trials if trial.gpus and trial.communication == "auto"))
+    if slow:
+        without = "GPUs exchanged values without NCCL, which takes longer, as they were shared: {configurations}."
+        notes.append(say(without, configurations=list_items(slow)))
+    return notes
 
 
 def format_seconds(seconds: float) -> str:

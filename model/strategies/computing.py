@@ -12,6 +12,8 @@ from model.training import Precision, Strategy, TrainingConfig
 # By what a program is given GPUs, and what these hold where it is given none, or where an image allows all there are.
 _GIVEN_BY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 _NONE_GIVEN = frozenset({"", "-1", "none", "void", "all", "NoDevFiles"})
+# By what the launcher tells that another replica computes on the same GPU.
+SHARED_VARIABLE = "TFJOB_SPEEDUP_SHARED_GPUS"
 # What a loss in half precision is multiplied by, so that small gradients are no zeros: float16 has no number between 0
 # and 6e-8. Source: Micikevicius et al. 2018, arXiv:1710.03740, section 3.2 (a constant factor).
 _LOSS_SCALE = {"float32": 1.0, "bfloat16": 1.0, "float16": 1024.0}
@@ -26,15 +28,18 @@ class Computing:
         deterministic: Whether operations give the same bits each time.
         jit_compile: Whether XLA compiles the gradient computation.
         gpus: On how many GPUs; 0 for CPUs.
+        communication: By what workers exchange values: `nccl`; `auto`, the runtime's own choice; `grpc`; None for a
+            single process.
     """
 
     precision: Precision
     deterministic: bool
     jit_compile: bool
     gpus: int = 0
+    communication: str | None = None
 
     @classmethod
-    def settle(cls, config: TrainingConfig, strategy: Strategy, num_gpus: int) -> Self:
+    def settle(cls, config: TrainingConfig, strategy: Strategy, num_gpus: int, *, are_shared: bool = False) -> Self:
         """Returns what the settings say, and where they leave it open what is right for these devices.
 
         On GPUs a person has XLA by default (Keras' own `fit` does) and no determinism, which takes a multiple of the
@@ -48,6 +53,7 @@ class Computing:
             is_deterministic and strategy != "parameter_server",
             has_gpus if config.jit_compile is None else config.jit_compile,
             min(num_gpus, 1),  # a process of this program computes on its first
+            _choose_communication(strategy, has_gpus=has_gpus, are_shared=are_shared),
         )
 
     @property
@@ -63,6 +69,13 @@ class Computing:
             keras.config.set_dtype_policy(f"mixed_{self.precision}")
 
 
+def _choose_communication(strategy: Strategy, *, has_gpus: bool, are_shared: bool) -> str | None:
+    """Returns by what workers exchange values: NCCL is for GPUs, and refuses two of them that are one."""
+    if strategy == "all_reduce":
+        return "nccl" if has_gpus and not are_shared else "auto"
+    return "grpc" if strategy == "parameter_server" else None
+
+
 PLAIN = Computing("float32", deterministic=True, jit_compile=False)
 
 
@@ -74,7 +87,7 @@ def settle_computing(config: TrainingConfig, strategy: Strategy) -> Computing:
     """
     gpus = tf.config.list_physical_devices("GPU")
     check_gpus([gpu.name for gpu in gpus])
-    computing = Computing.settle(config, strategy, len(gpus))
+    computing = Computing.settle(config, strategy, len(gpus), are_shared=environ.get(SHARED_VARIABLE) == "1")
     computing.apply()
     return computing
 

@@ -2,10 +2,13 @@
 
 import collections
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from model.frameworks import tf
+from model.strategies.block import PROBED_STEPS, Block, choose_steps_per_call, take_asynchronous_block
 from model.strategies.computing import PLAIN, Computing
 from model.strategies.exchange import add_to_first, describe_exchange, make_pull_push, read_first, read_time_after
 from model.strategies.step import (
@@ -24,6 +27,8 @@ from model.training import OnStep, Role, StepTiming, Task, Values, check_loss
 _SERVER_THREADS = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=4)
 # Results that the coordinator has not looked at yet, a worker; enough to keep it busy, few enough to stop soon.
 _IN_FLIGHT_PER_WORKER = 8
+# Of the steps that are left a call makes this part at most.
+_CALLS_LEFT = 4
 
 
 def serve(role: Role, is_finished: Callable[[], bool]) -> None:
@@ -72,7 +77,7 @@ class ParameterServerTrainer(VariableTrainer):
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         with strategy.scope():
             super().__init__(task, flat, role, computing, role.num_ps)
-        self._compute_and_push = self._make_compute_and_push()
+        self._compute_and_push, self._compute_and_push_all = self._make_compute_and_push()
 
     def load(self, values: Values, step: int) -> int:
         """Writes the values to the parameter servers and returns the step."""
@@ -81,20 +86,28 @@ class ParameterServerTrainer(VariableTrainer):
 
     def train(self, start: int, stop: int, on_step: OnStep) -> None:
         """Makes the updates of the global batches from `start` up to `stop`, one by each worker for each."""
-        task, num_workers = self._task, self._role.num_workers
+        num_workers = self._role.num_workers
         pending: collections.deque[tuple[int, Any]] = collections.deque()
-        for step in range(start, stop):
-            rate = task.learning_rate(step) / num_workers
-            for rank in range(num_workers):
-                share = task.plan.take(step, rank, num_workers)
-                group = task.first_group(step, rank)
-                arguments = (share.indices, share.shifts, group, rate)
-                pending.append((step, self._coordinator.schedule(self._compute_and_push, args=arguments)))
+        for steps in cut_calls(start, stop, self._steps_per_call or 1):
+            pending += [(steps.start, self._hand_out(rank, steps)) for rank in range(num_workers)]
             while len(pending) > _IN_FLIGHT_PER_WORKER * num_workers:
                 self._report(*pending.popleft(), on_step)
         self._coordinator.join()
         while pending:
             self._report(*pending.popleft(), on_step)
+
+    def warm_up(self) -> None:
+        """Makes the steps of `compile` once more, and settles how many a call makes."""
+        super().warm_up()
+        if not self._steps_per_call:
+            with self._kept():
+                results = self._hand_out_idle(range(PROBED_STEPS))
+                seconds = [row[1] for result in results for row in result.fetch()]
+            self._steps_per_call = choose_steps_per_call(float(np.median(seconds)))
+
+    def trace_steps(self) -> list[StepTiming]:
+        """Returns nothing: a worker's graph tells the parts of each step."""
+        return []
 
     def sum_scores(self) -> float:
         """Returns the sum of the scores on the validation split, computed by the workers."""
@@ -140,24 +153,41 @@ class ParameterServerTrainer(VariableTrainer):
         return [*self._push(gradient, tf.constant(0.0)), self._statistics.assign_add(statistics)]
 
     def _make_idle_steps(self) -> None:
-        """Hands out two for each worker: an idle one takes the next, and is busy if it compiles."""
-        share = self._task.plan.take(0, 0, self._role.num_workers)
-        for _ in range(2 * self._role.num_workers):
-            self._coordinator.schedule(self._compute_and_push, args=(share.indices, share.shifts, 0, 0.0))
-        self._coordinator.join()
+        self._hand_out_idle(range(1))
+        if self._steps_per_call != 1:
+            self._hand_out_idle(range(PROBED_STEPS))
 
     def _make_idle_scores(self) -> None:
         for _ in range(2 * self._role.num_workers):
             self._coordinator.schedule(self._score, args=(0, 1))
         self._coordinator.join()
 
-    def _report(self, step: int, result: Any, on_step: OnStep) -> None:
-        loss, seconds, input_seconds, communication_seconds = (float(value) for value in result.fetch())
-        check_loss(step, loss)
-        parts = {"input_seconds": input_seconds, "communication_seconds": communication_seconds}
-        on_step(StepTiming(step, loss, seconds, parts, _find_worker(result)))
+    def _hand_out(self, rank: int, steps: range, *, idle: bool = False) -> Any:
+        """Returns what is to come of a worker's shares of these steps; an idle one changes no weights."""
+        block = take_asynchronous_block(self._task, self._role.num_workers, rank, steps.start, steps.stop)
+        if idle:
+            block = block._replace(rates=np.zeros_like(block.rates))
+        if len(steps) == 1:
+            return self._coordinator.schedule(self._compute_and_push, args=tuple(part[0] for part in block))
+        return self._coordinator.schedule(self._compute_and_push_all, args=tuple(block))
 
-    def _make_compute_and_push(self) -> Any:
+    def _hand_out_idle(self, steps: range) -> list[Any]:
+        """Hands out two calls for each worker: an idle one takes the next, and is busy if it compiles."""
+        results = [self._hand_out(0, steps, idle=True) for _ in range(2 * self._role.num_workers)]
+        self._coordinator.join()
+        return results
+
+    def _report(self, first: int, result: Any, on_step: OnStep) -> None:
+        rows = np.reshape(result.fetch(), [-1, 4]).tolist()
+        worker = _find_worker(result)
+        for step, row in enumerate(rows, first):
+            loss, seconds, input_seconds, communication_seconds = row
+            check_loss(step, loss)
+            parts = {"input_seconds": input_seconds, "communication_seconds": communication_seconds}
+            on_step(StepTiming(step, (loss,), seconds, parts, worker))
+
+    def _make_compute_and_push(self) -> tuple[Any, Any]:
+        """Returns the worker's function of a step, and that of several: what each gives is a row a step."""
         task, config, flat = self._task, self._task.config, self._flat
         group_function = make_group_function(flat, config, task.objective, self._computing)
 
@@ -189,7 +219,40 @@ class ParameterServerTrainer(VariableTrainer):
             tf.TensorSpec([], tf.int32),
             tf.TensorSpec([], tf.float32),
         ]
-        return tf.function(compute_and_push, input_signature=signature, autograph=False)
+
+        def compute_and_push_all(*block: tf.Tensor) -> tf.Tensor:
+            num_steps = tf.size(block[-1])
+            rows = tf.TensorArray(tf.float64, size=num_steps, element_shape=[4])
+
+            def turn(step: tf.Tensor, rows: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+                return step + 1, rows.write(step, compute_and_push(*(part[step] for part in block)))
+
+            loop = tf.while_loop(lambda step, _: step < num_steps, turn, (tf.constant(0), rows), parallel_iterations=1)
+            return loop[1].stack()
+
+        several = Block.signature(config.per_replica_batch_size)
+        return (
+            tf.function(compute_and_push, input_signature=signature, autograph=False),
+            tf.function(compute_and_push_all, input_signature=several, autograph=False),
+        )
+
+
+def cut_calls(start: int, stop: int, most: int) -> Iterator[range]:
+    """Yields the steps from `start` up to `stop`, call by call: the fewer are left, the fewer make a call.
+
+    At the end a worker that has no call left waits for those that have: for a step or so, not for a long call.
+
+    Args:
+        start: The first step.
+        stop: The one after the last.
+        most: Steps of a call at most.
+
+    Source: guided self-scheduling, Polychronopoulos & Kuck 1987, IEEE Transactions on Computers 36 (12).
+    """
+    while start < stop:
+        count = min(most, max(1, (stop - start) // _CALLS_LEFT))
+        yield range(start, start + count)
+        start += count
 
 
 def _find_worker(result: Any) -> str | None:

@@ -34,7 +34,8 @@ def connect(task: Task, role: Role, clock: Clock, on_met: Callable[[], object] =
     """
     computing = settle_computing(task.config, role.strategy)
     with clock.measure("rendezvous_seconds"):
-        reduce = connect_all_reduce() if role.strategy == "all_reduce" else reduce_nothing
+        use_nccl = computing.communication == "nccl"
+        reduce = connect_all_reduce(use_nccl=use_nccl) if role.strategy == "all_reduce" else reduce_nothing
         servers = connect_servers() if role.strategy == "parameter_server" else None
     on_met()
     keras.utils.set_random_seed(task.config.seed)  # a module may make a layer

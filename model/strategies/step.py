@@ -17,6 +17,8 @@ from model.strategies.losses import make_loss, score_examples
 from model.training import TrainingConfig, Vector
 
 EVALUATION_BATCH_SIZE = 500
+# A GPU can gather, too, and would be sent the whole data for it in each step. Without a task: that of whoever computes.
+_READER = "/device:CPU:0"
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ def map_into_memory(split: Split) -> tuple[Any, tf.Tensor]:
             dtype=tf.as_dtype(array.dtype), shape=array.shape, memory_region_name=str(array.filename)
         )
 
-    return map_structure(map_array, split.inputs), map_array(split.labels)
+    with tf.device(_READER):
+        return map_structure(map_array, split.inputs), map_array(split.labels)
 
 
 def map_structure(function: Callable[[Any], Any], inputs: Any) -> Any:
@@ -150,8 +153,9 @@ def read_range(split: Split, start: tf.Tensor | int, stop: tf.Tensor | int) -> t
     over an operand that nobody else reads, and the process would end in a segmentation fault.
     """
     inputs, labels = map_into_memory(split)
-    indices = tf.range(start, tf.minimum(stop, split.count))
-    return map_structure(lambda own: tf.gather(own, indices), inputs), tf.gather(labels, indices)
+    with tf.device(_READER):
+        indices = tf.range(start, tf.minimum(stop, split.count))
+        return map_structure(lambda own: tf.gather(own, indices), inputs), tf.gather(labels, indices)
 
 
 def crop_shifted(images: Any, shifts: tf.Tensor, max_shift: int) -> tf.Tensor:
@@ -193,8 +197,9 @@ def read_batch(
         max_shift: Likewise; 0 for what is no image.
     """
     inputs, labels = map_into_memory(dataset.split("train"))
-    chosen = map_structure(lambda own: tf.gather(own, indices), inputs)
-    return crop_shifted(chosen, shifts, max_shift), tf.gather(labels, indices)
+    with tf.device(_READER):
+        chosen = map_structure(lambda own: tf.gather(own, indices), inputs)
+        return crop_shifted(chosen, shifts, max_shift), tf.gather(labels, indices)
 
 
 def sum_over_groups(

@@ -28,6 +28,8 @@ class VariableTrainer(abc.ABC):
 
     def __init__(self, task: Task, flat: FlatModel, role: Role, computing: Computing, num_slices: int = 1) -> None:
         self._task, self._flat, self._role, self._computing = task, flat, role, computing
+        # On CPUs a call costs next to nothing. On GPUs the warm-up finds out how many steps one should make.
+        self._steps_per_call = task.config.steps_per_call or (0 if computing.gpus else 1)
         initial = flat.initial_weights()
         bounds = np.linspace(0, len(initial), num_slices + 1, dtype=int)
         self._cuts, self._sizes = bounds[1:-1], np.diff(bounds).tolist()
@@ -51,8 +53,8 @@ class VariableTrainer(abc.ABC):
             self._make_idle_steps()
 
     def describe_computing(self) -> dict[str, Any]:
-        """Returns the record's `precision`, `deterministic`, `jit_compile` and `gpus`."""
-        return asdict(self._computing)
+        """Returns the record's fields on how it computes."""
+        return asdict(self._computing) | {"steps_per_call": self._steps_per_call}
 
     def read_values(self) -> Values:
         """Returns the values as they are now."""

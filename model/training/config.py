@@ -56,6 +56,9 @@ class TrainingConfig:
         None, "the same weights for the same seed, to the bit, by slower operations on GPUs; by default on CPUs alone"
     )
     jit_compile: bool | None = _setting(None, "compile the gradient computation with XLA; by default on GPUs alone")
+    steps_per_call: int = _setting(
+        0, "steps made in one call; 0: one on CPUs, on GPUs as many as take a quarter of a second"
+    )
     scaling: str = _setting("strong", "strong: one global batch for all; weak: one batch size a worker")
     seed: int = _setting(0, "seed of initial weights, data order and shifts")
 
@@ -65,7 +68,7 @@ class TrainingConfig:
         _expect(self.precision in get_args(Precision), "precision", "float32, bfloat16 or float16", self.precision)
         for name in ("num_workers", "epochs", "global_batch_size"):
             _expect(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("batch_norm_group_size", "max_shift", "checkpoint_steps"):
+        for name in ("batch_norm_group_size", "max_shift", "checkpoint_steps", "steps_per_call"):
             _expect(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         _expect(0 <= self.seed < 2**32, "seed", "at least 0 and below 2**32", self.seed)
         _expect(0 <= self.weight_decay < math.inf, "weight_decay", "a finite number, at least 0", self.weight_decay)

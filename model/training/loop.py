@@ -75,6 +75,8 @@ class TrainingLoop:
         while self._state.step < self._task.total_steps:
             self._train_to_checkpoint()
         self._signs.tell("ending")
+        for name, seconds in self._steps.stand_for(self._clock.seconds["train_seconds"]).items():
+            self._clock.add(name, seconds)
         if self._role.is_chief:
             with self._clock.measure("save_seconds"):
                 self._trainer.save_model(self._state.values, self._output_dir / "model.keras")
@@ -108,6 +110,7 @@ class TrainingLoop:
         with self._clock.measure("warmup_seconds"):
             trainer.warm_up()
             self._collective = trainer.time_exchange()
+            self._steps.trace(trainer.trace_steps())
         return state.step
 
     def _train_to_checkpoint(self) -> None:
@@ -119,10 +122,11 @@ class TrainingLoop:
         progress = _Progress(self._task, self._sharers) if self._role.is_chief else None
 
         def record(timing: StepTiming) -> None:
-            state.step_seconds.append(timing.seconds)
-            state.epoch_losses.append(timing.loss)
+            count = len(timing.losses)
+            state.step_seconds += [timing.seconds / count] * count
+            state.epoch_losses += timing.losses
             self._steps.add(timing)
-            self._signs.note_step(timing.step)
+            self._signs.note_step(timing.last_step)
             for name, seconds in timing.parts.items():
                 self._clock.add(name, seconds / self._sharers)
             if progress is not None:
@@ -180,14 +184,14 @@ class _Progress:
         self._told, self._seen = time.perf_counter(), 0
 
     def add(self, timing: StepTiming) -> None:
-        self._seen += 1
+        self._seen += len(timing.losses)
         elapsed = time.perf_counter() - self._told
         if elapsed >= PROGRESS_SECONDS:
             config, per_epoch = self._task.config, self._task.plan.steps_per_epoch
             rate = self._seen / self._sharers * config.global_batch_size / elapsed
-            epoch, step = divmod(timing.step, per_epoch)
+            epoch, step = divmod(timing.last_step, per_epoch)
             say(
                 f"epoch {epoch + 1}/{config.epochs} step {step + 1}/{per_epoch} "
-                f"loss {timing.loss:.3f} {rate:,.0f} {self._task.examples}/s"
+                f"loss {timing.losses[-1]:.3f} {rate:,.0f} {self._task.examples}/s"
             )
             self._told, self._seen = time.perf_counter(), 0

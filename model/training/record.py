@@ -7,6 +7,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +38,51 @@ _MICROSECOND_DIGITS = 6
 
 
 class StepParts:
-    """What of each step is compared between the replicas, or added up for each worker that the chief hands steps to."""
+    """What of each step is compared between the replicas, or added up for each worker that the chief hands steps to.
+
+    Where the parts of the timed steps are not told apart, those of a few traced ones stand for them.
+    """
 
     def __init__(self) -> None:
+        self.traced: Sequence[StepTiming] = ()
         self.compute_seconds: list[float] = []
         self.communication_seconds: list[float] = []
         self.workers: dict[str, dict[str, float]] = {}
         self.num_steps: dict[str, int] = {}
 
     def add(self, timing: StepTiming) -> None:
-        """Takes a step."""
+        """Takes a step of the training."""
         if timing.worker is None:
-            self.compute_seconds.append(timing.compute_seconds)
-            self.communication_seconds.append(timing.parts.get("communication_seconds", 0.0))
+            if not self.traced:
+                self._add_parts(timing)
             return
         clocks = self.workers.setdefault(timing.worker, {})
         for name, seconds in {"train_seconds": timing.seconds, **timing.parts}.items():
             clocks[name] = clocks.get(name, 0.0) + seconds
-        self.num_steps[timing.worker] = self.num_steps.get(timing.worker, 0) + 1
+        self.num_steps[timing.worker] = self.num_steps.get(timing.worker, 0) + len(timing.losses)
+
+    def trace(self, timings: Sequence[StepTiming]) -> None:
+        """Takes the steps that were made for their parts alone; none where the training's own tell theirs."""
+        self.traced = timings
+
+    def stand_for(self, train_seconds: float) -> dict[str, float]:
+        """Lets the traced steps stand for a whole training, and returns the seconds of its parts; once, at its end.
+
+        Args:
+            train_seconds: How long all of its steps took.
+        """
+        clocks: dict[str, float] = {}
+        factor = train_seconds / math.fsum(timing.seconds for timing in self.traced) if self.traced else 0.0
+        for timing in self.traced:
+            parts = {name: seconds * factor for name, seconds in timing.parts.items()}
+            self._add_parts(replace(timing, seconds=timing.seconds * factor, parts=parts))
+            for name, seconds in parts.items():
+                clocks[name] = clocks.get(name, 0.0) + seconds
+        return clocks
+
+    def _add_parts(self, timing: StepTiming) -> None:
+        self.compute_seconds.append(timing.compute_seconds)
+        self.communication_seconds.append(timing.parts.get("communication_seconds", 0.0))
 
     def to_json(self) -> dict[str, list[float]]:
         """Returns the seconds of each step, to the microsecond."""
@@ -165,7 +193,7 @@ def describe_training(
         output_dir: The training's folder, with the records of all replicas.
         steps: What the chief knows of the steps.
         collective: What the strategy's exchange costs by itself; None where nothing is exchanged.
-        computing: `precision`, `deterministic`, `jit_compile` and `gpus`.
+        computing: How it computed, as the trainer tells it.
     """
     config = task.config
     images_seen = state.step * config.global_batch_size
@@ -195,6 +223,7 @@ def describe_training(
         "example_shape": task.dataset.input_shape,
         "learning_rate": config.learning_rate,
         **computing,
+        "traced_steps": len(steps.traced) or None,
         "epochs": config.epochs,
         "steps": state.step,
         "images_seen": images_seen,

@@ -2,8 +2,8 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,22 +100,28 @@ class Task:
 
 @dataclass(frozen=True)
 class StepTiming:
-    """One step as it was measured on this replica.
+    """The steps of one call as they were measured on this replica: one, or several that follow each other.
 
     Attributes:
-        step: The step, from 0.
-        loss: Mean loss over the global batch (all-reduce, single) or over one worker's share (parameter server).
-        seconds: Duration of the step.
+        step: The first of them, from 0.
+        losses: Of each the mean loss over the global batch (all-reduce, single) or over one worker's share (parameter
+            server).
+        seconds: Duration of the call.
         parts: The seconds of its parts, by those clocks that are parts of `train_seconds`. What is left is the forward
-            and backward computation.
+            and backward computation. Nothing where they were not told apart.
         worker: Which replica's step it was where the chief only hands them out, as in `worker-0`; else None.
     """
 
     step: int
-    loss: float
+    losses: Sequence[float]
     seconds: float
-    parts: Mapping[str, float]
+    parts: Mapping[str, float] = field(default_factory=dict)
     worker: str | None = None
+
+    @property
+    def last_step(self) -> int:
+        """The last of the steps."""
+        return self.step + len(self.losses) - 1
 
     @property
     def compute_seconds(self) -> float:
@@ -136,7 +142,13 @@ class Trainer(Protocol):
         """Traces and compiles everything that is timed later, and leaves the values as they were."""
 
     def warm_up(self) -> None:
-        """Makes a step with what `compile` left, for the cost of first use, and leaves the values as they were."""
+        """Makes steps with what `compile` left, for the cost of first use, and leaves the values as they were."""
+
+    def trace_steps(self) -> Sequence[StepTiming]:
+        """Returns steps whose parts were measured apart from the training; none where its own steps tell theirs.
+
+        It leaves the values as they were. All workers call it after `warm_up`.
+        """
 
     def time_exchange(self) -> dict[str, Any] | None:
         """Returns the record's `collective`, and leaves the values as they were; None where nothing is exchanged.
@@ -155,7 +167,7 @@ class Trainer(Protocol):
         """Returns the sum of the scores of the validation split: how many are right, or the errors' sum."""
 
     def describe_computing(self) -> dict[str, Any]:
-        """Returns the record's `precision`, `deterministic`, `jit_compile` and `gpus`."""
+        """Returns the record's fields on how it computes: `precision`, `gpus`, `steps_per_call` and others."""
 
     def read_values(self) -> Values:
         """Returns the values as they are now."""

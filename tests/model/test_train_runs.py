@@ -186,6 +186,35 @@ def test_with_the_same_groups_two_workers_end_with_the_bits_of_one(singles: list
     assert all_reduces[0].training["weights_sha256"] == singles[0].training["weights_sha256"]
 
 
+@pytest.mark.parametrize("sizes", [{}, {"worker": 2}])
+def test_steps_in_calls_of_several_end_with_the_same_bits_through_checkpoints(
+    make_job: Callable[..., Job], singles: list[Job], sizes: dict[str, int]
+) -> None:
+    options = (*WITH_CHECKPOINTS, "--steps-per-call=7")  # of 63 steps an epoch, cut after each ten
+    job = make_job(*options, cluster=make_cluster(**sizes) if sizes else None).run()
+    training = job.training
+    assert training["weights_sha256"] == singles[0].training["weights_sha256"]
+    assert job.losses == singles[0].losses
+    assert (training["steps_per_call"], training["traced_steps"], training["steps"]) == (7, 20, STEPS)
+    parts = [training[f"{name}_seconds"] for name in ("input", "communication", "update", "mean_compute")]
+    if not sizes:
+        assert sum(parts) == pytest.approx(training["train_seconds"], abs=1e-3)
+        return
+    assert 0 < training["transfer_seconds"] <= min(r["clocks"]["communication_seconds"] for r in training["replicas"])
+    assert 0 < sum(parts) < 1.5 * training["train_seconds"]
+
+
+def test_a_worker_of_parameter_servers_makes_every_step_of_a_call_and_tells_each(make_job: Callable[..., Job]) -> None:
+    cluster = make_cluster(chief=1, worker=2, ps=1)
+    training = make_job(*SETTINGS, "--steps-per-call=7", cluster=cluster).run().training
+    workers = [record for record in training["replicas"] if record["type"] == "worker"]
+    assert sum(record["num_steps"] for record in workers) == 2 * STEPS
+    assert all(record["clocks"]["communication_seconds"] > 0 for record in workers)
+    assert (training["steps_per_call"], training["traced_steps"], training["steps"]) == (7, None, STEPS)
+    losses = [point["train_loss"] for point in training["curve"]]
+    assert losses[-1] < 0.75 * losses[0]
+
+
 def test_in_half_precision_two_workers_end_with_the_bits_of_one_and_the_record_says_so(
     make_job: Callable[..., Job], singles: list[Job]
 ) -> None:

@@ -16,7 +16,7 @@ from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES
 from tfjob.local.folders import Folders
 from tfjob.local.kubelet import expand_all, expand_env
-from tfjob.local.machine import CoreAssignment, visible_gpus
+from tfjob.local.machine import CoreAssignment, are_shared, visible_gpus
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.processes import MARK_VARIABLE, ReplicaProcess
 from tfjob.local.tf_config import tf_config
@@ -87,7 +87,7 @@ def prepare_replicas(
         replica.name: _prepare(
             replica,
             _inherit_as_foreign(os.environ) if job.is_foreign else _inherit(os.environ),
-            visible_gpus(gpus[replica.name]),
+            visible_gpus(gpus[replica.name], is_shared=are_shared(gpus)),
             tf_config(manifest, replica.type, replica.index, lambda *key: addresses[key]),
             cores=assignment.cores[replica.name],
             log_path=log_dir / f"{replica.name}.log",

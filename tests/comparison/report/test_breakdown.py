@@ -17,6 +17,20 @@ from tests.comparison.record_factory import make_record, make_run
 from tests.comparison.timed_factory import make_parameter_server, make_timed
 
 
+def test_that_parts_come_from_steps_made_apart_is_said_where_it_is_so() -> None:
+    told = "come from 20 steps made apart from the timed ones"
+    for record, is_told in ((make_timed(), False), (replace(make_timed(), traced_steps=20), True)):
+        page = render_page("report/breakdown.html.j2", times=describe_times(group_trials([record])))
+        assert (told in page) == is_told
+
+
+def test_that_gpus_exchanged_values_without_nccl_is_said_where_it_is_so() -> None:
+    for gpus, communication, is_told in ((1, "auto", True), (1, "nccl", False), (0, "auto", False), (1, None, False)):
+        record = replace(make_timed(), gpus=gpus, communication=communication)
+        page = render_page("report/breakdown.html.j2", times=describe_times(group_trials([record])))
+        assert ("GPUs exchanged values without NCCL" in page) == is_told
+
+
 def test_the_phases_add_up_to_the_whole_job() -> None:
     phases = break_down(group_trials(make_run()))
 

@@ -15,13 +15,13 @@ FAST = Computing("float32", deterministic=False, jit_compile=True, gpus=1)
     ("strategy", "settings", "num_gpus", "expected"),
     [
         ("single", {}, 0, PLAIN),
-        ("all_reduce", {}, 0, PLAIN),
+        ("all_reduce", {}, 0, replace(PLAIN, communication="auto")),
         ("single", {}, 1, FAST),
-        ("all_reduce", {}, 2, FAST),
+        ("all_reduce", {}, 2, replace(FAST, communication="nccl")),
         ("single", {"deterministic": True}, 1, replace(FAST, deterministic=True)),
         ("single", {"jit_compile": False}, 1, replace(FAST, jit_compile=False)),
         ("single", {"jit_compile": True, "deterministic": False}, 0, replace(FAST, gpus=0)),
-        ("parameter_server", {"deterministic": True}, 0, replace(PLAIN, deterministic=False)),
+        ("parameter_server", {"deterministic": True}, 0, replace(PLAIN, deterministic=False, communication="grpc")),
         ("single", {"precision": "bfloat16"}, 0, replace(PLAIN, precision="bfloat16")),
     ],
 )
@@ -34,7 +34,12 @@ def test_what_a_person_leaves_open_follows_from_the_devices(
 @pytest.mark.parametrize("num_gpus", [0, 1])
 def test_the_single_node_and_a_worker_compute_alike(num_gpus: int) -> None:
     config = TrainingConfig(precision="bfloat16")
-    assert Computing.settle(config, "single", num_gpus) == Computing.settle(config, "all_reduce", num_gpus)
+    single, worker = (Computing.settle(config, name, num_gpus) for name in ("single", "all_reduce"))
+    assert single == replace(worker, communication=None)
+
+
+def test_workers_that_share_a_gpu_do_without_nccl_which_refuses_that() -> None:
+    assert Computing.settle(TrainingConfig(), "all_reduce", 1, are_shared=True) == replace(FAST, communication="auto")
 
 
 @pytest.mark.parametrize(

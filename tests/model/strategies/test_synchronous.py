@@ -1,4 +1,6 @@
 import time
+from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,8 +10,9 @@ import tensorflow as tf
 from model.data.dataset import PreparedDataset
 from model.errors import TrainingDiverged
 from model.networks.registry import build_model
+from model.strategies.computing import PLAIN
 from model.strategies.step import FlatModel
-from model.strategies.synchronous import SynchronousTrainer, read_clock_after, reduce_nothing
+from model.strategies.synchronous import TRACED_STEPS, SynchronousTrainer, read_clock_after, reduce_nothing
 from model.training.config import TrainingConfig
 from model.training.role import Role
 from model.training.task import StepTiming, Task
@@ -65,6 +68,58 @@ def test_every_step_is_reported_once_and_in_order(trainer: SynchronousTrainer) -
     assert all(0 < sum(timing.parts.values()) < timing.seconds for timing in timings)
 
 
+@pytest.mark.parametrize("groups", [{}, {"same_batch_norm": True, "batch_norm_group_size": 8}], ids=["whole", "groups"])
+@pytest.mark.parametrize("model", ["dropout", "batch_norm", "convolution"])
+def test_steps_in_one_call_are_the_steps_of_single_calls_to_the_bit(
+    noise: PreparedDataset, model: str, groups: dict[str, Any]
+) -> None:
+    config = TrainingConfig(global_batch_size=16, epochs=4, learning_rate=0.01, **groups)
+    flat = FlatModel.wrap(build_model(f"tests.model.builders:{model}", (8, 8, 1), 3, {}))
+    results = []
+    for steps_per_call in (1, 3):
+        task = Task(replace(config, steps_per_call=steps_per_call), noise)
+        trainer, timings = SynchronousTrainer(task, flat, SINGLE, reduce_nothing), list[StepTiming]()
+        trainer.train(1, 9, timings.append)
+        results.append(([loss for timing in timings for loss in timing.losses], digest(trainer)))
+    assert [(timing.step, timing.last_step) for timing in timings] == [(1, 3), (4, 6), (7, 8)]
+    assert results[0] == results[1]
+
+
+def test_the_parts_of_steps_in_one_call_are_traced_apart_and_leave_no_trace(task: Task, flat: FlatModel) -> None:
+    several = replace(task, config=replace(task.config, steps_per_call=4))
+    trainer = SynchronousTrainer(several, flat, SINGLE, reduce_nothing)
+    before = digest(trainer)
+    trainer.compile()
+    trainer.warm_up()
+    traced = trainer.trace_steps()
+    assert digest(trainer) == before
+    assert len(traced) == TRACED_STEPS
+    assert all(set(timing.parts) == {"input_seconds", "update_seconds"} for timing in traced)
+    assert trainer.describe_computing()["steps_per_call"] == 4
+    alone = SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
+    assert alone.trace_steps() == []
+    assert alone.describe_computing()["steps_per_call"] == 1
+
+
+def test_on_a_gpu_the_workers_agree_on_how_many_steps_a_call_makes(task: Task, flat: FlatModel) -> None:
+    heard: list[tuple[int, ...]] = []
+
+    def reduce(vector: tf.Tensor) -> tf.Tensor:
+        if not tf.executing_eagerly():
+            return vector
+        heard.append(tuple(vector.shape))
+        return vector + 0.15  # what another worker needs for a step
+
+    computing, role = replace(PLAIN, gpus=1), Role("all_reduce", "worker", 0, num_workers=2, num_ps=0)
+    shared = replace(task, config=replace(task.config, strategy="all_reduce", num_workers=2))
+    trainer = SynchronousTrainer(shared, flat, role, reduce, computing)
+    trainer.compile()
+    trainer.train(0, 1, lambda timing: None)  # before it is known, one by one
+    trainer.warm_up()
+    assert heard[-1] == (1,)
+    assert 1 < trainer.describe_computing()["steps_per_call"] <= 3
+
+
 def test_by_default_a_single_process_trains_as_keras_does_on_whole_batches(noise: PreparedDataset) -> None:
     config = TrainingConfig(global_batch_size=16, weight_decay=0.0, label_smoothing=0.1, max_shift=0)
     task, losses = Task(config, noise), []
@@ -72,7 +127,7 @@ def test_by_default_a_single_process_trains_as_keras_does_on_whole_batches(noise
     reference = keras.models.clone_model(flat.model)
     reference.set_weights(flat.model.get_weights())
     trainer = SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
-    trainer.train(0, 6, lambda timing: losses.append(timing.loss))
+    trainer.train(0, 6, lambda timing: losses.extend(timing.losses))
     cross_entropy = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
     train, variables = noise.split("train"), [v.value for v in reference.trainable_variables]
     velocities = [np.zeros(v.shape, np.float32) for v in variables]
@@ -149,3 +204,17 @@ def test_weights_that_are_no_numbers_stop_the_training_at_their_step(trainer: Sy
     trainer.load(values._replace(weights=np.full_like(values.weights, np.nan)), 5)
     with pytest.raises(TrainingDiverged, match="The loss became nan at step 5"):
         trainer.train(5, 7, lambda timing: None)
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step_in_a_call_of_several(noise: PreparedDataset) -> None:
+    config = TrainingConfig(global_batch_size=16, epochs=9, learning_rate=1e9, warmup_fraction=0.0)
+    flat = FlatModel.wrap(build_model("tests.model.builders:dense", (8, 8, 1), 3, {}))
+    told = []
+    for steps_per_call in (1, 16):
+        task = Task(replace(config, steps_per_call=steps_per_call), noise)
+        trainer = SynchronousTrainer(task, flat, SINGLE, reduce_nothing)
+        with pytest.raises(TrainingDiverged) as raised:
+            trainer.train(0, task.total_steps, lambda timing: None)
+        told.append(str(raised.value))
+    assert told[0] == told[1]
+    assert "at step 0." not in told[0]

@@ -29,6 +29,7 @@ OTHER_VALUES: dict[str, Any] = {
     "precision": "bfloat16",
     "deterministic": False,
     "jit_compile": True,
+    "steps_per_call": 16,
     "scaling": "weak",
     "seed": 2**32 - 1,
 }
@@ -50,6 +51,7 @@ OTHER_VALUES: dict[str, Any] = {
         ({"batch_norm_group_size": 16}, "batch_norm_group_size must be 0 without same_batch_norm: a worker then"),
         ({"max_shift": -1}, "max_shift must be at least 0. Received: -1."),
         ({"checkpoint_steps": -1}, "checkpoint_steps must be at least 0. Received: -1."),
+        ({"steps_per_call": -1}, "steps_per_call must be at least 0. Received: -1."),
         ({"seed": -1}, "seed must be at least 0 and below 2**32. Received: -1."),
         ({"seed": 2**32}, "seed must be at least 0 and below 2**32. Received: 4294967296."),
         ({"weight_decay": -1e-9}, "weight_decay must be a finite number, at least 0. Received: -1e-09."),

@@ -1,4 +1,5 @@
 import json
+import math
 import platform
 import threading
 import time
@@ -43,7 +44,7 @@ def test_there_is_no_time_to_a_target_that_is_not_set_or_not_reached(target: flo
 
 def step(compute: float, communication: float, worker: str | None = None) -> StepTiming:
     parts = {"input_seconds": 0.25, "communication_seconds": communication}
-    return StepTiming(0, 1.0, 0.25 + compute + communication, parts, worker)
+    return StepTiming(0, (1.0,), 0.25 + compute + communication, parts, worker)
 
 
 def test_a_replica_leaves_a_record_of_its_own(tmp_path: Path) -> None:
@@ -102,12 +103,37 @@ def test_the_last_to_arrive_waits_for_nobody_in_each_step_and_not_only_in_the_su
 def test_a_single_process_is_its_own_slowest_and_transfers_nothing() -> None:
     alone = Role("single", "worker", 0, num_workers=1, num_ps=0)
     steps = StepParts()
-    steps.add(StepTiming(0, 1.0, 2.0, {"input_seconds": 0.5}))
+    steps.add(StepTiming(0, (1.0,), 2.0, {"input_seconds": 0.5}))
     assert compare_steps([steps.to_json()], alone) == {
         "transfer_seconds": 0.0,
         "slowest_compute_seconds": 1.5,
         "mean_compute_seconds": 1.5,
     }
+
+
+def test_traced_steps_stand_for_the_whole_training_and_make_nobody_wait_for_less_than_nothing() -> None:
+    communications = ((0.5, 1.0, 0.25), (1.0, 0.25, 0.75))
+    workers, clocks = [], []
+    for train_seconds, own in zip((60.0, 61.0), communications, strict=True):
+        steps = StepParts()
+        steps.trace([step(1.0, communication) for communication in own])
+        steps.add(StepTiming(0, (1.0, 2.0), 0.5))
+        clocks.append(steps.stand_for(train_seconds))
+        workers.append(steps.to_json())
+        told = math.fsum(workers[-1]["compute_seconds"]) + math.fsum(clocks[-1].values())
+        assert told == pytest.approx(train_seconds, abs=1e-5)
+        assert clocks[-1]["input_seconds"] == pytest.approx(train_seconds * 0.75 / (3.75 + math.fsum(own)))
+    transfer = compare_steps(workers, ALL_REDUCE)["transfer_seconds"]
+    assert transfer is not None
+    assert 0 < transfer < min(own["communication_seconds"] for own in clocks)
+
+
+def test_without_traced_steps_the_parts_are_those_of_the_training() -> None:
+    steps = StepParts()
+    steps.trace([])
+    steps.add(step(1.0, 0.5))
+    assert steps.stand_for(9.0) == {}
+    assert steps.to_json() == {"compute_seconds": [1.0], "communication_seconds": [0.5]}
 
 
 SHORTER = {"compute_seconds": [1.0], "communication_seconds": [2.5]}

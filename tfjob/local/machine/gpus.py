@@ -13,6 +13,8 @@ from tfjob.local.machine.cpus import ROOT
 
 # By it CUDA chooses the GPUs that a program sees; a number that is none hides all.
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+# By it a replica of this project is told that GPUs are shared.
+SHARED_VARIABLE = "TFJOB_SPEEDUP_SHARED_GPUS"
 _NONE = "-1"
 _UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ANSWER_SECONDS = 20.0
@@ -78,9 +80,14 @@ def assign_gpus(
     return {replica: tuple(next(rest) for _ in range(count)) for replica, count in asked.items()}
 
 
-def visible_gpus(gpus: Sequence[str]) -> dict[str, str]:
-    """Returns the environment in which a program sees these GPUs and no other."""
-    return {VISIBLE_VARIABLE: ",".join(gpus) or _NONE}
+def visible_gpus(gpus: Sequence[str], *, is_shared: bool = False) -> dict[str, str]:
+    """Returns the environment in which a program sees these GPUs and no other.
+
+    Args:
+        gpus: The program's.
+        is_shared: Whether replicas of the job share one, which their collectives must know.
+    """
+    return {VISIBLE_VARIABLE: ",".join(gpus) or _NONE, **({SHARED_VARIABLE: "1"} if is_shared else {})}
 
 
 def are_shared(gpus: Mapping[str, Sequence[str]]) -> bool:

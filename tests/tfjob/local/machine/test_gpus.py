@@ -128,3 +128,11 @@ def test_without_gpus_a_persons_own_choice_of_what_is_visible_stays(
     for env, seen in zip(environments, ("-1", "7"), strict=True):
         LocalBackend().run(make_job(code, env=env), log_dir=tmp_path, on_event=lambda _: None)
         assert (tmp_path / "worker-0.log").read_text().strip() == seen
+
+
+def test_a_replica_is_told_that_its_gpu_is_shared() -> None:
+    assert visible_gpus(["GPU-1"], is_shared=True) == {
+        "CUDA_VISIBLE_DEVICES": "GPU-1",
+        "TFJOB_SPEEDUP_SHARED_GPUS": "1",
+    }
+    assert visible_gpus(["GPU-1"]) == {"CUDA_VISIBLE_DEVICES": "GPU-1"}
