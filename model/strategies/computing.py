@@ -27,7 +27,7 @@ class Computing:
         precision: In which layers compute. Weights, statistics and their updates are float32.
         deterministic: Whether operations give the same bits each time.
         jit_compile: Whether XLA compiles the gradient computation.
-        gpus: On how many GPUs; 0 for CPUs.
+        gpus: On how many GPUs, all that it was given; 0 for CPUs.
         communication: By what workers exchange values: `nccl`; `auto`, the runtime's own choice; `grpc`; None for a
             single process.
     """
@@ -45,16 +45,30 @@ class Computing:
         On GPUs a person has XLA by default (Keras' own `fit` does) and no determinism, which takes a multiple of the
         time there. On CPUs XLA is slower and determinism costs nothing. A parameter-server training is never
         deterministic: its updates come in no fixed order.
+
+        Raises:
+            ConfigError: Its GPUs cannot share its batch evenly.
         """
+        share = config.per_replica_batch_size
+        if num_gpus > 1 and not config.same_batch_norm and share % num_gpus:
+            raise ConfigError(
+                "A replica's share of the batch must be divisible by its GPUs. "
+                f"Received: {share} images and {num_gpus} GPUs."
+            )
         has_gpus = num_gpus > 0
         is_deterministic = not has_gpus if config.deterministic is None else config.deterministic
         return cls(
             config.precision,
             is_deterministic and strategy != "parameter_server",
             has_gpus if config.jit_compile is None else config.jit_compile,
-            min(num_gpus, 1),  # a process of this program computes on its first
+            num_gpus,
             _choose_communication(strategy, has_gpus=has_gpus, are_shared=are_shared),
         )
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """TensorFlow's names of the devices that share a batch; none where TensorFlow's choice will do."""
+        return tuple(f"/device:GPU:{index}" for index in range(self.gpus)) if self.gpus > 1 else ()
 
     @property
     def loss_scale(self) -> float:

@@ -203,7 +203,9 @@ class ParameterServerTrainer(VariableTrainer):
             read = read_time_after(*tf.nest.flatten(batch))
             with tf.control_dependencies([read]):
                 batch = tf.nest.map_structure(tf.identity, batch)
-            total = sum_over_groups(group_function, config, (weights, statistics), batch, first_group)
+            total = sum_over_groups(
+                group_function, config, (weights, statistics), batch, first_group, devices=self._computing.devices
+            )
             gradient, updated, loss = split_contribution(total / config.groups_per_replica, flat.num_parameters)
             computed = read_time_after(gradient, updated)
             with tf.control_dependencies([computed]):

@@ -208,11 +208,13 @@ def sum_over_groups(
     values: tuple[tf.Tensor, tf.Tensor],
     batch: tuple[Any, tf.Tensor],
     first_group: tf.Tensor,
+    *,
+    devices: Sequence[str] = (),
 ) -> tf.Tensor:
     """Returns the sum of the contributions of one worker's groups, shape [P + Q + 1].
 
-    The groups run one after another in one compiled shape, so that a worker needs the memory of one group only and
-    computes exactly what the same groups give elsewhere.
+    The groups of a device run one after another in one compiled shape, so that a worker needs the memory of one group
+    only and computes exactly what the same groups give elsewhere.
 
     Args:
         group_function: What `make_group_function` returned.
@@ -220,15 +222,42 @@ def sum_over_groups(
         values: Weights, shape [P], and statistics, shape [Q].
         batch: Inputs and labels of the worker's share of the global batch.
         first_group: Number of the first of these groups since the training's start, int32.
+        devices: The worker's, side by side, where it has several. Groups that every configuration has are dealt out to
+            them as they are; else the share is one group, and each device normalises over its own part of it.
     """
+    if len(devices) <= 1:
+        groups = range(config.groups_per_replica)
+        return _sum_in_turn(group_function, config.group_size, values, batch, [(g, first_group + g) for g in groups])
+    if config.same_batch_norm:
+        size, num_parts, numbers = config.group_size, config.groups_per_replica, 1
+    else:  # random layers draw by a part's number, as they draw by a group's
+        size, num_parts, numbers = config.group_size // len(devices), len(devices), len(devices)
+    sums = []
+    for place, device in enumerate(devices[:num_parts]):
+        parts = [(part, first_group * numbers + part) for part in range(place, num_parts, len(devices))]
+        with tf.device(device):
+            sums.append(_sum_in_turn(group_function, size, values, batch, parts))
+    with tf.device(devices[0]):
+        return tf.add_n(sums) / numbers
+
+
+def _sum_in_turn(
+    group_function: Any,
+    size: int,
+    values: tuple[tf.Tensor, tf.Tensor],
+    batch: tuple[Any, tf.Tensor],
+    parts: Sequence[tuple[int, tf.Tensor]],
+) -> tf.Tensor:
+    """Returns the sum of the contributions of some parts of a batch, each by its place and its group's number."""
     weights, statistics = values
     inputs, labels = batch
     total: tf.Tensor | None = None
-    for group in range(config.groups_per_replica):
-        part = slice(group * config.group_size, (group + 1) * config.group_size)
+    for place, number in parts:
+        part = slice(place * size, (place + 1) * size)
         with tf.control_dependencies([] if total is None else [total]):
-            own = map_structure(operator.itemgetter(part), inputs)
-            contribution = group_function(weights, statistics, own, labels[part], first_group + group)
+            with tf.device(_READER):  # where the batch is: a device is sent its own part alone
+                own = map_structure(operator.itemgetter(part), inputs), labels[part]
+            contribution = group_function(weights, statistics, *own, number)
         total = contribution if total is None else total + contribution
     return total
 

@@ -50,9 +50,23 @@ def connect_all_reduce(*, use_nccl: bool = False) -> Reduce:
     # would stay until it is killed. A checkpoint is there whole or not at all, whenever that happens.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
+    return make_reduce(strategy)
+
+
+def make_reduce(strategy: tf.distribute.Strategy) -> Reduce:
+    """Returns the function that sums a vector over the processes of a strategy, each of which may have several devices.
+
+    Each device takes part in the strategy's reduction: a process's first brings the vector, the others bring zeros.
+    """
+    num_devices = len(strategy.extended.worker_devices)
+
     def sum_in_replica(vector: tf.Tensor) -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
         here = tf.identity(vector)  # a function's argument has no device, and the reduction asks for one
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+        if num_devices > 1:
+            is_first = context.replica_id_in_sync_group % num_devices == 0
+            here = tf.where(is_first, here, tf.zeros_like(here))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
 
     def reduce_sum(vector: tf.Tensor) -> tf.Tensor:
         return strategy.experimental_local_results(strategy.run(sum_in_replica, args=(vector,)))[0]
@@ -207,7 +221,9 @@ class SynchronousTrainer(VariableTrainer):
 
     def _contribute(self, batch: tuple[Any, tf.Tensor], first_group: tf.Tensor) -> tf.Tensor:
         """Returns this worker's part of the sum over all groups, in the graph that calls it."""
-        return sum_over_groups(self._group_function, self._task.config, self._pull(), batch, first_group)
+        return sum_over_groups(
+            self._group_function, self._task.config, self._pull(), batch, first_group, devices=self._computing.devices
+        )
 
     def _update(self, total: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
         """Returns the loss of a step once the values are updated by the sum over all groups; likewise."""

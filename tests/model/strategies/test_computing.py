@@ -17,7 +17,7 @@ FAST = Computing("float32", deterministic=False, jit_compile=True, gpus=1)
         ("single", {}, 0, PLAIN),
         ("all_reduce", {}, 0, replace(PLAIN, communication="auto")),
         ("single", {}, 1, FAST),
-        ("all_reduce", {}, 2, replace(FAST, communication="nccl")),
+        ("all_reduce", {}, 2, replace(FAST, gpus=2, communication="nccl")),
         ("single", {"deterministic": True}, 1, replace(FAST, deterministic=True)),
         ("single", {"jit_compile": False}, 1, replace(FAST, jit_compile=False)),
         ("single", {"jit_compile": True, "deterministic": False}, 0, replace(FAST, gpus=0)),
@@ -65,3 +65,19 @@ def test_who_was_given_a_gpu_and_sees_none_does_not_train_on_cpus_instead(name: 
 def test_only_float16_needs_its_loss_scaled() -> None:
     scales = {p: replace(PLAIN, precision=p).loss_scale for p in ("float32", "bfloat16", "float16")}
     assert scales == {"float32": 1.0, "bfloat16": 1.0, "float16": 1024.0}
+
+
+def test_a_replica_computes_on_all_gpus_that_it_was_given() -> None:
+    computing = Computing.settle(TrainingConfig(), "single", 2)
+    assert (computing.gpus, computing.devices) == (2, ("/device:GPU:0", "/device:GPU:1"))
+
+
+@pytest.mark.parametrize("num_gpus", [0, 1])
+def test_the_only_device_is_left_to_tensorflow(num_gpus: int) -> None:
+    assert Computing.settle(TrainingConfig(), "single", num_gpus).devices == ()
+
+
+def test_a_batch_that_gpus_cannot_share_evenly_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"divisible by its GPUs\. Received: 128 images and 3 GPUs"):
+        Computing.settle(TrainingConfig(), "single", 3)
+    assert Computing.settle(TrainingConfig(same_batch_norm=True), "single", 3).gpus == 3
