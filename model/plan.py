@@ -24,7 +24,7 @@ class Configuration:
     Attributes:
         name: What the table calls it.
         training: The settings of its trainings, but for the seed, which is each trial's own.
-        cpus_factor: CPUs of a replica in multiples of the baseline's; above 1 for the bigger single nodes.
+        cpus_factor: CPUs, and GPUs, of a replica in multiples of the baseline's; above 1 for the bigger single nodes.
     """
 
     name: str
@@ -57,6 +57,7 @@ def plan_configurations(
     num_ps: int,
     scaling: str | None = None,
     max_cpus_factor: float = 0.0,
+    bigger_by: str = "cpus",
 ) -> list[Configuration]:
     """Returns the baseline, then bigger single nodes as far as may be, then each strategy with each number of workers.
 
@@ -73,6 +74,7 @@ def plan_configurations(
         scaling: `strong`, `weak` or `both`; that of `base` by default.
         max_cpus_factor: For each number of workers above 1 up to this, one node with as many times the CPUs is added:
             what "two machines" compete with is also "one bigger machine".
+        bigger_by: What such a node is called by: the resource that decides.
 
     Raises:
         ConfigError: A configuration cannot be.
@@ -97,7 +99,7 @@ def plan_configurations(
     group_size = (base.batch_norm_group_size or math.gcd(*shares)) if base.same_batch_norm else 0
     baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
     factors = sorted(count for count in workers if 1 < count <= max_cpus_factor)
-    bigger = [Configuration(f"single-{factor}x-cpus", baseline.training, factor) for factor in factors]
+    bigger = [Configuration(f"single-{factor}x-{bigger_by}", baseline.training, factor) for factor in factors]
     return [baseline, *bigger, *distributed]
 
 

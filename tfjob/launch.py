@@ -1,8 +1,9 @@
 """One call from a manifest to a result."""
 
+import math
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import environ
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from tfjob.errors import JobFailed, JobRestartedTooOften, quote_lines
 from tfjob.job import Manifest
 from tfjob.job_run import QUOTED_LINES
 from tfjob.launcher import find_owner, is_in_pod, owner_reference
-from tfjob.local import Isolation, LocalBackend, available_cores
+from tfjob.local import Isolation, LocalBackend, available_cores, list_gpus
+from tfjob.spec import ReplicaSpec
 
 # What tells the jobs of one run from all others.
 RUN_LABEL = "tfjob-speedup/run"
+# 0.9 / 0.3 is a little less than 3.
+_ROUNDING = 1e-9
 
 
 def print_line(line: str) -> None:
@@ -153,18 +157,26 @@ def list_unfinished_jobs(run_id: str) -> list[str] | None:
     return list_unfinished_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}")
 
 
-def find_free_cpus(memory: str, node_labels: Mapping[str, str]) -> float | None:
+def find_free_cpus(
+    replica: ReplicaSpec, node_labels: Mapping[str, str], list_here: Callable[[], Sequence[str]] = list_gpus
+) -> float | None:
     """Returns the CPUs of the largest replica that there is room for; None where a cluster does not let it be seen.
 
+    With GPUs, a larger replica has as many times the CPUs, GPUs and memory.
+
     Args:
-        memory: What the replica needs beside, as a Kubernetes quantity; on this machine that is not looked at.
+        replica: What it needs at least; on this machine memory is not looked at.
         node_labels: The labels of the nodes that it may run on; none for all nodes.
+        list_here: Lists the GPUs of this machine.
     """
     if not is_in_pod():
-        return float(len(available_cores()))
+        cores = len(available_cores())
+        if not replica.gpus:
+            return float(cores)
+        return min(math.floor(cores / replica.cpus + _ROUNDING), len(list_here()) // replica.gpus) * replica.cpus
     from tfjob.cluster import connect, find_free_cpus  # noqa: PLC0415
 
-    return find_free_cpus(connect(), memory, node_labels)
+    return find_free_cpus(connect(), replica, node_labels)
 
 
 def label_value(text: str) -> str:

@@ -13,6 +13,7 @@ from kubeflow.training import (
     KubeflowOrgV1TFJobSpec,
 )
 from kubernetes import client as k8s
+from kubernetes.utils import parse_quantity
 
 from tfjob.job import format_cpus
 from tfjob.settings import Overlay, lay_over
@@ -32,6 +33,9 @@ GRACE_SECONDS = 5
 # The sidecar never ends, and its mTLS breaks gRPC between replicas that are addressed by pod. Istio reads the label
 # since 1.10, the annotation before.
 _NO_ISTIO = {"sidecar.istio.io/inject": "false"}
+
+# As much as NVIDIA's own instructions give a container with several GPUs, and never more than a quarter of its memory.
+_SHARED_MEMORY, _SHARED_BYTES, _SEVERAL = "shared-memory", 2**30, 2
 
 
 def build_manifest(
@@ -110,11 +114,31 @@ def thread_env(cpus: float) -> dict[str, str]:
     }
 
 
+def share_memory(gpus: int, memory: str | None) -> dict[str, list[dict[str, Any]]]:
+    """Returns the `volumes` and `volumeMounts` by which a replica's GPUs exchange data; none where it has but one.
+
+    NCCL, within a process as between processes, does so by `/dev/shm`, of which a container has 64 MiB. What is in it
+    counts as the container's memory. Pods of one node share none, whatever they mount, and use the network.
+
+    Args:
+        gpus: The GPUs of a replica.
+        memory: Its memory.
+    """
+    if gpus < _SEVERAL:
+        return {}
+    size = _SHARED_BYTES if memory is None else min(_SHARED_BYTES, int(parse_quantity(memory)) // 4)
+    volume = {"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": f"{size // 2**20}Mi"}}
+    mount = {"name": _SHARED_MEMORY, "mountPath": "/dev/shm"}  # noqa: S108 - in the container
+    return {"volumes": [volume], "volumeMounts": [mount]}
+
+
 def _pod_template(image: str, command: Sequence[str], replica: ReplicaSpec) -> k8s.V1PodTemplateSpec:
+    shared = share_memory(replica.gpus, replica.memory)
     return k8s.V1PodTemplateSpec(
         metadata=k8s.V1ObjectMeta(labels=_NO_ISTIO, annotations=_NO_ISTIO),
         spec=k8s.V1PodSpec(
-            containers=[_container(image, command, replica)],
+            containers=[_container(image, command, replica, shared.get("volumeMounts"))],
+            volumes=shared.get("volumes"),
             # Replicas end themselves where they can; one that does not must not hold up what runs next.
             termination_grace_period_seconds=GRACE_SECONDS,
             automount_service_account_token=False,
@@ -125,7 +149,9 @@ def _pod_template(image: str, command: Sequence[str], replica: ReplicaSpec) -> k
     )
 
 
-def _container(image: str, command: Sequence[str], replica: ReplicaSpec) -> k8s.V1Container:
+def _container(
+    image: str, command: Sequence[str], replica: ReplicaSpec, volume_mounts: list[dict[str, Any]] | None
+) -> k8s.V1Container:
     resources = _resources(replica)
     env = {"PYTHONUNBUFFERED": "1", **thread_env(replica.cpus)}
     return k8s.V1Container(
@@ -136,6 +162,7 @@ def _container(image: str, command: Sequence[str], replica: ReplicaSpec) -> k8s.
         env=[k8s.V1EnvVar(name=name, value=value) for name, value in env.items()],
         ports=[k8s.V1ContainerPort(name=PORT_NAME, container_port=DEFAULT_PORT)],
         resources=k8s.V1ResourceRequirements(requests=resources, limits=resources),
+        volume_mounts=volume_mounts,
         security_context=k8s.V1SecurityContext(
             allow_privilege_escalation=False, capabilities=k8s.V1Capabilities(drop=["ALL"])
         ),

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal, get_args
 
 from tfjob.errors import SpecError
@@ -33,7 +34,7 @@ _DNS_1035_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # Kubernetes allows more, but no shell hands on what it cannot name.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_QUANTITY = re.compile(r"(?=.*[1-9])[0-9]+(\.[0-9]+)?([KMGTPE]i|[kMGTPE])?")
+_QUANTITY = re.compile(r"(?=.*[1-9])(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>[KMGTPE]i|[kMGTPE])?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,14 @@ class ReplicaSpec:
 def is_quantity(text: str) -> bool:
     """Returns whether a text is an amount above zero as Kubernetes writes it."""
     return _QUANTITY.fullmatch(text) is not None
+
+
+def multiply_quantity(text: str, factor: int) -> str:
+    """Returns so many times an amount that `is_quantity`, in its own unit."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        raise SpecError(f"{text!r} must be a Kubernetes quantity such as 2Gi.")
+    return f"{(Decimal(found['number']) * factor).normalize():f}{found['unit'] or ''}"
 
 
 def check_manifest(manifest: Mapping[str, Any]) -> None:

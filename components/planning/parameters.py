@@ -97,7 +97,8 @@ class Parameters:
     jit_compile: bool | None = _rare(_of_training("jit_compile"))
     bigger_nodes: bool | None = _rare(
         _parameter(
-            None, "Also compare with one node that has the CPUs of all workers; by default where so many are free."
+            None,
+            "Also compare with one node that has the CPUs and GPUs of all workers; by default where so many are free.",
         )
     )
     a_a: bool = _rare(

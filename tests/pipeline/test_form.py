@@ -34,12 +34,12 @@ def test_no_step_tells_another_default_or_description_of_a_parameter(step: objec
     assert {(entry.default, entry.description) for entry in told} == {(None, None)}
 
 
-@pytest.mark.parametrize("name", TRAINING.keys() & DEFAULTS.keys() - {"num_ps"})
+@pytest.mark.parametrize("name", sorted(TRAINING.keys() & DEFAULTS.keys() - {"num_ps"}))
 def test_a_setting_of_the_training_has_its_default_there(name: str) -> None:
     assert DEFAULTS[name] == TRAINING[name].default
 
 
 # The form's `scaling` may be both, its `seed` is the first trial's, and its `num_ps` that of the servers' trainings.
-@pytest.mark.parametrize("name", TRAINING.keys() & DEFAULTS.keys() - {"scaling", "seed", "num_ps"})
+@pytest.mark.parametrize("name", sorted(TRAINING.keys() & DEFAULTS.keys() - {"scaling", "seed", "num_ps"}))
 def test_a_setting_of_the_training_is_described_as_there(name: str) -> None:
     assert DESCRIPTIONS[name].lower().startswith(TRAINING[name].metadata["help"].lower())

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.tfjob.operator_schema import GOLDEN, make_validator, read_crd
-from tfjob.manifest import build_manifest, thread_env
+from tfjob.manifest import build_manifest, share_memory, thread_env
 from tfjob.settings import of_containers, of_env, of_metadata, of_pods, of_run_policy
 from tfjob.spec import ReplicaSpec
 
@@ -66,6 +66,14 @@ MANIFESTS = {
         active_deadline_seconds=600,
         success_policy="AllWorkers",
         overlays=OVERLAYS,
+    ),
+    "bigger-node": build_manifest(
+        "mnist-single-2x-gpus",
+        image="registry.example/speedup:1-gpu",
+        command=("python", "-m", "model.train"),
+        replicas={"Worker": ReplicaSpec(cpus=2, memory="16Gi", gpus=2)},
+        restart_policy="ExitCode",
+        overlays=[of_pods(volumes=[OVERLAYS[3].template["spec"]["volumes"][0]]), OVERLAYS[4]],
     ),
 }
 
@@ -133,6 +141,32 @@ def test_pods_meet_the_restricted_security_standard(name: str) -> None:
         assert [container["securityContext"] for container in pod["containers"]] == [
             {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
         ]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "memory", "size"), [(2, "16Gi", "1024Mi"), (4, None, "1024Mi"), (2, "2Gi", "512Mi"), (8, "1G", "238Mi")]
+)
+def test_several_gpus_of_a_replica_share_memory_within_what_it_has(gpus: int, memory: str | None, size: str) -> None:
+    shared = share_memory(gpus, memory)
+    assert shared["volumes"][0]["emptyDir"] == {"medium": "Memory", "sizeLimit": size}
+    assert [mount["mountPath"] for mount in shared["volumeMounts"]] == ["/dev/shm"]
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_one_gpu_shares_no_memory(gpus: int) -> None:
+    assert share_memory(gpus, "8Gi") == {}
+
+
+def test_a_volume_of_ones_own_at_dev_shm_takes_the_place_of_ours() -> None:
+    mine = of_pods(
+        volumes=[{"name": "mine", "emptyDir": {"medium": "Memory"}}],
+        containers=[{"name": "tensorflow", "volumeMounts": [{"name": "mine", "mountPath": "/dev/shm"}]}],
+    )
+    worker = ReplicaSpec(gpus=2)
+    manifest = build_manifest(
+        "mnist", image="mine:1", command=("python",), replicas={"Worker": worker}, overlays=[mine]
+    )
+    assert pods(manifest)[0]["containers"][0]["volumeMounts"] == [{"name": "mine", "mountPath": "/dev/shm"}]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
+from tfjob.errors import SpecError
 from tfjob.manifest import build_manifest
 from tfjob.settings import Overlay, of_env, of_run_policy
-from tfjob.spec import ReplicaSpec
+from tfjob.spec import ReplicaSpec, multiply_quantity
 
 VALID: dict[str, Any] = {
     "name": "mnist-2w",
@@ -17,6 +18,17 @@ VALID: dict[str, Any] = {
 
 def test_a_valid_job_is_accepted() -> None:
     assert build_manifest(**VALID)["spec"]["tfReplicaSpecs"]["Worker"]["restartPolicy"] == "OnFailure"
+
+
+@pytest.mark.parametrize(
+    ("text", "factor", "expected"), [("8Gi", 2, "16Gi"), ("1.5Gi", 3, "4.5Gi"), ("512Mi", 10, "5120Mi"), ("1e3", 2, "")]
+)
+def test_an_amount_is_multiplied_in_its_own_unit(text: str, factor: int, expected: str) -> None:
+    if expected:
+        assert multiply_quantity(text, factor) == expected
+    else:
+        with pytest.raises(SpecError, match="'1e3' must be a Kubernetes quantity"):
+            multiply_quantity(text, factor)
 
 
 def test_a_name_of_50_characters_is_accepted() -> None:

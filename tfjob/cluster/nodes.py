@@ -1,5 +1,6 @@
 """What the nodes of a cluster have left for one pod, as far as this process may see them."""
 
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
@@ -7,45 +8,59 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.utils import parse_quantity
 
 from tfjob.cluster.api import CONNECTION_ERRORS, Cluster, Json
+from tfjob.spec import GPU_RESOURCE, ReplicaSpec
 
 _KEEPS_PODS_AWAY = ("NoSchedule", "NoExecute")
 _NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
+# 0.9 / 0.3 is a little less than 3.
+_ROUNDING = 1e-9
 
 
-def find_free_cpus(cluster: Cluster, memory: str, node_labels: Mapping[str, str]) -> float | None:
+def find_free_cpus(cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[str, str]) -> float | None:
     """Returns the CPUs of the largest pod that a node has room for; None where nodes and pods must not be read.
 
-    Tainted nodes are left out, whatever a pod tolerates: to promise too little costs a row, too much a run.
+    With GPUs, a larger pod has as many times the CPUs, GPUs and memory of a replica; without, only more CPUs. Tainted
+    nodes are left out, whatever a pod tolerates: to promise too little costs a row, too much a run. A taint that keeps
+    pods without GPUs away from GPUs is none for these.
 
     Args:
         cluster: Where.
-        memory: What the pod needs beside, as a Kubernetes quantity.
+        replica: What a pod needs at least.
         node_labels: The labels of the nodes that it may run on; none for all nodes.
     """
     selector = ",".join(f"{name}={value}" for name, value in node_labels.items())
     with suppress(ApiException, *CONNECTION_ERRORS):
         nodes = cluster.list_objects("nodes", label_selector=selector)["items"]
         pods = cluster.list_objects("pods of all namespaces", field_selector=_NOT_ENDED)["items"]
-        needed = float(parse_quantity(memory))
-        free = [_count_free(node, pods) for node in nodes if _takes_pods(node)]
-        return max((own["cpu"] for own in free if own["memory"] >= needed), default=0.0)
+        free = [_count_free(node, pods) for node in nodes if _takes_pods(node, has_gpus=replica.gpus > 0)]
+        return max((_find_largest(replica, own) for own in free), default=0.0)
     return None
 
 
-def _takes_pods(node: Json) -> bool:
+def _find_largest(replica: ReplicaSpec, free: Mapping[str, float]) -> float:
+    """Returns the CPUs of the largest pod on a node with so much left; 0 where there is no room for a replica."""
+    times = free["memory"] / float(parse_quantity(replica.memory)) if replica.memory else math.inf
+    if not replica.gpus:
+        return free["cpu"] if times >= 1 else 0.0
+    times = min(times, free["cpu"] / replica.cpus, free.get(GPU_RESOURCE, 0.0) / replica.gpus)
+    return math.floor(times + _ROUNDING) * replica.cpus
+
+
+def _takes_pods(node: Json, *, has_gpus: bool) -> bool:
     spec, conditions = node.get("spec", {}), node["status"].get("conditions", [])
     is_ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
-    is_kept_free = any(taint.get("effect") in _KEEPS_PODS_AWAY for taint in spec.get("taints") or ())
+    taints = [taint for taint in spec.get("taints") or () if not (has_gpus and taint.get("key") == GPU_RESOURCE)]
+    is_kept_free = any(taint.get("effect") in _KEEPS_PODS_AWAY for taint in taints)
     return is_ready and not is_kept_free and not spec.get("unschedulable")
 
 
 def _count_free(node: Json, pods: Iterable[Json]) -> dict[str, float]:
-    """Returns what a node can give, less what the pods on it have asked for, in CPUs and bytes."""
+    """Returns what a node can give, less what the pods on it have asked for, in CPUs, GPUs and bytes."""
     own = [pod["spec"] for pod in pods if pod["spec"].get("nodeName") == node["metadata"]["name"]]
     containers = [container for spec in own for container in spec["containers"]]
     requests = [container.get("resources", {}).get("requests") or {} for container in containers]
     return {
         name: float(parse_quantity(amount) - sum(parse_quantity(asked.get(name, "0")) for asked in requests))
         for name, amount in node["status"]["allocatable"].items()
-        if name in ("cpu", "memory")
+        if name in ("cpu", "memory", GPU_RESOURCE)
     }

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,23 @@ from comparison.quality import ConfusionMatrix
 from comparison.records import RecordError, RunInfo, TrialRecord, assemble_record, load_json, read_text
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others
+from components.planning.programs.bigger_nodes import check_batch, describe_missing, find_max_factor, is_left_open
 from components.planning.programs.program import Assignment, RecordsMissing, Report
 from components.planning.programs.shown import is_noise
 from model.data import check_dataset_name
 from model.errors import ConfigError
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.backend import JobResult
-from tfjob.errors import TFJobError
+from tfjob.errors import SpecError, TFJobError
 from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, label_value, print_line
 from tfjob.launcher import current_namespace, is_in_pod
 from tfjob.local import find_gpus
 from tfjob.settings import describe_settings_here, of_env, of_metadata, parse_job_settings
 from tfjob.signs import SIGNS_VARIABLE
-from tfjob.spec import ReplicaSpec, ReplicaType
+from tfjob.spec import ReplicaSpec, ReplicaType, multiply_quantity
 
 TRAINING_FILE, MODEL_FILE = "training.json", "model.keras"
-# 0.9 / 0.3 is a little less than 3.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,15 @@ class OwnLoop:
         for configuration in configurations:
             replicas = self.count_replicas(configuration).items()
             asked = {f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)}
-            find_gpus(asked, may_share=self.parameters.share_gpus)
+            try:
+                find_gpus(asked, may_share=self.parameters.share_gpus)
+            except SpecError:
+                if configuration.cpus_factor == 1:
+                    raise
+                raise SpecError(
+                    f"bigger_nodes must be left out, or false: one node with the GPUs of {configuration.cpus_factor} "
+                    f"workers has {asked['Worker-0']}, and this machine has not as many."
+                ) from None
         if told := describe_settings_here(self.parameters.job_settings):
             report(f"Warning: {told}")
 
@@ -71,17 +77,18 @@ class OwnLoop:
         """Returns the baseline, bigger nodes where there is room, and each strategy with each number of workers."""
         parameters = self.parameters
         if parameters.a_a:
-            return _plan_a_a(parameters), None
-        free_cpus = find_room(parameters) if _is_left_open(parameters) else None
+            return self._check_batches(_plan_a_a(parameters)), None
+        free_cpus = find_room(parameters) if is_left_open(parameters) else None
         configurations = plan_configurations(
             parameters.to_training(),
             strategies=parameters.strategies,
             workers=parameters.workers,
             num_ps=parameters.num_ps,
             scaling=parameters.scaling,
-            max_cpus_factor=_find_max_factor(parameters, free_cpus),
+            max_cpus_factor=find_max_factor(parameters, free_cpus),
+            bigger_by="gpus" if parameters.gpus_per_replica else "cpus",
         )
-        return configurations, free_cpus
+        return self._check_batches(configurations), free_cpus
 
     def list_forms(self, configuration: Configuration) -> Sequence[Configuration]:
         """Returns the configuration: it runs as it is."""
@@ -93,19 +100,9 @@ class OwnLoop:
 
     def list_remarks(self, configurations: Sequence[Configuration], free_cpus: float | None) -> Sequence[str]:
         """Returns why a bigger node is not compared that nobody forbade; nothing where all are."""
-        parameters = self.parameters
         planned = [c.cpus_factor for c in configurations if self.is_single_node(c)]
-        missing = sorted(count for count in parameters.workers if count > 1 and count not in planned)
-        if parameters.bigger_nodes is not None or parameters.a_a or not missing:
-            return []
-        if parameters.gpus_per_replica:
-            reason = "a single node trains on one GPU, however many it has"
-        elif free_cpus is None:
-            reason = "how many a node has to give is not known (it takes the right to list nodes and all pods)"
-        else:
-            reason = f"a node has {free_cpus:g} to give at most (bigger_nodes compares it all the same)"
-        counts = ", ".join(map(str, missing))
-        return [f"Not compared with one node that has the CPUs of {counts} workers: {reason}."]
+        missing = describe_missing(self.parameters, planned, free_cpus)
+        return [missing] if missing else []
 
     def read_configuration(self, entry: Mapping[str, Any]) -> Configuration:
         """Returns the configuration of an entry in `run.json`."""
@@ -192,21 +189,31 @@ class OwnLoop:
         return compare(read_trials(trials, evaluations), run_info, output_dir)
 
     def count_replicas(self, configuration: Configuration) -> dict[ReplicaType, ReplicaSpec]:
-        """Returns the replicas of a configuration. Each may use the same: a worker is what the single node is."""
+        """Returns the replicas of a configuration. Each may use the same: a worker is what the single node is.
+
+        But a parameter server has no GPU: TensorFlow keeps its variables in the host's memory and updates them there.
+        The chief, which computes nothing, has one: it compiles for the workers what its own devices can run.
+        """
         training = configuration.training
         replicas: dict[ReplicaType, ReplicaSpec] = {
             "Worker": self._replica(training.num_workers, configuration.cpus_factor)
         }
         if training.strategy == "parameter_server":
-            replicas |= {"Chief": self._replica(1), "PS": self._replica(training.num_ps)}
+            replicas |= {"Chief": self._replica(1), "PS": replace(self._replica(training.num_ps), gpus=0)}
         return replicas
 
+    def _check_batches(self, configurations: Sequence[Configuration]) -> Sequence[Configuration]:
+        for configuration in configurations:
+            check_batch(configuration, self.parameters.gpus_per_replica * configuration.cpus_factor)
+        return configurations
+
     def _replica(self, count: int, cpus_factor: int = 1) -> ReplicaSpec:
+        gpus, memory = self.parameters.gpus_per_replica, self.parameters.memory
         return ReplicaSpec(
             count=count,
             cpus=self.parameters.cpus_per_replica * cpus_factor,
-            memory=self.parameters.memory,
-            gpus=self.parameters.gpus_per_replica,
+            memory=multiply_quantity(memory, cpus_factor) if gpus else memory,  # a process holds some for each GPU
+            gpus=gpus * cpus_factor,
         )
 
 
@@ -365,18 +372,6 @@ def read_trials(trials: Sequence[Path], evaluations_path: Path) -> list[TrialRec
             raise RecordError(f"{evaluations_path} lacks the evaluation of {name}, trial {trial}.")
         records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluations[name, trial]))
     return records
-
-
-def _is_left_open(parameters: Parameters) -> bool:
-    """Returns whether the machine decides if bigger nodes are compared: of GPUs a single node uses but one."""
-    return parameters.bigger_nodes is None and not parameters.gpus_per_replica
-
-
-def _find_max_factor(parameters: Parameters, free_cpus: float | None) -> float:
-    """Returns how many times the CPUs of a replica a bigger node may have; 0 where none is compared."""
-    if parameters.bigger_nodes:
-        return math.inf
-    return 0.0 if free_cpus is None else free_cpus / parameters.cpus_per_replica + _ROUNDING
 
 
 def _plan_a_a(parameters: Parameters) -> list[Configuration]:

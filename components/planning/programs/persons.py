@@ -19,7 +19,7 @@ from tfjob.job import format_cpus
 from tfjob.launch import print_line
 from tfjob.local import find_gpus
 from tfjob.own import OwnJob, read_own_job
-from tfjob.settings import Overlay, describe_settings_here, of_containers, of_env, parse_job_settings
+from tfjob.settings import Overlay, describe_settings_here, of_containers, of_env, of_pods, parse_job_settings
 from tfjob.spec import GPU_RESOURCE
 
 _PLACEMENTS = ("any", "together", "spread")
@@ -56,7 +56,7 @@ class PersonsProgram:
     @property
     def memory(self) -> str | None:
         """Memory of a worker; None where the manifest sets no limit."""
-        return self.job.memory_per_replica if self.parameters.tfjob else self.parameters.memory_per_replica
+        return self.job.memory_per_replica if self.parameters.tfjob else self.parameters.memory
 
     @property
     def gpus(self) -> int:
@@ -157,9 +157,13 @@ class PersonsProgram:
         return self.job.doubts
 
     def list_remarks(self, configurations: Sequence[ProgramConfiguration], free_cpus: float | None) -> Sequence[str]:
-        """Returns nothing: all that was asked for is compared."""
-        del configurations, free_cpus
-        return []
+        """Returns that one process with the GPUs of all workers is not compared, where these have GPUs."""
+        del free_cpus
+        counts = ", ".join(str(configuration.workers) for configuration in configurations if configuration.workers > 1)
+        not_known = "whether the program would train on all of them is not known"
+        return (
+            [f"Not compared with one process that has the GPUs of {counts} workers: {not_known}."] if self.gpus else []
+        )
 
     def is_distributed(self, configuration: ProgramConfiguration) -> bool:
         """Returns whether it has more than one replica."""
@@ -264,17 +268,20 @@ class PersonsProgram:
         """Returns what is laid over the job of a command: image, what each replica may use, and that all must end."""
         if self.parameters.tfjob:
             return []
-        from tfjob.manifest import thread_env  # its libraries take a second that only a launch needs
+        from tfjob.manifest import share_memory, thread_env  # its libraries take a second that only a launch needs
 
         parameters = self.parameters
-        amounts = {"cpu": format_cpus(parameters.cpus_per_replica), "memory": parameters.memory_per_replica}
+        amounts = {"cpu": format_cpus(parameters.cpus_per_replica), "memory": parameters.memory}
         if parameters.gpus_per_replica:
             amounts[GPU_RESOURCE] = str(parameters.gpus_per_replica)
         resources = {"limits": amounts, "requests": amounts}
-        container = of_containers(image=parameters.image, imagePullPolicy="IfNotPresent", resources=resources)
+        shared = share_memory(parameters.gpus_per_replica, parameters.memory)
+        mounts = {"volumeMounts": shared["volumeMounts"]} if shared else {}
+        container = of_containers(image=parameters.image, imagePullPolicy="IfNotPresent", resources=resources, **mounts)
+        volumes = [of_pods(volumes=shared["volumes"])] if shared else []
         # Else the job is over, and the others are ended, when the first worker is.
         all_workers = Overlay(job={"spec": {"successPolicy": "AllWorkers"}})
-        return [container, of_env(thread_env(parameters.cpus_per_replica)), all_workers]
+        return [container, *volumes, of_env(thread_env(parameters.cpus_per_replica)), all_workers]
 
 
 def make_writable(folder: Path) -> None:

@@ -122,7 +122,8 @@ def test_on_a_gpu_the_workers_agree_on_how_many_steps_a_call_makes(task: Task, f
 
 def test_by_default_a_single_process_trains_as_keras_does_on_whole_batches(noise: PreparedDataset) -> None:
     config = TrainingConfig(global_batch_size=16, weight_decay=0.0, label_smoothing=0.1, max_shift=0)
-    task, losses = Task(config, noise), []
+    task = Task(config, noise)
+    losses: list[float] = []
     flat = FlatModel.wrap(build_model("tests.model.builders:convolution", (8, 8, 1), 3, {}))
     reference = keras.models.clone_model(flat.model)
     reference.set_weights(flat.model.get_weights())

@@ -6,6 +6,9 @@ from kubernetes.client.exceptions import ApiException
 
 from tfjob.cluster.api import Cluster, Json, Kind, WideKind
 from tfjob.cluster.nodes import find_free_cpus
+from tfjob.spec import GPU_RESOURCE, ReplicaSpec
+
+SMALL = ReplicaSpec(memory="2Gi")
 
 
 class Nodes(Cluster):
@@ -25,12 +28,12 @@ class Nodes(Cluster):
         return {"items": [make_pod(node, *requests) for node, own in self.pods.items() for requests in own]}
 
 
-def make_node(name: str, cpu: str, memory: str = "8Gi", *, is_ready: bool = True, **spec: Any) -> Json:
+def make_node(name: str, cpu: str, memory: str = "8Gi", *, is_ready: bool = True, gpus: int = 0, **spec: Any) -> Json:
     return {
         "metadata": {"name": name},
         "spec": spec,
         "status": {
-            "allocatable": {"cpu": cpu, "memory": memory, "pods": "110"},
+            "allocatable": {"cpu": cpu, "memory": memory, "pods": "110", **({GPU_RESOURCE: str(gpus)} if gpus else {})},
             "conditions": [{"type": "Ready", "status": str(is_ready)}],
         },
     }
@@ -42,12 +45,12 @@ def make_pod(node: str, *requests: Json | None) -> Json:
 
 
 def test_the_largest_node_counts_and_not_their_sum() -> None:
-    assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "3500m")), "2Gi", {}) == 3.5
+    assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "3500m")), SMALL, {}) == 3.5
 
 
 def test_what_pods_have_asked_for_is_not_free() -> None:
     pods = {"a": [({"cpu": "950m"}, {"cpu": "50m"}, None)], "b": [({"cpu": "1"},), ({"memory": "1Gi"},)]}
-    assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "4"), pods=pods), "2Gi", {}) == 3.0
+    assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "4"), pods=pods), SMALL, {}) == 3.0
 
 
 @pytest.mark.parametrize(
@@ -60,17 +63,17 @@ def test_what_pods_have_asked_for_is_not_free() -> None:
     ],
 )
 def test_a_node_that_takes_no_such_pod_does_not_count(node: Json) -> None:
-    assert find_free_cpus(Nodes(make_node("a", "2"), node), "2Gi", {}) == 2.0
-    assert find_free_cpus(Nodes(node), "2Gi", {}) == 0.0
+    assert find_free_cpus(Nodes(make_node("a", "2"), node), SMALL, {}) == 2.0
+    assert find_free_cpus(Nodes(node), SMALL, {}) == 0.0
 
 
 def test_a_taint_that_only_discourages_does_not_matter() -> None:
-    assert find_free_cpus(Nodes(make_node("a", "2", taints=[{"effect": "PreferNoSchedule"}])), "2Gi", {}) == 2.0
+    assert find_free_cpus(Nodes(make_node("a", "2", taints=[{"effect": "PreferNoSchedule"}])), SMALL, {}) == 2.0
 
 
 def test_nodes_are_chosen_by_their_labels_and_ended_pods_left_out() -> None:
     cluster = Nodes(make_node("a", "2"))
-    find_free_cpus(cluster, "2Gi", {"pool": "cpu", "zone": "b"})
+    find_free_cpus(cluster, SMALL, {"pool": "cpu", "zone": "b"})
     assert cluster.selectors == [
         {"label_selector": "pool=cpu,zone=b"},
         {"field_selector": "status.phase!=Succeeded,status.phase!=Failed"},
@@ -79,4 +82,30 @@ def test_nodes_are_chosen_by_their_labels_and_ended_pods_left_out() -> None:
 
 @pytest.mark.parametrize("error", [ApiException(403, "Forbidden"), urllib3.exceptions.HTTPError("no answer")])
 def test_without_the_right_to_see_them_nothing_is_known(error: Exception) -> None:
-    assert find_free_cpus(Nodes(make_node("a", "64"), pods=error), "2Gi", {}) is None
+    assert find_free_cpus(Nodes(make_node("a", "64"), pods=error), SMALL, {}) is None
+
+
+TAINT = {"key": GPU_RESOURCE, "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus"),
+    [
+        ([make_node("a", "64", "64Gi")], 0.0),
+        ([make_node("a", "64", "64Gi"), make_node("b", "4", "64Gi", gpus=1)], 1.5),
+        ([make_node("a", "64", "64Gi", gpus=4)], 6.0),
+        ([make_node("a", "4.5", "64Gi", gpus=4)], 4.5),
+        ([make_node("a", "64", "17Gi", gpus=4)], 3.0),
+        ([make_node("a", "64", "64Gi", gpus=2, taints=[TAINT])], 3.0),
+        ([make_node("a", "64", "64Gi", gpus=2, taints=[TAINT, {"key": "x", "effect": "NoExecute"}])], 0.0),
+    ],
+)
+def test_a_node_with_gpus_has_room_for_as_many_replicas_as_its_scarcest_resource_lets(
+    nodes: list[Json], cpus: float
+) -> None:
+    assert find_free_cpus(Nodes(*nodes), ReplicaSpec(cpus=1.5, memory="8Gi", gpus=1), {}) == cpus
+
+
+def test_gpus_that_pods_have_asked_for_are_not_free() -> None:
+    cluster = Nodes(make_node("a", "64", "64Gi", gpus=4), pods={"a": [({GPU_RESOURCE: "3"}, None)]})
+    assert find_free_cpus(cluster, ReplicaSpec(memory="8Gi", gpus=1), {}) == 1.0

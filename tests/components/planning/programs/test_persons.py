@@ -187,6 +187,27 @@ def test_a_command_runs_in_this_projects_image_with_what_a_replica_may_use(
     assert training.cpus == 0.5
 
 
+@pytest.mark.parametrize(("gpus", "memory", "mounts"), [(0, "2Gi", []), (1, "8Gi", []), (2, "8Gi", ["/dev/shm"])])
+def test_a_command_has_the_memory_that_replicas_have_by_default_and_several_gpus_share_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, memory: str, mounts: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_plan = plan(gpus_per_replica=gpus)
+    training = run_plan.program.begin(assign(run_plan, 1))
+    pod = training.manifest["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]
+    container = pod["containers"][0]
+    assert container["resources"]["limits"]["memory"] == memory == run_plan.program.memory  # type: ignore[attr-defined]
+    assert [mount["mountPath"] for mount in container.get("volumeMounts", [])] == mounts
+    assert len(pod.get("volumes", [])) == len(mounts)
+
+
+def test_the_rival_with_all_gpus_is_said_not_to_be_compared() -> None:
+    told = "Not compared with one process that has the GPUs of 2, 4 workers: whether the program would train on all of"
+    for gpus, expected in ((0, ""), (1, told)):
+        run_plan = plan(gpus_per_replica=gpus, workers=[2, 4])
+        assert "".join(run_plan.program.list_remarks(run_plan.configurations, None)).startswith(expected)
+
+
 def test_a_manifest_keeps_its_image_and_its_resources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run_plan = plan(command="", tfjob=write_job())
