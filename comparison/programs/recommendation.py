@@ -38,7 +38,7 @@ def format_recommendation(
         "speedup": describe_ratio(answer.speedup),
         "whole_job_speedup": describe_ratio(answer.whole_job),
         "is_fair": {answer.configuration, *marks.baselines}.isdisjoint(marks.unfair),
-        "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
+        "cost": {"core_seconds_ratio": answer.cost and answer.cost.core_seconds_ratio},
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, case),
         "program": case.trials[0].program,

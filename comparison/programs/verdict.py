@@ -21,7 +21,7 @@ from comparison.programs.statements import (
     state_ratio,
     state_whole_job,
 )
-from comparison.report import Answer, Kind
+from comparison.report import Answer, Cost, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.table import format_times
 from comparison.texts import capitalize, count_trials, count_workers, join_clauses, list_items, say
@@ -167,7 +167,7 @@ def _judge(evidence: Evidence, lead: str, best: _Candidate, others: Sequence[_Ca
         [],
         ratio if measure.basis is not Basis.WHOLE_JOB else None,
         whole_job,
-        _compute_core_seconds(case.baseline, trials) if whole_job and is_same_work(measure) else None,
+        _compute_cost(case.baseline, trials) if whole_job and is_same_work(measure) else None,
         fastest,
         ratio,
         _recommend(evidence, kind, fastest),
@@ -283,7 +283,7 @@ def _find_first_workers(evidence: Evidence) -> int | None:
     return first
 
 
-def _compute_core_seconds(baseline: ProgramTrials, trials: ProgramTrials) -> float | None:
+def _compute_cost(baseline: ProgramTrials, trials: ProgramTrials) -> Cost | None:
     """Returns what a configuration's replicas held in cores, times the seconds of its job, over the baseline's."""
     if any(not trial.cpus_per_replica for trial in (*baseline, *trials)):
         return None
@@ -291,7 +291,7 @@ def _compute_core_seconds(baseline: ProgramTrials, trials: ProgramTrials) -> flo
         compute_mean([*average_rounds([own for own in group if is_timed(own)], _read_core_seconds).values()])
         for group in (trials, baseline)
     )
-    return own / base
+    return Cost(own / base)
 
 
 def _read_core_seconds(trial: ProgramTrial) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from comparison.audit import Finding, Marks
 from comparison.groups import SINGLE, Groups
 from comparison.report.candidate import state_break
+from comparison.report.cost import Cost
 from comparison.report.verdict import Answer, Kind
 from comparison.statistics import RELEVANT_RATIO, Ratio
 from comparison.summary import Row, compute_whole_job_speedups
@@ -38,7 +39,7 @@ def answer_a_a(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding],
         return Answer(Kind.NO_ANSWER, AGAIN, [single], ratio)
     kind = Kind.NO_ANSWER if ratio.direction else Kind.NOT_DISTINGUISHABLE
     whole_job = compute_whole_job_speedups(groups).get(AGAIN)
-    return Answer(kind, AGAIN, _describe(ratio, ratio.low, ratio.high, len(groups[AGAIN])), ratio, whole_job, 1.0)
+    return Answer(kind, AGAIN, _describe(ratio, ratio.low, ratio.high, len(groups[AGAIN])), ratio, whole_job, Cost(1.0))
 
 
 def is_fit(ratio: Ratio) -> bool:

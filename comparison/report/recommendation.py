@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from comparison.accuracies import average_quality, compare_quality, is_doubtful
@@ -11,6 +12,7 @@ from comparison.groups import SINGLE, Groups, Trials, count_rounds, find_baselin
 from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
+from comparison.report.cost import Cost
 from comparison.report.verdict import Answer, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import count_trials_needed
@@ -40,7 +42,7 @@ def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Group
         "whole_job_speedup": describe_ratio(answer.whole_job),
         **_describe_metrics(groups, answer.configuration),
         "is_fair": not {answer.configuration, *marks.unfair_baselines} & {*marks.unfair},
-        "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
+        "cost": answer.cost.to_json() if answer.cost else dict.fromkeys(own.name for own in fields(Cost)),
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, groups, marks),
     }

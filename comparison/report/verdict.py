@@ -10,7 +10,6 @@ from comparison.audit import CORES_RULE, Finding, Marks, find_fastest, list_brok
 from comparison.groups import (
     Groups,
     Trials,
-    average_rounds,
     count_reached,
     count_rounds,
     find_baseline,
@@ -27,6 +26,7 @@ from comparison.report.candidate import (
     state_break,
     state_fault,
 )
+from comparison.report.cost import Cost, compute_cost
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, find_possibly_fastest, split_rows
 from comparison.table import format_metric, format_number, format_range, format_times
@@ -54,7 +54,7 @@ class Answer:
         sentences: It in words, two at most.
         speedup: How many times as fast as the baseline it trained; None where that means nothing.
         whole_job: The same of the whole job, start-up included.
-        core_seconds_ratio: The cores that it held, times seconds of the whole job, over the baseline's.
+        cost: What it cost beside the baseline.
         fastest: The configurations that may be the fastest; none where nothing can be said or nothing was told apart.
     """
 
@@ -63,7 +63,7 @@ class Answer:
     sentences: Sequence[str]
     speedup: Ratio | None = None
     whole_job: Ratio | None = None
-    core_seconds_ratio: float | None = None
+    cost: Cost | None = None
     fastest: Sequence[str] = ()
 
     @property
@@ -142,7 +142,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     fault = state_fault(groups, node, case.findings, case.marks) if node else ""
     rival = compare_with_rival(groups, name, node) if node and not fault else None
     kind, opening = _decide(speedup, whole_job, rival)
-    cost = _compute_core_seconds(baseline, trials)
+    cost = compute_cost(baseline, trials, case.run_info)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [
@@ -161,7 +161,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     clauses = [
         _state_speedup(best.description, speedup, baseline, trials),
         say("the whole job {speedup}", speedup=format_times(whole_job)),
-        _state_cost(cost),
+        cost.state(),
         _state_quality(baseline, trials),
         _state_place(trials[0]),
     ]
@@ -216,15 +216,6 @@ def _state_speedup(description: str, speedup: Ratio, baseline: Trials, trials: T
         )
         return say(throughput, **values)
     return say("{configuration} trained {model} on {data} {speedup}× as fast as a single node ({basis})", **values)
-
-
-def _state_cost(ratio: float) -> str:
-    percent = f"{100 * abs(ratio - 1):.0f}"
-    if percent == "0":
-        return say("for as many core-seconds")
-    if ratio > 1:
-        return say("for {percent} % more core-seconds", percent=percent)
-    return say("for {percent} % fewer core-seconds", percent=percent)
 
 
 def _state_place(trial: TrialRecord) -> str:
@@ -342,18 +333,3 @@ def _state_counts(baseline: Trials, trials: Trials) -> str:
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")
-
-
-def _compute_core_seconds(baseline: Trials, trials: Trials) -> float:
-    """Returns what a configuration's replicas held in cores, times the seconds of its whole job, over the baseline's.
-
-    Servers hold cores as workers do.
-    """
-    own, base = (
-        compute_mean([*average_rounds(list_timed(group), _read_core_seconds).values()]) for group in (trials, baseline)
-    )
-    return own / base
-
-
-def _read_core_seconds(trial: TrialRecord) -> float:
-    return len(trial.replicas) * trial.cpus_per_replica * trial.total_seconds

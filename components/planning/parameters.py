@@ -116,6 +116,10 @@ class Parameters:
             False, "On one machine, let replicas share GPUs where there are too few; the report calls them contended."
         )
     )
+    cpu_price: float = _rare(
+        _parameter(0.0, "What a CPU costs an hour, in any currency: the answer has what a training costs.", least=0)
+    )
+    gpu_price: float = _rare(_parameter(0.0, "What a GPU costs an hour.", least=0))
     deadline_minutes: int = _rare(_parameter(60, "Longest time of one training.", least=1, most=_MINUTES_OF_A_YEAR))
     pending_minutes: int = _rare(
         _parameter(

@@ -51,7 +51,8 @@ def test_a_gain_in_training_and_in_the_whole_job_pays_off() -> None:
         "in processes of one machine (16 cores, AMD EPYC)."
     )
     assert (found.kind, found.configuration) == (Kind.PAYS_OFF, "all-reduce-2w")
-    assert found.core_seconds_ratio == pytest.approx(2 * 52.25 / 75.5)
+    assert found.cost is not None
+    assert found.cost.core_seconds_ratio == pytest.approx(2 * 52.25 / 75.5)
 
 
 def test_a_gain_that_start_up_eats_is_a_gain_in_training_time_only() -> None:

@@ -25,6 +25,8 @@ WRITTEN: dict[str, Any] = {
     "a_a": True,
     "seed": 7,
     "share_gpus": True,
+    "cpu_price": 0.05,
+    "gpu_price": 2.5,
     "deadline_minutes": 5,
     "pending_minutes": 3,
     "job": {"queue_name": "team-a", "tolerations": [{"key": "gpu", "operator": "Exists"}]},

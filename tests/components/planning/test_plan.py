@@ -64,6 +64,7 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
         ({"model": "resnet9"}, "resnet9"),
         ({"model_arguments": "width=4"}, r"model_arguments must be JSON .*\. Received: width=4"),
         ({"model_arguments": "[4]"}, r"model_arguments must be a JSON object. Received: \[4\]"),
+        ({"cpu_price": -1.0}, "cpu_price must be at least 0. Received: -1.0"),
         ({"epochs": 0}, "epochs must be at least 1. Received: 0"),
         ({"global_batch_size": 0}, "global_batch_size must be at least 1. Received: 0"),
         ({"learning_rate": 0.0}, "learning_rate must be a finite number above 0. Received: 0.0"),
