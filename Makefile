@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser test-faults test-load setup-browser coverage fuzz lint format lock bench bench-peers image sbom audit release clean
+.PHONY: help setup setup-dev run compile upload preflight test test-fast test-cluster test-browser test-faults test-load setup-browser coverage fuzz lint format lock bench bench-peers bench-gpu image sbom audit release clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -119,6 +119,9 @@ $(PEERS)/ready:
 
 bench-peers: $(VENV)/ready-dev $(PEERS)/ready ## Measure the single node beside Keras' fit and PyTorch on one core
 	@$(BIN)/python -m benchmarks.peers --pytorch $(PEERS)/bin/python $(ARGS)
+
+bench-gpu: $(VENV)/ready-dev $(PEERS)/ready ## Measure the same on this machine's GPU, and run a whole comparison on it
+	@$(BIN)/python -m benchmarks.gpu --pytorch $(PEERS)/bin/python $(ARGS)
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock: $(VENV)/ready-dev ## Renew the locks from pyproject.toml

@@ -1,49 +1,50 @@
 """PyTorch's eager training of the same network: a contestant of `benchmarks.peers`, in an environment of its own.
 
-As a person would write it for CPUs: channels last, the loss fetched in each step, no shifts, no data loader beside it.
+As a person would write it: channels last, the loss fetched in each step, no shifts, no data loader beside it. On a GPU
+the bytes of a batch are copied there, and cuDNN tries its algorithms.
 """
 
-import argparse
 import functools
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.turns import Train, bind_to_one_core, repeat, take_turns
+from benchmarks.turns import Case, Train, parse_options, repeat, take_turns
 
 
 def main() -> None:
     """Takes turns."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.contestant_pytorch", description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True, help="the prepared data set")
-    parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--strides", type=int, nargs="+", required=True, help="of the networks' stems")
-    options = parser.parse_args()
-    bind_to_one_core()
-    take_turns({stride: make_pytorch(options.data_dir, options.batch_size, stride) for stride in options.strides})
+    options = parse_options("benchmarks.contestant_pytorch", __doc__)
+    take_turns({case: make_pytorch(options.data_dir, case, is_on_gpu=options.gpu) for case in options.cases})
 
 
-def make_pytorch(data_dir: Path, batch_size: int, stride: int) -> Train:
+def make_pytorch(data_dir: Path, case: Case, *, is_on_gpu: bool = False) -> Train:
     """Returns PyTorch's training, with the baseline's loss and optimizer."""
     import torch  # type: ignore[import-not-found]  # noqa: PLC0415 - in its environment, once the threads are set
 
-    torch.set_num_threads(1)
+    device = torch.device("cuda" if is_on_gpu else "cpu")
+    if is_on_gpu:
+        torch.backends.cudnn.benchmark = True
+    else:
+        torch.set_num_threads(1)
     torch.manual_seed(0)
     images, labels = read_images(data_dir)
-    model = build_resnet8(images.shape[1], int(labels.max()) + 1, stride).to(memory_format=torch.channels_last)
+    model = build_resnet8(images.shape[1], int(labels.max()) + 1, case.stride)
+    model = model.to(device, memory_format=torch.channels_last)
     loss_function = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     model.train()
 
     def compute() -> int:
-        chosen = torch.randint(len(images), (batch_size,))
-        pixels = images[chosen].float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
+        chosen = torch.randint(len(images), (case.batch_size,))
+        batch, expected = images[chosen].to(device), labels[chosen].to(device)
+        pixels = batch.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_function(model(pixels), labels[chosen])
+        loss = loss_function(model(pixels), expected)
         loss.backward()
         optimizer.step()
         loss.item()
-        return batch_size
+        return case.batch_size
 
     return functools.partial(repeat, compute)
 

@@ -1,9 +1,11 @@
 """Programs that train in turns, so that a machine whose speed drifts slows all of them alike; no TensorFlow here.
 
-A contestant is a process of its own, bound to one core. It gets ready, and then answers each line of its input, the
-network's stem stride and for how many seconds to train, with a line of JSON; in between it waits and takes no time.
+A contestant is a process of its own, bound to one core where it computes on no GPU. It gets ready, and then answers
+each line of its input, what to train and for how many seconds, with a line of JSON; in between it waits and takes no
+time.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -12,10 +14,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, NamedTuple, cast
+from pathlib import Path
+from typing import IO, NamedTuple, Self, cast
 
 READY = "ready"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "2"}
+
+
+class Case(NamedTuple):
+    """What is trained: resnet8 with a stem of this stride, by batches of this size; `2:128` as a text."""
+
+    stride: int
+    batch_size: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Returns the case that a text names."""
+        stride, batch_size = text.split(":")
+        return cls(int(stride), int(batch_size))
+
+    def __str__(self) -> str:
+        return f"{self.stride}:{self.batch_size}"
 
 
 class Turn(NamedTuple):
@@ -53,6 +72,26 @@ def repeat(compute: Callable[[], int], seconds: float) -> Turn:
     return turn
 
 
+def parse_options(program: str, description: str | None, names: Sequence[str] = ()) -> argparse.Namespace:
+    """Returns a contestant's command line, with its processor as it is to be; before its libraries start their threads.
+
+    Args:
+        program: The contestant's module.
+        description: What it is.
+        names: Which it can be; none where it is one alone.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    if names:
+        parser.add_argument("name", choices=names)
+    parser.add_argument("--data-dir", type=Path, required=True, help="the prepared data set")
+    parser.add_argument("--cases", type=Case.parse, nargs="+", required=True, help="STRIDE:BATCH, one or more")
+    parser.add_argument("--gpu", action="store_true", help="compute on a GPU and all cores; without: on one core")
+    options = parser.parse_args()
+    if not options.gpu:
+        bind_to_one_core()
+    return options
+
+
 def bind_to_one_core() -> None:
     """Binds this process to the first core that it may use; before its libraries start their threads."""
     os.environ.update(ONE_THREAD | {"TF_CPP_MIN_LOG_LEVEL": "2"})
@@ -60,14 +99,14 @@ def bind_to_one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def take_turns(trains: Mapping[int, Train], warmup_seconds: float = 1.0) -> None:
-    """Trains as the lines of the input ask, each network once before the first."""
+def take_turns(trains: Mapping[Case, Train], warmup_seconds: float = 1.0) -> None:
+    """Trains as the lines of the input ask, each case once before the first."""
     for train in trains.values():
         train(warmup_seconds)
     print(READY, flush=True)
     for line in sys.stdin:
-        stride, seconds = line.split()
-        print(json.dumps(trains[int(stride)](float(seconds))._asdict()), flush=True)
+        case, seconds = line.split()
+        print(json.dumps(trains[Case.parse(case)](float(seconds))._asdict()), flush=True)
 
 
 class Contestant:
@@ -78,14 +117,14 @@ class Contestant:
         self._input, self._output = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
         self._read(READY)
 
-    def train(self, stride: int, seconds: float) -> Turn:
+    def train(self, case: Case, seconds: float) -> Turn:
         """Returns what it did in this turn.
 
         Raises:
             RuntimeError: It has ended.
         """
         with contextlib.suppress(BrokenPipeError):  # what it left in its log says more
-            self._input.write(f"{stride} {seconds}\n")
+            self._input.write(f"{case} {seconds}\n")
             self._input.flush()
         return Turn(**json.loads(self._read("{")))
 
