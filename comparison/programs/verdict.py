@@ -168,6 +168,7 @@ def _judge(evidence: Evidence, lead: str, best: _Candidate, others: Sequence[_Ca
         ratio if measure.basis is not Basis.WHOLE_JOB else None,
         whole_job,
         _compute_core_seconds(case.baseline, trials) if whole_job and is_same_work(measure) else None,
+        _compute_gpu_seconds(case.baseline, trials) if whole_job and is_same_work(measure) else None,
         fastest,
         ratio,
         _recommend(evidence, kind, fastest),
@@ -292,6 +293,21 @@ def _compute_core_seconds(baseline: ProgramTrials, trials: ProgramTrials) -> flo
         for group in (trials, baseline)
     )
     return own / base
+
+
+def _compute_gpu_seconds(baseline: ProgramTrials, trials: ProgramTrials) -> tuple[float, float] | None:
+    """Returns what a configuration's replicas held in GPUs, times the seconds of its job, and the baseline's."""
+    if not all(trial.gpus_held for trial in (*baseline, *trials)):
+        return None
+    own, base = (
+        compute_mean([*average_rounds([own for own in group if is_timed(own)], _read_gpu_seconds).values()])
+        for group in (trials, baseline)
+    )
+    return own, base
+
+
+def _read_gpu_seconds(trial: ProgramTrial) -> float:
+    return (trial.gpus_held or 0) * trial.job_seconds
 
 
 def _read_core_seconds(trial: ProgramTrial) -> float:

@@ -3,7 +3,7 @@
 from comparison.report.analysis import Analysis, analyze
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
-from comparison.report.recommendation import RECOMMENDATION_FILE, describe_ratio
+from comparison.report.recommendation import RECOMMENDATION_FILE, describe_cost, describe_ratio
 from comparison.report.recorded import translate_recorded
 from comparison.report.run_comparison import read_run, render_run_html, render_run_markdown
 from comparison.report.verdict import Answer, Kind
@@ -14,6 +14,7 @@ __all__ = [
     "Answer",
     "Kind",
     "analyze",
+    "describe_cost",
     "describe_ratio",
     "read_run",
     "render_markdown",

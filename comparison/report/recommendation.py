@@ -40,7 +40,7 @@ def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Group
         "whole_job_speedup": describe_ratio(answer.whole_job),
         **_describe_metrics(groups, answer.configuration),
         "is_fair": not {answer.configuration, *marks.unfair_baselines} & {*marks.unfair},
-        "cost": {"core_seconds_ratio": answer.core_seconds_ratio},
+        "cost": describe_cost(answer.core_seconds_ratio, answer.gpu_seconds),
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, groups, marks),
     }
@@ -113,8 +113,13 @@ def _ask_for_trials(groups: Groups, *others: str) -> str | None:
 
 
 def _suggest_more(configuration: str, groups: Groups) -> str | None:
-    """Returns what to measure next beside what pays off: the node that a person would take, or twice the workers."""
+    """Returns what to measure next beside what pays off: the node that a person would take, or twice the workers.
+
+    With GPUs nothing: how many a machine has is not recorded, and the bigger node is compared wherever there is one.
+    """
     trial = groups[configuration][0]
+    if trial.gpus:
+        return None
     cpus, cores = count_rival_cpus(trial), trial.host.get("cores") or 0
     if cores < cpus:
         return None
@@ -126,6 +131,15 @@ def _suggest_more(configuration: str, groups: Groups) -> str | None:
     counts = {trials[0].num_workers for trials in groups.values() if trials[0].strategy != SINGLE}
     more = " ".join(map(str, sorted({*counts, 2 * trial.num_workers})))
     return f"--workers {more}" if 2 * trial.num_workers not in counts else None
+
+
+def describe_cost(core_seconds_ratio: float | None, gpu_seconds: tuple[float, float] | None) -> dict[str, float | None]:
+    """Returns what the answer's configuration costs; of GPUs only where it and its baseline held some."""
+    cost = {"core_seconds_ratio": core_seconds_ratio}
+    if gpu_seconds is None:
+        return cost
+    own, base = gpu_seconds
+    return cost | {"gpu_seconds": own, "baseline_gpu_seconds": base, "gpu_seconds_ratio": own / base}
 
 
 def describe_ratio(ratio: Ratio | None) -> dict[str, float | None] | None:

@@ -55,6 +55,7 @@ class Answer:
         speedup: How many times as fast as the baseline it trained; None where that means nothing.
         whole_job: The same of the whole job, start-up included.
         core_seconds_ratio: The cores that it held, times seconds of the whole job, over the baseline's.
+        gpu_seconds: The GPUs that it held, times seconds of the whole job, and the baseline's; None without GPUs.
         fastest: The configurations that may be the fastest; none where nothing can be said or nothing was told apart.
     """
 
@@ -64,6 +65,7 @@ class Answer:
     speedup: Ratio | None = None
     whole_job: Ratio | None = None
     core_seconds_ratio: float | None = None
+    gpu_seconds: tuple[float, float] | None = None
     fastest: Sequence[str] = ()
 
     @property
@@ -142,7 +144,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     fault = state_fault(groups, node, case.findings, case.marks) if node else ""
     rival = compare_with_rival(groups, name, node) if node and not fault else None
     kind, opening = _decide(speedup, whole_job, rival)
-    cost = _compute_core_seconds(baseline, trials)
+    core_seconds, gpu_seconds = _compute_core_seconds(baseline, trials), _compute_gpu_seconds(baseline, trials)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [
@@ -161,14 +163,14 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     clauses = [
         _state_speedup(best.description, speedup, baseline, trials),
         say("the whole job {speedup}", speedup=format_times(whole_job)),
-        _state_cost(cost),
+        _state_cost(core_seconds, gpu_seconds),
         _state_quality(baseline, trials),
         _state_place(trials[0]),
     ]
     sentences = [say("{opening}: {clauses}.", opening=opening, clauses=join_clauses(clauses))]
     if notes:
         sentences.append(capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
-    return Answer(kind, name, sentences, speedup, whole_job, cost, fastest)
+    return Answer(kind, name, sentences, speedup, whole_job, core_seconds, gpu_seconds, fastest)
 
 
 def compare_with_rival(groups: Groups, configuration: str, rival: str) -> Ratio | None:
@@ -218,10 +220,17 @@ def _state_speedup(description: str, speedup: Ratio, baseline: Trials, trials: T
     return say("{configuration} trained {model} on {data} {speedup}× as fast as a single node ({basis})", **values)
 
 
-def _state_cost(ratio: float) -> str:
+def _state_cost(ratio: float, gpu_seconds: tuple[float, float] | None) -> str:
+    """Returns what it takes more than the baseline: of GPUs, beside which cores cost little, else of cores."""
+    if gpu_seconds:
+        ratio = gpu_seconds[0] / gpu_seconds[1]
     percent = f"{100 * abs(ratio - 1):.0f}"
     if percent == "0":
-        return say("for as many core-seconds")
+        return say("for as many GPU-seconds") if gpu_seconds else say("for as many core-seconds")
+    if gpu_seconds and ratio > 1:
+        return say("for {percent} % more GPU-seconds", percent=percent)
+    if gpu_seconds:
+        return say("for {percent} % fewer GPU-seconds", percent=percent)
     if ratio > 1:
         return say("for {percent} % more core-seconds", percent=percent)
     return say("for {percent} % fewer core-seconds", percent=percent)
@@ -353,6 +362,23 @@ def _compute_core_seconds(baseline: Trials, trials: Trials) -> float:
         compute_mean([*average_rounds(list_timed(group), _read_core_seconds).values()]) for group in (trials, baseline)
     )
     return own / base
+
+
+def _compute_gpu_seconds(baseline: Trials, trials: Trials) -> tuple[float, float] | None:
+    """Returns the GPUs that a configuration's replicas held, times the seconds of its whole job, and the baseline's.
+
+    None where one of them held none, or its records do not tell.
+    """
+    if not all(trial.gpus_held for trial in (*baseline, *trials)):
+        return None
+    own, base = (
+        compute_mean([*average_rounds(list_timed(group), _read_gpu_seconds).values()]) for group in (trials, baseline)
+    )
+    return own, base
+
+
+def _read_gpu_seconds(trial: TrialRecord) -> float:
+    return (trial.gpus_held or 0) * trial.total_seconds
 
 
 def _read_core_seconds(trial: TrialRecord) -> float:
