@@ -126,6 +126,7 @@ class JobResult:
         quiet: How it waited for free cores before it was submitted; None where nobody looked.
         isolated: Whether its replicas had a network of their own on this machine; None where a cluster decides that.
         was_ended: Whether it was ended because enough had been measured; what ran then has no exit code.
+        gpus_held: The GPUs that its replicas held together, one that they shared counted once.
     """
 
     job_name: str
@@ -146,6 +147,7 @@ class JobResult:
     quiet: QuietWait | None = None
     isolated: bool | None = None
     was_ended: bool = False
+    gpus_held: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns this result's part of `launch.json`."""

@@ -12,7 +12,7 @@ from comparison.programs.rows import count_trials_needed, describe_configuration
 from comparison.programs.statements import compute_work_ratio
 from comparison.programs.verdict import ProgramAnswer
 from comparison.records import SCHEMA_VERSION
-from comparison.report import Kind, describe_ratio
+from comparison.report import Kind, describe_cost, describe_ratio
 
 _COMMAND = "tfjob-speedup run"
 # Of each configuration, where nothing says how many are needed; and what would need more needs a quieter machine.
@@ -38,7 +38,7 @@ def format_recommendation(
         "speedup": describe_ratio(answer.speedup),
         "whole_job_speedup": describe_ratio(answer.whole_job),
         "is_fair": {answer.configuration, *marks.baselines}.isdisjoint(marks.unfair),
-        "cost": {"core_seconds_ratio": answer.cost and answer.cost.core_seconds_ratio},
+        "cost": describe_cost(answer.cost),
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, case),
         "program": case.trials[0].program,

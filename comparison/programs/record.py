@@ -108,3 +108,4 @@ class ProgramTrial:
     resumed: bool = False
     earlier_attempts: list[dict[str, Any]] | None = None
     quiet: QuietWait | None = None
+    gpus_held: int | None = None

@@ -1,6 +1,6 @@
 """Whether distributing a person's program pays off: one answer, whose first words say by what it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from comparison.groups import average_rounds, count_rounds
@@ -21,7 +21,7 @@ from comparison.programs.statements import (
     state_ratio,
     state_whole_job,
 )
-from comparison.report import Answer, Cost, Kind
+from comparison.report import Answer, Cost, Kind, make_cost
 from comparison.statistics import Ratio, compute_mean
 from comparison.table import format_times
 from comparison.texts import capitalize, count_trials, count_workers, join_clauses, list_items, say
@@ -167,7 +167,7 @@ def _judge(evidence: Evidence, lead: str, best: _Candidate, others: Sequence[_Ca
         [],
         ratio if measure.basis is not Basis.WHOLE_JOB else None,
         whole_job,
-        _compute_cost(case.baseline, trials) if whole_job and is_same_work(measure) else None,
+        _compute_cost(evidence, trials) if whole_job and is_same_work(measure) else None,
         fastest,
         ratio,
         _recommend(evidence, kind, fastest),
@@ -283,16 +283,21 @@ def _find_first_workers(evidence: Evidence) -> int | None:
     return first
 
 
-def _compute_cost(baseline: ProgramTrials, trials: ProgramTrials) -> Cost | None:
-    """Returns what a configuration's replicas held in cores, times the seconds of its job, over the baseline's."""
-    if any(not trial.cpus_per_replica for trial in (*baseline, *trials)):
+def _compute_cost(evidence: Evidence, trials: ProgramTrials) -> Cost | None:
+    """Returns what a configuration and its baseline cost; None where their cores are not known."""
+    baseline = evidence.case.baseline
+    both = (*baseline, *trials)
+    if any(not trial.cpus_per_replica for trial in both):
         return None
-    own, base = (
-        compute_mean([*average_rounds([own for own in group if is_timed(own)], _read_core_seconds).values()])
-        for group in (trials, baseline)
+    has_gpus = all(trial.gpus_held for trial in both)
+    cores, gpus = (
+        (_average(trials, count), _average(baseline, count))
+        for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
     )
-    return Cost(own / base)
+    return make_cost(cores, gpus if has_gpus else None, evidence.run_info.parameters)
 
 
-def _read_core_seconds(trial: ProgramTrial) -> float:
-    return len(trial.replicas) * (trial.cpus_per_replica or 0.0) * trial.job_seconds
+def _average(trials: ProgramTrials, count: Callable[[ProgramTrial], float]) -> float:
+    """Returns what the trials held, times the seconds of their jobs."""
+    held = average_rounds([own for own in trials if is_timed(own)], lambda trial: count(trial) * trial.job_seconds)
+    return compute_mean([*held.values()])

@@ -24,8 +24,6 @@ OF_OWN_LOOP = (
     "deterministic",
     "jit_compile",
     "bigger_nodes",
-    "cpu_price",
-    "gpu_price",
     "a_a",
     "study_depth",
 )

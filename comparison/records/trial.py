@@ -211,6 +211,7 @@ class TrialRecord:
     steps_per_call: int | None = None
     traced_steps: int | None = None
     communication: str | None = None
+    gpus_held: int | None = None
     metric: MetricValue | None = None
     loss_name: str | None = None
     metric_name: str | None = None

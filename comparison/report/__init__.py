@@ -1,7 +1,7 @@
 """The report of a run, and two runs beside each other: what the trials say, as page, Markdown and sentences."""
 
 from comparison.report.analysis import Analysis, analyze
-from comparison.report.cost import Cost
+from comparison.report.cost import Cost, describe_cost, make_cost
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
 from comparison.report.recommendation import RECOMMENDATION_FILE, describe_ratio
@@ -16,7 +16,9 @@ __all__ = [
     "Cost",
     "Kind",
     "analyze",
+    "describe_cost",
     "describe_ratio",
+    "make_cost",
     "read_run",
     "render_markdown",
     "render_report",

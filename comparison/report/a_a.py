@@ -39,7 +39,9 @@ def answer_a_a(rows: Sequence[Row], groups: Groups, findings: Sequence[Finding],
         return Answer(Kind.NO_ANSWER, AGAIN, [single], ratio)
     kind = Kind.NO_ANSWER if ratio.direction else Kind.NOT_DISTINGUISHABLE
     whole_job = compute_whole_job_speedups(groups).get(AGAIN)
-    return Answer(kind, AGAIN, _describe(ratio, ratio.low, ratio.high, len(groups[AGAIN])), ratio, whole_job, Cost(1.0))
+    return Answer(
+        kind, AGAIN, _describe(ratio, ratio.low, ratio.high, len(groups[AGAIN])), ratio, whole_job, Cost((1.0, 1.0))
+    )
 
 
 def is_fit(ratio: Ratio) -> bool:

@@ -79,13 +79,15 @@ def choose_candidates(
 
 
 def find_rival(groups: Groups, configuration: str, run_info: RunInfo) -> str | None:
-    """Returns the name of the single node with the CPUs of all workers, measured or planned, which is the rival."""
+    """Returns the name of the single node with what all workers have, measured or planned, which is the rival."""
     own = groups[configuration][0]
     if own.num_workers == 1:
         return None
-    cpus = count_rival_cpus(own)
+    has = count_rival_cpus(own), own.num_workers * (own.gpus or 0)
     measured = [
-        name for name, trials in groups.items() if trials[0].strategy == SINGLE and trials[0].cpus_per_replica == cpus
+        name
+        for name, (first, *_) in groups.items()
+        if first.strategy == SINGLE and (first.cpus_per_replica, first.gpus or 0) == has
     ]
     planned = [
         str(node.get("name"))

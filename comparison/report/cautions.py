@@ -109,6 +109,8 @@ def collect_notes(groups: Groups) -> list[str]:
     else:
         notes = [say("BatchNorm over each worker's own share: weights differ, accuracies are compared statistically.")]
     notes += _note_targets(trials)
+    if any(trial.gpus for trial in trials):
+        return [*notes, *_note_rival_with_gpus(trials)]
     nodes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
     wanted = {own.num_workers * own.cpus_per_replica: own.host.get("cores") for own in distributed}
     missing = {cpus: cores for cpus, cores in sorted(wanted.items()) if cpus not in nodes}
@@ -119,6 +121,15 @@ def collect_notes(groups: Groups) -> list[str]:
         is_possible = any(cores and cores >= own for own, cores in missing.items())
         notes.append(say(asked, cpus=cpus, option="--bigger-nodes") if is_possible else too_few)
     return notes
+
+
+def _note_rival_with_gpus(trials: Trials) -> list[str]:
+    """Returns that one process with the GPUs of all workers was not measured, where it was not."""
+    nodes = {trial.gpus for trial in trials if trial.strategy == SINGLE}
+    wanted = {own.num_workers * (own.gpus or 0) for own in trials if own.num_workers > 1}
+    missing = [f"{gpus:,}" for gpus in sorted(wanted - nodes - {0})]
+    not_measured = "One process with the GPUs of all workers ({gpus}) was not measured: the plan says why."
+    return [say(not_measured, gpus=list_items(missing))] if missing else []
 
 
 def _note_targets(trials: Trials) -> list[str]:

@@ -1,46 +1,98 @@
 """What a training cost: what its replicas held for the whole job, and what that costs where prices are known."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from comparison.groups import average_rounds, list_timed
-from comparison.records import RunInfo, TrialRecord
+from comparison.records import TrialRecord
 from comparison.statistics import compute_mean
 from comparison.texts import say
 
 SECONDS_PER_HOUR = 3600.0
 
 Trials = Sequence[TrialRecord]
+# A configuration's, and its baseline's.
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a configuration cost, over what its baseline cost.
+    """What a configuration cost, and its baseline, each the mean over the rounds.
 
     Attributes:
-        core_seconds_ratio: The cores that its replicas held, servers included, times the seconds of the whole job.
-        gpu_seconds_ratio: The same of GPUs; None where the baseline had none.
+        core_seconds: The cores that the replicas held, servers included, times the seconds of the whole job.
+        gpu_seconds: The same of GPUs, one that replicas shared counted once; None where one side held none.
         price: Of one training, in whatever the prices are in; None without prices.
-        baseline_price: The baseline's.
     """
 
-    core_seconds_ratio: float
-    gpu_seconds_ratio: float | None = None
-    price: float | None = None
-    baseline_price: float | None = None
+    core_seconds: Pair
+    gpu_seconds: Pair | None = None
+    price: Pair | None = None
 
-    def to_json(self) -> dict[str, float | None]:
-        """Returns the costs by name."""
-        return asdict(self)
+    @property
+    def core_seconds_ratio(self) -> float:
+        """How many times the baseline's."""
+        return self.core_seconds[0] / self.core_seconds[1]
 
     def state(self) -> str:
         """Returns a clause: of the price where it is known, else of GPUs where there are any, else of cores."""
-        if self.price is not None and self.baseline_price:
-            told = {"price": f"{self.price:.3g}", "baseline": f"{self.baseline_price:.3g}"}
-            return say("for a price of {price} instead of {baseline}", **told)
-        if self.gpu_seconds_ratio is None:
+        if self.price is not None:
+            own, baseline = (f"{price:.3g}" for price in self.price)
+            return say("for a price of {price} instead of {baseline}", price=own, baseline=baseline)
+        if self.gpu_seconds is None:
             return _state_cores(self.core_seconds_ratio, _percent_off(self.core_seconds_ratio))
-        return _state_gpus(self.gpu_seconds_ratio, _percent_off(self.gpu_seconds_ratio))
+        ratio = self.gpu_seconds[0] / self.gpu_seconds[1]
+        return _state_gpus(ratio, _percent_off(ratio))
+
+
+def make_cost(core_seconds: Pair, gpu_seconds: Pair | None, parameters: Mapping[str, Any]) -> Cost:
+    """Returns what a configuration cost.
+
+    Args:
+        core_seconds: See `Cost`.
+        gpu_seconds: Likewise.
+        parameters: The run's, among which are the prices of an hour of a CPU and of a GPU.
+    """
+    per_core, per_gpu = (parameters.get(name) or 0.0 for name in ("cpu_price", "gpu_price"))
+    prices = [
+        (per_core * cores + per_gpu * gpus) / SECONDS_PER_HOUR
+        for cores, gpus in zip(core_seconds, gpu_seconds or (0.0, 0.0), strict=True)
+    ]
+    return Cost(core_seconds, gpu_seconds, (prices[0], prices[1]) if all(prices) else None)
+
+
+def compute_cost(baseline: Trials, trials: Trials, parameters: Mapping[str, Any]) -> Cost:
+    """Returns what the trials of a configuration cost beside their baseline's.
+
+    Args:
+        baseline: The baseline's trials.
+        trials: The configuration's.
+        parameters: As `make_cost` takes them.
+    """
+    has_gpus = all(trial.gpus_held for trial in (*baseline, *trials))
+    cores, gpus = (
+        (_average(trials, count), _average(baseline, count))
+        for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
+    )
+    return make_cost(cores, gpus if has_gpus else None, parameters)
+
+
+def describe_cost(cost: Cost | None) -> dict[str, float | None]:
+    """Returns the `cost` of `recommendation.json`, as docs/schemas.md defines it."""
+    told: dict[str, float | None] = {"core_seconds_ratio": cost.core_seconds_ratio if cost else None}
+    if cost and cost.gpu_seconds:
+        own, base = cost.gpu_seconds
+        told |= {"gpu_seconds": own, "baseline_gpu_seconds": base, "gpu_seconds_ratio": own / base}
+    if cost and cost.price:
+        told |= {"price": cost.price[0], "baseline_price": cost.price[1]}
+    return told
+
+
+def _average(trials: Trials, count: Callable[[TrialRecord], float]) -> float:
+    """Returns what the trials held, times the seconds of their whole jobs."""
+    held = average_rounds(list_timed(trials), lambda trial: count(trial) * trial.total_seconds)
+    return compute_mean([*held.values()])
 
 
 def _percent_off(ratio: float) -> str:
@@ -61,39 +113,3 @@ def _state_gpus(ratio: float, percent: str) -> str:
     if ratio > 1:
         return say("for {percent} % more GPU-seconds", percent=percent)
     return say("for {percent} % fewer GPU-seconds", percent=percent)
-
-
-def compute_cost(baseline: Trials, trials: Trials, run_info: RunInfo) -> Cost:
-    """Returns what a configuration cost beside its baseline, each the mean over the rounds.
-
-    Args:
-        baseline: The baseline's trials.
-        trials: The configuration's.
-        run_info: The run, among whose parameters are the prices.
-    """
-    cores, base_cores = (_average(group, _count_cores) for group in (trials, baseline))
-    gpus, base_gpus = (_average(group, _count_gpus) for group in (trials, baseline))
-    per_core, per_gpu = (run_info.parameters.get(name, 0.0) for name in ("cpu_price", "gpu_price"))
-    ratios = (cores / base_cores, gpus / base_gpus if base_gpus else None)
-    if not per_core and not per_gpu:
-        return Cost(*ratios)
-    price, base_price = (
-        (per_core * own_cores + per_gpu * own_gpus) / SECONDS_PER_HOUR
-        for own_cores, own_gpus in ((cores, gpus), (base_cores, base_gpus))
-    )
-    return Cost(*ratios, price, base_price)
-
-
-def _average(trials: Trials, count: Callable[[TrialRecord], float]) -> float:
-    """Returns what the trials held, times the seconds of their whole jobs."""
-    held = average_rounds(list_timed(trials), lambda trial: count(trial) * trial.total_seconds)
-    return compute_mean([*held.values()])
-
-
-def _count_cores(trial: TrialRecord) -> float:
-    return len(trial.replicas) * trial.cpus_per_replica
-
-
-def _count_gpus(trial: TrialRecord) -> float:
-    """Returns the GPUs of all replicas; parameter servers have none."""
-    return (len(trial.replicas) - trial.num_ps) * (trial.gpus or 0)

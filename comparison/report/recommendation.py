@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from comparison.accuracies import average_quality, compare_quality, is_doubtful
@@ -12,7 +11,7 @@ from comparison.groups import SINGLE, Groups, Trials, count_rounds, find_baselin
 from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
-from comparison.report.cost import Cost
+from comparison.report.cost import describe_cost
 from comparison.report.verdict import Answer, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import count_trials_needed
@@ -42,7 +41,7 @@ def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Group
         "whole_job_speedup": describe_ratio(answer.whole_job),
         **_describe_metrics(groups, answer.configuration),
         "is_fair": not {answer.configuration, *marks.unfair_baselines} & {*marks.unfair},
-        "cost": answer.cost.to_json() if answer.cost else dict.fromkeys(own.name for own in fields(Cost)),
+        "cost": describe_cost(answer.cost),
         "reasons": [*answer.sentences, *warnings],
         "next_step": suggest_next_step(answer, groups, marks),
     }
@@ -115,8 +114,13 @@ def _ask_for_trials(groups: Groups, *others: str) -> str | None:
 
 
 def _suggest_more(configuration: str, groups: Groups) -> str | None:
-    """Returns what to measure next beside what pays off: the node that a person would take, or twice the workers."""
+    """Returns what to measure next beside what pays off: the node that a person would take, or twice the workers.
+
+    With GPUs nothing: how many a machine has is not recorded, and the bigger node is compared wherever there is one.
+    """
     trial = groups[configuration][0]
+    if trial.gpus:
+        return None
     cpus, cores = count_rival_cpus(trial), trial.host.get("cores") or 0
     if cores < cpus:
         return None

@@ -58,7 +58,7 @@ def test_gpus_that_this_machine_has_not_are_refused_before_anything_is_trained(
         plan_comparison.python_func(
             pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN) | {"gpus_per_replica": 1}
         )
-    assert str(ended.value.code).startswith("error: 1 replica asks for 1 GPU, and this machine has none: lower gpus_")
+    assert str(ended.value.code).startswith("error: 1 replica asks for 1 GPU, and this machine has none: leave gpus_")
     assert not (tmp_path / "run_info").exists()
 
 

@@ -180,6 +180,7 @@ class _JobRun(JobRun[Message]):
             ended_monotonic=self.submitted + self.total_seconds,
             image_digest=", ".join(digests) or None,
             was_ended=self.was_ended,
+            gpus_held=sum(replica.gpus for replica in self.job.replicas),
         )
 
     def _submit(self) -> None:

@@ -129,6 +129,7 @@ class _JobRun(JobRun[Message]):
     placement: Placement
     quiet: QuietWait | None = None
     shares_gpus: bool = False
+    gpus_held: int = 0
     queue_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -140,7 +141,7 @@ class _JobRun(JobRun[Message]):
         gpus = find_gpus(asked, self.backend.gpus, may_share=may_share, may_lack=may_lack)
         if any(asked.values()) and not any(gpus.values()):
             self.warnings.append("the manifest asks for GPUs, and this machine has none: the training did without")
-        self.shares_gpus = are_shared(gpus)
+        self.shares_gpus, self.gpus_held = are_shared(gpus), len({gpu for own in gpus.values() for gpu in own})
         if self.shares_gpus:
             self.warnings.append("replicas share a GPU: timings are contended")
         self.replicas = prepare_replicas(self.job, self.manifest, self.assignment, gpus, self.log_dir)
@@ -210,6 +211,7 @@ class _JobRun(JobRun[Message]):
             quiet=self.quiet,
             isolated=self.guard.is_isolating,
             was_ended=self.was_ended,
+            gpus_held=self.gpus_held,
         )
 
     def _report_created(self) -> None:

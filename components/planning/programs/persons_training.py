@@ -41,7 +41,7 @@ _ONE_CORE = "A worker of a job with servers may wait for itself on one core: TF_
 _OF_LAUNCH = (
     *("run_id", "configuration", "trial", "round", "place", "queue_seconds", "schedule_seconds", "pull_seconds"),
     *("total_seconds", "contended", "warnings", "backend", "started_at", "ended_at", "boot_id", "started_monotonic"),
-    *("ended_monotonic", "image", "image_digest", "resumed", "earlier_attempts", "quiet"),
+    *("ended_monotonic", "image", "image_digest", "resumed", "earlier_attempts", "quiet", "gpus_held"),
 )
 
 

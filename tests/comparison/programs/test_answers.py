@@ -80,6 +80,15 @@ def test_a_program_that_tells_nothing_is_compared_by_its_whole_jobs_and_the_firs
     assert {row.speedup for row in analysis.rows} == {None}
 
 
+def test_the_seconds_of_gpus_are_told_of_a_program_that_held_some() -> None:
+    cost = recommend(analyze(change(make_program_run(), lambda trial: replace(trial, gpus_held=trial.num_workers))))[
+        "cost"
+    ]
+    assert cost["gpu_seconds_ratio"] == pytest.approx(cost["core_seconds_ratio"])
+    assert cost["gpu_seconds"] == pytest.approx(cost["gpu_seconds_ratio"] * cost["baseline_gpu_seconds"])
+    assert "gpu_seconds" not in recommend(analyze(make_program_run()))["cost"]
+
+
 def test_where_the_work_grows_with_the_workers_examples_a_second_are_compared() -> None:
     analysis = analyze(change(make_program_run({1: 60.0, 2: 66.0}), grow))
 

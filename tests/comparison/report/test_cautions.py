@@ -173,6 +173,22 @@ def test_a_bigger_node_that_was_not_measured_is_noted(cores: int, why: str) -> N
     assert len(collect_notes(group_trials([*SINGLE, *bigger, *trials]))) == 1
 
 
+def test_that_one_process_with_the_gpus_of_all_was_not_measured_is_noted() -> None:
+    single, pair, bigger = (
+        [replace(record, gpus=gpus) for record in records]
+        for gpus, records in (
+            (1, SINGLE),
+            (1, make_trials("all-reduce-2w", [37.0, 37.5])),
+            (2, make_trials("single-2cpu", [50.0, 51.0])),
+        )
+    )
+
+    assert collect_notes(group_trials([*single, *pair]))[1:] == [
+        "One process with the GPUs of all workers (2) was not measured: the plan says why."
+    ]
+    assert len(collect_notes(group_trials([*single, *bigger, *pair]))) == 1
+
+
 def test_other_data_in_one_arm_is_an_answer_refused() -> None:
     other = make_trials("all-reduce-2w", [37.0, 37.5], dataset_sha256="e" * 64)
     groups = group_trials([*SINGLE, *other])

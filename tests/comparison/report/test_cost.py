@@ -1,53 +1,51 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from comparison.report.cost import compute_cost
-from tests.comparison.record_factory import make_record, make_run_info
+from comparison.records import TrialRecord
+from comparison.report.cost import compute_cost, describe_cost
+from tests.comparison.record_factory import make_record
 
+Trials = Sequence[TrialRecord]
 # A whole job of two hours on the single node, of one and a half with two workers.
 SINGLE = [replace(make_record("single", 0, 60.0), total_seconds=7200.0)]
 TWO = [replace(make_record("all-reduce-2w", 0, 40.0), total_seconds=5400.0)]
-SERVED = [replace(make_record("parameter-server-2w-1ps", 0, 40.0), total_seconds=5400.0)]
 
 
-def on_gpus(trials: Any) -> Any:
-    return [replace(trial, gpus=1) for trial in trials]
+def hold(trials: Trials, gpus: int) -> Trials:
+    return [replace(trial, gpus_held=gpus) for trial in trials]
 
 
-def test_what_replicas_held_counts_for_the_whole_job() -> None:
-    cost = compute_cost(SINGLE, TWO, make_run_info())
-
-    assert cost.core_seconds_ratio == pytest.approx(2 * 5400 / 7200)
-    assert (cost.gpu_seconds_ratio, cost.price, cost.baseline_price) == (None, None, None)
-    assert cost.state() == "for 50 % more core-seconds"
-
-
-def test_gpus_are_told_before_cores_and_servers_have_none() -> None:
-    cost = compute_cost(on_gpus(SINGLE), on_gpus(SERVED), make_run_info())
-
-    assert cost.core_seconds_ratio == pytest.approx(len(SERVED[0].replicas) * 5400 / 7200)
-    assert cost.gpu_seconds_ratio == pytest.approx((len(SERVED[0].replicas) - 1) * 5400 / 7200)
-    assert cost.state().endswith("more GPU-seconds")
-
-
-def test_a_price_makes_a_training_cost_money() -> None:
-    prices = make_run_info(parameters={"cpu_price": 0.5, "gpu_price": 4.0})
-    cost = compute_cost(on_gpus(SINGLE), on_gpus(TWO), prices)
-
-    assert cost.baseline_price == pytest.approx(2 * (0.5 + 4.0))
-    assert cost.price == pytest.approx(2 * 1.5 * (0.5 + 4.0))
-    assert cost.state() == "for a price of 13.5 instead of 9"
+@pytest.mark.parametrize(
+    ("baseline", "trials", "prices", "told"),
+    [
+        (SINGLE, TWO, {}, "for 50 % more core-seconds"),
+        (hold(SINGLE, 1), hold(TWO, 2), {}, "for 50 % more GPU-seconds"),
+        (hold(SINGLE, 1), hold(TWO, 1), {}, "for 25 % fewer GPU-seconds"),
+        (hold(SINGLE, 3), hold(TWO, 4), {}, "for as many GPU-seconds"),
+        (SINGLE, TWO, {"cpu_price": 0.5}, "for a price of 1.5 instead of 1"),
+        (hold(SINGLE, 1), hold(TWO, 2), {"cpu_price": 0.5, "gpu_price": 4.0}, "for a price of 13.5 instead of 9"),
+        (SINGLE, TWO, {"gpu_price": 4.0}, "for 50 % more core-seconds"),
+        (SINGLE, hold(TWO, 2), {}, "for 50 % more core-seconds"),
+    ],
+)
+def test_the_answer_tells_the_price_or_what_is_dearest(
+    baseline: Trials, trials: Trials, prices: dict[str, Any], told: str
+) -> None:
+    assert compute_cost(baseline, trials, prices).state() == told
 
 
-def test_a_price_of_gpus_alone_says_nothing_where_there_are_none() -> None:
-    cost = compute_cost(SINGLE, TWO, make_run_info(parameters={"gpu_price": 4.0}))
+def test_programs_are_told_all_costs_that_are_known() -> None:
+    cost = compute_cost(hold(SINGLE, 1), hold(TWO, 2), {"gpu_price": 4.0})
 
-    assert cost.state() == "for 50 % more core-seconds"
-
-
-def test_the_price_of_a_cpu_alone_is_enough() -> None:
-    assert compute_cost(SINGLE, TWO, make_run_info(parameters={"cpu_price": 0.5})).state() == (
-        "for a price of 1.5 instead of 1"
-    )
+    assert describe_cost(cost) == {
+        "core_seconds_ratio": pytest.approx(1.5),
+        "gpu_seconds": pytest.approx(2 * 5400),
+        "baseline_gpu_seconds": pytest.approx(7200),
+        "gpu_seconds_ratio": pytest.approx(1.5),
+        "price": pytest.approx(12.0),
+        "baseline_price": pytest.approx(8.0),
+    }
+    assert describe_cost(None) == {"core_seconds_ratio": None}

@@ -49,11 +49,27 @@ def test_a_recommendation_has_the_fields_of_its_schema() -> None:
     assert found["speedup"]["value"] == pytest.approx(181.5 / 111.7)
     assert found["speedup"]["low"] < found["speedup"]["value"] < found["speedup"]["high"]
     assert found["whole_job_speedup"]["value"] == pytest.approx(226.5 / 156.7)
-    assert found["cost"] == {
-        **dict.fromkeys(("gpu_seconds_ratio", "price", "baseline_price")),
-        "core_seconds_ratio": pytest.approx(2 * 156.7 / 226.5),
-    }
+    assert found["cost"] == {"core_seconds_ratio": pytest.approx(2 * 156.7 / 226.5)}
     assert found["reasons"][0].startswith("Distributing pays off here: all-reduce with 2 workers")
+
+
+def test_the_seconds_of_gpus_are_told_where_both_held_some() -> None:
+    single = [replace(record, gpus=1, gpus_held=1) for record in SINGLE]
+    pair = [replace(record, gpus=1, gpus_held=2) for record in FAST]
+
+    assert recommend(single, pair)["cost"] == {
+        "core_seconds_ratio": pytest.approx(2 * 156.7 / 226.5),
+        "gpu_seconds": pytest.approx(2 * 156.7 / 3),
+        "baseline_gpu_seconds": pytest.approx(226.5 / 3),
+        "gpu_seconds_ratio": pytest.approx(2 * 156.7 / 226.5),
+    }
+    assert [*recommend(SINGLE, pair)["cost"]] == ["core_seconds_ratio"]
+
+
+def test_nothing_is_suggested_that_needs_gpus_of_which_nobody_knows_whether_there_are_more() -> None:
+    single, pair = ([replace(record, gpus=1) for record in records] for records in (SINGLE, FAST))
+
+    assert (recommend(SINGLE, FAST)["next_step"] != "", recommend(single, pair)["next_step"]) == (True, "")
 
 
 def test_an_answer_from_an_unfair_comparison_is_told_from_a_fair_one() -> None:
@@ -68,7 +84,7 @@ def test_where_there_is_no_answer_there_are_no_figures_but_a_name_and_a_reason()
 
     assert (found["answer"], found["configuration"]) == ("no_answer", "all-reduce-2w")
     assert (found["speedup"], found["whole_job_speedup"]) == (None, None)
-    assert {*found["cost"].values()} == {None}
+    assert found["cost"] == {"core_seconds_ratio": None}
     assert found["reasons"][0].startswith("No answer about all-reduce with 2 workers: its models are less accurate")
     assert found["next_step"] == ""
 

@@ -55,6 +55,23 @@ def test_a_gain_in_training_and_in_the_whole_job_pays_off() -> None:
     assert found.cost.core_seconds_ratio == pytest.approx(2 * 52.25 / 75.5)
 
 
+@pytest.mark.parametrize(
+    ("held", "told"), [(2, "for 38 % more GPU-seconds"), (1, "for 31 % fewer GPU-seconds"), (0, "more core-seconds")]
+)
+def test_of_gpus_the_seconds_of_gpus_are_what_it_costs(held: int, told: str) -> None:
+    single = [replace(record, gpus_held=min(held, 1)) for record in SINGLE]
+    pair = [replace(record, gpus_held=held) for record in make_trials("all-reduce-2w", [37.0, 37.5])]
+    assert told in judge(single, pair)
+
+
+def test_the_rival_of_workers_with_gpus_has_the_gpus_of_all() -> None:
+    single = [replace(record, gpus=1) for record in SINGLE]
+    pair = [replace(record, gpus=1) for record in make_trials("all-reduce-2w", [37.0, 37.5])]
+    node = make_trials("single-2cpu", [30.0, 30.1])
+    for gpus, kind in ((1, Kind.PAYS_OFF), (2, Kind.BIGGER_NODE)):
+        assert answer(single, [replace(record, gpus=gpus) for record in node], pair).kind is kind
+
+
 def test_a_gain_that_start_up_eats_is_a_gain_in_training_time_only() -> None:
     verdict = judge(SINGLE, make_trials("all-reduce-2w", [37.0, 37.5], total_seconds=120.0))
 

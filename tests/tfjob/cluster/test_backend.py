@@ -87,7 +87,7 @@ def test_a_result_has_each_replicas_node_the_images_digest_and_two_readings_of_a
     assert [replica.node for replica in result.replicas] == ["node-1", "node-2"]
     assert (result.image_digest, result.warnings) == ("sha256:1234", [])
     assert (result.started_monotonic, result.ended_monotonic) == (1000.0, 1030.0)
-    assert result.boot_id == read_boot_id()
+    assert (result.boot_id, result.gpus_held) == (read_boot_id(), 0)
 
 
 def test_replicas_of_different_images_are_told_of(run: ClusterRun) -> None:

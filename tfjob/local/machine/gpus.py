@@ -71,10 +71,17 @@ def assign_gpus(
     if needed > len(available):
         num_asking = sum(count > 0 for count in asked.values())
         replicas = "1 replica asks" if num_asking == 1 else f"{num_asking} replicas ask"
+        fewer = (
+            "lower gpus_per_replica (in a manifest, its limit) or the number of replicas, let them share (share_gpus)"
+        )
+        remedy = (
+            f"{fewer}, or run on a larger cluster"
+            if available
+            else "leave gpus_per_replica out, or run where there are some"
+        )
         raise SpecError(
             f"{replicas} for {total} GPU{'' if total == 1 else 's'}, and this machine has {len(available) or 'none'}: "
-            "lower gpus_per_replica (in a manifest, its limit) or the number of replicas, let them share (share_gpus), "
-            "or run on a larger cluster"
+            f"{remedy}"
         )
     rest = itertools.cycle(available)
     return {replica: tuple(next(rest) for _ in range(count)) for replica, count in asked.items()}

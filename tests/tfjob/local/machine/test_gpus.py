@@ -60,7 +60,7 @@ def test_who_asked_for_none_sees_none() -> None:
 @pytest.mark.parametrize(
     ("asked", "available", "message"),
     [
-        ({"worker-0": 1}, [], "1 replica asks for 1 GPU, and this machine has none: lower gpus_per_replica"),
+        ({"worker-0": 1}, [], "1 replica asks for 1 GPU, and this machine has none: leave gpus_per_replica out"),
         ({"worker-0": 1, "worker-1": 1, "ps-0": 0}, [FIRST], "2 replicas ask for 2 GPUs, and this machine has 1: "),
     ],
 )
@@ -89,7 +89,7 @@ def test_replicas_that_share_a_gpu_are_contended_and_the_result_says_so(
     manifest = make_job("print(1)", replicas=replicas, success_policy="AllWorkers")
     backend, placement = LocalBackend(gpus=lambda: [FIRST]), Placement(may_share_gpus=True)
     result = backend.run(manifest, log_dir=tmp_path, on_event=lambda _: None, placement=placement)
-    assert result.contended
+    assert (result.contended, result.gpus_held) == (True, 1)
     assert "replicas share a GPU: timings are contended" in result.warnings
 
 
@@ -109,13 +109,14 @@ def test_a_persons_job_does_without_gpus_where_there_are_none(
     result = LocalBackend(gpus=list).run(manifest, log_dir=tmp_path / "logs", on_event=lambda _: None)
     assert (tmp_path / "logs" / "worker-0.log").read_text().strip() == "-1"
     assert any("the training did without" in warning for warning in result.warnings)
+    assert result.gpus_held == 0
 
 
 def test_replicas_of_a_job_see_one_gpu_each(make_job: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     code = "print(os.environ['CUDA_VISIBLE_DEVICES'])"
     manifest = make_job(code, replicas={"Worker": ReplicaSpec(count=2, gpus=1)}, success_policy="AllWorkers")
     backend = LocalBackend(gpus=lambda: [FIRST, SECOND])
-    backend.run(manifest, log_dir=tmp_path / "logs", on_event=lambda _: None)
+    assert backend.run(manifest, log_dir=tmp_path / "logs", on_event=lambda _: None).gpus_held == 2
     seen = [(tmp_path / "logs" / f"worker-{index}.log").read_text().strip() for index in range(2)]
     assert seen == [FIRST, SECOND]
 
