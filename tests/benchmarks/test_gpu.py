@@ -54,13 +54,12 @@ def test_the_versions_of_what_computes_are_told() -> None:
 
 
 @pytest.mark.slow
-def test_the_program_is_tried_without_a_gpu(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, "--on-cpu") == 0
+def test_the_contestants_are_tried_without_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--on-cpu", "--no-run") == 0  # a whole run has tests of its own
     lines = capfd.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("ratio ")] == [
         "gpu-stride-2-batch-16-fit",
         "gpu-stride-2-batch-16-fit-32",
     ]
-    trials = [json.loads(line) for line in lines if line.startswith("{")]
-    assert {(trial["configuration"], trial["gpus"]) for trial in trials} == {("single", 0), ("all-reduce-2w", 0)}
-    assert all(gpu is None for trial in trials for gpu in trial["replicas"].values())
