@@ -52,7 +52,7 @@ from tfjob.local.processes import (
     read_lives,
     start_keeper,
 )
-from tfjob.local.replica import ReplicaRun, describe_exit, prepare_replicas
+from tfjob.local.replica import ReplicaRun, prepare_replicas
 from tfjob.policy import (
     RETRYABLE_EXIT_CODE,
     exceeds_backoff_limit,
@@ -352,7 +352,7 @@ class _JobRun(JobRun[Message]):
         run.ended_at = time.time()
 
     def _decide(self, run: ReplicaRun, exit_code: int) -> None:
-        end = describe_exit(exit_code) + run.suspicion
+        end = run.describe_end(exit_code)
         if exit_code == RETRYABLE_EXIT_CODE:
             end += self.name_quiet_peers(run.replica.name)
         match outcome_of_exit(run.replica.restart_policy, exit_code):

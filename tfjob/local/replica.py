@@ -16,7 +16,7 @@ from tfjob.job import Job, Manifest, Replica
 from tfjob.job_run import QUOTED_LINES
 from tfjob.local.folders import Folders
 from tfjob.local.kubelet import expand_all, expand_env
-from tfjob.local.machine import CoreAssignment, are_shared, visible_gpus
+from tfjob.local.machine import CoreAssignment, are_shared, count_memory_kills, visible_gpus
 from tfjob.local.ports import find_free_addresses
 from tfjob.local.processes import MARK_VARIABLE, ReplicaProcess
 from tfjob.local.tf_config import tf_config
@@ -25,6 +25,8 @@ from tfjob.spec import CONTAINER_NAME, ReplicaType
 
 _STEERING = frozenset({"TF_CONFIG", "TMPDIR", "PYTHONUTF8", "PYTHONIOENCODING", "PWD"})
 _PROJECT = Path(__file__).resolve().parents[2]
+
+_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass
@@ -46,11 +48,25 @@ class ReplicaRun:
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
     command: tuple[str, ...] = ()
     folder: Path | None = None
+    memory_kills: int = field(default_factory=count_memory_kills)
 
     def settle(self, folders: Folders, mark: str) -> None:
         """Lets it work in folders of its own, and be known by a mark in its environment."""
         self.folder = folders.work
         self.env = {"TMPDIR": str(folders.temporary), **self.env, "PWD": str(folders.work), MARK_VARIABLE: mark}
+
+    def describe_end(self, exit_code: int, memory_kills: int | None = None) -> str:
+        """Returns what its exit code means, and what was seen of it before.
+
+        Args:
+            exit_code: The code.
+            memory_kills: How many processes the kernel has killed for want of memory by now; None: it is asked.
+        """
+        end = describe_exit(exit_code) + self.suspicion
+        now = count_memory_kills() if memory_kills is None else memory_kills
+        if exit_code == _KILLED and not self.suspicion and now > self.memory_kills:
+            end += "; this machine ran out of memory, and the kernel killed a process for it"
+        return end
 
     def result(self) -> ReplicaResult:
         """Returns how it went."""

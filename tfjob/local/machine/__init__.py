@@ -11,4 +11,5 @@ from tfjob.local.machine.gpus import list_gpus as list_gpus
 from tfjob.local.machine.gpus import visible_gpus as visible_gpus
 from tfjob.local.machine.load import Load as Load
 from tfjob.local.machine.load import look as look
+from tfjob.local.machine.memory import count_memory_kills as count_memory_kills
 from tfjob.local.machine.quiet import wait_until_quiet as wait_until_quiet
