@@ -62,7 +62,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         "records/",
         "clocks page/",
         "groups",
-        "accuracies summary",
+        "accuracies cost summary",
         "table",
         "audit/ environment",
         "depth_study/ forecast/",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from comparison.audit import Marks
+from comparison.cost import describe_cost
 from comparison.groups import count_rounds
 from comparison.programs.audit import Case
 from comparison.programs.metrics import Metric, Quality
@@ -12,7 +13,7 @@ from comparison.programs.rows import count_trials_needed, describe_configuration
 from comparison.programs.statements import compute_work_ratio
 from comparison.programs.verdict import ProgramAnswer
 from comparison.records import SCHEMA_VERSION
-from comparison.report import Kind, describe_cost, describe_ratio
+from comparison.report import Kind, describe_ratio
 
 _COMMAND = "tfjob-speedup run"
 # Of each configuration, where nothing says how many are needed; and what would need more needs a quieter machine.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from comparison.cost import Cost, make_cost
 from comparison.groups import average_rounds, count_rounds
 from comparison.programs.evidence import Evidence, list_broken_rules
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
@@ -21,7 +22,7 @@ from comparison.programs.statements import (
     state_ratio,
     state_whole_job,
 )
-from comparison.report import Answer, Cost, Kind, make_cost
+from comparison.report import Answer, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.table import format_times
 from comparison.texts import capitalize, count_trials, count_workers, join_clauses, list_items, say

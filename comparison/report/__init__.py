@@ -1,7 +1,6 @@
 """The report of a run, and two runs beside each other: what the trials say, as page, Markdown and sentences."""
 
 from comparison.report.analysis import Analysis, analyze
-from comparison.report.cost import Cost, describe_cost, make_cost
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
 from comparison.report.recommendation import RECOMMENDATION_FILE, describe_ratio
@@ -13,12 +12,10 @@ __all__ = [
     "RECOMMENDATION_FILE",
     "Analysis",
     "Answer",
-    "Cost",
     "Kind",
     "analyze",
     "describe_cost",
     "describe_ratio",
-    "make_cost",
     "read_run",
     "render_markdown",
     "render_report",

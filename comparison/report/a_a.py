@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from comparison.audit import Finding, Marks
+from comparison.cost import Cost
 from comparison.groups import SINGLE, Groups
 from comparison.report.candidate import state_break
-from comparison.report.cost import Cost
 from comparison.report.verdict import Answer, Kind
 from comparison.statistics import RELEVANT_RATIO, Ratio
 from comparison.summary import Row, compute_whole_job_speedups

@@ -7,11 +7,11 @@ from typing import Any
 
 from comparison.accuracies import average_quality, compare_quality, is_doubtful
 from comparison.audit import Marks
+from comparison.cost import describe_cost
 from comparison.groups import SINGLE, Groups, Trials, count_rounds, find_baseline
 from comparison.records import SCHEMA_VERSION
 from comparison.report.a_a import is_a_a, is_fit
 from comparison.report.candidate import count_rival_cpus
-from comparison.report.cost import describe_cost
 from comparison.report.verdict import Answer, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import count_trials_needed

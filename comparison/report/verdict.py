@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from comparison.accuracies import average_quality, compare_quality, find_open_loss
 from comparison.audit import CORES_RULE, Finding, Marks, find_fastest, list_broken_rules, list_violations
+from comparison.cost import Cost, compute_cost
 from comparison.groups import (
     Groups,
     Trials,
@@ -26,7 +27,6 @@ from comparison.report.candidate import (
     state_break,
     state_fault,
 )
-from comparison.report.cost import Cost, compute_cost
 from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, find_possibly_fastest, split_rows
 from comparison.table import format_metric, format_number, format_range, format_times

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from comparison.cost import compute_cost, describe_cost
 from comparison.records import TrialRecord
-from comparison.report.cost import compute_cost, describe_cost
 from tests.comparison.record_factory import make_record
 
 Trials = Sequence[TrialRecord]
