@@ -84,8 +84,8 @@ coverage: $(VENV)/ready-dev ## Check that the tests of the statistics take every
 
 # Tried in each test of bad bytes; a whole report, by far the slowest, is tried a hundredth as often.
 FUZZ_EXAMPLES ?= 100000
-fuzz: $(VENV)/ready-dev ## Feed bad bytes to everything that reads some, for hours; `make test` tries a few hundred
-	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz
+fuzz: $(VENV)/ready-dev ## Feed bad bytes to everything that reads some, for an hour; `make test` tries a few hundred
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/fuzz
 
 # FULL=1 tries all of the matrix, for hours; without it a chosen part of it.
 FULL ?=

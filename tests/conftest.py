@@ -35,6 +35,8 @@ TOGETHER = {
     "tests/pipeline/test_secrets.py": "runs",
     "tests/pipeline/test_command.py": "runs",
 }
+# Files whose tests share nothing and, as `make fuzz` runs them, take minutes each.
+APART = {"tests/fuzz/test_bad_bytes.py"}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,9 +47,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return TOGETHER.get(file, file)
+            return TOGETHER.get(file, nodeid if file in APART else file)
 
-    assert all((config.rootpath / file).exists() for file in TOGETHER)
+    assert all((config.rootpath / file).exists() for file in (*TOGETHER, *APART))
     config.option.loadscopereorder = False  # see below
     return Scheduling(config, log)
 

@@ -42,7 +42,6 @@ from tfjob.settings import describe_settings_here, parse_job_settings, read_node
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(fuzz, max_examples=max(5, EXAMPLES // 100))
-some = settings(fuzz, max_examples=max(20, EXAMPLES // 10))
 
 PIECES = (
     *("[" * 100_000, '{"a":' * 100_000, "\0", "\\u0000", "\\ud800", "NaN", "-Infinity", "1e999", "9" * 5_000),
@@ -175,7 +174,7 @@ def test_settings_of_jobs_are_overlays_or_refused(text: str) -> None:
         return
 
 
-@some  # YAML is read by Python, not by C: that takes its time
+@fuzz
 @given(as_text(OWN_JOB))
 def test_a_persons_tfjob_is_one_that_can_be_built_or_refused(text: str) -> None:
     try:
