@@ -86,8 +86,9 @@ def inject(cell: Cell, folder: Path, workspace: Path, launcher: int, is_over: Ca
     """
     limit = time.monotonic() + MOMENT_PATIENCE_SECONDS
     while not is_over() and time.monotonic() < limit:
-        target = find_target(cell, folder, launcher)
-        if target is not None and has_come(workspace, cell.strategy, cell.moment):
+        # Whose moment has not come is not looked for: that reads the command lines of all processes.
+        has_moment = has_come(workspace, cell.strategy, cell.moment)
+        if has_moment and (target := find_target(cell, folder, launcher)) is not None:
             if cell.moment == "mid-epoch":
                 time.sleep(0.5)
             with suppress(psutil.NoSuchProcess):
