@@ -46,20 +46,23 @@ class Cost:
         return _state_gpus(ratio, _percent_off(ratio))
 
 
-def make_cost(core_seconds: Pair, gpu_seconds: Pair | None, parameters: Mapping[str, Any]) -> Cost:
+def make_cost(core_seconds: Pair, gpu_seconds: Pair, parameters: Mapping[str, Any]) -> Cost:
     """Returns what a configuration cost.
+
+    Of GPUs without a price there is none: what the CPUs beside them cost is the smaller part.
 
     Args:
         core_seconds: See `Cost`.
-        gpu_seconds: Likewise.
+        gpu_seconds: Likewise; 0 for who held none.
         parameters: The run's, among which are the prices of an hour of a CPU and of a GPU.
     """
     per_core, per_gpu = (parameters.get(name) or 0.0 for name in ("cpu_price", "gpu_price"))
     prices = [
         (per_core * cores + per_gpu * gpus) / SECONDS_PER_HOUR
-        for cores, gpus in zip(core_seconds, gpu_seconds or (0.0, 0.0), strict=True)
+        for cores, gpus in zip(core_seconds, gpu_seconds, strict=True)
     ]
-    return Cost(core_seconds, gpu_seconds, (prices[0], prices[1]) if all(prices) else None)
+    is_known = all(prices) and (per_gpu > 0 or not any(gpu_seconds))
+    return Cost(core_seconds, gpu_seconds if all(gpu_seconds) else None, (prices[0], prices[1]) if is_known else None)
 
 
 def compute_cost(baseline: Trials, trials: Trials, parameters: Mapping[str, Any]) -> Cost:
@@ -70,12 +73,11 @@ def compute_cost(baseline: Trials, trials: Trials, parameters: Mapping[str, Any]
         trials: The configuration's.
         parameters: As `make_cost` takes them.
     """
-    has_gpus = all(trial.gpus_held for trial in (*baseline, *trials))
     cores, gpus = (
         (_average(trials, count), _average(baseline, count))
         for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
     )
-    return make_cost(cores, gpus if has_gpus else None, parameters)
+    return make_cost(cores, gpus, parameters)
 
 
 def describe_cost(cost: Cost | None) -> dict[str, float | None]:

@@ -47,6 +47,11 @@ class DeviceFault(NamedTuple):
 # An operation that finds no memory has a class of its own, libraries that find none say so in a text.
 # Source: names of CUDA's and cuDNN's own errors, and what TensorFlow 2.21 said on one H200.
 DEVICE_FAULTS = (
+    DeviceFault(  # TensorFlow's class of it is that of a full memory
+        "The disk is full",
+        ("No space left on device", "Disk quota exceeded"),
+        "see df -h, also of the folder for temporary files, where XLA writes what it compiles",
+    ),
     DeviceFault(
         "The memory is full",
         ("ResourceExhausted", "OOM when", "(?i:out.of.memory)", "No BLAS for stream", "STATUS_ALLOC_FAILED"),

@@ -58,6 +58,7 @@ def plan_configurations(
     scaling: str | None = None,
     max_cpus_factor: float = 0.0,
     bigger_by: str = "cpus",
+    gpus: int = 0,
 ) -> list[Configuration]:
     """Returns the baseline, then bigger single nodes as far as may be, then each strategy with each number of workers.
 
@@ -67,7 +68,7 @@ def plan_configurations(
 
     Args:
         base: The baseline's settings. With `same_batch_norm` a `batch_norm_group_size` of 0 is replaced by the largest
-            size that divides every configuration's share of the batch.
+            size that divides every configuration's share of the batch, and each GPU's: one without a group would idle.
         strategies: Names of ways to distribute.
         workers: Numbers of workers.
         num_ps: Parameter servers of each parameter-server configuration.
@@ -75,6 +76,7 @@ def plan_configurations(
         max_cpus_factor: For each number of workers above 1 up to this, one node with as many times the CPUs is added:
             what "two machines" compete with is also "one bigger machine".
         bigger_by: What such a node is called by: the resource that decides.
+        gpus: GPUs of a replica.
 
     Raises:
         ConfigError: A configuration cannot be.
@@ -95,10 +97,12 @@ def plan_configurations(
     ]
     rows = [_Row("single", 1, scalings[0]), *rows]
     drafts = [_configure(base, row, num_ps, group_size=0) for row in rows]
-    shares = [draft.training.per_replica_batch_size for draft in drafts]
-    group_size = (base.batch_norm_group_size or math.gcd(*shares)) if base.same_batch_norm else 0
-    baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
     factors = sorted(count for count in workers if 1 < count <= max_cpus_factor)
+    shares = [draft.training.per_replica_batch_size for draft in drafts]
+    devices = max(1, gpus)
+    of_gpus = [*(share // devices for share in shares), *(shares[0] // (devices * own) for own in factors if gpus)]
+    group_size = (base.batch_norm_group_size or math.gcd(*shares, *of_gpus)) if base.same_batch_norm else 0
+    baseline, *distributed = (_configure(base, row, num_ps, group_size) for row in rows)
     bigger = [Configuration(f"single-{factor}x-{bigger_by}", baseline.training, factor) for factor in factors]
     return [baseline, *bigger, *distributed]
 

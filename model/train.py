@@ -32,6 +32,7 @@ from model.training import (
     FINISHED_FILE,
     PATIENCE_SECONDS,
     Clock,
+    GpuWatch,
     Role,
     ServerWatch,
     Signs,
@@ -39,6 +40,7 @@ from model.training import (
     TrainingLoop,
     add_arguments,
     begin,
+    find_gpu,
     find_signs_folder,
     from_arguments,
     identify,
@@ -129,10 +131,11 @@ def run(task: Task, role: Role, output_dir: Path, clock: Clock, signs: Signs) ->
     if role.is_server:
         print("serving", flush=True)
         signs.tell("serving")
-        watch = ServerWatch(output_dir / FINISHED_FILE)
-        with clock.measure("serve_seconds"):
+        watch, gpu = ServerWatch(output_dir / FINISHED_FILE), GpuWatch(find_gpu())
+        with gpu.measure(), clock.measure("serve_seconds"):
             serve(role, watch.is_finished)
-        write_replica_record(output_dir, role, clock.seconds, disturbance=watch.to_json())
+        figures = gpu.to_json(watch.read_spans())
+        write_replica_record(output_dir, role, clock.seconds, disturbance=watch.to_json(), gpu=figures)
         return
     try:
         signs.tell("meeting the others")

@@ -287,15 +287,13 @@ def _find_first_workers(evidence: Evidence) -> int | None:
 def _compute_cost(evidence: Evidence, trials: ProgramTrials) -> Cost | None:
     """Returns what a configuration and its baseline cost; None where their cores are not known."""
     baseline = evidence.case.baseline
-    both = (*baseline, *trials)
-    if any(not trial.cpus_per_replica for trial in both):
+    if any(not trial.cpus_per_replica for trial in (*baseline, *trials)):
         return None
-    has_gpus = all(trial.gpus_held for trial in both)
     cores, gpus = (
         (_average(trials, count), _average(baseline, count))
         for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
     )
-    return make_cost(cores, gpus if has_gpus else None, evidence.run_info.parameters)
+    return make_cost(cores, gpus, evidence.run_info.parameters)
 
 
 def _average(trials: ProgramTrials, count: Callable[[ProgramTrial], float]) -> float:

@@ -19,6 +19,7 @@ MAX_REPLICAS = 1_024
 _MAX_PER_REPLICA = 1_024
 _MEMORY, _GPU_MEMORY = "2Gi", "8Gi"
 _MINUTES_OF_A_YEAR = 525_600
+_MAX_PRICE = 1_000_000_000
 
 
 def _parameter(default: Any, description: str, *, least: float = -math.inf, most: float = math.inf) -> Any:
@@ -117,9 +118,14 @@ class Parameters:
         )
     )
     cpu_price: float = _rare(
-        _parameter(0.0, "What a CPU costs an hour, in any currency: the answer has what a training costs.", least=0)
+        _parameter(
+            0.0,
+            "What a CPU costs an hour, in any currency: the answer has what a training costs.",
+            least=0,
+            most=_MAX_PRICE,
+        )
     )
-    gpu_price: float = _rare(_parameter(0.0, "What a GPU costs an hour.", least=0))
+    gpu_price: float = _rare(_parameter(0.0, "What a GPU costs an hour.", least=0, most=_MAX_PRICE))
     deadline_minutes: int = _rare(_parameter(60, "Longest time of one training.", least=1, most=_MINUTES_OF_A_YEAR))
     pending_minutes: int = _rare(
         _parameter(

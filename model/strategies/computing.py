@@ -9,7 +9,7 @@ from model.errors import ConfigError
 from model.frameworks import keras, tf
 from model.training import Precision, Strategy, TrainingConfig
 
-# By what a program is given GPUs, and what these hold where it is given none, or where an image allows all there are.
+# By what a program is given GPUs, the first that is there; what it holds where none are given, or an image allows all.
 _GIVEN_BY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
 _NONE_GIVEN = frozenset({"", "-1", "none", "void", "all", "NoDevFiles"})
 # By what the launcher tells that another replica computes on the same GPU.
@@ -97,13 +97,22 @@ def settle_computing(config: TrainingConfig, strategy: Strategy) -> Computing:
     """Returns how this replica computes, with the process set up for it.
 
     Raises:
+        ConfigError: As `count_gpus`.
+    """
+    computing = Computing.settle(config, strategy, count_gpus(), are_shared=environ.get(SHARED_VARIABLE) == "1")
+    computing.apply()
+    return computing
+
+
+def count_gpus() -> int:
+    """Returns how many GPUs TensorFlow sees in this process.
+
+    Raises:
         ConfigError: It was given GPUs and TensorFlow sees none: it would train on CPUs, and be taken for a GPU.
     """
     gpus = tf.config.list_physical_devices("GPU")
     check_gpus([gpu.name for gpu in gpus])
-    computing = Computing.settle(config, strategy, len(gpus), are_shared=environ.get(SHARED_VARIABLE) == "1")
-    computing.apply()
-    return computing
+    return len(gpus)
 
 
 def check_gpus(seen: Sequence[str], environment: Mapping[str, str] = environ) -> None:
@@ -116,11 +125,10 @@ def check_gpus(seen: Sequence[str], environment: Mapping[str, str] = environ) ->
     Raises:
         ConfigError: It sees none.
     """
-    given = {name: environment[name] for name in _GIVEN_BY if environment.get(name, "") not in _NONE_GIVEN}
-    if given and not seen:
-        told = ", ".join(f"{name}={value}" for name, value in given.items())
+    given = next((name for name in _GIVEN_BY if name in environment), None)
+    if given and environment[given] not in _NONE_GIVEN and not seen:
         raise ConfigError(
-            f"This replica was given GPUs ({told}), and TensorFlow sees none, so that it would train on CPUs. "
-            "Expected: the NVIDIA driver on the node and CUDA's libraries in the image (docs/image.md). Or set "
-            "gpus_per_replica to 0."
+            f"This replica was given GPUs ({given}={environment[given]}), and TensorFlow sees none, so that it would "
+            "train on CPUs. Expected: the NVIDIA driver on the node and CUDA's libraries in the image (docs/image.md). "
+            "Or set gpus_per_replica to 0."
         )

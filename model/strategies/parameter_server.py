@@ -9,7 +9,7 @@ import numpy as np
 
 from model.frameworks import tf
 from model.strategies.block import PROBED_STEPS, Block, choose_steps_per_call, take_asynchronous_block
-from model.strategies.computing import PLAIN, Computing
+from model.strategies.computing import PLAIN, Computing, count_gpus
 from model.strategies.exchange import add_to_first, describe_exchange, make_pull_push, read_first, read_time_after
 from model.strategies.step import (
     EVALUATION_BATCH_SIZE,
@@ -37,7 +37,11 @@ def serve(role: Role, is_finished: Callable[[], bool]) -> None:
     Args:
         role: This replica's.
         is_finished: Whether the chief is done.
+
+    Raises:
+        ConfigError: As `count_gpus`: what the chief has settled holds for all.
     """
+    count_gpus()
     cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
     server = tf.distribute.Server(
         cluster,

@@ -4,6 +4,7 @@ from model.training.clocks import Clock
 from model.training.config import Precision, TrainingConfig, add_arguments, from_arguments, setting_names
 from model.training.disturbance import Disturbance, ServerWatch, add_others
 from model.training.ending import meet_ending, note_complete
+from model.training.gpu import GpuWatch, find_gpu
 from model.training.heartbeat import PATIENCE_SECONDS, supervise
 from model.training.loop import TrainingLoop, identify
 from model.training.record import FINISHED_FILE, begin, write_replica_record
@@ -18,6 +19,7 @@ __all__ = [
     "STRATEGIES",
     "Clock",
     "Disturbance",
+    "GpuWatch",
     "OnStep",
     "Precision",
     "Role",
@@ -35,6 +37,7 @@ __all__ = [
     "add_others",
     "begin",
     "check_loss",
+    "find_gpu",
     "find_signs_folder",
     "from_arguments",
     "hash_weights",

@@ -190,11 +190,14 @@ class ServerWatch:
 
     def to_json(self) -> dict[str, Any]:
         """Returns what belongs into the replica's record, of the time in which the chief's clock ran."""
-        spans = [Span(*span) for span in json.loads(self._finished.read_text(encoding="utf-8") or "[]")]
         total: Counters = {}
-        for span in spans:
+        for span in self.read_spans():
             _add(total, subtract(self._read_at(span.ended), self._read_at(span.began)))
         return describe(total, self._machine)
+
+    def read_spans(self) -> list[Span]:
+        """Returns when the chief's clock ran, as it told at its end."""
+        return [Span(*span) for span in json.loads(self._finished.read_text(encoding="utf-8") or "[]")]
 
     def _look(self) -> None:
         self._times.append(self._now())

@@ -6,10 +6,13 @@ It is asked once a second by a thread of its own, which makes the GPU do nothing
 import contextlib
 import statistics
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from os import environ
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from model.training.disturbance import Span
 
 LOOK_SECONDS = 1.0
 _DEVICE = Path("/dev/nvidiactl")
@@ -136,7 +139,7 @@ class GpuWatch:
 
     def __init__(self, gpu: Gpu | None, interval: float = LOOK_SECONDS) -> None:
         self._gpu, self._interval = gpu, interval
-        self._readings: list[Reading] = []
+        self._looks: list[tuple[float, Reading]] = []  # each with its Unix time
 
     @contextlib.contextmanager
     def measure(self) -> Iterator[None]:
@@ -147,9 +150,9 @@ class GpuWatch:
         gpu, is_over = self._gpu, threading.Event()
 
         def follow() -> None:
-            self._readings.append(gpu.read())
+            self._looks.append((time.time(), gpu.read()))
             while not is_over.wait(self._interval):
-                self._readings.append(gpu.read())
+                self._looks.append((time.time(), gpu.read()))
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()
@@ -159,12 +162,17 @@ class GpuWatch:
             is_over.set()
             thread.join()
 
-    def to_json(self) -> dict[str, Any] | None:
-        """Returns the record's `gpu`, as docs/schemas.md defines it; None where there is nothing to tell."""
-        if self._gpu is None or not self._readings:
+    def to_json(self, spans: Sequence[Span] | None = None) -> dict[str, Any] | None:
+        """Returns the record's `gpu`, as docs/schemas.md defines it; None where there is nothing to tell.
+
+        Args:
+            spans: When the training's clock ran, where more than that was followed.
+        """
+        chosen = [own for when, own in self._looks if spans is None or any(s.began <= when <= s.ended for s in spans)]
+        if self._gpu is None or not chosen:
             return None
-        columns = {name: [v for v in values if v is not None] for name, values in _columns(self._readings).items()}
-        throttled = {bit for reading in self._readings for bit in THROTTLE_REASONS if reading.throttled & bit}
+        columns = {name: [v for v in values if v is not None] for name, values in _columns(chosen).items()}
+        throttled = {bit for reading in chosen for bit in THROTTLE_REASONS if reading.throttled & bit}
         return {
             **self._gpu.describe(),
             "memory_used_bytes": max(columns["memory_bytes"], default=None),
@@ -172,7 +180,7 @@ class GpuWatch:
             "clock_mhz": _mean(columns["clock_mhz"]),
             "watts": _mean(columns["watts"]),
             "throttled": [reason for bit, reason in THROTTLE_REASONS.items() if bit in throttled],
-            "throttled_share": statistics.fmean(bool(r.throttled & sum(THROTTLE_REASONS)) for r in self._readings),
+            "throttled_share": statistics.fmean(bool(own.throttled & sum(THROTTLE_REASONS)) for own in chosen),
             "other_processes": max(columns["others"], default=None),
         }
 

@@ -75,8 +75,8 @@ class TrainingLoop:
         while self._state.step < self._task.total_steps:
             self._train_to_checkpoint()
         self._signs.tell("ending")
-        for name, seconds in self._steps.stand_for(self._clock.seconds["train_seconds"]).items():
-            self._clock.add(name, seconds)
+        # In place of what steps told themselves before a restart, which may have been made in calls of one.
+        self._clock.seconds.update(self._steps.stand_for(self._clock.seconds["train_seconds"]))
         if self._role.is_chief:
             with self._clock.measure("save_seconds"):
                 self._trainer.save_model(self._state.values, self._output_dir / "model.keras")

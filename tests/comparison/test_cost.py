@@ -29,6 +29,9 @@ def hold(trials: Trials, gpus: int) -> Trials:
         (hold(SINGLE, 1), hold(TWO, 2), {"cpu_price": 0.5, "gpu_price": 4.0}, "for a price of 13.5 instead of 9"),
         (SINGLE, TWO, {"gpu_price": 4.0}, "for 50 % more core-seconds"),
         (SINGLE, hold(TWO, 2), {}, "for 50 % more core-seconds"),
+        (hold(SINGLE, 1), hold(TWO, 2), {"cpu_price": 0.5}, "for 50 % more GPU-seconds"),
+        (SINGLE, hold(TWO, 2), {"cpu_price": 0.5, "gpu_price": 4.0}, "for a price of 13.5 instead of 1"),
+        (SINGLE, hold(TWO, 2), {"cpu_price": 0.5}, "for 50 % more core-seconds"),
     ],
 )
 def test_the_answer_tells_the_price_or_what_is_dearest(

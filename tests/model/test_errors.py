@@ -54,6 +54,7 @@ def test_what_another_try_would_meet_again_does_not(name: str, text: str) -> Non
         ("InternalError", "No BLAS for stream.", "The memory is full"),
         ("InternalError", "CUBIN: CUDA_ERROR_OUT_OF_MEMORY: out of memory", "The memory is full"),
         ("ResourceExhaustedError", "failed to allocate 2 GB", "The memory is full"),
+        ("ResourceExhaustedError", "/tmp/tempfile-0-1: No space left on device", "The disk is full"),
         (
             "InternalError",
             "cudaGetDevice() failed. CUDA driver version is insufficient for CUDA runtime",

@@ -57,6 +57,20 @@ def test_the_group_size_is_the_largest_that_divides_every_share() -> None:
     assert sizes == {16}
 
 
+@pytest.mark.parametrize(
+    ("scaling", "gpus", "max_cpus_factor", "expected"),
+    [("strong", 1, 2.0, 64), ("strong", 2, 0.0, 32), ("weak", 2, 0.0, 64), ("weak", 1, 2.0, 64), ("weak", 0, 2.0, 128)],
+)
+def test_no_gpu_is_left_without_a_group(scaling: str, gpus: int, max_cpus_factor: float, expected: int) -> None:
+    base = TrainingConfig(global_batch_size=128, scaling=scaling, same_batch_norm=True)
+    configurations = plan_configurations(
+        base, strategies=BOTH, workers=[2], num_ps=1, max_cpus_factor=max_cpus_factor, gpus=gpus
+    )
+    assert {c.training.group_size for c in configurations} == {expected}
+    groups = [c.training.groups_per_replica for c in configurations]
+    assert not any(own % max(1, gpus * c.cpus_factor) for own, c in zip(groups, configurations, strict=True) if gpus)
+
+
 def test_without_the_same_groups_each_configuration_normalises_its_whole_share() -> None:
     trainings = [c.training for c in plan([2, 4], ["all_reduce"])]
     assert {t.batch_norm_group_size for t in trainings} == {0}

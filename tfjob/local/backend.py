@@ -247,7 +247,7 @@ class _JobRun(JobRun[Message]):
         self.on_event(Warned(message))
 
     def _start(self, run: ReplicaRun) -> None:
-        run.restart_at, run.suspicion = None, ""
+        run.forget()
         self.signs.forget(run.replica.name)
         run.process = ReplicaProcess(
             run.replica.name,

@@ -55,6 +55,10 @@ class ReplicaRun:
         self.folder = folders.work
         self.env = {"TMPDIR": str(folders.temporary), **self.env, "PWD": str(folders.work), MARK_VARIABLE: mark}
 
+    def forget(self) -> None:
+        """Forgets what was seen of its process before: it is started, perhaps once more."""
+        self.restart_at, self.suspicion, self.memory_kills = None, "", count_memory_kills()
+
     def describe_end(self, exit_code: int, memory_kills: int | None = None) -> str:
         """Returns what its exit code means, and what was seen of it before.
 

@@ -87,6 +87,7 @@ class OwnLoop:
             scaling=parameters.scaling,
             max_cpus_factor=find_max_factor(parameters, free_cpus),
             bigger_by="gpus" if parameters.gpus_per_replica else "cpus",
+            gpus=parameters.gpus_per_replica,
         )
         return self._check_batches(configurations), free_cpus
 

@@ -102,6 +102,8 @@ def test_a_file_that_is_no_plan_is_refused(tmp_path: Path) -> None:
             {"isolate_replicas": "yes"},
             "isolate_replicas must be one of auto, always, never. Received: 'yes'",
         ),
+        ({"gpu_price": float("inf")}, "gpu_price must be at most 1,000,000,000. Received: inf"),
+        ({"cpu_price": float("nan")}, "cpu_price must be at least 0. Received: nan"),
         ({"gpus_per_replica": -1}, "gpus_per_replica must be at least 0. Received: -1"),
         ({"deadline_minutes": 0}, "deadline_minutes must be at least 1. Received: 0"),
         ({"cpus_per_replica": float("nan")}, "cpus_per_replica must be at least 0.001. Received: nan"),

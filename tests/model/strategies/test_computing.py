@@ -49,6 +49,7 @@ def test_workers_that_share_a_gpu_do_without_nccl_which_refuses_that() -> None:
         {"CUDA_VISIBLE_DEVICES": "-1"},
         {"CUDA_VISIBLE_DEVICES": "", "NVIDIA_VISIBLE_DEVICES": "void"},
         {"NVIDIA_VISIBLE_DEVICES": "all"},
+        {"CUDA_VISIBLE_DEVICES": "-1", "NVIDIA_VISIBLE_DEVICES": "0"},  # of a container, whose replica gets none
     ],
 )
 def test_who_was_given_no_gpu_need_not_see_one(environment: dict[str, str]) -> None:

@@ -5,7 +5,9 @@ import sys
 import pytest
 
 from model.data.dataset import PreparedDataset
-from model.strategies.parameter_server import cut_calls
+from model.errors import ConfigError
+from model.strategies.parameter_server import cut_calls, serve
+from model.training.role import Role
 from tests.model.replicas import ROOT
 
 pytestmark = pytest.mark.slow
@@ -24,6 +26,13 @@ def test_the_fewer_steps_are_left_the_fewer_make_a_call() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[:4] == [64, 64, 64, 59]
     assert sizes[-4:] == [1, 1, 1, 1]
+
+
+def test_a_worker_that_was_given_a_gpu_and_sees_none_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1")
+    role = Role("parameter_server", "worker", 0, num_workers=1, num_ps=1, has_chief=True)
+    with pytest.raises(ConfigError, match=r"CUDA_VISIBLE_DEVICES=GPU-1\), and TensorFlow sees none"):
+        serve(role, lambda: True)
 
 
 def test_the_data_are_read_by_the_processor_of_the_worker_that_computes(noise: PreparedDataset) -> None:

@@ -1,9 +1,11 @@
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from model.training.disturbance import Span
 from model.training.gpu import GpuWatch, NvidiaGpu, Reading, find_gpu
 
 
@@ -128,6 +130,19 @@ def test_of_several_stretches_the_most_memory_and_the_mean_of_the_rest_count() -
     assert told is not None
     assert (told["memory_used_bytes"], told["utilisation_percent"], told["clock_mhz"]) == (30, 30.0, 1500.0)
     assert (told["throttled"], told["throttled_share"], told["other_processes"]) == (["hardware slowdown"], 0.5, 1)
+
+
+def test_who_only_serves_tells_of_its_gpu_while_the_chief_trained() -> None:
+    card = Card(Reading(10, 20.0, 1000.0, None, 0, 0), Reading(30, 40.0, 2000.0, None, 0x8, 1))
+    watch, moments = GpuWatch(card, interval=3600), [time.time()]
+    for _ in range(2):
+        with watch.measure():
+            pass
+        moments.append(time.time())
+    told = watch.to_json([Span(moments[1], moments[2])])
+    assert told is not None
+    assert (told["memory_used_bytes"], told["throttled_share"]) == (30, 1.0)
+    assert watch.to_json([]) is None
 
 
 def test_without_a_gpu_nothing_is_followed() -> None:

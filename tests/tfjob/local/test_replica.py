@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from tfjob.job import Replica
+from tfjob.local.machine import count_memory_kills
 from tfjob.local.replica import ReplicaRun
 
 KILLED = "exit code 137, killed by SIGKILL"
@@ -30,3 +31,10 @@ def test_a_replica_that_was_killed_while_memory_ran_out_is_told_so(
 
 def test_who_was_killed_by_its_launcher_was_not_killed_for_memory() -> None:
     assert make_run("; it gave no sign of life").describe_end(137, 6) == f"{KILLED}; it gave no sign of life"
+
+
+def test_who_is_killed_after_a_restart_was_not_killed_for_the_memory_that_ran_out_before() -> None:
+    run = make_run("; it gave no sign of life")
+    run.memory_kills = -1
+    run.forget()
+    assert run.describe_end(137, count_memory_kills()) == KILLED

@@ -17,6 +17,7 @@ VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 SHARED_VARIABLE = "TFJOB_SPEEDUP_SHARED_GPUS"
 _NONE = "-1"
 _UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MINOR = re.compile(r"Device Minor:\s*(\d+)")
 _ANSWER_SECONDS = 20.0
 
 
@@ -42,15 +43,21 @@ def list_gpus(
         environment: This process's, which may see only some of the machine's GPUs.
         ask: What the driver's program says, where the kernel tells nothing.
     """
-    files = sorted(root.glob("proc/driver/nvidia/gpus/*/information"))
-    told = "\n".join(file.read_text() for file in files)
-    gpus = [found[0] for found in _UUID.finditer(told)]
-    if not gpus or len(gpus) < len(files):
+    told = [file.read_text() for file in sorted(root.glob("proc/driver/nvidia/gpus/*/information"))]
+    # A container may be shown all of its machine's GPUs and given some; none has a device before its first use.
+    told = [text for text in told if _has_device(text, root)] or told
+    gpus = [found[0] for found in _UUID.finditer("\n".join(told))]
+    if not gpus or len(gpus) < len(told):
         gpus = [found[0] for found in _UUID.finditer(ask())]
     if VISIBLE_VARIABLE not in environment:
         return gpus
     visible = [entry.strip() for entry in environment[VISIBLE_VARIABLE].split(",")]
     return [entry for entry in visible if entry and entry != _NONE] if gpus else []
+
+
+def _has_device(told: str, root: Path) -> bool:
+    minor = _MINOR.search(told)
+    return minor is not None and (root / f"dev/nvidia{minor[1]}").exists()
 
 
 def assign_gpus(

@@ -31,6 +31,13 @@ def test_the_kernel_tells_the_gpus(tmp_path: Path) -> None:
     assert list_gpus(write_gpus(tmp_path, FIRST, SECOND), {}, fail) == [FIRST, SECOND]
 
 
+def test_a_container_that_is_shown_all_gpus_of_its_machine_has_those_whose_device_it_has(tmp_path: Path) -> None:
+    root = write_gpus(tmp_path, FIRST, SECOND)
+    (root / "dev").mkdir()
+    (root / "dev/nvidia1").touch()
+    assert list_gpus(root, {}, fail) == [SECOND]
+
+
 @pytest.mark.parametrize("uuids", [(), ("GPU-????????-????-????-????-????????????",)])
 def test_where_the_kernel_does_not_tell_the_driver_is_asked(uuids: tuple[str, ...], tmp_path: Path) -> None:
     assert list_gpus(write_gpus(tmp_path, *uuids), {}, lambda: SAID) == [FIRST, SECOND]
