@@ -140,8 +140,8 @@ def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
     names = find_secrets(plan.parameters) if plan else {}
     secrets = " ".join(f"{GIVEN_BY[name]}=…" for name in names if name in GIVEN_BY)
-    files = "".join(f" {name_option(name)} FILE" for name in names if name not in GIVEN_BY)
-    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}{files}', secrets)}"
+    options = "".join(f" {_write_option(name)}" for name in names if name not in GIVEN_BY)
+    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}{options}', secrets)}"
 
 
 def describe_killed(runs_dir: Path, prog: str) -> str:
@@ -182,5 +182,10 @@ def _is_running(run_dir: Path) -> bool:
 
 def _describe_giving(name: str) -> str:
     """Returns how a person gives a parameter of which a part is hidden."""
-    option = name_option(name)
-    return f"{GIVEN_BY[name]}=… in the environment, or {option}" if name in GIVEN_BY else f"{option} FILE"
+    in_environment = f"{GIVEN_BY[name]}=… in the environment, or " if name in GIVEN_BY else ""
+    return f"{in_environment}{_write_option(name)}"
+
+
+def _write_option(name: str) -> str:
+    """Returns how a secret is given on the command line."""
+    return f"{name_option(name)} {'FILE' if name == 'tfjob' else '…'}"

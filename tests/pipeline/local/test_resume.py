@@ -119,6 +119,16 @@ def test_secrets_that_were_not_stored_are_asked_for_again(run_dir: Path) -> None
     assert told in describe_resumption(run_dir, RUN, plan)
 
 
+def test_a_command_with_a_signed_url_must_be_given_again(run_dir: Path) -> None:
+    whole = "python train.py --data 'https://data.example/a?key=first'"
+    plan_run("1", Parameters(command=whole)).write(run_dir / "run.json")
+    with pytest.raises(ResumeError, match=r"Give it again as a whole: --command …\."):
+        take_up(run_dir, SILENT)
+    plan = take_up(run_dir, SILENT | {"command": whole.replace("first", "again")})
+    assert plan.parameters.command == whole.replace("first", "again")
+    assert f"--resume {run_dir.name} --command …" in describe_resumption(run_dir, RUN, plan)
+
+
 def test_a_run_of_a_version_that_stored_secrets_is_resumed_without_being_asked(run_dir: Path) -> None:
     plan_run("1", PARAMETERS).write(run_dir / "run.json")
     old = json.loads((run_dir / "run.json").read_text())
