@@ -63,7 +63,9 @@ def list_command_lines() -> set[str]:
 
 
 def test_a_run_leaves_no_secret_in_a_file_a_log_or_the_list_of_processes(tmp_path: Path, url: str) -> None:
-    settings = json.dumps({"env": {"PLANTED_TOKEN": f"{PLANTED}-variable"}})
+    # One of them steers TensorFlow by its name, which is on record of every replica.
+    variables = {"PLANTED_TOKEN": f"{PLANTED}-variable", "TF_PLANTED_SOURCE": f"{PLANTED}-steering"}
+    settings = json.dumps({"env": variables})
     environment = {**os.environ, "TFJOB_SPEEDUP_DATASET_URL": url, "TFJOB_SPEEDUP_JOB_SETTINGS": settings}
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -99,5 +101,5 @@ def test_a_run_leaves_no_secret_in_a_file_a_log_or_the_list_of_processes(tmp_pat
     assert "own.npz?(hidden)" in (run_dir / "report.html").read_text()
     assert (run_dir / "logs" / "pipeline.log").stat().st_mode & 0o777 == 0o600
     with_secret = {name for name, value in variables_of_replicas if PLANTED in value}
-    assert with_secret == {"PLANTED_TOKEN"}  # which they must have, and nothing else
+    assert with_secret == {*variables}  # which they must have, and nothing else
     assert [path for path in temporary.iterdir() if path.is_dir()] == []
