@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PLANTED = "planted0secret"
+PLANTED = f"planted{os.getpid()}secret"
 OPTIONS = (
     "--epochs=1",
     "--trials=1",
@@ -100,6 +100,7 @@ def test_a_run_leaves_no_secret_in_a_file_a_log_or_the_list_of_processes(tmp_pat
     run_dir = (tmp_path / "runs" / "latest").resolve()
     assert "own.npz?(hidden)" in (run_dir / "report.html").read_text()
     assert (run_dir / "logs" / "pipeline.log").stat().st_mode & 0o777 == 0o600
+    assert (run_dir / "logs").stat().st_mode & 0o777 == 0o700
     with_secret = {name for name, value in variables_of_replicas if PLANTED in value}
     assert with_secret == {*variables}  # which they must have, and nothing else
     assert [path for path in temporary.iterdir() if path.is_dir()] == []
