@@ -1,6 +1,7 @@
 """Resuming a run on this machine: its plan stands, and only what it has not finished is trained."""
 
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
     if (run_dir / _REPORT_FILE).exists() and not artifacts.exists():
         raise ResumeError(f"Run {name} is complete: {shorten(run_dir / _REPORT_FILE)}. There is nothing to resume.")
     check_nobody_runs(run_dir)
+    _claim(run_dir)
     rescue_results(run_dir)
     if not (run_dir / _PLAN_FILE).exists():
         raise ResumeError(f"Run {name} ended before it was planned: there is nothing to resume. Start a new run.")
@@ -124,6 +126,22 @@ def check_nobody_runs(run_dir: Path) -> None:
             lock(log)
         except BlockingIOError:
             raise ResumeError(f"Run {run_dir.name} is running: interrupt it first, or let it end.") from None
+
+
+def _claim(run_dir: Path) -> None:
+    """Lets no other program take this run up, from now until this one ends: what is laid ready is removed first.
+
+    Of a lock on a region only other processes know; the log is open until then, and its lock no other's.
+
+    Raises:
+        ResumeError: Another one has.
+    """
+    descriptor = os.open(run_dir / PIPELINE_LOG, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ResumeError(f"Run {run_dir.name} is being resumed by another program: let that one go on.") from None
 
 
 def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -> str:
