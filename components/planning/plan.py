@@ -129,7 +129,7 @@ def read_whole_plan(path: Path, settings: str, tfjob: str = "") -> RunPlan:
     """
     plan = RunPlan.read(path)
     form = read_form({SETTINGS: settings})
-    whole = {
+    whole: dict[str, Any] = {
         "job_settings": reveal("job_settings", form.job_settings),
         "tfjob": reveal("tfjob", tfjob),
         "command": reveal("command", form.command),
