@@ -35,6 +35,10 @@ _UNTOLD = re.compile(
     re.IGNORECASE,
 )
 _SECRET_VALUE = re.compile(r"://[^/\s]*@")
+# Names the variables, with blanks between, that a person has set on the job: their values may be secret.
+UNTOLD_VARIABLE = "TFJOB_SPEEDUP_UNTOLD"
+# A shorter one is a number of threads, or a switch.
+_SHORTEST_SECRET, _HIDDEN = 6, "(hidden)"
 
 
 def describe_host() -> dict[str, Any]:
@@ -50,11 +54,14 @@ def describe_host() -> dict[str, Any]:
 def describe_environment(environment: Mapping[str, str] = _GIVEN) -> dict[str, str]:
     """Returns the variables that steer TensorFlow, Keras and the libraries below them, in the order of their names.
 
+    Of those that a person has set on the job the names are told, and short values.
+
     Args:
         environment: The variables to select from; by default those that this process was given.
     """
+    untold = environment.get(UNTOLD_VARIABLE, "").split()
     return {
-        name: value
+        name: _HIDDEN if name in untold and len(value) >= _SHORTEST_SECRET else value
         for name, value in sorted(environment.items())
         if name.startswith(_STEERING) and not _UNTOLD.search(name) and not _SECRET_VALUE.search(value)
     }

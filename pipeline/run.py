@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import TOLD_PLAINLY
-from components.planning import Parameters, fill_form, find_room, plan_run, take_given
+from components.planning import Parameters, fill_form, find_room, make_hider, plan_run, take_given
 from components.trials import check_machine
 from pipeline.compile import add_workspace_options, take_workspace
 from pipeline.form import add_parameter_options, describe_exposure, name_option
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
                 complain(killed)
             run_dir = create_run_dir(options["runs_dir"]).resolve()
     except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
-        complain(f"error: {error}")
+        complain(make_hider(parameters)(f"error: {error}"))
         return REFUSED
     return run_here(plan, run_dir, prog)
 
@@ -114,7 +114,7 @@ def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, A
     if not options["resume"]:
         check_form(parameters)
         for doubt in list_doubts(parameters, is_image_given=said["image"] is not None):
-            complain(f"warning: {doubt}")
+            complain(make_hider(parameters)(f"warning: {doubt}"))
     runs_dir: Path = options["runs_dir"]
     runs_dir.mkdir(parents=True, exist_ok=True)
     if run_id := options["resume"]:

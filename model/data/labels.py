@@ -21,6 +21,7 @@ _LARGEST_LABEL = np.iinfo(np.int32).max
 # classes.
 _MAX_UNUSED = 100
 _SUM_TOLERANCE = 1e-3
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,7 @@ def _check_classes(key: str, labels: NDArray[Any]) -> NDArray[np.int32]:
             f"{key} must be integers, one class number an example. Received: {received} with fractions. "
             f"{_NUMBERING}. {_IF_NUMBERS}."
         )
-    if labels.min() < 0 or labels.max() > _LARGEST_LABEL:
+    if labels.min() < 0 or labels.max().item() > _LARGEST_LABEL:
         raise DatasetError(
             f"{key} must be numbered from 0 on. Received: {labels.min()} to {labels.max()}. {_NUMBERING}. "
             f"{_IF_NUMBERS}."
@@ -184,10 +185,18 @@ def _count_classes(y_train: NDArray[np.int32]) -> int:
             "y_train must number the classes from 0 on, at least one example a class. "
             f"Received: a label {y_train.max()} with {len(y_train)} examples. {_IF_NUMBERS}. {_NUMBERING}."
         )
-    used = int(np.count_nonzero(np.bincount(y_train)))
+    used = _count_different(y_train, num_classes)
     if num_classes - used > max(_MAX_UNUSED, used):
         raise DatasetError(
             "y_train must number the classes from 0 on, most of them with an example. "
             f"Received: {used} different labels up to {y_train.max()}. {_IF_NUMBERS}. {_NUMBERING}."
         )
     return num_classes
+
+
+def _count_different(y_train: NDArray[np.int32], num_classes: int) -> int:
+    """Returns how many classes have an example, counted block by block: as indices labels take 8 bytes each."""
+    is_used = np.zeros(num_classes, bool)
+    for start in range(0, len(y_train), _BLOCK):
+        is_used[y_train[start : start + _BLOCK]] = True
+    return int(np.count_nonzero(is_used))

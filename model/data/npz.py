@@ -36,6 +36,8 @@ from model.errors import ConfigError, DatasetError
 _BLOCK_BYTES = 2**22
 # Of what is read at once: labels, and inputs that are stored by column. Those by row are read in blocks.
 _MOST_BYTES_AT_ONCE = 2**29
+# What an entry takes at least once it is read: a byte of a label becomes a class number of four.
+_LEAST_ENTRY_BYTES = 4
 # What zipfile and NumPy raise for bytes that nobody wrote so; Python's own reader reads the headers of arrays.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -243,11 +245,7 @@ def _load_input(store: Store, key: str, size: int) -> tuple[NDArray[Any], str]:
 
 
 def _read_whole(store: Store, key: str, size: int) -> NDArray[Any]:
-    if size > _MOST_BYTES_AT_ONCE:
-        raise DatasetError(
-            f"{key} must have at most {_MOST_BYTES_AT_ONCE:,} bytes, as it is read at once. Received: {size:,} bytes. "
-            "An input may have more where it is stored by row: numpy.ascontiguousarray."
-        )
+    _check_size(key, size)
     with store.open(key) as file:
         if file.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
             raise DatasetError(f"{key} must be an array in NumPy's format. Received: other content.")
@@ -256,6 +254,7 @@ def _read_whole(store: Store, key: str, size: int) -> NDArray[Any]:
             shape, _, dtype = _HEADERS[npy.read_magic(file)](file)
             if not dtype.hasobject and not 0 <= _count_bytes(shape, dtype) <= size:
                 raise EOFError(f"{key} ends before its last entry")
+            _check_size(key, math.prod(shape) * _LEAST_ENTRY_BYTES)
     except KeyError:  # NumPy says what is wrong with it, or knows it
         pass
     with store.open(key) as file:
@@ -266,6 +265,19 @@ def _read_whole(store: Store, key: str, size: int) -> NDArray[Any]:
         while file.read(_BLOCK_BYTES):  # a checksum is compared at the end
             pass
     return array
+
+
+def _check_size(key: str, num_bytes: int) -> None:
+    """Makes sure that what is read at once is not too much.
+
+    Raises:
+        DatasetError: It is.
+    """
+    if num_bytes > _MOST_BYTES_AT_ONCE:
+        raise DatasetError(
+            f"{key} must have at most {_MOST_BYTES_AT_ONCE:,} bytes, as it is read at once. Received: {num_bytes:,} "
+            "bytes. An input may have more where it is stored by row: numpy.ascontiguousarray."
+        )
 
 
 def _count_bytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

@@ -73,17 +73,32 @@ def fetch_folder(url: str, folder: Path, *, open_store: OpenStore = open_store) 
     sizes = {path: int(entry.get("size") or 0) for path, entry in sorted(found.items()) if path.endswith(".npy")}
     if not sizes:
         raise SourceError(f"there is no .npy file below it, but {len(found)} others")
+    targets = {path: folder / _find_below(root, path) for path in sizes}
     free = shutil.disk_usage(folder).free
     if sum(sizes.values()) > free:
         raise SourceError(
             f"it has {sum(sizes.values()):,} bytes, and {tempfile.gettempdir()} has room for {free:,}: set TMPDIR to a "
             "folder with room"
         )
-    for path in sizes:
-        target = folder / PurePosixPath(path).relative_to(root)
+    for path, target in targets.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             _copy(store, path, file)
+
+
+def _find_below(root: str, path: str) -> PurePosixPath:
+    """Returns where an object lies below the folder; its key is any text, and may lead elsewhere as a path.
+
+    Raises:
+        SourceError: It does.
+    """
+    try:
+        below = PurePosixPath(path).relative_to(root)
+    except ValueError:
+        below = PurePosixPath("..")
+    if ".." in below.parts or "\0" in path:
+        raise SourceError(f"it holds {path!r:.300}, which is not below it as a path")
+    return below
 
 
 def _copy(store: ObjectStore, path: str, file: IO[bytes]) -> None:

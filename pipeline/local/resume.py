@@ -1,6 +1,7 @@
 """Resuming a run on this machine: its plan stands, and only what it has not finished is trained."""
 
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -51,6 +52,7 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
     if (run_dir / _REPORT_FILE).exists() and not artifacts.exists():
         raise ResumeError(f"Run {name} is complete: {shorten(run_dir / _REPORT_FILE)}. There is nothing to resume.")
     check_nobody_runs(run_dir)
+    _claim(run_dir)
     rescue_results(run_dir)
     if not (run_dir / _PLAN_FILE).exists():
         raise ResumeError(f"Run {name} ended before it was planned: there is nothing to resume. Start a new run.")
@@ -126,6 +128,22 @@ def check_nobody_runs(run_dir: Path) -> None:
             raise ResumeError(f"Run {run_dir.name} is running: interrupt it first, or let it end.") from None
 
 
+def _claim(run_dir: Path) -> None:
+    """Lets no other program take this run up, from now until this one ends: what is laid ready is removed first.
+
+    Of a lock on a region only other processes know; the log is open until then, and its lock no other's.
+
+    Raises:
+        ResumeError: Another one has.
+    """
+    descriptor = os.open(run_dir / PIPELINE_LOG, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ResumeError(f"Run {run_dir.name} is being resumed by another program: let that one go on.") from None
+
+
 def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -> str:
     """Returns a line on how an interrupted run is resumed; nothing where it cannot be.
 
@@ -140,8 +158,8 @@ def describe_resumption(run_dir: Path, prog: str, plan: RunPlan | None = None) -
     place = "" if runs_dir == Path("runs") else f"--runs-dir {runs_dir} "
     names = find_secrets(plan.parameters) if plan else {}
     secrets = " ".join(f"{GIVEN_BY[name]}=…" for name in names if name in GIVEN_BY)
-    files = "".join(f" {name_option(name)} FILE" for name in names if name not in GIVEN_BY)
-    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}{files}', secrets)}"
+    options = "".join(f" {_write_option(name)}" for name in names if name not in GIVEN_BY)
+    return f"\nTrain what is left: {write_run(prog, f'{place}--resume {run_dir.name}{options}', secrets)}"
 
 
 def describe_killed(runs_dir: Path, prog: str) -> str:
@@ -182,5 +200,10 @@ def _is_running(run_dir: Path) -> bool:
 
 def _describe_giving(name: str) -> str:
     """Returns how a person gives a parameter of which a part is hidden."""
-    option = name_option(name)
-    return f"{GIVEN_BY[name]}=… in the environment, or {option}" if name in GIVEN_BY else f"{option} FILE"
+    in_environment = f"{GIVEN_BY[name]}=… in the environment, or " if name in GIVEN_BY else ""
+    return f"{in_environment}{_write_option(name)}"
+
+
+def _write_option(name: str) -> str:
+    """Returns how a secret is given on the command line."""
+    return f"{name_option(name)} {'FILE' if name == 'tfjob' else '…'}"

@@ -76,6 +76,8 @@ def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
     artifacts, workspace = run_dir / ARTIFACTS_FOLDER, run_dir / WORKSPACE_FOLDER
     for folder in (artifacts, workspace, run_dir / "logs"):
         folder.mkdir(exist_ok=True)
+        if find_secrets(plan.parameters):  # a program may print what it was given: no other user reads its logs
+            folder.chmod(0o700)
     os.environ |= {
         RUN_ID_VARIABLE: run_dir.name,
         STARTED_AT_VARIABLE: str(plan.started_at),
@@ -93,7 +95,7 @@ def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
         lock(log)
         if beside:
             complain(beside)
-        if find_secrets(plan.parameters):  # a program may print the variables that it was given
+        if find_secrets(plan.parameters):
             (run_dir / PIPELINE_LOG).chmod(0o600)
         live = LiveOutput(sys.stdout, log, num_steps, make_hider(plan.parameters))
         with _signals_stop(live), temporary_folder():

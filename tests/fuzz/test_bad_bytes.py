@@ -339,6 +339,12 @@ def test_what_would_be_read_at_once_must_not_be_large_however_small_it_came(monk
         read_npz(io.BytesIO(write_npz(y_train=np.zeros(100_000, np.int64))), "a.npz")
 
 
+def test_what_is_read_at_once_counts_as_large_as_it_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(npz, "_MOST_BYTES_AT_ONCE", 3_000)
+    with pytest.raises(DatasetError, match=r"y_train must have at most 3,000 bytes.* Received: 4,000 bytes"):
+        read_npz(io.BytesIO(write_npz(y_train=np.zeros(1_000, np.uint8))), "a.npz")
+
+
 def test_images_that_the_temporary_folder_has_no_room_for_are_refused_before_they_are_copied(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -121,3 +121,9 @@ def test_the_age_of_this_process_grows_with_the_time() -> None:
     before = seconds_since_process_start()
     time.sleep(0.02)
     assert before + 0.02 <= seconds_since_process_start() < 24 * 3600
+
+
+def test_of_what_a_person_has_set_on_the_job_the_values_are_untold() -> None:
+    given = {"TFJOB_SPEEDUP_UNTOLD": "TF_MIRROR XLA_FLAGS", "TF_MIRROR": "https://a?sig=planted", "XLA_FLAGS": "1"}
+    told = describe_environment({**given, "TF_MIRROR_OF_THE_IMAGE": "https://mirror"})
+    assert told == {"TF_MIRROR": "(hidden)", "TF_MIRROR_OF_THE_IMAGE": "https://mirror", "XLA_FLAGS": "1"}

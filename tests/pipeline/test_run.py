@@ -85,6 +85,28 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TFJOB_SPEEDUP_DATASET_URL", "https://data.example/a.npz?key=planted-secret"),
+        ("TFJOB_SPEEDUP_JOB_SETTINGS", '{"env": ["planted-secret"]}'),
+        ("TFJOB_SPEEDUP_JOB_SETTINGS", '{"env": [{"name": "A", "value": "planted-secret"}]}'),
+    ],
+)
+def test_what_is_refused_is_told_without_its_secret(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["--runs-dir", str(tmp_path), "--command", "true"]) == 2
+    told = capsys.readouterr().err
+    assert "(hidden)" in told
+    assert "planted" not in told
+
+
 def test_a_secret_on_the_command_line_is_warned_of_and_one_in_the_environment_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PLANTED = "planted0secret"
+PLANTED = f"planted{os.getpid()}secret"
 OPTIONS = (
     "--epochs=1",
     "--trials=1",
@@ -63,7 +63,9 @@ def list_command_lines() -> set[str]:
 
 
 def test_a_run_leaves_no_secret_in_a_file_a_log_or_the_list_of_processes(tmp_path: Path, url: str) -> None:
-    settings = json.dumps({"env": {"PLANTED_TOKEN": f"{PLANTED}-variable"}})
+    # One of them steers TensorFlow by its name, which is on record of every replica.
+    variables = {"PLANTED_TOKEN": f"{PLANTED}-variable", "TF_PLANTED_SOURCE": f"{PLANTED}-steering"}
+    settings = json.dumps({"env": variables})
     environment = {**os.environ, "TFJOB_SPEEDUP_DATASET_URL": url, "TFJOB_SPEEDUP_JOB_SETTINGS": settings}
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -98,6 +100,7 @@ def test_a_run_leaves_no_secret_in_a_file_a_log_or_the_list_of_processes(tmp_pat
     run_dir = (tmp_path / "runs" / "latest").resolve()
     assert "own.npz?(hidden)" in (run_dir / "report.html").read_text()
     assert (run_dir / "logs" / "pipeline.log").stat().st_mode & 0o777 == 0o600
+    assert (run_dir / "logs").stat().st_mode & 0o777 == 0o700
     with_secret = {name for name, value in variables_of_replicas if PLANTED in value}
-    assert with_secret == {"PLANTED_TOKEN"}  # which they must have, and nothing else
+    assert with_secret == {*variables}  # which they must have, and nothing else
     assert [path for path in temporary.iterdir() if path.is_dir()] == []

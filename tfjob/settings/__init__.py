@@ -6,6 +6,7 @@ from tfjob.settings.fit import fit_quantity as fit_quantity
 from tfjob.settings.fit import refuse as refuse
 from tfjob.settings.overlay import Overlay as Overlay
 from tfjob.settings.overlay import lay_over as lay_over
+from tfjob.settings.overlay import list_variables as list_variables
 from tfjob.settings.overlay import of_containers as of_containers
 from tfjob.settings.overlay import of_env as of_env
 from tfjob.settings.overlay import of_metadata as of_metadata

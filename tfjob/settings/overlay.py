@@ -1,6 +1,6 @@
 """Parts of a TFJob as plain JSON, laid over a whole one: what a person or KFP adds to the manifest that a run makes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,13 @@ def of_env(variables: Mapping[str, str | Mapping[str, Any]]) -> Overlay:
         {"name": name, "value" if isinstance(value, str) else "valueFrom": value} for name, value in variables.items()
     ]
     return of_containers(env=env)
+
+
+def list_variables(overlays: Iterable[Overlay]) -> list[str]:
+    """Returns the names of the environment variables that overlays set on the container that trains."""
+    containers = [own for overlay in overlays for own in overlay.template.get("spec", {}).get("containers", ())]
+    named = [variable["name"] for own in containers if own["name"] == CONTAINER_NAME for variable in own.get("env", ())]
+    return list(dict.fromkeys(named))
 
 
 def _merge(base: Any, over: Any, name: str = "") -> Any:

@@ -17,6 +17,7 @@ from components.planning.programs.program import Assignment, RecordsMissing, Rep
 from components.planning.programs.shown import is_noise
 from model.data import check_dataset_name
 from model.errors import ConfigError
+from model.host import UNTOLD_VARIABLE
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.backend import JobResult
 from tfjob.errors import SpecError, TFJobError
@@ -24,7 +25,7 @@ from tfjob.job import Manifest
 from tfjob.launch import RUN_LABEL, label_value, print_line
 from tfjob.launcher import current_namespace, is_in_pod
 from tfjob.local import find_gpus
-from tfjob.settings import describe_settings_here, of_env, of_metadata, parse_job_settings
+from tfjob.settings import describe_settings_here, list_variables, of_env, of_metadata, parse_job_settings
 from tfjob.signs import SIGNS_VARIABLE
 from tfjob.spec import ReplicaSpec, ReplicaType, multiply_quantity
 
@@ -305,8 +306,11 @@ def build_job(program: OwnLoop, assignment: Assignment) -> Manifest:
     if is_in_pod():  # processes here end with their launcher; one that is only suspended must not cost them their lives
         files["--heartbeat-file"] = output_dir.parent / HEARTBEAT_FILE
     options = [part for option, path in files.items() for part in (option, str(path))]
+    given = [*parse_job_settings(parameters.job_settings), *assignment.overlays]
+    untold = list_variables(given)  # of what a replica was given, it records what steers its libraries
+    mark = {UNTOLD_VARIABLE: " ".join(untold)} if untold else {}
     own = (
-        of_env({"TF_CPP_MIN_LOG_LEVEL": "2", SIGNS_VARIABLE: str(output_dir / "signs")}),
+        of_env({"TF_CPP_MIN_LOG_LEVEL": "2", SIGNS_VARIABLE: str(output_dir / "signs"), **mark}),
         of_metadata(labels={RUN_LABEL: label_value(assignment.run_id)}),
     )
     return build_manifest(
@@ -319,7 +323,7 @@ def build_job(program: OwnLoop, assignment: Assignment) -> Manifest:
         restart_policy="ExitCode",
         success_policy="AllWorkers" if config.strategy == "all_reduce" else "",
         active_deadline_seconds=parameters.deadline_minutes * 60,
-        overlays=[*own, *parse_job_settings(parameters.job_settings), *assignment.overlays],
+        overlays=[*own, *given],
     )
 
 

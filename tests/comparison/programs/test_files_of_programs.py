@@ -22,6 +22,7 @@ from comparison.programs import (
     read_program_trials,
     render_program_report,
 )
+from comparison.programs.page import render_program_markdown
 from comparison.programs.rows import COLUMNS
 from comparison.records import RUN_FILE, TRIALS_FILE, RecordError, format_records
 from comparison.texts import LANGUAGES, speak
@@ -176,7 +177,10 @@ def test_names_with_markup_stay_text_on_every_page() -> None:
 
     page = render_program_report(analysis)
 
+    markdown = render_program_markdown(analysis)
     assert "<script" not in page
+    assert "\\<script" in markdown
+    assert not re.search(r"(?<!\\)<", markdown)
     assert page.count("</title>") == 1 + page.count("<svg")
     assert "&lt;script&gt;" in page
 

@@ -118,12 +118,18 @@ def test_a_log_that_tells_the_parameters_is_without_secrets() -> None:
 
 @pytest.mark.parametrize(
     ("dataset", "settings"),
-    [("https://[data.example/a?key=1234567", "{}"), ("mnist", '{"env": ["secret"]}'), ("mnist", '{"env": "secret"}')],
+    [
+        ("https://[data.example/a?key=1234567", "{}"),
+        ("mnist", '{"env": ["secret"]}'),
+        ("mnist", '{"env": "secret"}'),
+        ("mnist", '{"env": [{"name": "A", "value": "secret"}]}'),
+    ],
 )
 def test_what_will_be_refused_is_hidden_as_a_whole(dataset: str, settings: str) -> None:
     hide = make_hider(Parameters(dataset=dataset, job_settings=settings))
     assert "(hidden)" in hide(f"{dataset} {settings}")
     assert "secret" not in hide(settings)
+    assert "secret" not in hide(f"Received: {json.loads(settings).get('env')!r}")
 
 
 def test_each_line_of_a_long_secret_is_taken_out_of_a_log() -> None:
@@ -232,6 +238,64 @@ def test_a_manifest_that_is_small_to_write_and_large_to_read_is_hidden_as_a_whol
     began = time.process_time()
     assert hide_value("tfjob", bomb + "env: [{name: a, value: a-secret}]\n") == "(hidden)"
     assert time.process_time() - began < 10
+
+
+SIGNED = "s3key7890abc"
+APPLIED = json.dumps({"kind": "TFJob", "spec": {"env": [{"name": "TOKEN", "value": "a-very-secret-token"}]}})
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda job: (
+            job["metadata"]
+            .setdefault("annotations", {})
+            .update({"kubectl.kubernetes.io/last-applied-configuration": APPLIED})
+        ),
+        lambda job: _container(job).update(args=["--data", f"https://me:{SIGNED}@data.example/a?b={SIGNED}&c=1"]),
+        lambda job: _container(job)["command"].append(f"curl 'https://data.example/{{seed}}?sig={SIGNED}' | tar x"),
+        lambda job: job["metadata"].setdefault("annotations", {}).update(source=f"see https://a.example/#{SIGNED}"),
+    ],
+)
+def test_secrets_are_found_wherever_in_a_manifest_they_stand(put: Any, tmp_path: Path) -> None:
+    job = next(yaml.safe_load_all(MANIFEST))
+    put(job)
+    parameters = Parameters(tfjob=yaml.safe_dump(job))
+    hidden = hide_value("tfjob", parameters.tfjob)
+    assert not [secret for secret in (SIGNED, *OF_MANIFEST[:2]) if secret in hidden]
+    assert hide_value("tfjob", hidden) == hidden
+    assert plan_run("1", Parameters(tfjob=hidden)).configurations == plan_run("1", parameters).configurations
+    told = make_hider(parameters)("\n".join([json.dumps(job), *json.dumps(job, indent=1).splitlines()]))
+    assert not [secret for secret in (SIGNED, *OF_MANIFEST[:2]) if secret in told]
+
+
+def _container(job: Any) -> Any:
+    return job["spec"]["tfReplicaSpecs"]["Worker"]["template"]["spec"]["containers"][0]
+
+
+COMMAND = f"python train.py --data 'https://me:{SIGNED}@data.example/a.npz?sig={SIGNED}&e=1' --seed {{seed}}"
+
+
+def test_a_url_in_a_command_is_hidden_and_a_step_that_starts_jobs_gets_the_whole_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = Parameters(command=COMMAND)
+    hidden = hide_secrets(parameters)
+    assert hidden.command == "python train.py --data 'https://data.example/a.npz?(hidden)' --seed {seed}"
+    assert find_hidden(hidden) == ["command"]
+    plan = plan_run("1", parameters)
+    plan.write(tmp_path / "run.json")
+    assert SIGNED not in (tmp_path / "run.json").read_text()
+    assert plan_run("1", hidden).configurations == plan.configurations
+    monkeypatch.setenv(SECRETS_VARIABLE, hand_over(parameters)[SECRETS_VARIABLE])
+    whole = read_whole_plan(tmp_path / "run.json", fill_form(hidden)[SETTINGS])
+    assert whole.parameters.command == COMMAND
+    assert SIGNED not in make_hider(parameters)(f"{COMMAND}\n{COMMAND!r}\n{json.dumps(fill_form(parameters))}")
+
+
+@pytest.mark.parametrize("command", ["python train.py", "python train.py --data s3://bucket/{seed} 'a?b#c@d'"])
+def test_a_command_without_a_secret_is_shown_as_it_is(command: str) -> None:
+    assert hide_value("command", command) == command
 
 
 def test_a_manifest_without_variables_is_shown_as_it_is() -> None:

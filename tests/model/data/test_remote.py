@@ -93,6 +93,15 @@ def test_more_than_there_is_room_for_is_not_fetched(monkeypatch: pytest.MonkeyPa
         load_npz_url("gs://bucket", open_store=FakeStore({}))
 
 
+@pytest.mark.parametrize("key", ["rows/../../outside.npy", "rows/x_train/../../../outside.npy", "rows/a\0.npy"])
+def test_no_object_becomes_a_file_outside_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    store = FakeStore({**FOLDER, f"bucket/sets/{key}": b"planted"})
+    with pytest.raises(DatasetError, match=r"it holds 'bucket/sets/rows/.*npy', which is not below it as a path"):
+        load_npz_url("s3://bucket/sets/rows", open_store=store)
+    assert not [path for path in tmp_path.parent.rglob("*outside*") if path.is_file()]
+
+
 @pytest.mark.parametrize(("url", "package"), [("gs://bucket/a.npz", "gcsfs"), ("s3://bucket/a.npz", "s3fs")])
 def test_a_package_that_is_missing_is_named(
     url: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,16 @@ def test_secrets_that_were_not_stored_are_asked_for_again(run_dir: Path) -> None
     assert told in describe_resumption(run_dir, RUN, plan)
 
 
+def test_a_command_with_a_signed_url_must_be_given_again(run_dir: Path) -> None:
+    whole = "python train.py --data 'https://data.example/a?key=first'"
+    plan_run("1", Parameters(command=whole)).write(run_dir / "run.json")
+    with pytest.raises(ResumeError, match=r"Give it again as a whole: --command …\."):
+        take_up(run_dir, SILENT)
+    plan = take_up(run_dir, SILENT | {"command": whole.replace("first", "again")})
+    assert plan.parameters.command == whole.replace("first", "again")
+    assert f"--resume {run_dir.name} --command …" in describe_resumption(run_dir, RUN, plan)
+
+
 def test_a_run_of_a_version_that_stored_secrets_is_resumed_without_being_asked(run_dir: Path) -> None:
     plan_run("1", PARAMETERS).write(run_dir / "run.json")
     old = json.loads((run_dir / "run.json").read_text())
@@ -165,6 +177,31 @@ def test_where_there_is_nothing_to_resume_the_message_says_why(run_dir: Path, ch
 
     with pytest.raises(ResumeError, match=message):
         take_up(run_dir, SILENT)
+
+
+TAKE_UP = """
+import sys
+from pathlib import Path
+from components.planning import Parameters
+from pipeline.local import take_up
+take_up(Path(sys.argv[1]), dict.fromkeys(vars(Parameters())))
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_of_two_who_resume_a_run_at_once_one_is_refused_before_it_removes_anything(run_dir: Path) -> None:
+    plan_run("1", PARAMETERS).write(run_dir / "run.json")
+    command = [sys.executable, "-c", TAKE_UP, str(run_dir)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "taken\n"
+        (run_dir / "workspace" / "its-own").mkdir(parents=True)
+        with pytest.raises(ResumeError, match="Run 1 is being resumed by another program"):
+            take_up(run_dir, SILENT)
+        assert (run_dir / "workspace" / "its-own").exists()
+        other.communicate()
+    take_up(run_dir, SILENT)
 
 
 def test_a_run_that_is_running_is_left_alone(run_dir: Path) -> None:
