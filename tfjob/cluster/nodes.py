@@ -17,7 +17,9 @@ _NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 _ROUNDING = 1e-9
 
 
-def find_free_cpus(cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[str, str]) -> float | None:
+def find_free_cpus(
+    cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[str, str], beside: float = 0.0
+) -> float | None:
     """Returns the CPUs of the largest pod that a node has room for; None where nodes and pods must not be read.
 
     With GPUs, a larger pod has as many times the CPUs, GPUs and memory of a replica; without, only more CPUs. Tainted
@@ -28,13 +30,14 @@ def find_free_cpus(cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[
         cluster: Where.
         replica: What a pod needs at least.
         node_labels: The labels of the nodes that it may run on; none for all nodes.
+        beside: CPUs of any node that pods will have which are not there yet.
     """
     selector = ",".join(f"{name}={value}" for name, value in node_labels.items())
     with suppress(ApiException, *CONNECTION_ERRORS):
         nodes = cluster.list_objects("nodes", label_selector=selector)["items"]
         pods = cluster.list_objects("pods of all namespaces", field_selector=_NOT_ENDED)["items"]
         free = [_count_free(node, pods) for node in nodes if _takes_pods(node, has_gpus=replica.gpus > 0)]
-        return max((_find_largest(replica, own) for own in free), default=0.0)
+        return max((_find_largest(replica, {**own, "cpu": max(0.0, own["cpu"] - beside)}) for own in free), default=0.0)
     return None
 
 

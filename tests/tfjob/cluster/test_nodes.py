@@ -55,6 +55,12 @@ def test_what_pods_have_asked_for_is_not_free() -> None:
     assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "4"), pods=pods), SMALL, {}) == 3.0
 
 
+def test_what_pods_will_have_that_are_not_there_yet_is_not_free() -> None:
+    nodes = Nodes(make_node("a", "2"), make_node("b", "4"))
+    assert find_free_cpus(nodes, SMALL, {}, beside=0.5) == 3.5
+    assert find_free_cpus(nodes, SMALL, {}, beside=5) == 0.0
+
+
 def asking(cpu: str, **fields: Any) -> Json:
     return {"name": "c", "resources": {"requests": {"cpu": cpu}}, **fields}
 
