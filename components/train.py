@@ -6,6 +6,8 @@ from components.image import DEFAULT_IMAGE
 
 # What a person sets on a training step goes to the replicas that it launches, rather than to its own pod.
 JOB_PASSTHROUGHS = [
+    # KFP knows these as one: applied to the step too, each pod that waits for its turn would hold an accelerator. Its
+    # CPUs and memory are asked for by KFP's init container in it (0.1 and 256 MiB in KFP 2.17).
     dsl.TaskConfigField.RESOURCES,
     dsl.TaskConfigField.KUBERNETES_TOLERATIONS,
     dsl.TaskConfigField.KUBERNETES_NODE_SELECTOR,

@@ -158,7 +158,11 @@ def list_unfinished_jobs(run_id: str) -> list[str] | None:
 
 
 def find_free_cpus(
-    replica: ReplicaSpec, node_labels: Mapping[str, str], list_here: Callable[[], Sequence[str]] = list_gpus
+    replica: ReplicaSpec,
+    node_labels: Mapping[str, str],
+    list_here: Callable[[], Sequence[str]] = list_gpus,
+    *,
+    beside: float = 0.0,
 ) -> float | None:
     """Returns the CPUs of the largest replica that there is room for; None where a cluster does not let it be seen.
 
@@ -168,6 +172,7 @@ def find_free_cpus(
         replica: What it needs at least; on this machine memory is not looked at.
         node_labels: The labels of the nodes that it may run on; none for all nodes.
         list_here: Lists the GPUs of this machine.
+        beside: CPUs of any node that pods will have which are not there yet; of this machine none.
     """
     if not is_in_pod():
         cores = len(available_cores())
@@ -176,7 +181,7 @@ def find_free_cpus(
         return min(math.floor(cores / replica.cpus + _ROUNDING), len(list_here()) // replica.gpus) * replica.cpus
     from tfjob.cluster import connect, find_free_cpus  # noqa: PLC0415
 
-    return find_free_cpus(connect(), replica, node_labels)
+    return find_free_cpus(connect(), replica, node_labels, beside)
 
 
 def label_value(text: str) -> str:

@@ -34,9 +34,10 @@ from components.planning.order import (
 from components.planning.parameters import Parameters
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
 from components.planning.programs import Assignment, Program, RecordsMissing, Report, Training, choose_program
-from components.planning.room import FREE_CPUS_VARIABLE, find_room
+from components.planning.room import CPUS_OF_A_STEP, FREE_CPUS_VARIABLE, MEBIBYTES_OF_A_STEP, find_room
 
 __all__ = [
+    "CPUS_OF_A_STEP",
     "DISTRIBUTED",
     "FINISHED_FOLDER",
     "FREE_CPUS_VARIABLE",
@@ -44,6 +45,7 @@ __all__ = [
     "HEARTBEAT_FILE",
     "HOLDERS",
     "LAUNCH_FILE",
+    "MEBIBYTES_OF_A_STEP",
     "RUN_ID_VARIABLE",
     "SINGLE_NODE",
     "STARTED_AT_VARIABLE",

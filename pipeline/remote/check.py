@@ -6,11 +6,18 @@ Data and models may be in the image alone: whether they are there, the first ste
 import os
 from dataclasses import replace
 
-from components.planning import Parameters, choose_program, count_iterations, find_secrets, plan_run
+from components.planning import (
+    CPUS_OF_A_STEP,
+    MEBIBYTES_OF_A_STEP,
+    Parameters,
+    choose_program,
+    count_iterations,
+    find_secrets,
+    plan_run,
+)
 
 _NOT_YET_NAMED = "run"
-# What a step that waits for its turn keeps in memory, measured; a node takes 110 pods unless it is told otherwise.
-MEBIBYTES_OF_A_WAITING_POD = 150
+# A node takes 110 pods unless it is told otherwise.
 _MANY_WAITING_PODS = 40
 # What stands for data and a model that need not be on this machine: both are there everywhere.
 _ANY_DATASET, _ANY_MODULE = "mnist", "builtins"
@@ -40,12 +47,13 @@ def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
             f"{parameters.image.rpartition('/')[2]}."
         )
     if (waiting := count_iterations(parameters.trials)) > _MANY_WAITING_PODS:
-        gibibytes = waiting * MEBIBYTES_OF_A_WAITING_POD / 1024
+        cpus, gibibytes = waiting * CPUS_OF_A_STEP, waiting * MEBIBYTES_OF_A_STEP / 1024
         doubts.append(
             f"with {parameters.trials:,} trials the run begins with {waiting:,} pods at once, of which all but one "
-            f"wait for their turn: {gibibytes:.0f} GiB of memory ({MEBIBYTES_OF_A_WAITING_POD} MiB each), and one of "
-            "the pods that a quota allows and a node takes (110, as a rule). Where they do not all find room, the run "
-            "breaks off. Several runs of fewer trials, with other seeds, need less at once."
+            f"wait for their turn: {cpus:.0f} CPUs and {gibibytes:.0f} GiB of memory are set aside for them "
+            f"({CPUS_OF_A_STEP} and {MEBIBYTES_OF_A_STEP} MiB each), and of the pods that a quota allows and a node "
+            "takes (110, as a rule) each is one. Where they do not all find room, the run breaks off. Several runs of "
+            "fewer trials, with other seeds, need less at once."
         )
     if secrets := find_secrets(parameters):
         doubts.append(

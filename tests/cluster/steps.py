@@ -26,6 +26,10 @@ from tests.cluster.site import MOUNT, SERVICE_ACCOUNT, VOLUME, VOLUME_MOUNT, Nam
 # What KFP 2.17 hands a step whose task has nothing set but the pipeline's workspace.
 TASK_CONFIG = {"volumes": [VOLUME], "volumeMounts": [VOLUME_MOUNT], "resources": {}, "env": []}
 CACHE = f"{MOUNT}/cache"
+# Only for the init container of a step's pod KFP 2.17 asks for anything. The scheduler, and the kernel's shares of CPU,
+# go by it as long as the pod lives.
+# Source: kubeflow/pipelines 2.17.0, backend/src/v2/compiler/argocompiler/argo.go, launcherResources
+COPYING = {"requests": {"cpu": "0.1"}, "limits": {"cpu": "0.5", "memory": "256Mi"}}
 
 
 @dataclass
@@ -181,6 +185,15 @@ def step_pod(name: str, image: str, command: list[str]) -> dict[str, Any]:
     """Returns a pod as KFP makes it of a step, under the restricted standard and without a writable root."""
     from_field = [("KFP_POD_NAME", "metadata.name"), ("KFP_POD_UID", "metadata.uid")]
     env = [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in from_field]
+    container = {
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -190,19 +203,14 @@ def step_pod(name: str, image: str, command: list[str]) -> dict[str, Any]:
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,
             "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+            "initContainers": [{**container, "name": "kfp-launcher", "command": ["true"], "resources": COPYING}],
             "containers": [
                 {
+                    **container,
                     "name": "main",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
                     "command": command,
                     "env": [*env, {"name": "XDG_CACHE_HOME", "value": CACHE}],
                     "volumeMounts": [VOLUME_MOUNT, {"name": "tmp", "mountPath": "/tmp"}],
-                    "securityContext": {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
                 }
             ],
             "volumes": [VOLUME, {"name": "tmp", "emptyDir": {}}],
@@ -216,7 +224,9 @@ class Storage:
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self.name = "storage"
-        namespace.apply(step_pod(self.name, namespace.image, ["sleep", "7200"]))
+        pod = step_pod(self.name, namespace.image, ["sleep", "7200"])
+        del pod["spec"]["initContainers"]  # no step: the node's CPUs are the replicas' and the steps'
+        namespace.apply(pod)
         namespace.kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/storage")
 
     def put(self, source: Path, target: str) -> None:

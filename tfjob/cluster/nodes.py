@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from decimal import Decimal
 
 from kubernetes.client.exceptions import ApiException
 from kubernetes.utils import parse_quantity
@@ -16,7 +17,9 @@ _NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 _ROUNDING = 1e-9
 
 
-def find_free_cpus(cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[str, str]) -> float | None:
+def find_free_cpus(
+    cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[str, str], beside: float = 0.0
+) -> float | None:
     """Returns the CPUs of the largest pod that a node has room for; None where nodes and pods must not be read.
 
     With GPUs, a larger pod has as many times the CPUs, GPUs and memory of a replica; without, only more CPUs. Tainted
@@ -27,13 +30,14 @@ def find_free_cpus(cluster: Cluster, replica: ReplicaSpec, node_labels: Mapping[
         cluster: Where.
         replica: What a pod needs at least.
         node_labels: The labels of the nodes that it may run on; none for all nodes.
+        beside: CPUs of any node that pods will have which are not there yet.
     """
     selector = ",".join(f"{name}={value}" for name, value in node_labels.items())
     with suppress(ApiException, *CONNECTION_ERRORS):
         nodes = cluster.list_objects("nodes", label_selector=selector)["items"]
         pods = cluster.list_objects("pods of all namespaces", field_selector=_NOT_ENDED)["items"]
         free = [_count_free(node, pods) for node in nodes if _takes_pods(node, has_gpus=replica.gpus > 0)]
-        return max((_find_largest(replica, own) for own in free), default=0.0)
+        return max((_find_largest(replica, {**own, "cpu": max(0.0, own["cpu"] - beside)}) for own in free), default=0.0)
     return None
 
 
@@ -57,10 +61,27 @@ def _takes_pods(node: Json, *, has_gpus: bool) -> bool:
 def _count_free(node: Json, pods: Iterable[Json]) -> dict[str, float]:
     """Returns what a node can give, less what the pods on it have asked for, in CPUs, GPUs and bytes."""
     own = [pod["spec"] for pod in pods if pod["spec"].get("nodeName") == node["metadata"]["name"]]
-    containers = [container for spec in own for container in spec["containers"]]
-    requests = [container.get("resources", {}).get("requests") or {} for container in containers]
     return {
-        name: float(parse_quantity(amount) - sum(parse_quantity(asked.get(name, "0")) for asked in requests))
+        name: float(parse_quantity(amount) - sum(_count_asked(spec, name) for spec in own))
         for name, amount in node["status"]["allocatable"].items()
         if name in ("cpu", "memory", GPU_RESOURCE)
     }
+
+
+def _count_asked(spec: Json, name: str) -> Decimal:
+    """Returns what the scheduler sets aside for a pod, as long as it lives: for its init containers, too.
+
+    The pods of Kubeflow Pipelines' own steps ask for CPUs by such a container alone.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing-within-containers
+    """
+    first = spec.get("initContainers") or ()
+    beside = [container for container in first if container.get("restartPolicy") == "Always"]
+    before = [_count_request(container, name) for container in first if container not in beside]
+    together = sum(_count_request(container, name) for container in spec["containers"])
+    overhead = parse_quantity((spec.get("overhead") or {}).get(name, "0"))
+    return max([together, *before]) + sum(_count_request(container, name) for container in beside) + overhead
+
+
+def _count_request(container: Json, name: str) -> Decimal:
+    return parse_quantity((container.get("resources", {}).get("requests") or {}).get(name, "0"))

@@ -197,10 +197,13 @@ def read_task_config(task_config: Any) -> Overlay:
     Raises:
         SpecError: It gives CPUs or memory, which are parameters of the pipeline, since the comparison depends on them.
     """
+    resources = task_config.resources or {}
+    # KFP has requests for CPUs and memory alone. It gives them to these jobs, and not to the step that launches them.
+    _refuse_own(resources.get("requests") or {})
     container = {
         "env": [_env_variable(variable) for variable in task_config.env or ()],
         "volumeMounts": task_config.volume_mounts,
-        "resources": _further((task_config.resources or {}).get("limits", {})),
+        "resources": _further(resources.get("limits") or {}),
     }
     pod = {
         "containers": [{"name": CONTAINER_NAME, **_given(container)}],
@@ -218,13 +221,17 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _further(amounts: Mapping[str, str]) -> dict[str, Any]:
     """Returns the `resources` that give a container more than the replicas' own."""
+    _refuse_own(amounts)
+    return {"limits": amounts, "requests": amounts}
+
+
+def _refuse_own(amounts: Mapping[str, str]) -> None:
     own = sorted(name for name in _OWN_RESOURCES if name in amounts)
     if own:
         raise SpecError(
             f"The training steps must not be given {' and '.join(own)} of their own: every replica gets the parameters "
             f"cpus_per_replica and memory_per_replica. Received: {amounts!r}"
         )
-    return {"limits": amounts, "requests": amounts}
 
 
 def _env_variable(variable: Mapping[str, Any]) -> dict[str, Any]:

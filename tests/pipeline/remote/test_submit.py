@@ -72,14 +72,14 @@ def test_the_time_of_a_step_that_takes_turns_is_told_with_its_wait(
     ]
 
 
-@pytest.mark.parametrize(("trials", "told"), [(78, ""), (79, "41 pods at once"), (1000, "501 pods at once")])
+@pytest.mark.parametrize(("trials", "told"), [(78, ""), (79, "4 CPUs and 10 GiB"), (1000, "50 CPUs and 125 GiB")])
 def test_a_run_of_many_trials_is_told_what_its_waiting_pods_take(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], trials: int, told: str
 ) -> None:
     run(f"--trials={trials}")
     errors = capsys.readouterr().err
     assert told in errors
-    assert ("GiB of memory (150 MiB each)" in errors) == bool(told)
+    assert ("are set aside for them (0.1 and 256 MiB each)" in errors) == bool(told)
 
 
 def test_what_is_rarely_set_reaches_the_run_in_its_one_field(kfp: Kfp, endpoint: str) -> None:

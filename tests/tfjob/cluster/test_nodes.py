@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ SMALL = ReplicaSpec(memory="2Gi")
 class Nodes(Cluster):
     """A cluster of which nodes and pods can be listed."""
 
-    def __init__(self, *nodes: Json, pods: Json | Exception = {}) -> None:  # noqa: B006 - never changed
-        self.nodes, self.pods = nodes, pods
+    def __init__(self, *nodes: Json, pods: Json | Exception = {}, whole: Sequence[Json] = ()) -> None:  # noqa: B006 - never changed
+        self.nodes, self.pods, self.whole = nodes, pods, whole
         self.selectors: list[dict[str, Any]] = []
 
     def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
@@ -25,7 +26,8 @@ class Nodes(Cluster):
         assert kind == "pods of all namespaces"
         if isinstance(self.pods, Exception):
             raise self.pods
-        return {"items": [make_pod(node, *requests) for node, own in self.pods.items() for requests in own]}
+        made = [make_pod(node, *requests) for node, own in self.pods.items() for requests in own]
+        return {"items": [*made, *self.whole]}
 
 
 def make_node(name: str, cpu: str, memory: str = "8Gi", *, is_ready: bool = True, gpus: int = 0, **spec: Any) -> Json:
@@ -51,6 +53,32 @@ def test_the_largest_node_counts_and_not_their_sum() -> None:
 def test_what_pods_have_asked_for_is_not_free() -> None:
     pods = {"a": [({"cpu": "950m"}, {"cpu": "50m"}, None)], "b": [({"cpu": "1"},), ({"memory": "1Gi"},)]}
     assert find_free_cpus(Nodes(make_node("a", "2"), make_node("b", "4"), pods=pods), SMALL, {}) == 3.0
+
+
+def test_what_pods_will_have_that_are_not_there_yet_is_not_free() -> None:
+    nodes = Nodes(make_node("a", "2"), make_node("b", "4"))
+    assert find_free_cpus(nodes, SMALL, {}, beside=0.5) == 3.5
+    assert find_free_cpus(nodes, SMALL, {}, beside=5) == 0.0
+
+
+def asking(cpu: str, **fields: Any) -> Json:
+    return {"name": "c", "resources": {"requests": {"cpu": cpu}}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked"),
+    [
+        # As Kubeflow Pipelines makes the pod of a step: only what copies its launcher into it asks for anything.
+        ({"containers": [{"name": "main"}, {"name": "wait"}], "initContainers": [asking("100m")]}, 0.1),
+        ({"containers": [asking("1"), asking("1")], "initContainers": [asking("500m"), asking("3")]}, 3.0),
+        ({"containers": [asking("1"), asking("1")], "initContainers": [asking("500m")]}, 2.0),
+        ({"containers": [asking("1")], "initContainers": [asking("500m", restartPolicy="Always"), asking("2")]}, 2.5),
+        ({"containers": [asking("1")], "overhead": {"cpu": "250m"}}, 1.25),
+    ],
+)
+def test_a_pod_takes_what_the_scheduler_sets_aside_for_it(spec: Json, asked: float) -> None:
+    pod = {"spec": {"nodeName": "a", **spec}, "status": {"phase": "Running"}}
+    assert find_free_cpus(Nodes(make_node("a", "8"), whole=[pod]), SMALL, {}) == 8 - asked
 
 
 @pytest.mark.parametrize(

@@ -135,12 +135,13 @@ def test_what_a_task_was_given_is_given_to_the_jobs_replicas(make_job: MakeJob) 
     assert container["resources"]["limits"] == {"nvidia.com/gpu": "1", "cpu": "1"}
 
 
+@pytest.mark.parametrize("kind", ["limits", "requests"])
 @pytest.mark.parametrize(
-    ("limits", "names"), [({"cpu": "2"}, "cpu"), ({"memory": "2Gi", "cpu": "2", "rdma/hca": "1"}, "cpu and memory")]
+    ("amounts", "names"), [({"cpu": "2"}, "cpu"), ({"memory": "2Gi", "cpu": "2", "rdma/hca": "1"}, "cpu and memory")]
 )
-def test_cpus_and_memory_of_a_tasks_own_are_refused(limits: dict[str, str], names: str) -> None:
+def test_cpus_and_memory_of_a_tasks_own_are_refused(kind: str, amounts: dict[str, str], names: str) -> None:
     with pytest.raises(SpecError, match=f"must not be given {names} of their own: every replica gets the parameters"):
-        read_task_config(task_config(resources={"limits": limits}))
+        read_task_config(task_config(resources={kind: amounts}))
 
 
 def test_cpus_and_memory_are_no_further_resources_of_a_person() -> None:
