@@ -79,9 +79,9 @@ def _count_asked(spec: Json, name: str) -> Decimal:
     beside = [container for container in first if container.get("restartPolicy") == "Always"]
     before = [_count_request(container, name) for container in first if container not in beside]
     together = sum(_count_request(container, name) for container in spec["containers"])
-    overhead = parse_quantity((spec.get("overhead") or {}).get(name, "0"))
+    overhead = Decimal(parse_quantity((spec.get("overhead") or {}).get(name, "0")))
     return max([together, *before]) + sum(_count_request(container, name) for container in beside) + overhead
 
 
 def _count_request(container: Json, name: str) -> Decimal:
-    return parse_quantity((container.get("resources", {}).get("requests") or {}).get(name, "0"))
+    return Decimal(parse_quantity((container.get("resources", {}).get("requests") or {}).get(name, "0")))
