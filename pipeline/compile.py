@@ -11,8 +11,9 @@ from typing import Any
 from kfp import compiler
 
 from components.image import DEFAULT_IMAGE
+from pipeline.shell import REFUSED
 from pipeline.speedup import DEFAULT_WORKSPACE, Workspace, build_pipeline
-from pipeline.streams import replace_unencodable
+from pipeline.streams import complain, replace_unencodable
 
 PIPELINE_FILE = Path("build/pipeline.yaml")
 ACCESS_MODES = ("ReadWriteMany", "ReadWriteOnce")
@@ -64,15 +65,21 @@ def take_workspace(options: dict[str, Any]) -> Workspace:
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m pipeline.compile") -> int:
-    """Runs the program and returns its exit code."""
+    """Runs the program and returns its exit code: 0, or 2 where the file cannot be written."""
     replace_unencodable()
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--output", type=Path, default=PIPELINE_FILE, help="file to write (default: %(default)s)")
     add_image_option(parser)
     add_workspace_options(parser)
     options = vars(parser.parse_args(arguments))
-    path = options.pop("output")
-    compile_pipeline(path, take_workspace(options), options["image"])
+    path: Path = options.pop("output")
+    if path.suffix != ".yaml":  # KFP knows the format by it
+        parser.error(f"--output must end with .yaml. Received: {path}.")
+    try:
+        compile_pipeline(path, take_workspace(options), options["image"])
+    except OSError as error:
+        complain(f"error: {path} cannot be written: {error.strerror}")
+        return REFUSED
     print(f"{path}: upload it in the dashboard under Pipelines")
     return 0
 

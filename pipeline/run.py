@@ -35,9 +35,9 @@ from pipeline.remote import (
     watch,
 )
 from pipeline.results import create_run_dir
-from pipeline.shell import INTERRUPTED, REFUSED, RUN
+from pipeline.shell import INTERRUPTED, REFUSED, RUN, read_name
 from pipeline.speedup import speedup_pipeline
-from pipeline.streams import complain, replace_unencodable, speak_utf8_with_children
+from pipeline.streams import complain, describe_storage_error, replace_unencodable, speak_utf8_with_children
 from pipeline.upload import add_server_options
 
 _ONLY_ON_A_SERVER = (
@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
     parameters = Parameters(**{parameter.name: options.pop(parameter.name) for parameter in fields(Parameters)})
     unset = argparse.Namespace(**dict.fromkeys(vars(parameters)))  # an attribute that is there gets no default
     said = vars(parser.parse_args(arguments, unset))
+    if said["command"] == "":  # a shell's variable that is not set, and no wish for this project's own loop
+        parser.error("argument --command: expected a command. Received: ''")
     for exposed in describe_exposure(said):
         complain(f"warning: {exposed}")
     unsaid = {name: value for name, value in take_given().items() if said[name] is None}
@@ -87,8 +89,12 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
             if killed := describe_killed(options["runs_dir"], prog):
                 complain(killed)
             run_dir = create_run_dir(options["runs_dir"]).resolve()
-    except (*TOLD_PLAINLY, ResumeError, ServerError, OSError) as error:
+    except (*TOLD_PLAINLY, ResumeError, ServerError) as error:
         complain(make_hider(parameters)(f"error: {error}"))
+        return REFUSED
+    except OSError as error:
+        told = f"{error.filename} cannot be used: {error.strerror}" if error.filename else str(error)
+        complain(make_hider(parameters)(f"error: {describe_storage_error(error) or told}"))
         return REFUSED
     return run_here(plan, run_dir, prog)
 
@@ -134,16 +140,9 @@ def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, A
     return watch(server, run_id, vars(parameters), runs_dir, prog=prog, pace=pace)
 
 
-def _read_name(text: str) -> str:
-    """Returns an option's text: that of a shell's variable that is not set must not be taken for no option at all."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a name. Received: ''")
-    return text
-
-
 def _read_folder(text: str) -> Path:
-    """Returns an option's text as a path; see `_read_name`."""
-    return Path(_read_name(text))
+    """Returns an option's text as a path; see `read_name`."""
+    return Path(read_name(text))
 
 
 def build_parser(prog: str) -> argparse.ArgumentParser:
@@ -156,7 +155,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--resume",
-        type=_read_name,
+        type=read_name,
         metavar="RUN_ID",
         help="start no run, but take up this one, with its own parameters: of an interrupted one in the runs' folder, "
         "train what is not finished; on a server, follow it and fetch its results",
@@ -177,7 +176,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         metavar="NAME",
         help="account of the steps' pods, which start the TFJobs (default: the server's)",
     )
-    group.add_argument("--terminate", default="", metavar="RUN_ID", help="end this run; start none")
+    group.add_argument("--terminate", type=read_name, metavar="RUN_ID", help="end this run; start none")
     add_workspace_options(parser)
     return parser
 

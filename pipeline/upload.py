@@ -18,7 +18,7 @@ from pipeline.remote import (
     describe_version,
     upload_compiled,
 )
-from pipeline.shell import REFUSED
+from pipeline.shell import REFUSED, read_name
 from pipeline.streams import complain, replace_unencodable, tell
 
 
@@ -50,7 +50,8 @@ def add_server_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a Kubeflow Pipelines server")
     group.add_argument(
         "--endpoint",
-        default=os.environ.get(ENDPOINT_VARIABLE, ""),
+        type=read_name,
+        default=os.environ.get(ENDPOINT_VARIABLE) or None,
         metavar="URL",
         help=f"default: ${ENDPOINT_VARIABLE}",
     )

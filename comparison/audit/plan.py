@@ -8,7 +8,7 @@ from comparison.audit.findings import Breach, Evidence, Finding, conclude, state
 from comparison.audit.rounds import number_round
 from comparison.groups import SINGLE, Groups, Trials
 from comparison.records import RunInfo, TrialRecord
-from comparison.texts import list_items, say
+from comparison.texts import count_trials, list_items, say
 
 PLAN_RULE = "every planned trial there"
 TARGET_RULE = "target as it was planned"
@@ -71,9 +71,9 @@ def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None
         for name in dict.fromkeys([*names, *found])
         if found[name] != expected.get(name, 0)
     ]
-    held = say("Received: {number} trials of each configuration", number=planned)
+    held = say("Received: {trials} of each configuration", trials=count_trials(planned))
     if is_mirrored and planned % 2:
-        held = say("Received: {number} trials of each configuration, one more of the baseline", number=planned)
+        held = say("Received: {trials} of each configuration, one more of the baseline", trials=count_trials(planned))
     return Evidence(breaches, held, unknown)
 
 

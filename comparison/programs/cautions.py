@@ -95,8 +95,8 @@ def _warn_of_steps(case: Case) -> Iterator[str]:
         and None not in steps
     ):
         grows = (
-            "Every training made {steps} steps: if each worker has a batch of its own, the work grew with the workers "
-            "({option} tells it)."
+            "Every training made as many steps ({steps}): if each worker has a batch of its own, the work grew with "
+            "the workers ({option} tells it)."
         )
         yield say(grows, steps=f"{next(iter(steps)):,}", option="--batch-size-per-replica")
 

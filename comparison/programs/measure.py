@@ -67,8 +67,12 @@ class Measure:
             return trial.job_seconds
         if self.basis is Basis.TRAINING:
             return trial.train_seconds or trial.job_seconds
+        return self.read_rate(trial) or 1.0
+
+    def read_rate(self, trial: ProgramTrial) -> float | None:
+        """Returns what a trial did in a second, steps where these are all that is compared; None where not known."""
         rate = measure_steps(trial) if self.unit == STEPS else measure_rate(trial)
-        return rate.value if rate else 1.0
+        return rate.value if rate else None
 
     def read_seconds(self, trial: ProgramTrial) -> float:
         """Returns the seconds of a trial, of a throughput those that one unit took."""

@@ -14,7 +14,7 @@ from comparison.programs.cautions import list_notes
 from comparison.programs.plots import PARTS, break_down, plot_metric, plot_parts, plot_speedups, plot_trials
 from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
-from comparison.programs.tables import format_brief_table, format_table, format_trials
+from comparison.programs.tables import format_brief_table, format_table, format_trials, name_unit
 from comparison.records import OF_MANIFEST, OF_OWN_LOOP, TRIALS_FILE
 from comparison.table import UNKNOWN, Cells, escape_markdown, format_number, to_markdown
 from comparison.texts import list_items, say
@@ -78,7 +78,7 @@ def render_program_report(analysis: ProgramAnalysis) -> str:
         ),
         clocks={say(name): say(definition) for name, definition in CLOCKS.items()},
         trials_plot=plot_trials(groups, measure),
-        trials=_limit(format_trials(groups, metric)),
+        trials=_limit(format_trials(groups, analysis.case.measure, metric, name_unit(analysis.rows))),
         notes=list_notes(analysis.case),
         findings=analysis.findings,
         num_broken=len(list_violations(analysis.findings)),

@@ -42,7 +42,8 @@ class ProgramRow:
     """A configuration, means over its rounds; its fields are the columns of `comparison.csv`.
 
     None is what cannot be known. `speedup` is by the comparison's `basis`, and None where that is the whole job, which
-    has columns of its own; these are None where trainings were cut.
+    has columns of its own; these are None where trainings were cut. `examples_per_second` is in the row's `unit`: steps
+    a second where steps are all that is compared.
     """
 
     configuration: str
@@ -244,7 +245,7 @@ def _summarize(
 ) -> ProgramRow:
     speedup, whole_job = ratios
     first, timed = trials[0], [trial for trial in trials if is_timed(trial)]
-    rates = _list_known(timed, lambda trial: rate.value if (rate := measure_rate(trial)) else None)
+    rates = _list_known(timed, measure.read_rate)
     train = _list_known(timed, lambda trial: trial.train_seconds)
     jobs = _list_known(timed, lambda trial: trial.job_seconds)
     qualities = list_values(trials, metric) if metric else []

@@ -36,8 +36,9 @@ def format_table(
         say("{unit}/s", unit=name_unit(rows)): lambda row: format_known(
             row.examples_per_second, row.examples_per_second_ci95
         ),
-        say("steps"): lambda row: format_known(row.steps),
+        # Where steps are all that is counted, this column is no second one of its name.
         name_unit(rows): lambda row: format_known(row.examples),
+        say("steps"): lambda row: format_known(row.steps),
         say("workers"): lambda row: f"{row.num_workers:,}",
         say("servers"): lambda row: f"{row.num_ps:,}",
         say("global batch"): lambda row: UNKNOWN if row.global_batch_size is None else f"{row.global_batch_size:,}",
@@ -46,15 +47,15 @@ def format_table(
     return _format(rows, columns | {name: cell for name, cell in others.items() if name not in columns}, signs)
 
 
-def format_trials(groups: ProgramGroups, metric: Metric | None) -> Cells:
-    """Returns a table of every trial."""
+def format_trials(groups: ProgramGroups, measure: Measure, metric: Metric | None, unit: str) -> Cells:
+    """Returns a table of every trial; `unit` is what is counted, in the reader's language."""
     columns: dict[str, Callable[[ProgramTrial], str]] = {
         say("round"): lambda trial: f"{trial.round:,}",
         say("place"): lambda trial: f"{trial.place:,}",
         say("training, s"): lambda trial: format_known(trial.train_seconds),
         say("job, s"): lambda trial: format_known(trial.job_seconds),
         say("steps"): lambda trial: format_known(trial.steps),
-        say("examples/s"): lambda trial: format_known(trial.examples_per_second),
+        say("{unit}/s", unit=unit): lambda trial: format_known(measure.read_rate(trial)),
         say("first step"): lambda trial: UNKNOWN if trial.first_step is None else f"{trial.first_step:,}",
         **({metric.name: lambda trial: _format_metric(trial, metric)} if metric else {}),
         say("restarts"): lambda trial: f"{trial.restarts:,}",

@@ -78,7 +78,8 @@ class Parameters:
         {"is_file": True},
     )
     dataset: str = _parameter(
-        "mnist", "mnist, fashion_mnist, or the path or URL of an .npz with x_train, y_train, x_test and y_test."
+        "mnist",
+        "mnist, fashion_mnist, or the path or URL of x_train, y_train, x_test and y_test: an .npz or a folder of .npy.",
     )
     max_train_images: int = _rare(_parameter(0, "Take no more than so many training images; 0 takes all.", least=0))
     model: str = _of_training("model", ". Registered: resnet8, 14, 20, 32, 44, 56 and 110, and plain8 to plain110")

@@ -45,7 +45,7 @@ class Pixels:
 
 def list_doubts(arrays: Arrays) -> list[str]:
     """Returns what is allowed and yet often a slip, a sentence each."""
-    doubts = [*_doubt_inputs(arrays), _doubt_classes(arrays), _doubt_numbers(arrays)]
+    doubts = [*_doubt_inputs(arrays), _doubt_labels(arrays), _doubt_classes(arrays), _doubt_numbers(arrays)]
     return [doubt for doubt in doubts if doubt]
 
 
@@ -111,6 +111,15 @@ def _are_unlike(train: Pixels, test: Pixels) -> bool:
     is_shifted = abs(test.mean - train.mean) > _MAX_MEAN_SHIFT * max(train.std, test.std)
     narrow, wide = sorted((train.std, test.std))
     return is_shifted or wide > _MAX_STD_FACTOR * narrow
+
+
+def _doubt_labels(arrays: Arrays) -> str | None:
+    """Doubts labels that are all alike; numbers to predict have a sentence of their own."""
+    first = arrays.y_train[0]
+    if arrays.label_kind == "numbers" or not (arrays.y_train == first).all():
+        return None
+    alike = f"class {first}" if arrays.label_kind == "classes" else "the same row of labels"
+    return f"All training examples are of {alike}, so that there is nothing to learn, and accuracies say nothing."
 
 
 def _doubt_classes(arrays: Arrays) -> str | None:

@@ -63,6 +63,27 @@ def test_the_program_writes_the_file_and_says_what_it_is_for(
     assert "upload it in the dashboard" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("pipeline.yml", "--output must end with .yaml. Received: "),
+        ("file/pipeline.yaml", "pipeline.yaml cannot be written: "),
+        ("folder.yaml", "folder.yaml cannot be written: Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str, told: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.yaml").mkdir()
+    try:
+        status = main(["--output", str(tmp_path / output)])
+    except SystemExit as refused:
+        status = int(refused.code or 0)
+    assert status == 2
+    assert told in capsys.readouterr().err
+
+
 def test_an_image_that_is_named_is_what_the_form_shows_and_changes_nothing_else(tmp_path: Path, compiled: Path) -> None:
     path = tmp_path / "pipeline.yaml"
     assert main([f"--output={path}", "--image=registry.example.org/team/own:1"]) == 0

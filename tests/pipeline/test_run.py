@@ -67,15 +67,22 @@ def test_a_refused_parameter_is_one_line_and_leaves_nothing(
 def test_a_folder_of_runs_that_cannot_be_made_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     assert main(["--runs-dir", str(tmp_path / "file")]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    assert capsys.readouterr().err == f"error: {tmp_path / 'file'} cannot be used: File exists\n"
 
 
-@pytest.mark.parametrize("option", ["--resume", "--runs-dir"])
+@pytest.mark.parametrize("option", ["--resume", "--runs-dir", "--endpoint", "--terminate"])
 def test_a_shells_empty_variable_is_not_taken_for_no_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([option, ""])
     assert ended.value.code == 2
     assert f"argument {option}: expected a name. Received: ''" in capsys.readouterr().err
+
+
+def test_a_shells_empty_variable_is_not_taken_for_this_projects_own_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--command", ""])
+    assert ended.value.code == 2
+    assert "argument --command: expected a command. Received: ''" in capsys.readouterr().err
 
 
 def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

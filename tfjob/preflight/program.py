@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -38,7 +39,7 @@ def main(
     try:
         return report(run_checks(api, options), is_json)
     except KeyboardInterrupt:
-        print("interrupted; a trial's TFJob has been deleted", file=sys.stderr)
+        print("interrupted" + ("; a trial's TFJob has been deleted" if options.is_trying else ""), file=sys.stderr)
         return _INTERRUPTED
 
 
@@ -87,7 +88,6 @@ def _build_parser(prog: str) -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative. Received: {text}")
-    return count
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more. Received: {text!r}")
+    return int(text)

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from comparison.programs import ProgramAnalysis, ProgramMetric, ProgramTrial, analyze_programs
+from comparison.programs import (
+    ProgramAnalysis,
+    ProgramMetric,
+    ProgramTrial,
+    analyze_programs,
+    render_program_report,
+)
+from comparison.programs.tables import format_table
 from comparison.texts import speak
 from tests.comparison.programs.program_factory import (
     close_gaps,
@@ -131,6 +138,20 @@ def test_steps_alone_decide_nothing_for_a_step_may_take_more_examples_with_more_
     )
     assert "--batch-size-per-replica" in analysis.verdict
     assert recommend(analysis)["answer"] == "no_answer"
+
+
+def test_what_is_compared_by_steps_a_second_has_them_in_the_table_and_the_steps_that_were_timed() -> None:
+    def tell_steps(trial: ProgramTrial) -> ProgramTrial:
+        return replace(cut(trial), examples=None, examples_per_second=None, unit="steps", global_batch_size=None)
+
+    analysis = analyze(change(make_program_run(), tell_steps))
+    table = format_table(analysis.rows, analysis.case.measure, analysis.metric)
+    cells = dict(zip(table.columns, table.rows[0], strict=True))
+
+    assert (cells["configuration"], cells["steps"]) == ("single", "1,000")
+    assert float(cells["steps/s"].split()[0]) == pytest.approx(1_000 / 60, rel=0.02)
+    page = render_program_report(analysis)
+    assert page.count("steps/s</th>") == 3
 
 
 def test_as_many_steps_with_more_workers_are_told_where_nothing_says_what_a_step_takes() -> None:

@@ -129,3 +129,15 @@ def test_an_input_that_was_prepared_unlike_in_the_other_split_is_named() -> None
 def test_numbers_that_are_hard_or_trivial_to_predict_are_told(labels: Any, message: str) -> None:
     (doubt,) = list_doubts(make_table(y_train=labels, y_test=labels[:50]))
     assert message in doubt
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros(200, int), "All training examples are of class 0, so that there is nothing to learn"),
+        (np.tile([1, 0, 1], (200, 1)), "All training examples are of the same row of labels, so that"),
+    ],
+)
+def test_labels_that_are_all_alike_are_told(labels: Any, message: str) -> None:
+    (doubt,) = list_doubts(make_table(y_train=labels, y_test=labels[:50]))
+    assert doubt.startswith(message)

@@ -41,7 +41,8 @@ def test_what_a_server_says_does_not_steer_the_terminal(capsys: pytest.CaptureFi
     ("arguments", "message"),
     [
         (["--try"], "--try must come with --image"),
-        (["--gpus", "-1"], "must not be negative. Received: -1"),
+        (["--gpus", "-1"], "must be a whole number, 0 or more. Received: '-1'"),
+        (["--gpus", "two"], "must be a whole number, 0 or more. Received: 'two'"),
         (["--access-mode", "RWX"], "invalid choice: 'RWX'"),
     ],
 )
