@@ -55,11 +55,13 @@ def plan_comparison(
         name_run,
         plan_run,
         read_form,
+        reveal_all,
     )
     from components.trials import check_machine
 
     with told_plainly():
-        plan = plan_run(name_run(pipeline_job_id), read_form(form), find_room)
+        # Whole, where this is the step of a run on this machine: what is doubtful may be hidden of it.
+        plan = plan_run(name_run(pipeline_job_id), reveal_all(read_form(form)), find_room)
         check_machine(plan)
     doubts = [f"Warning: {doubt}" for doubt in plan.program.list_doubts()]
     for told in [*doubts, *plan.program.list_remarks(plan.configurations, plan.free_cpus)]:

@@ -11,6 +11,7 @@ from components.planning.hidden import (
     hide_value,
     make_hider,
     reveal,
+    reveal_all,
     take_given,
 )
 from components.planning.names import (
@@ -82,5 +83,6 @@ __all__ = [
     "read_launched",
     "read_whole_plan",
     "reveal",
+    "reveal_all",
     "take_given",
 ]

@@ -101,6 +101,11 @@ def reveal(name: str, value: str, environ: Mapping[str, str] = os.environ) -> st
     return str(whole) if hide_value(name, whole) in {value, hide_value(name, value)} else value
 
 
+def reveal_all(parameters: Parameters, environ: Mapping[str, str] = os.environ) -> Parameters:
+    """Returns parameters of which a step was told the parts that anybody may read, with their whole values."""
+    return replace(parameters, **{name: reveal(name, getattr(parameters, name), environ) for name in HOLDERS})
+
+
 def make_hider(parameters: Parameters) -> Callable[[str], str]:
     """Returns what takes the secrets of a run out of a text that may hold them, however they are written in JSON."""
     pairs = sorted(_list_forms(parameters).items(), key=lambda pair: -len(pair[0]))

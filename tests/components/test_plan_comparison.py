@@ -6,6 +6,7 @@ import pytest
 from kfp import dsl
 
 from components.plan_comparison import plan_comparison
+from components.planning import Parameters, hand_over, hide_secrets
 from components.planning.form import fill_form, read_form
 from components.planning.plan import RUN_ID_VARIABLE, RunPlan
 from tests.components.plan_factory import GIVEN, PARAMETERS
@@ -70,3 +71,20 @@ def test_settings_that_have_no_effect_on_this_machine_are_told_in_one_line(
     plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN) | settings)
     line = "Warning: on this machine these job_settings have no effect: node_selector"
     assert capsys.readouterr().out.splitlines() == [line]
+
+
+def test_what_is_hidden_of_a_persons_manifest_is_doubted_and_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = [{"name": "NUM_WORKERS", "value": "2"}, {"name": "KEY", "value": "hush-hush"}]
+    container = {"name": "tensorflow", "image": "a:1", "command": ["python", "-c", "print(1)"], "env": env}
+    replica = {"replicas": 2, "template": {"spec": {"containers": [container]}}}
+    job = {"apiVersion": "kubeflow.org/v1", "kind": "TFJob", "metadata": {"name": "a"}}
+    manifest = json.dumps(job | {"spec": {"tfReplicaSpecs": {"Worker": replica}}})
+    whole = Parameters(tfjob=manifest, command="python -c 'print(1)'", workers=[2])
+    for name, value in hand_over(whole).items():
+        monkeypatch.setenv(name, value)
+    run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
+    plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **fill_form(hide_secrets(whole)))
+    assert 'NUM_WORKERS: "2" does not follow the number of workers' in capsys.readouterr().out
+    assert "hush-hush" not in (tmp_path / "run_info").read_text()
