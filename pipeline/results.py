@@ -117,6 +117,7 @@ def _place(which: Mapping[str, Any]) -> Path:
 def point_latest(run_dir: Path) -> None:
     """Makes `latest` beside the run's folder point at it."""
     link = run_dir.with_name(f".{LATEST}.{run_dir.name}")
+    link.unlink(missing_ok=True)  # of a program that was killed before the next two calls were done
     link.symlink_to(run_dir.name)
     link.replace(run_dir.with_name(LATEST))
 

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,47 +24,73 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
-def take_all_room(disk: Path) -> None:
+@contextmanager
+def without_room(disk: Path) -> Iterator[None]:
+    filler = disk / "filler"
     try:
-        with (disk / "filler").open("wb", buffering=0) as filler:
+        with filler.open("wb", buffering=0) as file:
             for size in (2**20, 1):
-                while filler.write(b"x" * size) == size:
+                while file.write(b"x" * size) == size:
                     pass
     except OSError:
-        return
+        pass
+    yield
+    filler.unlink()
 
 
-def take_all_inodes(disk: Path) -> None:
+@contextmanager
+def without_inodes(disk: Path) -> Iterator[None]:
     (disk / "filler").mkdir()
     try:
         for number in range(10_000):
             (disk / "filler" / str(number)).touch()
     except OSError:
-        return
+        pass
+    yield
+    subprocess.run(["rm", "-r", disk / "filler"], check=True)
+
+
+@contextmanager
+def without_leave_to_write(disk: Path) -> Iterator[None]:
+    subprocess.run(["mount", "--bind", disk, disk], check=True)  # on top of it, for it is busy with files being written
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+FULL, READ_ONLY = "No space left on device", "Read-only file system"
 
 
 @pytest.mark.parametrize(
-    ("take_all", "moment"), [(take_all_room, "== all-reduce-2w, trial 1"), (take_all_inodes, "▶ 5/9")]
+    ("fault", "moment", "cause"),
+    [
+        (without_room, "== all-reduce-2w, trial 1", FULL),
+        (without_inodes, "▶ 5/9", FULL),
+        (without_leave_to_write, "== all-reduce-2w, trial 1", READ_ONLY),
+    ],
 )
-def test_a_disk_that_is_full_is_told_without_a_traceback_and_the_run_goes_on_where_it_stopped(
-    disk: Path, take_all: Callable[[Path], None], moment: str
+def test_a_disk_that_takes_no_more_is_told_without_a_traceback_and_the_run_goes_on_where_it_stopped(
+    disk: Path, fault: Callable[[Path], AbstractContextManager[None]], moment: str, cause: str
 ) -> None:
     with start(disk / "runs", *SMALL) as process:
         wait_for_line(process, moment)
-        take_all(disk)
-        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
-    (run_dir,) = (disk / "runs").iterdir()
-    assert process.returncode == 1
-    assert "Traceback" not in output + errors
-    assert any("error: " in line and "No space left on device" in line for line in output.splitlines()), output
-    assert "finished trial(s): " in errors
-    assert f"--resume {run_dir.name}" in errors
-    assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
-    assert wait_until_nothing_is_left(disk / "runs") == []
+        with fault(disk):
+            output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+            (run_dir,) = (disk / "runs").iterdir()
+            assert process.returncode == 1
+            assert "Traceback" not in output + errors
+            assert any("error: " in line and cause in line for line in output.splitlines()), output
+            assert "finished trial(s)" in errors
+            assert f"--resume {run_dir.name}" in errors
+            if cause == FULL:  # elsewhere it cannot even be moved to its place
+                assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
+            assert wait_until_nothing_is_left(disk / "runs") == []
 
-    subprocess.run(["rm", "-r", disk / "filler"], check=True)
     command = [sys.executable, "-m", "pipeline.run", f"--runs-dir={disk / 'runs'}", "--resume", run_dir.name]
     resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert "Finished before the interruption: its results are taken" in resumed.stdout
+    assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
     assert (run_dir / "report.html").exists()

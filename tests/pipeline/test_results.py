@@ -116,6 +116,13 @@ def test_latest_points_at_the_newest_run_wherever_the_folder_is_moved(tmp_path: 
     assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["1", "2", "latest"]
 
 
+def test_a_link_that_a_killed_program_left_does_not_keep_latest_from_its_run(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / ".latest.1").symlink_to("1")
+    point_latest(tmp_path / "1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "latest"]
+
+
 def test_a_trial_that_was_left_out_is_noted_in_the_plan_and_its_logs_are_kept(tmp_path: Path) -> None:
     trained = tmp_path / "trained"
     write_trial(trained / "single", "single", 1)
