@@ -53,6 +53,7 @@ from model.training import (
 )
 
 _BAD_LOOKUP = re.compile(r"indices\[[\d,]*\] = (?P<number>-?\d+) is not in \[0, (?P<rows>\d+)\)")
+_LOST_TASK = re.compile(r"/job:(?P<kind>\w+)/replica:\d+/task:(?P<index>\d+)")
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m model.train") -> int:
@@ -175,10 +176,14 @@ def _end_without(cause: str) -> NoReturn:
 
 
 def _find_cause(message: str) -> str:
-    """Returns the line of a TensorFlow error that says what happened, which follows the node and its call stack."""
+    """Returns the line of a TensorFlow error that says what happened, which follows the node and its call stack.
+
+    Whom TensorFlow takes for lost, it names in the lines after that.
+    """
     preamble = ("Graph execution error", "Detected at node", "<stack traces unavailable>", " ", "\t")
     lines = [line for line in message.splitlines() if line and not line.startswith(preamble)]
-    return lines[0] if lines else message
+    lost = [f"{found['kind']}-{found['index']}" for line in lines if (found := _LOST_TASK.fullmatch(line))]
+    return " ".join(filter(None, (lines[0] if lines else message, ", ".join(dict.fromkeys(lost)))))
 
 
 if __name__ == "__main__":

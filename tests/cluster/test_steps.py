@@ -44,6 +44,13 @@ def launch_training(steps: Steps, strategy: str) -> StepPod:
     return pod
 
 
+def find_pod(namespace: Namespace, replica: str) -> str:
+    """Returns the pod of a replica of the only job, by its name: worker-1."""
+    kind, index = replica.split("-")
+    labels = f"{JOBS},training.kubeflow.org/replica-type={kind},training.kubeflow.org/replica-index={index}"
+    return str(namespace.get("pods", "--selector", labels)["items"][0]["metadata"]["name"])
+
+
 def read_curve(folder: Path) -> list[float]:
     training = json.loads((folder / "training.json").read_text())
     return [point["train_loss"] for point in training["curve"]]
@@ -116,15 +123,44 @@ def test_a_replica_that_is_frozen_is_named_within_a_minute_and_the_trial_is_trai
     strategy: str, replica: str, is_whole: bool, steps: Steps, namespace: Namespace
 ) -> None:
     launcher = launch_training(steps, strategy)
-    kind, index = replica.split("-")
-    labels = f"{JOBS},training.kubeflow.org/replica-type={kind},training.kubeflow.org/replica-index={index}"
-    pod = namespace.get("pods", "--selector", labels)["items"][0]["metadata"]["name"]
+    pod = find_pod(namespace, replica)
     began = time.monotonic()
     namespace.freeze(pod) if is_whole else namespace.kill(pod, "model.train", signal.SIGSTOP)
     launcher.wait_for_line("trial 1, is trained anew from step 0, once", 60)
     told = [line for line in launcher.log().splitlines() if f"{replica} " in line and "no sign of life for" in line]
     print(f"{strategy}, {replica}: named after {time.monotonic() - began:.0f} s: {told}")
     assert told
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replica", "seconds", "told"),
+    [
+        ("all_reduce", "worker-1", 20, "stopped sending heartbeats): worker-1"),
+        # Nothing tells which of them cannot be reached: all live, and their signs come by way of the volume.
+        ("parameter_server", "ps-0", 50, "though all live (chief-0: training, step"),
+    ],
+)
+def test_a_replica_whose_network_is_cut_costs_the_attempt_in_time_and_the_trial_is_trained_anew(
+    *, strategy: str, replica: str, seconds: float, told: str, steps: Steps, namespace: Namespace
+) -> None:
+    launcher = launch_training(steps, strategy)
+    namespace.cut(find_pod(namespace, replica))
+    began = time.monotonic()
+    launcher.wait_for_line("Failed: Job", seconds + 10)  # which includes what the operator and this test take to see it
+    print(f"{strategy}, {replica}: given up after {time.monotonic() - began:.0f} s")
+    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 30)
+    assert told in launcher.log()
+
+
+def test_a_training_whose_worker_is_cut_off_for_15_s_goes_on(steps: Steps, namespace: Namespace) -> None:
+    launcher = launch_training(steps, "parameter_server")
+    worker = find_pod(namespace, "worker-0")
+    namespace.cut(worker)
+    time.sleep(15)
+    namespace.mend(worker)
+    assert "epoch 1/40 done" not in launcher.log()  # it stood still
+    launcher.wait_for_line("epoch 2/40 done", 60)
+    assert "Failed: Job" not in launcher.log()
 
 
 def test_a_launcher_killed_in_its_pod_leaves_no_replica(launcher: StepPod, namespace: Namespace) -> None:

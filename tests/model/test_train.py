@@ -12,6 +12,15 @@ from model.data.dataset import PreparedDataset
 from model.train import build_parser, describe_bad_lookup, main
 
 MALFORMED = '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'
+# As a worker said it whose peer's network had been cut.
+HEARTBEATS_STOPPED = """\
+Collective ops is aborted by: Error reported from /job:worker/task:1: The following tasks are unhealthy \
+(stopped sending heartbeats):
+/job:worker/replica:0/task:1
+The tasks have crashed. Check the task logs for an earlier error, or scheduler \
+events (e.g. preemption, eviction) to debug further.
+The error could be from a previous operation. Restart your program to reset. \
+[type.googleapis.com/tensorflow.DerivedStatus='']"""
 REDUCTION_FAILED = """Graph execution error:
 
 Detected at node CollectiveReduceV2 defined at (most recent call last):
@@ -94,6 +103,7 @@ def test_the_program_describes_every_option(capsys: pytest.CaptureFixture[str]) 
         (REDUCTION_FAILED, "Collective ops is aborted by: Socket closed"),
         ("Graph execution error:\n\nDetected at node Reduce\n<stack traces unavailable>\nGone", "Gone"),
         ("Socket closed", "Socket closed"),
+        (HEARTBEATS_STOPPED, HEARTBEATS_STOPPED.partition("\n")[0] + " worker-1"),
         ("", ""),
     ],
 )
