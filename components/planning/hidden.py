@@ -103,7 +103,8 @@ def reveal(name: str, value: str, environ: Mapping[str, str] = os.environ) -> st
 
 def reveal_all(parameters: Parameters, environ: Mapping[str, str] = os.environ) -> Parameters:
     """Returns parameters of which a step was told the parts that anybody may read, with their whole values."""
-    return replace(parameters, **{name: reveal(name, getattr(parameters, name), environ) for name in HOLDERS})
+    whole: dict[str, Any] = {name: reveal(name, getattr(parameters, name), environ) for name in HOLDERS}
+    return replace(parameters, **whole)
 
 
 def make_hider(parameters: Parameters) -> Callable[[str], str]:
