@@ -102,6 +102,9 @@ def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:
         if seconds is not None and (len(seconds) != 2 or min(seconds) <= 0):  # noqa: PLR2004 - before and after
             expected = "must be two times above 0, before and after the training"
             raise RecordError(f"calibration_seconds of {replica.name} {expected}. Received: {seconds}.")
+    for name in ("curve", "replicas"):
+        if not getattr(record, name):
+            raise RecordError(f"{name} of {record.configuration} must not be empty. Received: [].")
     try:
         _check_metric(record)
         confusion = record.confusion

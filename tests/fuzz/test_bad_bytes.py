@@ -1,5 +1,6 @@
 """Bytes that nobody meant: each is refused in words, whatever it is. `make fuzz` tries many more of them."""
 
+import contextlib
 import copy
 import io
 import json
@@ -246,24 +247,46 @@ def test_a_plan_is_read_or_refused(text: str) -> None:
             return
 
 
+def compare_with(tree: Any, number: int) -> None:
+    """Compares a run of which one record is another; one that is refused is compared with nothing."""
+    record = read_record(json.dumps(tree))
+    if record is None:
+        return
+    records = [*make_run()]
+    plan = plan_run("1", Parameters())
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.suppress(RecordError):
+        warnings.simplefilter("ignore")
+        plan.write(Path(folder, "run.json"))
+        info = read_run_info(Path(folder, "run.json"))
+        compare([*records[:number], record, *records[number + 1 :]], info, Path(folder))
+
+
+def empty_each(tree: Any) -> list[Any]:
+    """Returns a tree once for each of its lists and objects, which is empty in it."""
+    emptied = []
+    for *way, last in filter(None, list_places(tree)):
+        other = copy.deepcopy(tree)
+        holder = other
+        for key in way:
+            holder = holder[key]
+        if holder[last] and isinstance(holder[last], list | dict):
+            holder[last] = type(holder[last])()
+            emptied.append(other)
+    return emptied
+
+
 @few
 @given(st.data())
 def test_records_that_are_read_are_compared_or_refused(data: st.DataObject) -> None:
     records = list(make_run())
     number = data.draw(st.integers(0, len(records) - 1))
     (line,) = format_records([records[number]]).splitlines()
-    record = read_record(json.dumps(data.draw(altered(json.loads(line)))))
-    if record is None:
-        return
-    plan = plan_run("1", Parameters())
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        plan.write(Path(folder, "run.json"))
-        info = read_run_info(Path(folder, "run.json"))
-        try:
-            compare([*records[:number], record, *records[number + 1 :]], info, Path(folder))
-        except RecordError:
-            return
+    compare_with(data.draw(altered(json.loads(line))), number)
+
+
+def test_a_record_with_anything_empty_is_compared_or_refused() -> None:
+    for tree in empty_each(make_record()):
+        compare_with(tree, 0)
 
 
 def write_npz(**changes: Any) -> bytes:
@@ -372,18 +395,23 @@ def test_a_programs_record_is_read_and_written_again_or_refused(text: str) -> No
         format_program_trials([record]).encode()
 
 
+def compare_program_with(tree: Any, number: int) -> None:
+    record = read_program(json.dumps(tree))
+    if record is None:
+        return
+    records = [*PROGRAM_RUN[:number], record, *PROGRAM_RUN[number + 1 :]]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), contextlib.suppress(RecordError):
+        warnings.simplefilter("ignore")
+        compare_programs(records, make_program_info(), Path(folder))
+
+
 @few
 @given(st.data())
 def test_a_programs_records_that_are_read_are_compared_or_refused(data: st.DataObject) -> None:
     number = data.draw(st.integers(0, len(PROGRAM_RUN) - 1))
-    record = read_program(json.dumps(data.draw(altered(asdict(PROGRAM_RUN[number])))))
-    if record is None:
-        return
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compare_programs(
-                [*PROGRAM_RUN[:number], record, *PROGRAM_RUN[number + 1 :]], make_program_info(), Path(folder)
-            )
-        except RecordError:
-            return
+    compare_program_with(data.draw(altered(asdict(PROGRAM_RUN[number]))), number)
+
+
+def test_a_programs_record_with_anything_empty_is_compared_or_refused() -> None:
+    for tree in empty_each(asdict(PROGRAM_RUN[0])):
+        compare_program_with(tree, 0)
