@@ -79,7 +79,7 @@ class Parameters:
     )
     dataset: str = _parameter(
         "mnist",
-        "mnist, fashion_mnist, or the path or URL of x_train, y_train, x_test and y_test: an .npz or a folder of .npy.",
+        "mnist, fashion_mnist, or path or URL of an .npz or a folder with x_train, y_train, x_test, y_test.",
     )
     max_train_images: int = _rare(_parameter(0, "Take no more than so many training images; 0 takes all.", least=0))
     model: str = _of_training("model", ". Registered: resnet8, 14, 20, 32, 44, 56 and 110, and plain8 to plain110")

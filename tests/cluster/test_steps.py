@@ -20,8 +20,8 @@ from tfjob.manifest import build_manifest
 from tfjob.settings import of_run_policy
 from tfjob.spec import ReplicaSpec
 
-# Two workers, or a chief with two workers and a server, must find room on a node of two cores.
-SMALL = {"trials": 1, "epochs": 1, "max_train_images": 12000, "cpus_per_replica": 0.45, "memory_per_replica": "1500Mi"}
+# A chief with two workers and a server must find room on a node of two cores, beside two steps of 0.1 CPUs each.
+SMALL = {"trials": 1, "epochs": 1, "max_train_images": 12000, "cpus_per_replica": 0.4, "memory_per_replica": "1500Mi"}
 JOBS = "training.kubeflow.org/job-name"
 
 
