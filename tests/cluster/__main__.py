@@ -25,7 +25,7 @@ def main() -> int:
     with make_namespace(os.environ["TFJOB_TEST_IMAGE"]) as namespace, tempfile.TemporaryDirectory() as scratch:
         storage = make_storage(namespace)
         steps = Steps(namespace, Path(scratch))
-        steps.parameters |= {"cpus_per_replica": 0.45, **json.loads(os.environ.get("PARAMETERS", "{}"))}
+        steps.parameters |= {"cpus_per_replica": 0.4, **json.loads(os.environ.get("PARAMETERS", "{}"))}
         pods = run_pipeline(steps, _SECONDS_OF_A_STEP)
         for name, (step, output) in RESULT_FILES.items():
             if step in pods:
