@@ -91,20 +91,14 @@ def format_records(records: Iterable[TrialRecord]) -> str:
     return "".join(json.dumps(asdict(record), allow_nan=False) + "\n" for record in records)
 
 
+# What is calculated with, or compared, of what a host tells of itself.
+_HOST: dict[str, type] = {"cores": int, "memory_bytes": int, "cpu_model": str}
+
+
 def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:
     """Returns the record of an object, checked; a matrix of many classes becomes the counts of what occurred."""
     record = parse_object(TrialRecord, values, source)
-    for name in ("train_seconds", "total_seconds", "images_per_second"):
-        if (value := getattr(record, name)) <= 0:
-            raise RecordError(f"{name} of {record.configuration} must be above 0. Received: {value}.")
-    for replica in record.replicas:
-        seconds = replica.calibration_seconds
-        if seconds is not None and (len(seconds) != 2 or min(seconds) <= 0):  # noqa: PLR2004 - before and after
-            expected = "must be two times above 0, before and after the training"
-            raise RecordError(f"calibration_seconds of {replica.name} {expected}. Received: {seconds}.")
-    for name in ("curve", "replicas"):
-        if not getattr(record, name):
-            raise RecordError(f"{name} of {record.configuration} must not be empty. Received: [].")
+    _check_values(record)
     try:
         _check_metric(record)
         confusion = record.confusion
@@ -115,6 +109,30 @@ def _parse_trial(values: Mapping[str, Any], source: str) -> TrialRecord:
     if confusion is None or confusion.num_classes <= MAX_DENSE_CLASSES:
         return record
     return replace(record, confusion_matrix=None, confusion_counts=confusion.to_counts())
+
+
+def _check_values(record: TrialRecord) -> None:
+    """Makes sure that what is calculated with can be.
+
+    Raises:
+        RecordError: A time is none, a list is empty, or a value of the host has another type.
+    """
+    for name in ("train_seconds", "total_seconds", "images_per_second"):
+        if (value := getattr(record, name)) <= 0:
+            raise RecordError(f"{name} of {record.configuration} must be above 0. Received: {value}.")
+    for name, kind in _HOST.items():
+        value = record.host.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kind)):
+            expected = f"must be of type {kind.__name__}, or null"
+            raise RecordError(f"host.{name} of {record.configuration} {expected}. Received: {value!r:.80}.")
+    for replica in record.replicas:
+        seconds = replica.calibration_seconds
+        if seconds is not None and (len(seconds) != 2 or min(seconds) <= 0):  # noqa: PLR2004 - before and after
+            expected = "must be two times above 0, before and after the training"
+            raise RecordError(f"calibration_seconds of {replica.name} {expected}. Received: {seconds}.")
+    for name in ("curve", "replicas"):
+        if not getattr(record, name):
+            raise RecordError(f"{name} of {record.configuration} must not be empty. Received: [].")
 
 
 def _check_metric(record: TrialRecord) -> None:

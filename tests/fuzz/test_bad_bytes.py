@@ -415,3 +415,11 @@ def test_a_programs_records_that_are_read_are_compared_or_refused(data: st.DataO
 def test_a_programs_record_with_anything_empty_is_compared_or_refused() -> None:
     for tree in empty_each(asdict(PROGRAM_RUN[0])):
         compare_program_with(tree, 0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("cores", "2"), ("memory_bytes", [1]), ("cpu_model", 7), ("cores", True)])
+def test_a_host_that_is_calculated_with_is_of_its_types(name: str, value: Any) -> None:
+    tree = make_record()
+    tree["host"][name] = value
+    with pytest.raises(RecordError, match=rf"host\.{name} of single must be of type (int|str), or null"):
+        parse_record(tree, "a line")
