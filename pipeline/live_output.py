@@ -44,6 +44,7 @@ class LiveOutput(io.TextIOBase):
     ) -> None:
         self.current_step = ""
         self.is_stopped = False
+        self.has_told_storage = False  # that the disk is full, or takes no more for another reason
         self._terminal, self._log, self._num_steps = terminal, log, num_steps
         self._hide = hide
         self._is_kept = True
@@ -140,6 +141,7 @@ class LiveOutput(io.TextIOBase):
     def _print(self, line: str) -> None:
         if self.is_stopped:
             return
+        self.has_told_storage |= bool(describe_storage_error(OSError(line)))
         self._end_live_line()
         self._terminal.write(line + "\n")
         self._terminal.flush()

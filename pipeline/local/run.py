@@ -54,6 +54,10 @@ from tfjob.launcher import OWNER_VARIABLE
 STEPS_PATIENCE_SECONDS = 15.0
 
 
+class StorageToldError(Exception):
+    """The disk takes no more, and a step has told why: to be said once."""
+
+
 def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     """Runs the pipeline on this machine and returns the exit code; a disk that is full is told in one sentence.
 
@@ -64,6 +68,9 @@ def run_here(plan: RunPlan, run_dir: Path, prog: str) -> int:
     """
     try:
         return _run(plan, run_dir, prog)
+    except StorageToldError:
+        complain(_describe_end(plan, run_dir, prog))
+        return FAILED
     except OSError as error:
         if not (told := describe_storage_error(error)):
             raise
@@ -101,7 +108,8 @@ def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
         with _signals_stop(live), temporary_folder():
             has_succeeded = run_pipeline(plan.parameters, live)
             files, trained = find_local_results(artifacts)
-            arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
+            with _telling_once(live):
+                arrange_results(run_dir, files, [workspace / FINISHED_FOLDER, *trained])
     shutil.rmtree(workspace, ignore_errors=True)
     if not has_succeeded:
         complain(_describe_end(plan, run_dir, prog))
@@ -141,9 +149,25 @@ def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:
     except OSError as error:  # the local runner's own, between two steps
         if not (told := describe_storage_error(error)):
             raise
-        complain(f"error: {told}")
+        if not live.has_told_storage:
+            complain(f"error: {told}")
         return False
     return True
+
+
+@contextlib.contextmanager
+def _telling_once(live: LiveOutput) -> Iterator[None]:
+    """Raises another error for a disk of which a step has told what is wrong.
+
+    Raises:
+        StorageToldError: The block met it, too.
+    """
+    try:
+        yield
+    except OSError as error:
+        if live.has_told_storage and describe_storage_error(error):
+            raise StorageToldError from error
+        raise
 
 
 @contextlib.contextmanager

@@ -82,6 +82,7 @@ def test_a_disk_that_takes_no_more_is_told_without_a_traceback_and_the_run_goes_
             assert process.returncode == 1
             assert "Traceback" not in output + errors
             assert any("error: " in line and cause in line for line in output.splitlines()), output
+            assert cause not in errors  # it is said once
             assert "finished trial(s)" in errors
             assert f"--resume {run_dir.name}" in errors
             if cause == FULL:  # elsewhere it cannot even be moved to its place
