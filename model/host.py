@@ -37,8 +37,8 @@ _UNTOLD = re.compile(
 _SECRET_VALUE = re.compile(r"://[^/\s]*@")
 # Names the variables, with blanks between, that a person has set on the job: their values may be secret.
 UNTOLD_VARIABLE = "TFJOB_SPEEDUP_UNTOLD"
-# A shorter one is a number of threads, or a switch.
-_SHORTEST_SECRET, _HIDDEN = 6, "(hidden)"
+# What stands for a secret. A shorter text, such as a number of threads, stands in a log for other reasons, too.
+HIDDEN, SHORTEST_SECRET = "(hidden)", 6
 
 
 def describe_host() -> dict[str, Any]:
@@ -61,7 +61,7 @@ def describe_environment(environment: Mapping[str, str] = _GIVEN) -> dict[str, s
     """
     untold = environment.get(UNTOLD_VARIABLE, "").split()
     return {
-        name: _HIDDEN if name in untold and len(value) >= _SHORTEST_SECRET else value
+        name: HIDDEN if name in untold and len(value) >= SHORTEST_SECRET else value
         for name, value in sorted(environment.items())
         if name.startswith(_STEERING) and not _UNTOLD.search(name) and not _SECRET_VALUE.search(value)
     }

@@ -36,7 +36,7 @@ TOGETHER = {
     "tests/pipeline/test_command.py": "runs",
 }
 # Files whose tests share nothing and, as `make fuzz` runs them, take minutes each.
-APART = {"tests/fuzz/test_bad_bytes.py"}
+APART = {"tests/fuzz/test_bad_arrays.py", "tests/fuzz/test_bad_bytes.py"}
 
 
 @pytest.hookimpl(optionalhook=True)

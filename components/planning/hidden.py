@@ -21,10 +21,10 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 
 from components.planning.parameters import Parameters
+from model.host import HIDDEN, SHORTEST_SECRET
 from tfjob.errors import SpecError
 from tfjob.own import read_documents
 
-HIDDEN = "(hidden)"
 # Hands the whole of what is hidden elsewhere to the steps of a run on this machine.
 SECRETS_VARIABLE = "TFJOB_SPEEDUP_SECRETS"
 # The parameters that may hold it.
@@ -39,8 +39,6 @@ _OBJECTS_WITH_VALUES, _FIELDS_WITH_VALUES = ("Secret", "ConfigMap"), ("data", "s
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # An address within a command or another text.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`\\]+")
-# A shorter text, such as a number of threads, stands in a log for other reasons, too.
-_SHORTEST = 6
 
 
 def hide_secrets(parameters: Parameters) -> Parameters:
@@ -267,7 +265,7 @@ def _list_forms(parameters: Parameters) -> dict[str, str]:
 def _list_lines(told: list[str]) -> dict[str, str]:
     """Returns what stands for each of these texts, and for each of their lines: a log comes line by line."""
     lines = [*told, *(line for value in told for line in value.splitlines())]
-    return {value: HIDDEN for value in lines if len(value) >= _SHORTEST}
+    return {value: HIDDEN for value in lines if len(value) >= SHORTEST_SECRET}
 
 
 def _write_in_json(text: str) -> list[str]:

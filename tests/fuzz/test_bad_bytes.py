@@ -2,19 +2,15 @@
 
 import contextlib
 import copy
-import io
 import json
-import math
-import os
 import tempfile
 import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comparison.compare import compare
@@ -29,84 +25,15 @@ from comparison.records import (
     read_run_info,
 )
 from components.planning import Parameters, plan_run, read_form
-from model.data import npz
-from model.data.npz import read_npz
-from model.errors import ConfigError, DatasetError
+from model.errors import ConfigError
 from model.training.role import parse_tf_config
 from tests.comparison.programs.program_factory import make_program_info, make_program_run
 from tests.comparison.record_factory import make_parts, make_run
+from tests.fuzz.wild import altered, as_text, few, fuzz, list_places
 from tfjob.errors import SpecError
 from tfjob.job import read_job
 from tfjob.own import read_own_job
 from tfjob.settings import describe_settings_here, parse_job_settings, read_node_labels
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
-fuzz = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-few = settings(fuzz, max_examples=max(5, EXAMPLES // 100))
-
-PIECES = (
-    *("[" * 100_000, '{"a":' * 100_000, "\0", "\\u0000", "\\ud800", "NaN", "-Infinity", "1e999", "9" * 5_000),
-    *("null", "true", "-1", "0", "{}", "[]", '""', "\n", "\ufeff", "\x1b[2J", "9" * 400),
-    *("&a [*a]", "!!python/object:os.system"),
-)
-WILD = st.one_of(
-    st.sampled_from([None, True, False, -1, 0, 1, 2**31, 2**63, 10**400, 1e308, -1e-308, math.nan, math.inf, 0.5]),
-    st.sampled_from(["", "\0", "\ud800", "../..", "a" * 10_000, "<script>", "\x1b[2J", "nan"]),
-    st.sampled_from(["[]", "{}", "[[]]", '{"": null}', "[null, null, null]"]).map(json.loads),
-    st.text(max_size=5),
-    st.integers(),
-    st.floats(),
-    st.recursive(
-        st.none() | st.integers() | st.text(max_size=3),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
-    ),
-    st.integers(1, 300).map(lambda depth: json.loads("[" * depth + "]" * depth)),
-)
-DEEPEST = 9
-
-
-def list_places(tree: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    if len(place) > DEEPEST:
-        return []
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
-    return [place, *(below for key, item in items for below in list_places(item, (*place, key)))]
-
-
-@st.composite
-def altered(draw: st.DrawFn, tree: Any) -> Any:
-    """A tree in which a few values, names or items are others, missing or more."""
-    tree = copy.deepcopy(tree)
-    for _ in range(draw(st.integers(1, 3))):
-        places = [place for place in list_places(tree) if place]
-        if not places:  # all of it was removed
-            break
-        *way, last = draw(st.sampled_from(places))
-        holder = tree
-        for key in way:
-            holder = holder[key]
-        match draw(st.sampled_from(["change", "change", "remove", "add"])):
-            case "change":
-                holder[last] = draw(WILD)
-            case "remove":
-                del holder[last]
-            case "add" if isinstance(holder, dict):
-                holder[draw(st.text(max_size=4))] = draw(WILD)
-    return tree
-
-
-@st.composite
-def damaged(draw: st.DrawFn, text: str) -> str:
-    """A text in which pieces are cut out or put in."""
-    for _ in range(draw(st.integers(0, 3))):
-        start = draw(st.integers(0, len(text)))
-        end = draw(st.integers(start, min(len(text), start + 9)))
-        text = text[:start] + draw(st.sampled_from(PIECES) | st.text(max_size=3)) + text[end:]
-    return text
-
-
-def as_text(tree: Any) -> st.SearchStrategy[str]:
-    return damaged(json.dumps(tree)) | altered(tree).map(json.dumps) | st.text()
-
 
 CLUSTER = {
     "cluster": {"chief": ["a:1"], "worker": ["a:2", "b:3"], "ps": ["c:4"]},
@@ -287,93 +214,6 @@ def test_records_that_are_read_are_compared_or_refused(data: st.DataObject) -> N
 def test_a_record_with_anything_empty_is_compared_or_refused() -> None:
     for tree in empty_each(make_record()):
         compare_with(tree, 0)
-
-
-def write_npz(**changes: Any) -> bytes:
-    arrays: dict[str, Any] = {
-        "x_train": np.zeros((6, 4, 4), np.uint8),
-        "y_train": np.arange(6) % 2,
-        "x_test": np.ones((2, 4, 4), np.float64),
-        "y_test": np.arange(2),
-    }
-    file = io.BytesIO()
-    np.savez(file, **(arrays | changes))
-    return file.getvalue()
-
-
-WHOLE = write_npz()
-BYTES = [b"((((", b"[" * 99, b"'O'", b"-1", b"9" * 30, b"\xff" * 8]
-
-
-@fuzz
-@given(st.data())
-def test_an_npz_is_read_or_refused(data: st.DataObject) -> None:
-    content = bytearray(WHOLE)
-    for _ in range(data.draw(st.integers(0, 4))):
-        start = data.draw(st.integers(0, len(content) - 1))
-        new = data.draw(st.binary(max_size=4) | st.sampled_from(BYTES))
-        content[start : start + data.draw(st.sampled_from([0, len(new)]))] = new
-        if not content:
-            return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy's, of headers that Python 2 wrote
-        try:
-            read_npz(io.BytesIO(bytes(content)), "a.npz")
-        except DatasetError:
-            return
-
-
-HEADERS = (
-    "(" * 200,
-    "{'descr': '|O', 'fortran_order': False, 'shape': (6,)}",
-    "{'descr': '|u1', 'fortran_order': False, 'shape': (-6, 4, 4)}",
-    "{'descr': '|u1', 'fortran_order': True, 'shape': (99999999999999999999,)}",
-    "{'descr': '<i8', 'fortran_order': False, 'shape': (4000000000,)}",
-    "{'descr': [('a', '<i8')], 'fortran_order': False, 'shape': (6,)}",
-    "{'descr': 7, 'fortran_order': None, 'shape': None}",
-    "{'descr': '<U4000000000', 'fortran_order': False, 'shape': (6,)}",
-    "\0",
-)
-
-
-@pytest.mark.parametrize("key", ["x_train", "y_train"])
-@pytest.mark.parametrize("header", HEADERS)
-@pytest.mark.parametrize("version", [1, 2, 3, 9])
-def test_a_header_that_declares_what_is_not_there_is_refused(key: str, header: str, version: int) -> None:
-    import zipfile  # noqa: PLC0415 - of this one test
-
-    packed = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(WHOLE)) as whole, zipfile.ZipFile(packed, "w") as archive:
-        for name in whole.namelist():
-            content = whole.read(name)
-            if name == f"{key}.npy":
-                length = len(header).to_bytes(2 if version == 1 else 4, "little")
-                content = b"\x93NUMPY" + bytes([version, 0]) + length + header.encode() + bytes(96)
-            archive.writestr(name, content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with pytest.raises(DatasetError):
-            read_npz(io.BytesIO(packed.getvalue()), "a.npz")
-
-
-def test_what_would_be_read_at_once_must_not_be_large_however_small_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz, "_MOST_BYTES_AT_ONCE", 1_000)
-    with pytest.raises(DatasetError, match=r"y_train must have at most 1,000 bytes.* Received: 800,128 bytes"):
-        read_npz(io.BytesIO(write_npz(y_train=np.zeros(100_000, np.int64))), "a.npz")
-
-
-def test_what_is_read_at_once_counts_as_large_as_it_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz, "_MOST_BYTES_AT_ONCE", 3_000)
-    with pytest.raises(DatasetError, match=r"y_train must have at most 3,000 bytes.* Received: 4,000 bytes"):
-        read_npz(io.BytesIO(write_npz(y_train=np.zeros(1_000, np.uint8))), "a.npz")
-
-
-def test_images_that_the_temporary_folder_has_no_room_for_are_refused_before_they_are_copied(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(npz, "_measure_room", lambda _: 95)
-    with pytest.raises(DatasetError, match=r"x_train has 96 bytes, and .*has room for 95: set TMPDIR"):
-        read_npz(io.BytesIO(WHOLE), "a.npz")
 
 
 def read_program(text: str) -> ProgramTrial | None:
