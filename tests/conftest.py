@@ -21,6 +21,9 @@ if "TFJOB_SPEEDUP_TEST_LOAD" not in os.environ:
 # Tests run beside each other: a quiet machine is not to be had, and none of their figures is one to report.
 os.environ["TFJOB_SPEEDUP_ACCEPT_NOISE"] = "1"
 
+# What is to be typed next is told as to who called make, whoever starts the tests.
+os.environ["MAKELEVEL"] = "1"
+
 # A property holds or does not; how long an example takes says something about the machine alone.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
