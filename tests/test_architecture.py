@@ -149,6 +149,27 @@ def test_every_room_of_a_package_has_a_floor(package: str) -> None:
     assert rooms == {room for floor in FLOORS[package] for room in floor.split()}
 
 
+def read_diagram() -> dict[str, list[list[str]]]:
+    """Returns the rooms that docs/architecture.md draws on each line of a package, from the top down."""
+    diagram: dict[str, list[list[str]]] = {}
+    package = ""
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("```text\n")[2].partition("```")[0]
+    for line in filter(None, text.splitlines()):
+        package = line[:16].strip(" /") or package
+        diagram.setdefault(package, []).append(re.split(r"  +", line[16:])[0].split(" · "))
+    return diagram
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_the_architecture_is_drawn_as_it_is(package: str) -> None:
+    floor_of = {room: floor for floor, rooms in enumerate(FLOORS[package]) for room in rooms.split()}
+    drawn = read_diagram()[package]
+    assert sorted(room for line in drawn for room in line) == sorted(floor_of)
+    floors = [{floor_of[room] for room in line} for line in drawn]
+    assert all(len(floor) == 1 for floor in floors)
+    assert [min(floor) for floor in floors] == sorted((min(floor) for floor in floors), reverse=True)
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if name.partition(".")[0] in FLOORS])
 def test_a_module_imports_only_from_floors_below(name: str) -> None:
     package = name.partition(".")[0]

@@ -1,10 +1,15 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from comparison.programs.record import ProgramTrial
+from comparison.records import TrialRecord
+from components.planning.parameters import Parameters
 
 ROOT = Path(__file__).parents[1]
 LISTED = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -145,6 +150,22 @@ def test_a_module_without_a_program_is_found_out() -> None:
 def test_every_module_that_the_docs_import_is_there(page: str) -> None:
     modules = [match["module"] for match in IMPORT.finditer((ROOT / page).read_text(encoding="utf-8"))]
     assert [module for module in modules if find_spec(module) is None] == []
+
+
+SCHEMAS = (ROOT / "docs" / "schemas.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("heading", "record"), [("Trial record", TrialRecord), ("`trial.json`", ProgramTrial)])
+def test_the_fields_of_a_record_are_those_of_its_schema(heading: str, record: type) -> None:
+    listed = SCHEMAS.partition(f"## {heading}")[2].partition("```text\n")[2].partition("```")[0]
+    assert sorted(listed.replace(",", " ").split()) == sorted(field.name for field in fields(record))
+
+
+def test_the_names_of_the_forms_settings_are_those_of_their_schema() -> None:
+    rows = SCHEMAS.partition("## `settings`")[2].partition("\n## ")[0].splitlines()
+    listed = [name for row in rows if row.startswith("| `") for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    settings = [p.metadata["setting"] or p.name for p in fields(Parameters) if "setting" in p.metadata]
+    assert sorted(listed) == sorted(settings)
 
 
 LONG = "word " * 30
