@@ -40,9 +40,10 @@ $(VENV)/ready-dev: $(VENV)/ready requirements-dev.lock
 
 # What a run's image is called where ARGS do not say it, e.g. make upload IMAGE=registry.example.org/team/tfjob-speedup:0.1.0
 NAMED = TFJOB_SPEEDUP_IMAGE=$(IMAGE)
+# A dollar in ARGS is the shell's, not make's: a person's --command may have one.
 # KFP_ENDPOINT and its companions reach the programs as variables of make too: make run KFP_ENDPOINT=https://…
 run: $(VENV)/ready ## Run the comparison here, or on the server KFP_ENDPOINT; the report is in runs/latest/
-	@$(NAMED) $(BIN)/python -m pipeline.run $(ARGS)
+	@$(NAMED) $(BIN)/python -m pipeline.run $(value ARGS)
 
 compile: $(VENV)/ready ## Write build/pipeline.yaml, for upload in the dashboard
 	@$(NAMED) $(BIN)/python -m pipeline.compile $(ARGS)
