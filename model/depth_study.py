@@ -148,6 +148,7 @@ def measure_study(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
 
     Raises:
         ValueError: A setting cannot be, or the data are no prepared data set or too few.
+        RuntimeError: A process of the study was killed.
     """
     began = time.monotonic()
     dataset = PreparedDataset.open(data_dir)

@@ -70,7 +70,11 @@ def is_quantity(text: str) -> bool:
 
 
 def multiply_quantity(text: str, factor: int) -> str:
-    """Returns so many times an amount that `is_quantity`, in its own unit."""
+    """Returns so many times an amount that `is_quantity`, in its own unit.
+
+    Raises:
+        SpecError: It is no quantity.
+    """
     found = _QUANTITY.fullmatch(text)
     if found is None:
         raise SpecError(f"{text!r} must be a Kubernetes quantity such as 2Gi.")

@@ -193,7 +193,11 @@ def _identify(replica: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def parse_object(kind: type[_Parsed], values: Any, source: str) -> _Parsed:
-    """Returns a dataclass from a JSON object that has its fields; those with a default may be absent."""
+    """Returns a dataclass from a JSON object that has its fields; those with a default may be absent.
+
+    Raises:
+        RecordError: It does not follow the schema; the message names where, with `source` before it.
+    """
     if not isinstance(values, Mapping):
         raise RecordError(f"{source} must be a JSON object. Received: {values!r}.")
     types = get_type_hints(kind)

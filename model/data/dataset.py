@@ -53,7 +53,11 @@ class Split:
 
     @property
     def images(self) -> Mapped:
-        """The one input, images of shape [count, h, w, c] say, where it has no name."""
+        """The one input, images of shape [count, h, w, c] say, where it has no name.
+
+        Raises:
+            TypeError: The inputs have names.
+        """
         if isinstance(self.inputs, dict):
             raise TypeError(f"these data have no input without a name, but {', '.join(self.inputs)}")
         return self.inputs
@@ -124,7 +128,11 @@ class PreparedDataset:
         return int(self.manifest["num_classes"] if self.label_kind == "classes" else self.manifest["num_labels"])
 
     def split(self, name: str) -> Split:
-        """Returns the split of this name: train, validation or test."""
+        """Returns the split of this name: train, validation or test.
+
+        Raises:
+            ValueError: There is no such split.
+        """
         if name not in SPLITS:
             raise ValueError(f"split must be one of {', '.join(SPLITS)}. Received: {name!r}.")
         entry = self.manifest["splits"][name]

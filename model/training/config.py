@@ -124,7 +124,11 @@ class TrainingConfig:
 
     @property
     def builder_arguments(self) -> dict[str, Any]:
-        """The parsed `model_arguments`."""
+        """The parsed `model_arguments`.
+
+        Raises:
+            ConfigError: They are no JSON object.
+        """
         try:
             arguments = json.loads(self.model_arguments)
         except ValueError as error:

@@ -73,7 +73,11 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
 
 
 def unpack_float(data: int | bytes) -> float:
-    """Returns a float or double of four or eight bytes."""
+    """Returns a float or double of four or eight bytes.
+
+    Raises:
+        ValueError: It is of another length.
+    """
     if isinstance(data, int) or len(data) not in {4, 8}:
         raise ValueError("a number must have 4 or 8 bytes")
     value: float = struct.unpack("<f" if len(data) == 4 else "<d", data)[0]  # noqa: PLR2004

@@ -45,11 +45,14 @@ class Waiting:
     _is_hold_told: bool = field(default=False, init=False)
 
     def check_start(self, now: float, job_trouble: str) -> None:
-        """Raises where a replica cannot start, or has not for too long.
+        """Makes sure that every replica has started, or still may.
 
         Args:
             now: The backend's clock.
             job_trouble: What the operator says of pods that it could not make, or empty.
+
+        Raises:
+            JobNotStarted: One cannot start, or has not for too long.
         """
         for run in self.replicas.values():
             is_hopeless = run.is_hopeless or _HOPELESS_CREATION in job_trouble
@@ -62,9 +65,12 @@ class Waiting:
         return _OWN_SIDECAR_SECONDS if self.job.sidecars else HOLD_PATIENCE_SECONDS
 
     def check_all_ran(self, total_seconds: float) -> None:
-        """Raises where a person's program has succeeded without one of its replicas: that is another configuration.
+        """Makes sure that a person's program has not succeeded without one of its replicas: another configuration.
 
         By the operator's rule a job without a Chief is done with its first worker, whether the others ever ran or not.
+
+        Raises:
+            JobNotStarted: A replica never ran.
         """
         idle = [run.describe_waiting() for run in self.replicas.values() if not run.has_started]
         if self.job.is_foreign and idle:

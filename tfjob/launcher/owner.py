@@ -21,7 +21,11 @@ class Owner:
 
 
 def find_owner(environment: Mapping[str, str]) -> Owner | None:
-    """Returns the process that the environment names as the owner, if it names one."""
+    """Returns the process that the environment names as the owner, if it names one.
+
+    Raises:
+        ValueError: What it names is no number of a process.
+    """
     if OWNER_VARIABLE not in environment:
         return None
     pid = environment[OWNER_VARIABLE]

@@ -16,6 +16,9 @@ def find_free_addresses(count: int, host: str = _HOST) -> list[str]:
     Args:
         count: How many.
         host: What this machine is called in them.
+
+    Raises:
+        OSError: There are not as many.
     """
     addresses: list[str] = []
     with ExitStack() as held:

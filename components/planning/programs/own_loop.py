@@ -56,7 +56,11 @@ class OwnLoop:
         parse_job_settings(self.parameters.job_settings)
 
     def check_machine(self, configurations: Sequence[Configuration], report: Callable[[str], None]) -> None:
-        """Makes sure that this machine has the GPUs, and tells which settings have no effect here."""
+        """Makes sure that this machine has the GPUs, and tells which settings have no effect here.
+
+        Raises:
+            SpecError: It has too few.
+        """
         for configuration in configurations:
             replicas = self.count_replicas(configuration).items()
             asked = {f"{kind}-{index}": replica.gpus for kind, replica in replicas for index in range(replica.count)}
