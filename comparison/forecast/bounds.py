@@ -14,8 +14,8 @@ Values = npt.NDArray[np.float64]
 # Beyond twice the workers that were measured the bounds are too far apart to tell anything.
 REACH = 2
 # By how much a halving of a worker's batch changes the time of an image, beyond what was measured: shorter where a
-# cache takes in what it could not before, longer where a small batch no longer fills the processor. The latter was 12 %
-# on a core and 17 % on a GPU.
+# cache takes in what it could not before, longer where a small batch no longer fills the processor. A choice with room:
+# docs/forecast.md.
 SHARE_FACTOR = 1.25
 
 
