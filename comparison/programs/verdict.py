@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from comparison.cost import Cost, make_cost
+from comparison.cost import Cost, compare_lost, make_cost
 from comparison.groups import average_rounds, count_rounds
 from comparison.programs.evidence import Evidence, list_broken_rules
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
@@ -293,7 +293,8 @@ def _compute_cost(evidence: Evidence, trials: ProgramTrials) -> Cost | None:
         (_average(trials, count), _average(baseline, count))
         for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
     )
-    return make_cost(cores, gpus, evidence.run_info.parameters)
+    lost = compare_lost(baseline, trials, evidence.run_info)
+    return make_cost(cores, gpus, evidence.run_info.parameters, lost)
 
 
 def _average(trials: ProgramTrials, count: Callable[[ProgramTrial], float]) -> float:

@@ -142,7 +142,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     fault = state_fault(groups, node, case.findings, case.marks) if node else ""
     rival = compare_with_rival(groups, name, node) if node and not fault else None
     kind, opening = _decide(speedup, whole_job, rival)
-    cost = compute_cost(baseline, trials, case.run_info.parameters)
+    cost = compute_cost(baseline, trials, case.run_info)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [

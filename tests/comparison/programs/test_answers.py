@@ -96,6 +96,23 @@ def test_the_seconds_of_gpus_are_told_of_a_program_that_held_some() -> None:
     assert "gpu_seconds" not in recommend(analyze(make_program_run()))["cost"]
 
 
+def test_the_cost_of_a_program_is_told_with_what_its_lost_attempts_add_to_it() -> None:
+    def lose_one(trial: ProgramTrial) -> ProgramTrial:
+        lost = {
+            "started_at": trial.started_at - 100,
+            "ended_at": trial.started_at - 50,
+            "reason": "worker-1 was killed",
+        }
+        return replace(trial, earlier_attempts=[lost])
+
+    analysis = analyze(change(make_program_run(), lose_one, workers=4))
+
+    cost = recommend(analysis)["cost"]
+    assert cost["core_seconds_ratio"] == recommend(analyze(make_program_run()))["cost"]["core_seconds_ratio"]
+    assert cost["lost_share"] > cost["baseline_lost_share"] == 0
+    assert any("attempts that were lost or repeated (3) took 150 s" in warning for warning in analysis.warnings)
+
+
 def test_where_the_work_grows_with_the_workers_examples_a_second_are_compared() -> None:
     analysis = analyze(change(make_program_run({1: 60.0, 2: 66.0}), grow))
 

@@ -326,7 +326,8 @@ def test_a_trial_without_a_whole_record_for_the_second_time_is_left_out_and_said
     failed = json.loads((folder / "failed.json").read_text())
     assert (failed["configuration"], failed["trial"], failed["round"]) == ("parameter-server-2w-1ps", 1, 1)
     assert "lacks the record of ps-0" in failed["reason"]
-    assert len(failed["earlier_attempts"]) == 1
+    assert len(failed["earlier_attempts"]) == 2  # all are paid for, the last one, too
+    assert all(attempt["ended_at"] >= attempt["started_at"] for attempt in failed["earlier_attempts"])
     told = "== parameter-server-2w-1ps, trial 1, is left out: the comparison goes on without it"
     assert told in capsys.readouterr().out.splitlines()
 
