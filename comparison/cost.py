@@ -130,8 +130,9 @@ def warn_of_lost(groups: Mapping[str, Sequence[Placed]], failed: Sequence[Mappin
 def _measure_attempt(attempt: Mapping[str, Any]) -> float | None:
     """Returns the seconds of an attempt; None where nobody saw its end."""
     started, ended = attempt.get("started_at"), attempt.get("ended_at")
-    is_known = isinstance(started, int | float) and isinstance(ended, int | float)
-    return max(0.0, ended - started) if is_known else None
+    if isinstance(started, int | float) and isinstance(ended, int | float):
+        return max(0.0, ended - started)
+    return None
 
 
 def make_cost(
