@@ -7,18 +7,36 @@ replicas, the oftener one is lost, so that without them distributing would look 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from comparison.groups import Placed, average_rounds, list_timed
-from comparison.records import RunInfo, TrialRecord
+from comparison.groups import Placed, average_rounds
+from comparison.records import RunInfo
 from comparison.statistics import compute_mean
 from comparison.texts import say
 
 SECONDS_PER_HOUR = 3600.0
 
-Trials = Sequence[TrialRecord]
 # A configuration's, and its baseline's.
 Pair = tuple[float, float]
+
+
+class Held(Placed, Protocol):
+    """A trial of whatever program, with what its replicas held."""
+
+    @property
+    def replicas(self) -> Sequence[Any]:
+        """All of them, servers included."""
+
+    @property
+    def cpus_per_replica(self) -> float | None:
+        """The CPUs of each."""
+
+    @property
+    def gpus_held(self) -> int | None:
+        """The GPUs of all together."""
+
+
+HeldT = TypeVar("HeldT", bound=Held)
 
 
 @dataclass(frozen=True)
@@ -135,46 +153,48 @@ def _measure_attempt(attempt: Mapping[str, Any]) -> float | None:
     return None
 
 
-def make_cost(
-    core_seconds: Pair, gpu_seconds: Pair, parameters: Mapping[str, Any], lost: tuple[Lost, Lost] | None = None
+def compute_cost(
+    baseline: Sequence[HeldT],
+    trials: Sequence[HeldT],
+    run_info: RunInfo,
+    read_seconds: Callable[[HeldT], float | None],
 ) -> Cost:
-    """Returns what a configuration cost.
+    """Returns what the trials of a configuration cost beside their baseline's.
 
     Of GPUs without a price there is none: what the CPUs beside them cost is the smaller part.
 
     Args:
-        core_seconds: See `Cost`.
-        gpu_seconds: Likewise; 0 for who held none.
-        parameters: The run's, among which are the prices of an hour of a CPU and of a GPU.
-        lost: What was spent beside that on attempts that do not count.
-    """
-    per_core, per_gpu = (parameters.get(name) or 0.0 for name in ("cpu_price", "gpu_price"))
-    prices = [
-        (per_core * cores + per_gpu * gpus) / SECONDS_PER_HOUR
-        for cores, gpus in zip(core_seconds, gpu_seconds, strict=True)
-    ]
-    is_known = all(prices) and (per_gpu > 0 or not any(gpu_seconds))
-    return Cost(
-        core_seconds,
-        gpu_seconds if all(gpu_seconds) else None,
-        (prices[0], prices[1]) if is_known else None,
-        lost if lost and any(own.number for own in lost) else None,
-    )
-
-
-def compute_cost(baseline: Trials, trials: Trials, run_info: RunInfo) -> Cost:
-    """Returns what the trials of a configuration cost beside their baseline's.
-
-    Args:
         baseline: The baseline's trials.
         trials: The configuration's.
-        run_info: The plan, with the prices, and the trials that were left out.
+        run_info: The plan, with the prices of an hour of a CPU and of a GPU, and the trials that were left out.
+        read_seconds: Returns the seconds for which a trial's replicas were held; None: it has no time.
     """
+
+    def average(side: Sequence[HeldT], count: Callable[[HeldT], float]) -> float:
+        timed = [own for own in side if read_seconds(own) is not None]
+        held = average_rounds(timed, lambda own: count(own) * (read_seconds(own) or 0.0))
+        return compute_mean([*held.values()])
+
     cores, gpus = (
-        (_average(trials, count), _average(baseline, count))
-        for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
+        (average(trials, count), average(baseline, count))
+        for count in (lambda own: len(own.replicas) * (own.cpus_per_replica or 0.0), lambda own: own.gpus_held or 0)
     )
-    return make_cost(cores, gpus, run_info.parameters, compare_lost(baseline, trials, run_info))
+    lost = compare_lost(baseline, trials, run_info)
+    return Cost(
+        cores,
+        gpus if all(gpus) else None,
+        _compute_prices(cores, gpus, run_info.parameters),
+        lost if any(own.number for own in lost) else None,
+    )
+
+
+def _compute_prices(core_seconds: Pair, gpu_seconds: Pair, parameters: Mapping[str, Any]) -> Pair | None:
+    per_core, per_gpu = (parameters.get(name) or 0.0 for name in ("cpu_price", "gpu_price"))
+    own, base = (
+        (per_core * cores + per_gpu * gpus) / SECONDS_PER_HOUR
+        for cores, gpus in zip(core_seconds, gpu_seconds, strict=True)
+    )
+    return (own, base) if own and base and (per_gpu > 0 or not any(gpu_seconds)) else None
 
 
 def compare_lost(baseline: Sequence[Placed], trials: Sequence[Placed], run_info: RunInfo) -> tuple[Lost, Lost]:
@@ -195,12 +215,6 @@ def describe_cost(cost: Cost | None) -> dict[str, float | None]:
         own_lost, base_lost = cost.lost
         told |= {"lost_share": own_lost.share, "baseline_lost_share": base_lost.share}
     return told
-
-
-def _average(trials: Trials, count: Callable[[TrialRecord], float]) -> float:
-    """Returns what the trials held, times the seconds of their whole jobs."""
-    held = average_rounds(list_timed(trials), lambda trial: count(trial) * trial.total_seconds)
-    return compute_mean([*held.values()])
 
 
 def _percent_off(ratio: float) -> str:

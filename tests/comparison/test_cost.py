@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from comparison.cost import compute_cost, describe_cost, warn_of_lost
-from comparison.records import TrialRecord
+from comparison.cost import Cost, describe_cost, warn_of_lost
+from comparison.cost import compute_cost as compute_cost_by
+from comparison.records import RunInfo, TrialRecord
 from tests.comparison.record_factory import make_record, make_run_info
 
 Trials = Sequence[TrialRecord]
@@ -16,6 +17,10 @@ TWO = [replace(make_record("all-reduce-2w", 0, 40.0), total_seconds=5400.0)]
 LOST = {"started_at": 1000.0, "ended_at": 2800.0, "reason": "worker-1 was killed"}
 REPEATED = {"started_at": 3000.0, "ended_at": 3900.0, "reason": "others took 20 %", "train_seconds": 800.0}
 UNSEEN = {"started_at": 5000.0, "ended_at": None, "reason": "its launcher was lost"}
+
+
+def compute_cost(baseline: Trials, trials: Trials, run_info: RunInfo) -> Cost:
+    return compute_cost_by(baseline, trials, run_info, lambda own: own.total_seconds)
 
 
 def try_before(trials: Trials, *attempts: dict[str, Any]) -> Trials:
