@@ -9,7 +9,7 @@ models/ and logs/; runs/latest points at the newest.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,15 @@ from pipeline.speedup import speedup_pipeline
 from pipeline.streams import complain, describe_storage_error, replace_unencodable, speak_utf8_with_children
 from pipeline.upload import add_server_options
 
-_ONLY_ON_A_SERVER = (
-    "terminate",
+_OF_A_NEW_RUN_THERE = (
+    "experiment",
     "run_name",
     "service_account",
     "workspace_access_mode",
     "workspace_storage_class",
     "workspace_size",
 )
+_ONLY_ON_A_SERVER = ("terminate", "namespace", *_OF_A_NEW_RUN_THERE)
 _NOT_YET_NAMED = "run"
 
 
@@ -70,12 +71,13 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         parser.error("argument --command: expected a command. Received: ''")
     for exposed in describe_exposure(said):
         complain(f"warning: {exposed}")
+    of_parameters = [
+        name_option(name) for name, value in said.items() if name in vars(parameters) and value is not None
+    ]
     unsaid = {name: value for name, value in take_given().items() if said[name] is None}
     said |= unsaid
     parameters = replace(parameters, **unsaid)
-    given = [name_option(name) for name in _ONLY_ON_A_SERVER if options[name] != parser.get_default(name)]
-    if given and not options["endpoint"]:
-        parser.error(f"{', '.join(given)}: only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names")
+    check_options(parser, options, of_parameters)
     try:
         if options["endpoint"]:
             return run_there(parameters, options, said, pace, prog)
@@ -97,6 +99,30 @@ def main(arguments: Sequence[str] | None = None, pace: Pace = DEFAULT_PACE, *, p
         complain(make_hider(parameters)(f"error: {describe_storage_error(error) or told}"))
         return REFUSED
     return run_here(plan, run_dir, prog)
+
+
+def check_options(parser: argparse.ArgumentParser, options: Mapping[str, Any], of_parameters: Sequence[str]) -> None:
+    """Ends the program where an option would be left aside without a word.
+
+    Args:
+        parser: The command line.
+        options: Its values, but for the parameters'.
+        of_parameters: The options of parameters that are given.
+    """
+
+    def list_given(names: Iterable[str]) -> list[str]:
+        return [name_option(name) for name in names if options[name] != parser.get_default(name)]
+
+    if not options["endpoint"]:
+        if given := list_given(_ONLY_ON_A_SERVER):
+            told = f"only for a run on a server, which {ENDPOINT_VARIABLE} or --endpoint names"
+            parser.error(f"{', '.join(given)}: {told}")
+        return
+    taken = next((name for name in ("terminate", "resume") if options[name]), None)
+    if taken and (idle := [*of_parameters, *list_given(_OF_A_NEW_RUN_THERE)]):
+        parser.error(f"{', '.join(idle)}: must be left out with {name_option(taken)}, which starts no run")
+    if options["terminate"] and options["resume"]:
+        parser.error("--terminate and --resume must not both be given: a run is ended, or followed")
 
 
 def run_there(parameters: Parameters, options: dict[str, Any], said: dict[str, Any], pace: Pace, prog: str) -> int:

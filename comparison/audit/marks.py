@@ -41,11 +41,6 @@ class Marks:
         return [name for name in self.baselines if name in self.unfair]
 
     @property
-    def unproven_baselines(self) -> list[str]:
-        """The baselines whose trials prove nothing: no other row's fault that there is no answer."""
-        return [name for name in self.baselines if name in self.unproven]
-
-    @property
     def signs(self) -> dict[str, Sequence[str]]:
         """The configurations that each sign in the table stands for."""
         return {

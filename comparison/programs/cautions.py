@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from comparison.audit import Finding, Status, warn_of_findings
+from comparison.cost import warn_of_lost
 from comparison.programs.audit import AGREEMENT_RULE, RULES_TOLD_APART, SHARING_RULE, Case
 from comparison.programs.evidence import Evidence, find_wanted
 from comparison.programs.measure import Basis, ProgramTrials, measure_work
@@ -35,6 +36,7 @@ def collect_warnings(evidence: Evidence) -> list[str]:
         *_warn_of_perfection(case, evidence.rows, findings),
     ]
     warnings += warn_of_findings(findings, RULES_TOLD_APART)
+    warnings += warn_of_lost(case.groups, evidence.run_info.failed_trials)
     for name, trials in case.groups.items():
         warnings += _repeat_messages(name, trials)
     return list(dict.fromkeys(warnings))

@@ -1,13 +1,12 @@
 """Whether distributing a person's program pays off: one answer, whose first words say by what it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from comparison.cost import Cost, make_cost
-from comparison.groups import average_rounds, count_rounds
+from comparison.cost import Cost, compute_cost
+from comparison.groups import count_rounds
 from comparison.programs.evidence import Evidence, list_broken_rules
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
-from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import (
     count_replicas,
     describe_baseline,
@@ -289,14 +288,4 @@ def _compute_cost(evidence: Evidence, trials: ProgramTrials) -> Cost | None:
     baseline = evidence.case.baseline
     if any(not trial.cpus_per_replica for trial in (*baseline, *trials)):
         return None
-    cores, gpus = (
-        (_average(trials, count), _average(baseline, count))
-        for count in (lambda own: len(own.replicas) * own.cpus_per_replica, lambda own: own.gpus_held or 0)
-    )
-    return make_cost(cores, gpus, evidence.run_info.parameters)
-
-
-def _average(trials: ProgramTrials, count: Callable[[ProgramTrial], float]) -> float:
-    """Returns what the trials held, times the seconds of their jobs."""
-    held = average_rounds([own for own in trials if is_timed(own)], lambda trial: count(trial) * trial.job_seconds)
-    return compute_mean([*held.values()])
+    return compute_cost(baseline, trials, evidence.run_info, lambda own: own.job_seconds if is_timed(own) else None)

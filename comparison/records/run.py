@@ -36,7 +36,8 @@ class RunInfo:
     """What was planned: the contents of `run.json`.
 
     `free_cpus` are those of the largest single node that there was room for, or null where nobody looked or could see.
-    `failed_trials` are those that were left out of the comparison, each with its configuration, trial and reason.
+    `failed_trials` are those that were left out of the comparison, each with its configuration, trial,
+    reason and, in newer files, attempts.
     """
 
     schema_version: int

@@ -8,6 +8,7 @@ from typing import Any
 
 from comparison.accuracies import compare_quality, find_open_loss
 from comparison.audit import CONTENTION_RULE, Finding, warn_of_findings
+from comparison.cost import warn_of_lost
 from comparison.groups import (
     SINGLE,
     Groups,
@@ -77,7 +78,7 @@ def collect_warnings(
             warnings.append(say(refusal, name=name, differences=given))
     warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups), *_warn_of_metric(groups)]
     warnings += warn_of_findings(findings, {CONTENTION_RULE})  # of which the mark in the table tells
-    warnings += _warn_of_repeats(groups)
+    warnings += [*_warn_of_repeats(groups), *warn_of_lost(groups, failed)]
     warnings += [
         say(
             "{name}: trial {trial} trained {factor}× as long as the other trials let expect, which their noise does "

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from comparison.accuracies import average_quality, compare_quality, find_open_loss
 from comparison.audit import CORES_RULE, Finding, Marks, find_fastest, list_broken_rules, list_violations
+from comparison.clocks import is_wholly_timed
 from comparison.cost import Cost, compute_cost
 from comparison.groups import (
     Groups,
@@ -142,7 +143,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     fault = state_fault(groups, node, case.findings, case.marks) if node else ""
     rival = compare_with_rival(groups, name, node) if node and not fault else None
     kind, opening = _decide(speedup, whole_job, rival)
-    cost = compute_cost(baseline, trials, case.run_info.parameters)
+    cost = compute_cost(baseline, trials, case.run_info, _read_whole_job)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [
@@ -333,3 +334,8 @@ def _state_counts(baseline: Trials, trials: Trials) -> str:
     if len(counts) == 1:
         return f"n = {count_trials(counts[0])}"
     return say("n = {fewer} and {more} trials", fewer=f"{counts[0]:,}", more=f"{counts[1]:,}")
+
+
+def _read_whole_job(trial: TrialRecord) -> float | None:
+    """Returns the seconds of a trial's whole job; None where it has no time."""
+    return trial.total_seconds if is_wholly_timed(trial) else None

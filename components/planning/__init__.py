@@ -32,7 +32,7 @@ from components.planning.order import (
     count_iterations,
     list_places,
 )
-from components.planning.parameters import Parameters
+from components.planning.parameters import Parameters, describe_idle
 from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
 from components.planning.programs import Assignment, Program, RecordsMissing, Report, Training, choose_program
 from components.planning.room import CPUS_OF_A_STEP, FREE_CPUS_VARIABLE, MEBIBYTES_OF_A_STEP, find_room
@@ -63,6 +63,7 @@ __all__ = [
     "choose_program",
     "count_iterations",
     "describe_form",
+    "describe_idle",
     "fill_form",
     "find_hidden",
     "find_room",

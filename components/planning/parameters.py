@@ -18,6 +18,9 @@ MAX_TRIALS = 1_000
 MAX_REPLICAS = 1_024
 _MAX_PER_REPLICA = 1_024
 _MEMORY, _GPU_MEMORY = "2Gi", "8Gi"
+# Parameters that have no effect on processes of one machine, and those that have none on pods.
+OF_A_CLUSTER = ("image", "memory_per_replica", "pending_minutes", "keep_failed_jobs", "placement")
+OF_ONE_MACHINE = ("share_gpus", "isolate_replicas")
 _MINUTES_OF_A_YEAR = 525_600
 _MAX_PRICE = 1_000_000_000
 
@@ -249,10 +252,27 @@ def refuse_others(parameters: Parameters, names: Sequence[str], reason: str) -> 
     Raises:
         ConfigError: Some are set.
     """
-    default = Parameters()
-    given = [name for name in names if getattr(parameters, name) != getattr(default, name)]
-    if given:
+    if given := list_given(parameters, names):
         received = ", ".join(f"{name} {getattr(parameters, name)!r}" for name in given)
         raise ConfigError(
             f"{' and '.join(given)} must be left out: {'each' if given[1:] else 'it'} {reason}. Received: {received}."
         )
+
+
+def list_given(parameters: Parameters, names: Sequence[str]) -> list[str]:
+    """Returns which of some parameters have another value than their default."""
+    default = Parameters()
+    return [name for name in names if getattr(parameters, name) != getattr(default, name)]
+
+
+def describe_idle(parameters: Parameters, *, is_in_cluster: bool) -> str:
+    """Returns which parameters have no effect where the run goes, in a sentence; empty where all have.
+
+    They are told and not refused: the same parameters are tried on one machine and then go to a cluster.
+
+    Args:
+        parameters: What a person asked for.
+        is_in_cluster: Where that is.
+    """
+    idle = ", ".join(list_given(parameters, OF_ONE_MACHINE if is_in_cluster else OF_A_CLUSTER))
+    return idle and f"{'in a cluster' if is_in_cluster else 'on this machine'} these have no effect: {idle}"

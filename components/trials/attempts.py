@@ -51,14 +51,19 @@ class Attempt:
         attempt.write("its launcher was lost", ended_at=None)  # what stays where nobody can write more
         return attempt
 
-    def end(self, reason: str, *, train_seconds: float | None = None) -> None:
-        """Notes why it does not count; the seconds that it trained for are those of a whole one."""
-        whole = {} if train_seconds is None else {"train_seconds": train_seconds}
-        self.write(reason, ended_at=time.time(), **whole)
+    def end(self, reason: str, *, train_seconds: float | None = None) -> list[dict[str, Any]]:
+        """Notes why it does not count; the seconds that it trained for are those of a whole one.
 
-    def write(self, reason: str, *, ended_at: float | None, **more: float) -> None:
-        """Writes what the next attempt tells of this one."""
+        Returns:
+            All that do not count: those before it, and this one.
+        """
+        whole = {} if train_seconds is None else {"train_seconds": train_seconds}
+        return [*self.earlier, self.write(reason, ended_at=time.time(), **whole)]
+
+    def write(self, reason: str, *, ended_at: float | None, **more: float) -> dict[str, Any]:
+        """Writes what the next attempt tells of this one, and returns it."""
         content = {"started_at": self.started_at, "ended_at": ended_at, "reason": reason, **more}
         partial = self.note.parent.with_suffix(".partial")
         partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(self.note)
+        return content

@@ -1,9 +1,14 @@
 """Who reaches the replicas of a run on this machine: only they themselves, or whoever reaches the machine."""
 
+import socket
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from components.planning import RunPlan
 from tfjob.local import Isolation, choose_isolation, find_obstacle
+
+# As Linux and macOS call it.
+_LOOPBACK = {"lo", "lo0"}
 
 
 def find_isolation(plan: RunPlan) -> Isolation:
@@ -30,13 +35,27 @@ def describe_exposure(plan: RunPlan) -> str:
     obstacle = find_obstacle(done)
     if done != asked:
         obstacle = "a program of your own keeps its way to the network, unless --isolate-replicas always takes it"
-    distributed = [own for own in plan.configurations if plan.program.is_distributed(own)]
-    trainings = plan.parameters.trials * len(distributed)
-    if not (obstacle and trainings):
+    listening = [own for own in plan.configurations if plan.program.may_listen(own)]
+    trainings = plan.parameters.trials * len(listening)
+    if not (obstacle and trainings and has_network()):
         return ""
-    minutes = plan.parameters.deadline_minutes
+    if plan.program.needs_network:
+        what = (
+            f"whatever ports your program opens are open to the network: {obstacle}. TensorFlow opens one in each "
+            "replica that is given a TF_CONFIG. While a training goes on"
+        )
+    else:
+        what = f"the replicas' ports are open to the network: {obstacle}. While a distributed training goes on"
     return (
-        f"the replicas' ports are open to the network: {obstacle}. While a distributed training goes on ({trainings} "
-        f"of them, at most {minutes} min each), whoever reaches this machine can read and write what you can. "
-        "docs/security.md says what helps"
+        f"{what} ({trainings} of them, at most {plan.parameters.deadline_minutes} min each), whoever reaches this "
+        "machine can read and write what you can. docs/security.md says what helps"
     )
+
+
+def has_network(list_interfaces: Callable[[], Iterable[tuple[int, str]]] = socket.if_nameindex) -> bool:
+    """Returns whether this machine, or the container, can be reached by others: whether it has more than loopback.
+
+    Args:
+        list_interfaces: Lists the network's interfaces, each with a number and a name.
+    """
+    return not {name for _, name in list_interfaces()} <= _LOOPBACK

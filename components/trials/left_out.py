@@ -36,21 +36,21 @@ def _missed_its_launcher(error: TFJobError) -> bool:
     )
 
 
-def leave_out(output_dir: Path, place: Place, reason: str, earlier: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def leave_out(output_dir: Path, place: Place, reason: str, attempts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Writes that a trial is left out, in place of what it would have left, and returns that.
 
     Args:
         output_dir: The trial's folder, with its logs.
         place: Which trial.
         reason: Why.
-        earlier: The attempts before the last.
+        attempts: All attempts at it, of which none counts.
     """
     failed = {
         "configuration": place.configuration.name,
         "trial": place.trial,
         "round": place.round_number,
         "reason": reason.partition("\n")[0],
-        "earlier_attempts": [*earlier],
+        "earlier_attempts": [*attempts],
     }
     output_dir.mkdir(parents=True, exist_ok=True)
     (output_dir / FAILED_FILE).write_text(json.dumps(failed, indent=1), encoding="utf-8")
@@ -63,7 +63,9 @@ def is_left_out(folder: Path) -> bool:
 
 
 def list_left_out(trained: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
-    """Returns the folders of trials that are left out, each with what it says: configuration, trial and reason.
+    """Returns the folders of trials that are left out, each with what it says of them.
+
+    That is the configuration, the trial, the reason and the attempts.
 
     Args:
         trained: Folders that hold the folders of trials.
@@ -81,5 +83,13 @@ def list_left_out(trained: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
             "trial": check_trial(f"trial in {path}", failed.get("trial")),
             "reason": str(failed.get("reason", "")),
         }
+        if attempts := _check_attempts(path, failed.get("earlier_attempts", [])):
+            which["earlier_attempts"] = attempts
         found.append((path.parent, which))
     return found
+
+
+def _check_attempts(path: Path, attempts: Any) -> list[dict[str, Any]]:
+    if not isinstance(attempts, list) or not all(isinstance(attempt, dict) for attempt in attempts):
+        raise RecordError(f"earlier_attempts in {path} must be a list of objects. Received: {attempts!r:.200}.")
+    return attempts

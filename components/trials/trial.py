@@ -220,7 +220,7 @@ def train_trial(
             )
             training.measure(result)
         except TFJobError as error:
-            attempt.end(str(error).partition("\n")[0])
+            lost = attempt.end(str(error).partition("\n")[0])
             may_run_otherwise = training.may_run_otherwise(error)
             if forms[1:] and may_run_otherwise:
                 refusal = refusal or error
@@ -231,7 +231,7 @@ def train_trial(
                 refusal.args = (f"{refusal}\n== {forms[0].name} does not run either:\n{error}",)
                 raise refusal from error
             if isinstance(error, RecordsMissing) and not may_lose:
-                leave_out(output_dir, place, str(error), attempt.earlier)
+                leave_out(output_dir, place, str(error), lost)
                 print_line(f"{error}\n== {place}, is left out: the comparison goes on without it")
                 return
             if not (is_worth_another_try(error) and may_lose) or list_unfinished_jobs(plan.run_id) != []:

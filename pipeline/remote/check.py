@@ -12,6 +12,7 @@ from components.planning import (
     Parameters,
     choose_program,
     count_iterations,
+    describe_idle,
     find_secrets,
     plan_run,
 )
@@ -40,6 +41,8 @@ def check_form(parameters: Parameters) -> None:
 def list_doubts(parameters: Parameters, *, is_image_given: bool) -> list[str]:
     """Returns what a person should know before a run with these parameters is started."""
     doubts = [*choose_program(parameters).list_doubts()]
+    if idle := describe_idle(parameters, is_in_cluster=True):
+        doubts.append(f"{idle}.")
     if not is_image_given and "/" not in parameters.image:  # `make IMAGE=…` may have named it
         doubts.append(
             f"no --image is given, so every pod will run {parameters.image}, which no registry has: it must have been "

@@ -1,8 +1,5 @@
-import csv
-import io
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +11,6 @@ from comparison.records import TrialRecord
 from comparison.statistics import Ratio, count_trials_to_find
 from comparison.summary import (
     COLUMNS,
-    METRIC_COLUMNS,
-    Row,
     compute_robust_speedups,
     compute_speedups,
     compute_undisturbed_speedups,
@@ -28,39 +23,11 @@ from comparison.summary import (
     split_rows,
     summarize,
 )
-from comparison.table import to_csv
 from tests.comparison.record_factory import make_record, make_run, make_run_of_both
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def test_the_columns_are_those_of_the_contract() -> None:
-    header = (GOLDEN / "comparison.csv").read_text().splitlines()[0]
-
-    assert ",".join(COLUMNS) == header
-    assert [field.name for field in fields(Row)] == [*COLUMNS, *METRIC_COLUMNS]
-
-
-def test_csv_is_the_golden_one() -> None:
-    assert to_csv(summarize(group_trials(make_run()))) == (GOLDEN / "comparison.csv").read_text()
 
 
 def test_the_order_of_the_records_does_not_matter() -> None:
     assert summarize(group_trials(make_run())) == summarize(group_trials(reversed(make_run())))
-
-
-def test_csv_can_be_read_back() -> None:
-    table = summarize(group_trials(make_run()))
-    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
-
-    for row, line in zip(table, lines, strict=True):
-        for name, value in asdict(row).items():
-            if name in METRIC_COLUMNS:
-                continue
-            if isinstance(value, str | None):
-                assert line[name] == (value or "")
-            else:
-                assert float(line[name]) == pytest.approx(value, rel=1e-5)
 
 
 def test_every_figure_of_a_row_is_that_of_its_records() -> None:

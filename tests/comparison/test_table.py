@@ -1,4 +1,7 @@
+import csv
+import io
 import math
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from comparison.groups import group_trials
 from comparison.statistics import Ratio
-from comparison.summary import compute_whole_job_speedups, summarize
+from comparison.summary import COLUMNS, METRIC_COLUMNS, Row, compute_whole_job_speedups, summarize
 from comparison.table import (
     Cells,
     format_accuracy,
@@ -16,6 +19,7 @@ from comparison.table import (
     format_number,
     format_ratio,
     format_table,
+    to_csv,
     to_markdown,
     to_text,
 )
@@ -136,3 +140,28 @@ def test_unknown_cells_are_dashes() -> None:
     cells = format_table(summarize(group_trials([make_record("all-reduce-2w", seconds_to_target=None)])))
 
     assert [row.count("\N{EN DASH}") for row in cells.rows] == [3]
+
+
+def test_the_columns_are_those_of_the_contract() -> None:
+    header = (GOLDEN / "comparison.csv").read_text().splitlines()[0]
+
+    assert ",".join(COLUMNS) == header
+    assert [field.name for field in fields(Row)] == [*COLUMNS, *METRIC_COLUMNS]
+
+
+def test_csv_is_the_golden_one() -> None:
+    assert to_csv(summarize(group_trials(make_run()))) == (GOLDEN / "comparison.csv").read_text()
+
+
+def test_csv_can_be_read_back() -> None:
+    table = summarize(group_trials(make_run()))
+    lines = list(csv.DictReader(io.StringIO(to_csv(table))))
+
+    for row, line in zip(table, lines, strict=True):
+        for name, value in asdict(row).items():
+            if name in METRIC_COLUMNS:
+                continue
+            if isinstance(value, str | None):
+                assert line[name] == (value or "")
+            else:
+                assert float(line[name]) == pytest.approx(value, rel=1e-5)

@@ -111,13 +111,17 @@ def test_the_attempts_before_the_one_that_counts_are_in_its_record(tmp_path: Pat
     assert make_record("single", 1).earlier_attempts is None  # a record of an earlier version
 
 
+# Two attempts at a trial of which none counts.
+LOST = [{"started_at": start, "ended_at": start + 25.0, "reason": "lacks a record"} for start in (100.0, 200.0)]
+
+
 def test_a_trial_that_was_left_out_is_missed_in_the_log_and_in_the_report_and_no_row_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained = write_run(tmp_path)
     shutil.rmtree(tmp_path / "round-2" / "all-reduce-2w")
     place = find_place(make_plan(strategies=["all_reduce"]), "all-reduce-2w", 2)
-    leave_out(tmp_path / "round-2" / "all-reduce-2w", place, "Job a succeeded, but lacks a record.\nLast lines", [])
+    leave_out(tmp_path / "round-2" / "all-reduce-2w", place, "Job a succeeded, but lacks a record.\nLast lines", LOST)
     outputs = {name: str(tmp_path / name) for name in ("report.html", "comparison.csv", "trials.jsonl")}
 
     analysis = compare_trials(tmp_path / "run.json", trained, tmp_path / "evaluations", outputs)
@@ -130,4 +134,5 @@ def test_a_trial_that_was_left_out_is_missed_in_the_log_and_in_the_report_and_no
         "succeeded, but lacks a record."
     )
     assert any("every planned trial there" in warning for warning in analysis.warnings)
+    assert any("attempts that were lost or repeated (2) took 50 s" in warning for warning in analysis.warnings)
     assert "trial 2 is left out" in (tmp_path / "report.html").read_text()

@@ -63,14 +63,16 @@ def test_gpus_that_this_machine_has_not_are_refused_before_anything_is_trained(
     assert not (tmp_path / "run_info").exists()
 
 
-def test_settings_that_have_no_effect_on_this_machine_are_told_in_one_line(
+def test_settings_that_have_no_effect_on_this_machine_are_told_in_a_line_of_each_kind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_info = dsl.Artifact(uri=str(tmp_path / "run_info"))
     settings = {"settings": '{"job": {"node_selector": {"pool": "cpu"}, "env": {"A": 1}}}'}
     plan_comparison.python_func(pipeline_job_id="job-1", run_info=run_info, **fill_form(GIVEN) | settings)
-    line = "Warning: on this machine these job_settings have no effect: node_selector"
-    assert capsys.readouterr().out.splitlines() == [line]
+    assert capsys.readouterr().out.splitlines() == [
+        "Warning: on this machine these have no effect: image",
+        "Warning: on this machine these job_settings have no effect: node_selector",
+    ]
 
 
 def test_what_is_hidden_of_a_persons_manifest_is_doubted_and_not_written(

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import ProtocolError
 
 from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind, WideKind
 from tfjob.job import Manifest
 
 JOB, JOB_UID = "mnist", "job-1"
+# What comes of an API server that is not there.
+AWAY = ProtocolError("connection refused")
 Change = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 _EPOCH = "2026-11-23T12:00:{:02d}Z"
 

@@ -1,7 +1,9 @@
 """What of a person's TFJob this machine has no counterpart for, and what it cannot run."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from tfjob.errors import SpecError
@@ -36,8 +38,12 @@ def _describe(pod: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{name}: no effect" for name in idle)
 
 
-def check(replicas: Mapping[str, Any]) -> None:
+def check(replicas: Mapping[str, Any], said_by: str = "") -> None:
     """Checks that each replica's command can be run here.
+
+    Args:
+        replicas: What the job asks for, by kind.
+        said_by: The parameter that has the command of all of them; empty: the manifest itself has it.
 
     Raises:
         SpecError: It cannot.
@@ -45,7 +51,7 @@ def check(replicas: Mapping[str, Any]) -> None:
     for kind, replica in replicas.items():
         containers = replica["template"]["spec"]["containers"]
         index = next(index for index, container in enumerate(containers) if container["name"] == CONTAINER_NAME)
-        path = f"spec.tfReplicaSpecs.{kind}.template.spec.containers[{index}].command"
+        path = said_by or f"spec.tfReplicaSpecs.{kind}.template.spec.containers[{index}].command"
         command = containers[index].get("command")
         if not command:
             raise SpecError(
@@ -54,4 +60,21 @@ def check(replicas: Mapping[str, Any]) -> None:
             )
         program = command[0]
         if "$" not in program and "{" not in program and shutil.which(program) is None:
-            raise SpecError(f"{path} must name a program of this machine. Received: {program!r}, which is not found")
+            raise SpecError(
+                f"{path} must name a program of this machine. Received: {program!r}, {_describe_search(program)}"
+            )
+
+
+def _describe_search(program: str) -> str:
+    """Returns where a program was looked for that cannot be run, what is there, and what helps."""
+    path = Path(program)
+    if os.sep not in program:
+        told = f"which none of the folders in PATH has ({os.environ.get('PATH') or os.defpath})"
+        if path.is_file():
+            return f"{told}. The file of that name in {Path.cwd()} is started by ./{program}, or by its interpreter"
+        return f"{told}. Install it, give its whole path, or run on a cluster whose image has it"
+    if path.is_dir():
+        return f"which is a folder: name the program in it ({path.absolute()})"
+    if path.exists():
+        return f"which is no file that may be run: start it by its interpreter, or chmod +x {program}"
+    return f"and there is no such file ({path.absolute()}). Correct the path, or run on a cluster whose image has it"

@@ -109,13 +109,16 @@ class OwnJob:
         """Returns what of it has no counterpart among the processes of this machine, a sentence each."""
         return here.describe(self._replicas)
 
-    def check_here(self) -> None:
+    def check_here(self, said_by: str = "") -> None:
         """Checks that it can run as processes of this machine.
+
+        Args:
+            said_by: The parameter that has the command of all replicas; empty: the manifest has it.
 
         Raises:
             SpecError: A replica has no command, or there is no such program.
         """
-        here.check(self._replicas)
+        here.check(self._replicas, said_by)
 
     def check_batch(self, workers: Iterable[int], global_batch_size: int | None) -> None:
         """Checks that the batch, where it is filled in, can be had with all numbers of workers.

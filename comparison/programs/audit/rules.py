@@ -146,4 +146,3 @@ RULES: Sequence[Rule] = (
     Rule("counts and clocks add up", check_clocks, is_decisive=True),
 )
 RULES_TOLD_APART = frozenset(rule.name for rule in RULES if rule.is_told_apart)
-DECISIVE = frozenset(rule.name for rule in RULES if rule.is_decisive)

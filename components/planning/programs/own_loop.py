@@ -13,10 +13,10 @@ from comparison.records import RecordError, RunInfo, TrialRecord, assemble_recor
 from components.planning.names import HEARTBEAT_FILE, LAUNCH_FILE, read_json, read_launched
 from components.planning.parameters import Parameters, list_of_own_program, refuse_others
 from components.planning.programs.bigger_nodes import check_batch, describe_missing, find_max_factor, is_left_open
+from components.planning.programs.idle import describe_prices, refuse_idle
 from components.planning.programs.program import Assignment, RecordsMissing, Report
 from components.planning.programs.shown import is_noise
 from model.data import check_dataset_name
-from model.errors import ConfigError
 from model.host import UNTOLD_VARIABLE
 from model.plan import SINGLE_AGAIN, Configuration, plan_a_a, plan_configurations
 from tfjob.backend import JobResult
@@ -52,6 +52,7 @@ class OwnLoop:
     def check(self) -> None:
         """Makes sure of the data's name and the job's settings; what is trained is checked by being planned."""
         refuse_others(self.parameters, list_of_own_program(), "takes a program of your own: `command` or `tfjob`")
+        refuse_idle(self.parameters)
         check_dataset_name(self.parameters.dataset)
         parse_job_settings(self.parameters.job_settings)
 
@@ -82,7 +83,7 @@ class OwnLoop:
         """Returns the baseline, bigger nodes where there is room, and each strategy with each number of workers."""
         parameters = self.parameters
         if parameters.a_a:
-            return self._check_batches(_plan_a_a(parameters)), None
+            return self._check_batches(plan_a_a(parameters.to_training())), None
         free_cpus = find_room(parameters) if is_left_open(parameters) else None
         configurations = plan_configurations(
             parameters.to_training(),
@@ -105,10 +106,11 @@ class OwnLoop:
         return []
 
     def list_remarks(self, configurations: Sequence[Configuration], free_cpus: float | None) -> Sequence[str]:
-        """Returns why a bigger node is not compared that nobody forbade; nothing where all are."""
+        """Returns why a bigger node is not compared that nobody forbade, and why there will be no price."""
         planned = [c.cpus_factor for c in configurations if self.is_single_node(c)]
         missing = describe_missing(self.parameters, planned, free_cpus)
-        return [missing] if missing else []
+        prices = describe_prices(self.parameters, self.parameters.cpus_per_replica, self.parameters.gpus_per_replica)
+        return [*([missing] if missing else []), *prices]
 
     def read_configuration(self, entry: Mapping[str, Any]) -> Configuration:
         """Returns the configuration of an entry in `run.json`."""
@@ -118,8 +120,8 @@ class OwnLoop:
         """Returns whether it is the baseline or a bigger node; the baseline under its second name stands for others."""
         return configuration.training.strategy == "single" and configuration.name != SINGLE_AGAIN
 
-    def is_distributed(self, configuration: Configuration) -> bool:
-        """Returns whether it is any but a single node, under whichever name."""
+    def may_listen(self, configuration: Configuration) -> bool:
+        """Returns whether it is any but a single node, under whichever name: that one opens no port."""
         return configuration.training.strategy != "single"
 
     def prepare(self, dataset: str, output_dir: Path) -> Mapping[str, Any]:
@@ -381,9 +383,3 @@ def read_trials(trials: Sequence[Path], evaluations_path: Path) -> list[TrialRec
             raise RecordError(f"{evaluations_path} lacks the evaluation of {name}, trial {trial}.")
         records.append(assemble_record(read_json(folder / TRAINING_FILE), launch, evaluations[name, trial]))
     return records
-
-
-def _plan_a_a(parameters: Parameters) -> list[Configuration]:
-    if parameters.bigger_nodes:
-        raise ConfigError("bigger_nodes must not be true with a_a, which compares the single node with itself alone.")
-    return plan_a_a(parameters.to_training())

@@ -11,6 +11,7 @@ from comparison.records import OF_MANIFEST, OF_OWN_LOOP, SCHEMA_VERSION, RunInfo
 from components.planning.names import read_json
 from components.planning.parameters import Parameters, refuse_others
 from components.planning.programs.forms import NEEDS_TF_CONFIG, ProgramConfiguration, name_configuration
+from components.planning.programs.idle import describe_prices, refuse_sharing
 from components.planning.programs.persons_training import TRIAL_FILE, PersonsTraining
 from components.planning.programs.program import Assignment, Report
 from model.errors import ConfigError
@@ -18,7 +19,7 @@ from program.listener import Listener, make_listener
 from tfjob.job import format_cpus
 from tfjob.launch import print_line
 from tfjob.local import find_gpus
-from tfjob.own import OwnJob, read_own_job
+from tfjob.own import BATCHES, OwnJob, read_own_job
 from tfjob.settings import Overlay, describe_settings_here, of_containers, of_env, of_pods, parse_job_settings
 from tfjob.spec import GPU_RESOURCE
 
@@ -95,12 +96,17 @@ class PersonsProgram:
                 f"all workers or one for each. Received: {parameters.batch_size_per_replica} and "
                 f"{parameters.global_batch_size}."
             )
+        if not parameters.batch_size_per_replica and self.job.placeholders.isdisjoint(BATCHES):
+            batches = " or ".join(f"{{{name}}}" for name in BATCHES)
+            never = f"reaches your `{self.kind}` in place of {batches} alone, and it has neither"
+            refuse_others(parameters, ("global_batch_size",), never)
+        refuse_sharing(parameters, self.gpus)
         parse_job_settings(parameters.job_settings)
         self.listen(self.plan()[0][-1]).close()
 
     def check_machine(self, configurations: Sequence[ProgramConfiguration], report: Callable[[str], None]) -> None:
         """Makes sure that the command and its GPUs can be had, and tells what has no counterpart on this machine."""
-        self.job.check_here()
+        self.job.check_here("command" if self.parameters.command else "")
         workers = max(configuration.workers for configuration in configurations)
         lacking = self._check_gpus({f"worker-{index}": self.gpus for index in range(workers)})
         told = [*self.job.describe_here(), lacking, describe_settings_here(self.parameters.job_settings)]
@@ -157,17 +163,17 @@ class PersonsProgram:
         return self.job.doubts
 
     def list_remarks(self, configurations: Sequence[ProgramConfiguration], free_cpus: float | None) -> Sequence[str]:
-        """Returns that one process with the GPUs of all workers is not compared, where these have GPUs."""
+        """Returns that one process with the GPUs of all workers is not compared, and why there will be no price."""
         del free_cpus
         counts = ", ".join(str(configuration.workers) for configuration in configurations if configuration.workers > 1)
         not_known = "whether the program would train on all of them is not known"
-        return (
-            [f"Not compared with one process that has the GPUs of {counts} workers: {not_known}."] if self.gpus else []
-        )
+        missing = f"Not compared with one process that has the GPUs of {counts} workers: {not_known}."
+        return [*([missing] if self.gpus else []), *describe_prices(self.parameters, self.cpus, self.gpus)]
 
-    def is_distributed(self, configuration: ProgramConfiguration) -> bool:
-        """Returns whether it has more than one replica."""
-        return configuration.workers + configuration.num_ps > 1
+    def may_listen(self, configuration: ProgramConfiguration) -> bool:
+        """Returns True: what a program opens is its own affair, and a worker alone may be given a TF_CONFIG, too."""
+        del configuration
+        return True
 
     def prepare(self, dataset: str, output_dir: Path) -> Mapping[str, Any]:
         """Says that there is nothing to do, in a folder that a store keeps."""
@@ -242,7 +248,7 @@ class PersonsProgram:
         workers, each = configuration.workers, self.parameters.batch_size_per_replica
         if each:
             return each * workers, each
-        if self.job.placeholders.isdisjoint(("global_batch_size", "per_replica_batch_size")):
+        if self.job.placeholders.isdisjoint(BATCHES):
             return None, None
         together = self.parameters.global_batch_size
         return together, None if together % workers else together // workers

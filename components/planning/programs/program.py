@@ -171,8 +171,8 @@ class Program(Protocol):
     def is_single_node(self, configuration: Any) -> bool:
         """Returns whether a configuration is trained by the step of the single nodes."""
 
-    def is_distributed(self, configuration: Any) -> bool:
-        """Returns whether a configuration has replicas that reach each other."""
+    def may_listen(self, configuration: Any) -> bool:
+        """Returns whether replicas of a configuration may open a port, as far as that can be known beforehand."""
 
     def prepare(self, dataset: str, output_dir: Path) -> Mapping[str, Any]:
         """Fetches, checks and splits the data, and returns what the dashboard shows of them.

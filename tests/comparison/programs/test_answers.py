@@ -1,12 +1,9 @@
-import json
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from comparison.programs import (
-    ProgramAnalysis,
     ProgramMetric,
     ProgramTrial,
     analyze_programs,
@@ -14,23 +11,13 @@ from comparison.programs import (
 )
 from comparison.programs.tables import format_table
 from comparison.texts import speak
+from tests.comparison.programs.answers import Change, analyze, change, recommend
 from tests.comparison.programs.program_factory import (
-    close_gaps,
     make_program_info,
     make_program_run,
     make_silent,
     make_trial,
 )
-
-Change = Callable[[ProgramTrial], ProgramTrial]
-
-
-def analyze(trials: Sequence[ProgramTrial], **parameters: Any) -> ProgramAnalysis:
-    return analyze_programs(trials, make_program_info(trials, **parameters))
-
-
-def change(trials: Sequence[ProgramTrial], edit: Change, workers: int | None = None) -> list[ProgramTrial]:
-    return close_gaps([edit(trial) if workers in (None, trial.num_workers) else trial for trial in trials])
 
 
 def grow(trial: ProgramTrial) -> ProgramTrial:
@@ -47,11 +34,6 @@ def cut(trial: ProgramTrial) -> ProgramTrial:
 def tell_metric(value: float, **others: Any) -> Change:
     metric = ProgramMetric(**{"name": "accuracy", "value": value, "higher_is_better": True, **others})
     return lambda trial: replace(trial, metrics=[replace(metric, value=value + 0.0001 * trial.round)])
-
-
-def recommend(analysis: ProgramAnalysis) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(analysis.recommendation())
-    return values
 
 
 def test_a_program_that_tells_all_is_compared_by_its_training_time() -> None:
@@ -85,15 +67,6 @@ def test_a_program_that_tells_nothing_is_compared_by_its_whole_jobs_and_the_firs
     assert (answer["speedup"], answer["level"], answer["metric"]) == (None, 0, None)
     assert answer["whole_job_speedup"]["value"] == pytest.approx(2.32, abs=0.01)
     assert {row.speedup for row in analysis.rows} == {None}
-
-
-def test_the_seconds_of_gpus_are_told_of_a_program_that_held_some() -> None:
-    cost = recommend(analyze(change(make_program_run(), lambda trial: replace(trial, gpus_held=trial.num_workers))))[
-        "cost"
-    ]
-    assert cost["gpu_seconds_ratio"] == pytest.approx(cost["core_seconds_ratio"])
-    assert cost["gpu_seconds"] == pytest.approx(cost["gpu_seconds_ratio"] * cost["baseline_gpu_seconds"])
-    assert "gpu_seconds" not in recommend(analyze(make_program_run()))["cost"]
 
 
 def test_where_the_work_grows_with_the_workers_examples_a_second_are_compared() -> None:

@@ -135,9 +135,9 @@ def test_trials_that_were_repeated_because_the_machine_was_disturbed_are_told() 
     lost = {"started_at": 0.0, "ended_at": None, "reason": "worker-1 ended with exit code 138"}
     trials = [replace(SINGLE[0], earlier_attempts=[disturbed, lost]), SINGLE[1]]
 
-    assert warn(trials) == [
-        "single: 1 of 2 trials repeated because the machine was disturbed; both are in the records."
-    ]
+    repeated, cost = warn(trials)
+    assert repeated == "single: 1 of 2 trials repeated because the machine was disturbed; both are in the records."
+    assert cost.startswith("single: attempts that were lost or repeated (2) took at least 1 s, the jobs that count 151")
 
 
 def test_a_wait_for_a_quiet_machine_is_told_with_who_took_it() -> None:

@@ -1,23 +1,17 @@
-# Longer than other modules: it holds every branch of one module (`make coverage`).
 import math
 import statistics
-from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from comparison.power import BETWEEN_TRIAL_CV, SLOWDOWN, simulate
-from comparison.statistics.quantiles import FloatArray, compute_simultaneous_quantile, interpolate_simultaneous_quantile
+from comparison.statistics.quantiles import compute_simultaneous_quantile, interpolate_simultaneous_quantile
 from comparison.statistics.ratios import (
     Noise,
     Outlier,
     Ratio,
     compute_ci95,
     compute_difference_ci95,
-    compute_mean,
     compute_proportion_difference_ci95,
     compute_ratio_arrays,
     compute_ratios,
@@ -25,168 +19,7 @@ from comparison.statistics.ratios import (
     find_outliers,
     find_possibly_smallest,
 )
-
-seconds = st.floats(min_value=1e-3, max_value=1e6)
-samples = st.lists(seconds, min_size=1, max_size=8)
-repeats = st.lists(seconds, min_size=2, max_size=8)
-# Configurations in the same rounds, few or many enough for the rounds to be taken out.
-plausible = st.floats(min_value=50.0, max_value=70.0)
-plausible_repeats = st.lists(plausible, min_size=2, max_size=8)
-tables = st.tuples(st.integers(2, 4), st.integers(2, 5)).flatmap(
-    lambda shape: st.lists(
-        st.lists(plausible, min_size=shape[1], max_size=shape[1]), min_size=shape[0], max_size=shape[0]
-    )
-)
-
-
-def compute_log_half_width(ratio: Ratio) -> float:
-    assert ratio.low is not None
-    assert ratio.high is not None
-    return math.log(ratio.high / ratio.low) / 2
-
-
-def compare_all(values: FloatArray) -> FloatArray:
-    """Returns ratio, low and high of each configuration over the first one."""
-    return np.array(compute_ratios(values, [(own, 0) for own in range(1, len(values))]))
-
-
-def tabulate(*configurations: list[float]) -> FloatArray:
-    width = max(map(len, configurations))
-    return np.array([own + [math.nan] * (width - len(own)) for own in configurations])
-
-
-def compare(own: list[float], baseline: list[float]) -> Ratio:
-    return compute_ratios(tabulate(baseline, own), [(1, 0)])[0]
-
-
-@given(samples)
-def test_speedup_of_a_configuration_over_itself_is_one(values: list[float]) -> None:
-    ratio = compare(values, values)
-
-    assert ratio.value == 1
-    assert ratio.direction == 0
-
-
-@given(repeats, repeats)
-def test_a_ratio_lies_within_its_interval(first: list[float], second: list[float]) -> None:
-    ratio = compare(first, second)
-
-    assert ratio.low is not None
-    assert ratio.high is not None
-    assert ratio.low <= ratio.value <= ratio.high
-
-
-@given(repeats, repeats)
-def test_the_inverse_comparison_has_the_inverse_interval(first: list[float], second: list[float]) -> None:
-    ratio, inverse = compare(first, second), compare(second, first)
-
-    assert inverse == pytest.approx(ratio.inverse)
-    assert inverse.direction == -ratio.direction
-
-
-@given(repeats, repeats, st.sampled_from([0.25, 2.0, 1024.0]))
-def test_a_ratio_does_not_depend_on_the_unit(first: list[float], second: list[float], unit: float) -> None:
-    scaled = compare([unit * value for value in first], [unit * value for value in second])
-
-    assert scaled == pytest.approx(compare(first, second))
-
-
-@given(tables, st.randoms(use_true_random=False))
-def test_the_order_of_the_rounds_does_not_matter(table: list[list[float]], random: Random) -> None:
-    values = np.array(table)
-    order = random.sample(range(values.shape[1]), values.shape[1])
-
-    np.testing.assert_allclose(compare_all(values[:, order]), compare_all(values), rtol=1e-9)
-    assert estimate_noise(values[:, order]).relative_sd == pytest.approx(estimate_noise(values).relative_sd, abs=1e-12)
-
-
-@given(tables, st.randoms(use_true_random=False))
-def test_the_order_of_the_compared_configurations_does_not_matter(table: list[list[float]], random: Random) -> None:
-    values = np.array(table)
-    others = random.sample(range(1, len(values)), len(values) - 1)
-
-    reordered = compare_all(values[[0, *others]])
-
-    np.testing.assert_allclose(reordered, compare_all(values)[[own - 1 for own in others]], rtol=1e-9)
-
-
-@given(repeats, repeats, st.randoms(use_true_random=False))
-def test_where_rounds_are_left_in_trials_of_a_configuration_can_change_places(
-    first: list[float], second: list[float], random: Random
-) -> None:
-    shuffled = random.sample(second, len(second))
-
-    values, others = tabulate(first, second), tabulate(first, shuffled)
-
-    assert estimate_noise(others, 1000).relative_sd == pytest.approx(estimate_noise(values, 1000).relative_sd, abs=1e-9)
-    assert compute_ci95(shuffled) == pytest.approx(compute_ci95(second), rel=1e-6, abs=1e-6)
-
-
-@given(tables, st.floats(min_value=0.1, max_value=10))
-def test_a_round_that_slows_all_alike_changes_no_ratio_where_rounds_are_taken_out(
-    table: list[list[float]], slowdown: float
-) -> None:
-    values = np.array(table)
-    slowed = values.copy()
-    slowed[:, 0] *= slowdown
-
-    if estimate_noise(values).is_blocked:
-        sd = estimate_noise(values).relative_sd
-        assert estimate_noise(slowed).relative_sd == pytest.approx(sd, abs=1e-9)
-
-
-@given(plausible_repeats, plausible_repeats, st.floats(min_value=1.01, max_value=3))
-def test_more_noise_widens_an_interval_in_proportion(first: list[float], second: list[float], times: float) -> None:
-    def spread(values: list[float]) -> list[float]:
-        mean = math.fsum(map(math.log, values)) / len(values)
-        return [math.exp(mean + times * (math.log(value) - mean)) for value in values]
-
-    narrow, wide = compare(first, second), compare(spread(first), spread(second))
-
-    assert compute_log_half_width(wide) == pytest.approx(times * compute_log_half_width(narrow), abs=1e-9)
-
-
-@given(repeats, st.sampled_from([0.25, 2.0, 1024.0]))
-def test_the_half_width_of_a_mean_has_the_unit_of_its_values(values: list[float], unit: float) -> None:
-    half_width = compute_ci95(values)
-
-    assert half_width is not None
-    assert half_width >= 0
-    assert compute_ci95([unit * value for value in values]) == pytest.approx(unit * half_width)
-
-
-@given(repeats, repeats)
-def test_the_half_width_of_a_difference_does_not_depend_on_its_sign(first: list[float], second: list[float]) -> None:
-    half_width = compute_difference_ci95(first, second)
-
-    assert half_width == compute_difference_ci95(second, first)
-    assert half_width is not None
-    # At least that of a normal variable with the same standard error.
-    errors = [float(stats.sem(values)) ** 2 for values in (first, second)]
-    assert half_width >= 1.9599 * math.sqrt(sum(errors)) * (1 - 1e-9)
-
-
-@given(st.floats(0, 1), st.integers(1, 10**6))
-def test_more_test_images_narrow_the_interval_of_two_accuracies(proportion: float, num_examples: int) -> None:
-    half_width = compute_proportion_difference_ci95(proportion, num_examples)
-
-    assert compute_proportion_difference_ci95(proportion, 4 * num_examples) == pytest.approx(half_width / 2)
-    # 1 - p has lost what p has beyond the sixteenth digit.
-    assert compute_proportion_difference_ci95(1 - proportion, num_examples) == pytest.approx(half_width, abs=1e-6)
-
-
-@given(repeats)
-def test_equal_trials_leave_no_width(values: list[float]) -> None:
-    first = values[:1] * len(values)
-
-    assert compute_ci95(first) == pytest.approx(0, abs=1e-12 * first[0])
-    assert compare(first, [value * 2 for value in first]) == pytest.approx((0.5, 0.5, 0.5))
-
-
-@given(samples)
-def test_the_mean_lies_between_the_extremes(values: list[float]) -> None:
-    assert min(values) <= compute_mean(values) * (1 + 1e-12)
-    assert compute_mean(values) <= max(values) * (1 + 1e-12)
+from tests.comparison.statistics.comparing import compare, compute_log_half_width, tabulate
 
 
 def test_a_single_trial_has_no_interval() -> None:
@@ -393,55 +226,3 @@ def test_an_outlier_among_identical_trials_is_found_and_single_trials_are_none()
     assert outlier.factor == pytest.approx(41 / 40)
     assert find_outliers(tabulate([60.0, 61.0])) == []
     assert find_outliers(np.full((2, 3), 60.0)) == []
-
-
-SIMULATIONS = 20_000
-# Three standard errors of a share of 5 % above it.
-HIGHEST_RATE = 0.05 + 3 * math.sqrt(0.05 * 0.95 / SIMULATIONS)
-
-
-@pytest.mark.parametrize("configurations", [2, 3, 5])
-@pytest.mark.parametrize("trials", [2, 3, 5])
-@pytest.mark.parametrize("drift", [0.0, 0.05])
-def test_identical_configurations_are_called_different_in_five_per_cent_at_most(
-    configurations: int, trials: int, drift: float
-) -> None:
-    rates = simulate(configurations=configurations, trials=trials, drift=drift, simulations=SIMULATIONS)
-
-    assert rates.any_found <= HIGHEST_RATE
-
-
-@pytest.mark.parametrize("trials", [2, 3, 5])
-@pytest.mark.parametrize("times", [1, 3, 10])
-def test_a_contended_configuration_with_more_noise_is_not_called_different_more_often(trials: int, times: int) -> None:
-    noise = [BETWEEN_TRIAL_CV, BETWEEN_TRIAL_CV, times * BETWEEN_TRIAL_CV]
-
-    rates = simulate(configurations=3, trials=trials, noise=noise, unpooled=[2], simulations=SIMULATIONS)
-
-    assert rates.any_found <= HIGHEST_RATE
-
-
-@pytest.mark.parametrize(("trials", "noise"), [(3, 0.015), (4, 0.02), (5, 0.03)])
-def test_a_tenth_slower_is_found_in_nine_of_ten_comparisons(trials: int, noise: float) -> None:
-    rates = simulate(configurations=3, trials=trials, noise=noise, slowdown=SLOWDOWN, simulations=SIMULATIONS)
-
-    assert rates.last_found >= 0.9
-
-
-@pytest.mark.parametrize("drift", [0.02, 0.05, 0.2])
-def test_from_three_rounds_on_drift_between_rounds_costs_no_power(drift: float) -> None:
-    still, drifting = (
-        simulate(configurations=3, trials=3, drift=own, slowdown=SLOWDOWN, simulations=SIMULATIONS).last_found
-        for own in (0.0, drift)
-    )
-
-    assert drifting == pytest.approx(still, abs=0.005)
-
-
-def test_the_interval_of_a_ratio_covers_the_truth_about_as_often_as_it_says() -> None:
-    generator = np.random.default_rng(0)
-    values = np.array([[60.0], [40.0]]) * (1 + 0.03 * generator.standard_normal((SIMULATIONS, 2, 3)))
-
-    ratios = compute_ratio_arrays(values, [(0, 1)])
-
-    assert np.mean((ratios.low <= 1.5) & (ratios.high >= 1.5)) == pytest.approx(0.95, abs=0.005)

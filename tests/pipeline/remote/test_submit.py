@@ -179,14 +179,37 @@ def test_who_names_no_image_is_warned_and_who_does_is_not(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("option", ["--terminate=run-1", "--namespace=team-a", "--experiment=mine"])
 def test_what_only_a_server_can_do_is_refused_without_one(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
     monkeypatch.delenv("KFP_ENDPOINT", raising=False)
     with pytest.raises(SystemExit) as ended:
-        main(["--terminate=run-1"])
+        main([option])
     assert ended.value.code == 2
-    assert "--terminate: only for a run on a server, which KFP_ENDPOINT or --endpoint names" in capsys.readouterr().err
+    told = f"{option.partition('=')[0]}: only for a run on a server, which KFP_ENDPOINT or --endpoint names"
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resume=run-1", "--workers", "4"], "--workers: must be left out with --resume, which starts no run"),
+        (
+            ["--terminate=run-1", "--trials=3", "--run-name=mine"],
+            "--trials, --run-name: must be left out with --terminate, which starts no run",
+        ),
+        (["--terminate=run-1", "--resume=run-1"], "--terminate and --resume must not both be given"),
+    ],
+)
+def test_what_a_run_that_is_there_cannot_take_is_refused(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert kfp.terminated == []
 
 
 def test_a_log_shows_what_the_step_said_itself() -> None:
