@@ -102,10 +102,11 @@ def fetch_results(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         fetched = _fetch_into(partial, server, run_id, parameters, has_succeeded=has_succeeded)
-        shutil.rmtree(run_dir, ignore_errors=True)
-        partial.rename(run_dir)
-    finally:
+    except BaseException:  # an interruption, too, leaves no half of a run
         shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(run_dir, ignore_errors=True)
+    partial.rename(run_dir)
     return replace(fetched, run_dir=run_dir)
 
 
