@@ -1,14 +1,15 @@
 """Where the results of a run lie: `runs/<run id>/`, the same whatever ran the pipeline."""
 
 import contextlib
+import io
 import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from components.planning import list_trials, read_launched
+from components.planning import Parameters, list_trials, may_tell_secrets, read_launched
 from components.trials import list_left_out
 
 LATEST = "latest"
@@ -43,6 +44,27 @@ def create_run_dir(runs_dir: Path) -> Path:
             run_dir.mkdir()
             return run_dir
     raise FileExistsError(f"{runs_dir / name} and its hundred successors exist")
+
+
+def make_folder(folder: Path, parameters: Parameters) -> None:
+    """Makes a folder of a run for what its programs print or work with: they may print what they were given.
+
+    Where that is secret, no other user of this machine reads it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if may_tell_secrets(parameters):
+        folder.chmod(0o700)
+
+
+def open_log(path: Path, parameters: Parameters) -> TextIO:
+    """Returns a log to append to, which other users read as they do its folder.
+
+    It keeps nothing back: a full disk is met where a line is written.
+    """
+    file = path.open("ab", buffering=0)
+    if may_tell_secrets(parameters):
+        path.chmod(0o600)
+    return io.TextIOWrapper(file, "utf-8", write_through=True)
 
 
 def find_local_results(pipeline_root: Path) -> tuple[dict[str, Path], list[Path]]:

@@ -37,6 +37,8 @@ _PLACEHOLDER = re.compile(r"\{[a-z_]+\}")
 _OBJECTS_WITH_VALUES, _FIELDS_WITH_VALUES = ("Secret", "ConfigMap"), ("data", "stringData", "binaryData")
 # In it kubectl keeps a manifest as it was applied, with all values: whoever gets a job as YAML has it once more.
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# How a job's settings and its manifest name a Secret of the cluster.
+_SECRET_OF_CLUSTER = re.compile(r"secret_?(key_?)?(ref|name)", re.IGNORECASE)
 # An address within a command or another text.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"`\\]+")
 
@@ -74,6 +76,11 @@ def find_secrets(parameters: Parameters) -> dict[str, str]:
     """Returns the whole values of those parameters that have a secret, by name."""
     values = {name: getattr(parameters, name) for name in HOLDERS}
     return {name: value for name, value in values.items() if hide_value(name, value) != value}
+
+
+def may_tell_secrets(parameters: Parameters) -> bool:
+    """Returns whether a run's programs know secrets, which they may print: its own, or those of a cluster's Secret."""
+    return bool(find_secrets(parameters) or _SECRET_OF_CLUSTER.search(parameters.job_settings + parameters.tfjob))
 
 
 def hand_over(parameters: Parameters) -> dict[str, str]:

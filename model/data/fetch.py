@@ -160,8 +160,22 @@ def open_url(url: str, answer_seconds: float = ANSWER_SECONDS) -> AbstractContex
         raise TimeoutError(f"no answer within {answer_seconds:g} s") from error
 
 
-def download(url: str, file: BinaryIO, *, open_url: OpenUrl = open_url, most_bytes: float = math.inf) -> None:
+def download(
+    url: str,
+    file: BinaryIO,
+    *,
+    open_url: OpenUrl = open_url,
+    most_bytes: float = math.inf,
+    limit: str = "such a file may have",
+) -> None:
     """Writes what a URL gives to `file`.
+
+    Args:
+        url: The URL.
+        file: Takes it.
+        open_url: Gives the answer.
+        most_bytes: No more of it is written, and none at all where it says beforehand that it has more.
+        limit: What so many bytes are, for the message.
 
     Raises:
         SourceError: It gives nothing, an error, less than it said or more than it may, or is too slow.
@@ -169,19 +183,21 @@ def download(url: str, file: BinaryIO, *, open_url: OpenUrl = open_url, most_byt
     deadline = time.monotonic() + DOWNLOAD_SECONDS
     try:
         with open_url(url) as response:
-            received = 0
-            while chunk := response.read(_CHUNK_BYTES):
-                received += file.write(chunk)
+            expected, received = int(response.headers.get("Content-Length") or 0), 0
+            while expected <= most_bytes and (chunk := response.read(_CHUNK_BYTES)):
+                received += len(chunk)
                 if received > most_bytes:
-                    raise SourceError(f"gives more than the {most_bytes:,} bytes that such a file may have")
+                    break
+                file.write(chunk)
                 if time.monotonic() > deadline:
                     raise SourceError(f"{received} bytes in {DOWNLOAD_SECONDS:g} s is too slow")
-            expected = int(response.headers.get("Content-Length") or received)
     except urllib.error.HTTPError as error:
         with error:
             raise SourceError(f"HTTP {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise SourceError(str(error)) from error
+    if max(expected, received) > most_bytes:
+        raise SourceError(f"gives more than the {most_bytes:,} bytes that {limit}")
     if received < expected:
         raise SourceError(f"ended after {received} of {expected} bytes")
 

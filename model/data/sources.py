@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 import urllib.parse
 import urllib.request
@@ -226,7 +227,8 @@ def load_npz_url(
             if parts.scheme in REMOTE_SCHEMES:
                 fetch_object(url, file, open_store=open_store)
             else:
-                download(url, file, open_url=open_url)
+                room, limit = shutil.disk_usage(tempfile.gettempdir()).free, f"{tempfile.gettempdir()} has room for"
+                download(url, file, open_url=open_url, most_bytes=room, limit=limit)
             return LoadedDataset(path.stem, shown, read_npz(file, shown, loss))
     except SourceError as error:
         raise DatasetError(f"{shown} cannot be had: {error}") from error

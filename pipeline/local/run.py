@@ -1,7 +1,6 @@
 """Running the pipeline on this machine: KFP's local runner executes the steps, the TFJobs' replicas are processes."""
 
 import contextlib
-import io
 import os
 import shutil
 import signal
@@ -13,7 +12,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 import psutil
 from kfp import local
@@ -29,7 +27,6 @@ from components.planning import (
     Parameters,
     RunPlan,
     fill_form,
-    find_secrets,
     hand_over,
     hide_secrets,
     make_hider,
@@ -42,6 +39,8 @@ from pipeline.results import (
     arrange_results,
     describe_partial_results,
     find_local_results,
+    make_folder,
+    open_log,
     point_latest,
     shorten,
 )
@@ -82,9 +81,7 @@ def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
     began = time.monotonic()
     artifacts, workspace = run_dir / ARTIFACTS_FOLDER, run_dir / WORKSPACE_FOLDER
     for folder in (artifacts, workspace, run_dir / "logs"):
-        folder.mkdir(exist_ok=True)
-        if find_secrets(plan.parameters):  # a program may print what it was given: no other user reads its logs
-            folder.chmod(0o700)
+        make_folder(folder, plan.parameters)
     os.environ |= {
         RUN_ID_VARIABLE: run_dir.name,
         STARTED_AT_VARIABLE: str(plan.started_at),
@@ -96,14 +93,12 @@ def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
     num_steps = count_steps(read_spec(), vars(plan.parameters))
     print(f"Run {run_dir.name}: results will be in {shorten(run_dir)}/", flush=True)
     with (
-        open_log(run_dir / PIPELINE_LOG) as log,
+        open_log(run_dir / PIPELINE_LOG, plan.parameters) as log,
         noted(run_dir, find_notice()) as beside,
     ):
         lock(log)
         if beside:
             complain(beside)
-        if find_secrets(plan.parameters):
-            (run_dir / PIPELINE_LOG).chmod(0o600)
         live = LiveOutput(sys.stdout, log, num_steps, make_hider(plan.parameters))
         with _signals_stop(live), temporary_folder():
             has_succeeded = run_pipeline(plan.parameters, live)
@@ -125,11 +120,6 @@ def _describe_end(plan: RunPlan, run_dir: Path, prog: str) -> str:
     kept = count_finished(run_dir) if (run_dir / WORKSPACE_FOLDER).exists() else 0
     told = f"{kept} finished trial(s) are kept, not all in their places." if kept else describe_partial_results(run_dir)
     return f"{told}{describe_resumption(run_dir, prog, plan)}"
-
-
-def open_log(path: Path) -> TextIO:
-    """Returns a file to append to that keeps nothing back: a full disk is met where a line is written."""
-    return io.TextIOWrapper(path.open("ab", buffering=0), "utf-8", write_through=True)
 
 
 def run_pipeline(parameters: Parameters, live: LiveOutput) -> bool:

@@ -7,31 +7,40 @@ Source: kubeflow/pipelines 2.17.0, frontend/server/handlers/artifacts.ts and fro
 """
 
 import shutil
-import tarfile
 import time
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import quote, urlsplit
 
 import urllib3
 
-from components.planning import list_trials, read_launched
+from components.planning import Parameters, list_trials, make_hider, read_launched
 from components.trials import list_left_out
+from pipeline.remote.archives import check_room, unpack
 from pipeline.remote.artifacts import Catalog, StoredArtifact
+from pipeline.remote.bodies import CHUNK_BYTES
 from pipeline.remote.metadata import MlMetadata
 from pipeline.remote.server import ConnectionLostError, NotFoundError, Server, ServerError, describe_lost_connection
-from pipeline.results import FINISHED_OUTPUT, PIPELINE_LOG, RESULT_FILES, TRAINED_OUTPUT, arrange_results
+from pipeline.results import (
+    FINISHED_OUTPUT,
+    PIPELINE_LOG,
+    RESULT_FILES,
+    TRAINED_OUTPUT,
+    arrange_results,
+    make_folder,
+    open_log,
+)
 
 LOG_OUTPUT = "executor-logs"
 ALWAYS_THERE = ("report.html", "comparison.csv", "comparison.md", "recommendation.json", "trials.jsonl", "run.json")
 _SOURCES = {"gs": "gcs"}
 _NUM_TRIES = 3
 _PAUSE_SECONDS = 2.0
-_CHUNK_BYTES = 1 << 20
 _INTERNAL_ERROR = 500
-_BROKEN_ARCHIVE = (tarfile.TarError, EOFError, zlib.error, OSError)
+# Of a step's log: what may be told on the terminal, and the longest line, which a program may never end.
+_TOLD_CHARACTERS, _LONGEST_LINE_BYTES = 1 << 18, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class StepLog:
 
     Attributes:
         step: The step's name.
-        text: The log.
+        text: The last of its lines; all are in the run's log.
         created_at: When it was stored, Unix time; 0 where that is not known.
     """
 
@@ -70,31 +79,44 @@ def fetch_results(
     server: Server,
     run_id: str,
     runs_dir: Path,
+    parameters: Parameters,
     *,
     has_succeeded: bool,
-    hide: Callable[[str], str] = lambda text: text,
 ) -> Fetched:
     """Fetches what a run has stored so far; what was fetched of it before is replaced.
+
+    It may be as large as the disk has room for, of which some is left.
 
     Args:
         server: The server.
         run_id: The run.
         runs_dir: Folder of all runs' results.
+        parameters: What the run was given: their secrets stand in the steps' logs, in which KFP writes them down.
         has_succeeded: Whether the run has, so that its steps handed out all that they trained.
-        hide: Takes what nobody may read out of the steps' logs, in which KFP writes down their parameters.
 
     Raises:
         ServerError: The server does not give it.
         OSError: It cannot be written here.
     """
-    artifacts = find_catalog(server).list_artifacts(run_id)
-    partial = runs_dir / f".{run_id}.partial"
+    partial, run_dir = runs_dir / f".{run_id}.partial", runs_dir / run_id
     shutil.rmtree(partial, ignore_errors=True)
-    downloads = partial / "artifacts"
-    downloads.mkdir(parents=True)
-    logs = [replace(log, text=hide(log.text)) for log in read_logs(server, artifacts)]
-    (partial / PIPELINE_LOG).parent.mkdir()
-    (partial / PIPELINE_LOG).write_text("".join(f"== {log.step}\n{log.text}\n" for log in logs), encoding="utf-8")
+    try:
+        fetched = _fetch_into(partial, server, run_id, parameters, has_succeeded=has_succeeded)
+    except BaseException:  # an interruption, too, leaves no half of a run
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(run_dir, ignore_errors=True)
+    partial.rename(run_dir)
+    return replace(fetched, run_dir=run_dir)
+
+
+def _fetch_into(run_dir: Path, server: Server, run_id: str, parameters: Parameters, *, has_succeeded: bool) -> Fetched:
+    artifacts = find_catalog(server).list_artifacts(run_id)
+    downloads, log = run_dir / "artifacts", run_dir / PIPELINE_LOG
+    for folder in (downloads, log.parent):
+        make_folder(folder, parameters)
+    with open_log(log, parameters) as file:
+        logs = fetch_logs(server, artifacts, file, log.parent, make_hider(parameters))
     files = {}
     for name, (step, output) in RESULT_FILES.items():
         if of_step := [artifact for artifact in artifacts if (artifact.step, artifact.output) == (step, output)]:
@@ -107,11 +129,8 @@ def fetch_results(
         downloads,
         is_ignored=lambda error: has_succeeded and _says_not_there(error),
     )
-    arrange_results(partial, files, [*folders, *finished])
+    arrange_results(run_dir, files, [*folders, *finished])
     shutil.rmtree(downloads)
-    run_dir = runs_dir / run_id
-    shutil.rmtree(run_dir, ignore_errors=True)
-    partial.rename(run_dir)
     return Fetched(run_dir, [name for name in ALWAYS_THERE if name not in files], [*left, *left_finished], logs)
 
 
@@ -164,55 +183,66 @@ def check_trials(folder: Path) -> None:
         raise ServerError(str(error)) from error
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks a folder's archive.
+def fetch_logs(
+    server: Server, artifacts: Iterable[StoredArtifact], log: TextIO, folder: Path, hide: Callable[[str], str]
+) -> list[StepLog]:
+    """Writes the log of each step that has stored one, line by line: it may be larger than the memory.
 
     Args:
-        archive: What the dashboard sent.
-        folder: Folder to make.
+        server: The server.
+        artifacts: The run's.
+        log: Takes them all.
+        folder: Where that is.
+        hide: Takes what nobody may read out of a line.
 
     Raises:
-        ServerError: It is no archive, or not a whole one.
-    """
-    try:
-        with tarfile.open(archive, "r:gz") as packed:
-            packed.extractall(folder, filter=_take_plain)  # noqa: S202 - stricter than the filter that is asked for
-    except _BROKEN_ARCHIVE as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise ServerError(f"no whole .tar.gz came ({error or type(error).__name__})") from error
-
-
-def _take_plain(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-    """Lets files and folders through that stay inside; a store has no links, which could lead out once moved."""
-    if not (member.isreg() or member.isdir()):
-        raise tarfile.SpecialFileError(member)
-    return tarfile.data_filter(member, folder)
-
-
-def read_logs(server: Server, artifacts: Iterable[StoredArtifact]) -> list[StepLog]:
-    """Returns the log of each step that has stored one.
-
-    Raises:
-        ServerError: The server does not give them.
+        ServerError: The server does not give them, or there is no room for them.
+        OSError: They cannot be written.
     """
     logs = []
     for artifact in artifacts:
         if artifact.output.startswith(LOG_OUTPUT):
-            try:
-                text = read_text(server, artifact)
-            except (ConnectionLostError, NotFoundError) as error:  # a log that is gone must not cost the results
-                text = f"(not fetched: {error})"
-            logs.append(StepLog(artifact.step, text, artifact.created_at))
+            log.write(f"== {artifact.step}\n")
+            told = ""
+            for line in map(hide, _read_lines(server, artifact, folder)):
+                log.write(f"{line}\n")
+                told += f"{line}\n"
+                if len(told) > 2 * _TOLD_CHARACTERS:
+                    told = told[-_TOLD_CHARACTERS:].partition("\n")[2]
+            logs.append(StepLog(artifact.step, told, artifact.created_at))
     return logs
 
 
-def read_text(server: Server, artifact: StoredArtifact) -> str:
-    """Returns the content of a text artifact.
+def _read_lines(server: Server, artifact: StoredArtifact, folder: Path) -> Iterator[str]:
+    try:
+        yield from split_lines(_stream(server, artifact, folder))
+    except (ConnectionLostError, NotFoundError) as error:  # a log that is gone must not cost the results
+        yield f"(not fetched: {error})"
 
-    Raises:
-        ServerError: The server does not give it.
+
+def split_lines(chunks: Iterable[bytes]) -> Iterator[str]:
+    """Yields the lines of a log. One without an end is left out, not cut: it may hold a secret, which a cut would show.
+
+    Args:
+        chunks: The log, in pieces of any size.
     """
-    return b"".join(_stream(server, artifact)).decode(errors="replace")
+    rest, num_left_out = b"", 0
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield _tell_line(line, num_left_out)
+            num_left_out = 0
+        if len(rest) > _LONGEST_LINE_BYTES:
+            num_left_out, rest = num_left_out + len(rest), b""
+    if rest or num_left_out:
+        yield _tell_line(rest, num_left_out)
+
+
+def _tell_line(line: bytes, num_left_out: int) -> str:
+    num_bytes = num_left_out + len(line)
+    if num_bytes > _LONGEST_LINE_BYTES:
+        return f"(a line of {num_bytes:,} bytes, left out)"
+    return line.decode(errors="replace")
 
 
 def download(server: Server, artifact: StoredArtifact, path: Path, pause: Callable[[float], None] = time.sleep) -> None:
@@ -225,12 +255,13 @@ def download(server: Server, artifact: StoredArtifact, path: Path, pause: Callab
         pause: Waits before another try.
 
     Raises:
-        ServerError: The server does not give it.
+        ServerError: The server does not give it, or there is no room for it.
+        OSError: It cannot be written.
     """
     for tries_left in reversed(range(_NUM_TRIES)):
         try:
             with path.open("wb") as file:
-                file.writelines(_stream(server, artifact))
+                file.writelines(_stream(server, artifact, path.parent))
         except ConnectionLostError as error:
             # The dashboard answers so for what is not in the store: that does not pass.
             if not tries_left or error.status == _INTERNAL_ERROR:
@@ -259,12 +290,15 @@ def _says_not_there(error: ServerError) -> bool:
     return isinstance(error, NotFoundError) or getattr(error, "status", None) == _INTERNAL_ERROR
 
 
-def _stream(server: Server, artifact: StoredArtifact) -> Iterable[bytes]:
+def _stream(server: Server, artifact: StoredArtifact, folder: Path) -> Iterator[bytes]:
+    """Yields what an artifact holds, as long as there is room for it in a folder."""
     path, query = locate(artifact)
-    answer = server.call("GET", path, query=query)
+    answer = server.call("GET", path, query=query, is_streamed=True)
     try:
-        yield from answer.stream(_CHUNK_BYTES)
+        for chunk in answer.stream(CHUNK_BYTES):
+            check_room(folder, len(chunk))
+            yield chunk
     except urllib3.exceptions.HTTPError as error:
         raise describe_lost_connection(server.access.endpoint, error) from error
     finally:
-        answer.release_conn()
+        answer.close()

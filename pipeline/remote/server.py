@@ -4,6 +4,7 @@ The generated client `kfp_server_api` makes the calls, as it does for `kfp.Clien
 through one connection pool that looks at every answer.
 """
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 import kfp_server_api  # type: ignore[import-untyped]
 import urllib3
 from kfp.client import ServiceAccountTokenVolumeCredentials
+
+from pipeline.remote.bodies import TooLargeError, read_message, read_whole
 
 ENDPOINT_VARIABLE, NAMESPACE_VARIABLE = "KFP_ENDPOINT", "KFP_NAMESPACE"
 TOKEN_VARIABLE, TOKEN_FILE_VARIABLE = "KFP_TOKEN", "KFP_TOKEN_FILE"
@@ -38,7 +41,6 @@ _HOW_TO_LOG_IN = (
     f"the cookies of a browser that is logged in ({COOKIES_VARIABLE}, such as 'oauth2_proxy_kubeflow=…')."
 )
 _TEMPORARY_STATUS = (429, 500, 502, 503, 504)
-_LONGEST_MESSAGE = 300
 
 
 class ServerError(Exception):
@@ -193,8 +195,9 @@ class Server:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         is_at_origin: bool = False,
+        is_streamed: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        """Returns the answer to a call that the generated client does not have; its body has not been read.
+        """Returns the answer to a call that the generated client does not have.
 
         Args:
             method: GET or POST.
@@ -203,10 +206,12 @@ class Server:
             headers: Further headers.
             body: Content of a POST.
             is_at_origin: The path counts from the host on.
+            is_streamed: The body, of any size, is left to who calls.
 
         Raises:
-            ServerError: There is no such answer.
+            ServerError: There is no such answer, or not a whole one.
         """
+        host = self.access.origin if is_at_origin else None
         answer = self._client.call_api(
             path,
             method,
@@ -215,10 +220,10 @@ class Server:
             body=body,
             auth_settings=["Bearer"],
             _preload_content=False,
-            _host=self.access.origin if is_at_origin else None,
+            _host=host,
         )
         assert isinstance(answer, urllib3.BaseHTTPResponse)  # noqa: S101 - the generated client has no types
-        return answer
+        return answer if is_streamed else hold(f"{host or self.access.endpoint}{path}", answer)
 
     def check(self) -> Health:
         """Returns what the server says about itself, if it can run the pipeline.
@@ -265,13 +270,36 @@ class CheckedPool:
         Raises:
             ServerError: None came, or not that of KFP, or one that is an error.
         """
-        options["timeout"] = options.get("timeout") or _TIMEOUT
+        is_held = options.get("preload_content", True)
+        options |= {"timeout": options.get("timeout") or _TIMEOUT, "preload_content": False}
         try:
             response = self._pool.request(method, url, **options)
+            check_answer(method, url, response)
         except urllib3.exceptions.HTTPError as error:
             raise describe_lost_connection(url, error) from error
-        check_answer(method, url, response)
-        return response
+        return hold(url, response) if is_held else response
+
+
+def hold(url: str, answer: urllib3.BaseHTTPResponse) -> urllib3.BaseHTTPResponse:
+    """Returns an answer with its body in memory.
+
+    Raises:
+        ServerError: It is too large, or was cut off.
+    """
+    try:
+        content = io.BytesIO(read_whole(answer))
+    except TooLargeError as error:
+        raise ServerError(f"{url.partition('?')[0]} {error}.") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise describe_lost_connection(url, error) from error
+    return urllib3.HTTPResponse(
+        content,
+        answer.headers,
+        answer.status,
+        reason=answer.reason,
+        decode_content=False,
+        enforce_content_length=False,
+    )
 
 
 def normalize_endpoint(text: str) -> str:
@@ -307,7 +335,7 @@ def read_health(text: str) -> Health:
     """
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or not {"multi_user", *_VERSION_KEYS} & answer.keys():
         raise ServerError(f"{_HEALTH_PATH} must be answered as KFP does, with multi_user. Received: {text[:100]!r}.")
@@ -331,7 +359,7 @@ def check_answer(method: str, url: str, response: urllib3.BaseHTTPResponse) -> N
         if "text/html" in response.headers.get("Content-Type", "") and (was_redirected or "/apis/" in place):
             raise UnauthorizedError(f"{place} was answered with a login page. {_HOW_TO_LOG_IN}")
         return
-    told = f"{method} {place} was answered with {response.status}: {_read_message(response)}"
+    told = f"{method} {place} was answered with {response.status}: {read_message(response)}"
     match response.status:
         case 401:
             raise UnauthorizedError(f"{told}\nThe server does not know you, or no longer. {_HOW_TO_LOG_IN}")
@@ -365,18 +393,3 @@ def describe_lost_connection(url: str, error: urllib3.exceptions.HTTPError) -> S
 
 def _read_version(text: str) -> tuple[int, ...]:
     return tuple(map(int, _VERSION.findall(text)[0]))
-
-
-def _read_message(response: urllib3.BaseHTTPResponse) -> str:
-    """Returns what the body of an error says, shortened."""
-    text = response.data.decode(errors="replace")
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        answer = {}
-    if isinstance(answer, dict):
-        text = str(answer.get("message") or answer.get("error_message") or text)
-    if text.lstrip().startswith("<"):
-        return "a web page"
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"

@@ -14,7 +14,7 @@ from typing import Any
 
 import kfp_server_api  # type: ignore[import-untyped]
 
-from components.planning import HOLDERS, Parameters, check_name, make_hider, read_form
+from components.planning import HOLDERS, Parameters, check_name, read_form
 from components.train import train_single_node
 from pipeline.live_output import LiveOutput
 from pipeline.remote.fetch import Fetched, fetch_results, find_catalog
@@ -155,13 +155,15 @@ def watch(server: Server, run_id: str, parameters: Mapping[str, Any], runs_dir: 
         in_turns=_STEPS_THAT_WAIT,
     )
     jobs = WaitingJobs(server, find_catalog(server), run_id, tell, pace.clock)
-    secrets: dict[str, Any] = {name: str(parameters[name]) for name in HOLDERS}
-    state, hide = None, make_hider(Parameters(**secrets))
+    holders: dict[str, Any] = {name: str(parameters[name]) for name in HOLDERS}
+    state = None
     try:
         with _sigterm_interrupts():
             run, state = follow(server, run_id, progress, jobs, pace)
             tell("Fetching the results …")
-            fetched = fetch_results(server, run_id, runs_dir.resolve(), has_succeeded=run.state == SUCCEEDED, hide=hide)
+            fetched = fetch_results(
+                server, run_id, runs_dir.resolve(), Parameters(**holders), has_succeeded=run.state == SUCCEEDED
+            )
     except KeyboardInterrupt:
         told = f"the run {state.end}" if state else "the run goes on on the cluster"
         next_steps = describe_next_steps(server, run_id, prog, has_ended=bool(state))

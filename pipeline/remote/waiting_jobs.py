@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-import urllib3
-
 from pipeline.remote.artifacts import Catalog
 from pipeline.remote.server import Server, ServerError
 
@@ -65,18 +63,12 @@ class WaitingJobs:
         self._last = says
 
     def _read_log(self, pod: str, namespace: str) -> str:
-        """Returns a pod's log; nothing if it cannot be had: not every installation lets one be read."""
+        """Returns a pod's log; nothing if it cannot be had, or not be held: not every installation lets one be read."""
         query = [("podname", pod), ("runid", self.run_id), ("podnamespace", namespace)]
         try:
-            answer = self.server.call("GET", _LOG_PATH, query=query)
+            return self.server.call("GET", _LOG_PATH, query=query).data.decode(errors="replace")
         except ServerError:
             return ""
-        try:
-            return bytes(answer.data).decode(errors="replace")
-        except urllib3.exceptions.HTTPError:  # it was cut off
-            return ""
-        finally:
-            answer.release_conn()
 
 
 def find_waiting(log: str) -> str:

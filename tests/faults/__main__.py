@@ -10,13 +10,17 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from model.host import describe_host
 from model.prepare import prepare
 from tests.faults.cells import REPLICAS, Cell, choose_cells, list_cells, list_cuts
 from tests.faults.data import make_data
-from tests.faults.table import describe, is_good, write_into
+from tests.faults.scatter import BEGIN as BEGIN_SCATTER
+from tests.faults.scatter import END as END_SCATTER
+from tests.faults.scatter import describe_scatter, measure
+from tests.faults.table import describe, is_good, render, write_into
 from tests.faults.trying import Site, Tried, train_undisturbed, try_cell
 
 # Cells are tried in strides, so that those of every kind are among them when the time is up.
@@ -35,30 +39,63 @@ def main() -> int:
     parser.add_argument(
         "--at-once", type=int, default=3, help="cells that are tried side by side: most of it is waiting"
     )
+    parser.add_argument(
+        "--scatter",
+        type=int,
+        metavar="N",
+        help="try no cell: train undisturbed with one seed and with several, N times each, and tell how far apart they "
+        "end",
+    )
     options = parser.parse_args()
+    if options.scatter is not None:
+        if options.scatter < 2:
+            parser.error("argument --scatter: must be at least 2")
+        return measure_scatter(options.scatter, options.at_once, options.page)
     chosen = list_cells() if options.full else choose_cells()
     cells = [cell for cell in (*chosen, *list_cuts()) if any(part in f"{cell}." for part in options.only)]
     with tempfile.TemporaryDirectory(prefix="tfjob-speedup-faults-") as folder:
         tried = try_cells(Path(folder), cells, options.minutes, options.at_once)
     print(f"\n{describe(tried)}")
     if options.page:
-        host = describe_host()
-        load = os.getloadavg()[0]
         part = f"{len(tried)} of the {len(cells)} cells of {'the whole matrix' if options.full else 'the chosen part'}"
-        conditions = (
-            f"{time.strftime('%Y-%m-%d', time.gmtime())}, {part} on {host['cores']} cores ({host['cpu_model']}), "
-            f"{options.at_once} cells at a time, load {load:.1f} at the end."
-        )
-        write_into(options.page, tried, conditions)
+        conditions = describe_conditions(part, f"{options.at_once} cells at a time")
+        write_into(options.page, f"{conditions}\n\n{describe(tried)}\n\n{render(tried)}")
     return 0 if is_good(tried) else 1
+
+
+def describe_conditions(what: str, how: str) -> str:
+    """Returns when, where and beside what something was tried."""
+    host = describe_host()
+    return (
+        f"{time.strftime('%Y-%m-%d', time.gmtime())}, {what} on {host['cores']} cores ({host['cpu_model']}), {how}, "
+        f"load {os.getloadavg()[0]:.1f} at the end."
+    )
+
+
+def measure_scatter(num: int, at_once: int, page: Path | None) -> int:
+    """Tells how far undisturbed trainings end apart, and returns the exit code: 1 where none can be repeated."""
+    with tempfile.TemporaryDirectory(prefix="tfjob-speedup-faults-") as folder:
+        site = prepare_site(Path(folder))
+        scatter = measure(partial(train_undisturbed, site, "parameter_server"), num, at_once)
+    told = describe_scatter(scatter)
+    print(f"\n{told}")
+    if page:
+        conditions = describe_conditions(f"{2 * num - 1} trainings with parameter servers", f"{at_once} at a time")
+        write_into(page, f"{conditions} {told}", BEGIN_SCATTER, END_SCATTER)
+    return 0 if scatter.can_be_repeated else 1
+
+
+def prepare_site(folder: Path) -> Site:
+    """Makes the data that all trainings learn."""
+    archive = folder / "patterns.npz"
+    make_data(archive)
+    prepare(str(archive), folder / "data")
+    return Site(folder, folder / "data", archive, {})
 
 
 def try_cells(folder: Path, cells: list[Cell], minutes: float, at_once: int) -> list[Tried]:
     """Returns what became of each cell that was begun in time."""
-    archive = folder / "patterns.npz"
-    make_data(archive)
-    prepare(str(archive), folder / "data")
-    site = Site(folder, folder / "data", archive, {})
+    site = prepare_site(folder)
     for strategy in REPLICAS:
         if any(cell.strategy == strategy for cell in cells):
             began = time.monotonic()

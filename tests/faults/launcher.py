@@ -21,11 +21,10 @@ SETTINGS: dict[str, Any] = {
 
 
 def main() -> int:
-    """Runs the program: DATA (prepared), WORKSPACE, OUTPUT, STRATEGY, EPOCHS."""
+    """Runs the program: DATA (prepared), WORKSPACE, OUTPUT, STRATEGY, WORKERS, EPOCHS, SEED."""
     data, workspace, output_dir = map(Path, sys.argv[1:4])
-    strategy, epochs = sys.argv[4], int(sys.argv[5])
-    workers = [2] if strategy == "all_reduce" else [1]
-    parameters = Parameters(strategies=[strategy], workers=workers, trials=1, epochs=epochs, **SETTINGS)
+    strategy, (workers, epochs, seed) = sys.argv[4], map(int, sys.argv[5:])
+    parameters = Parameters(strategies=[strategy], workers=[workers], trials=1, epochs=epochs, seed=seed, **SETTINGS)
     plan = plan_run(workspace.name, parameters, lambda _: None)
     place = next(place for place in list_places(plan) if place.configuration.training.strategy == strategy)
     os.environ["TFJOB_SPEEDUP_ACCEPT_NOISE"] = "1"

@@ -44,9 +44,8 @@ def render(tried: Sequence[Tried]) -> str:
     return "\n".join(lines)
 
 
-def write_into(page: Path, tried: Sequence[Tried], conditions: str) -> None:
-    """Writes counts and table between the page's two marks."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    content = "\n\n".join([BEGIN, conditions, describe(tried), render(tried), END])
-    page.write_text(f"{before}{content}{after}", encoding="utf-8")
+def write_into(page: Path, content: str, begin: str = BEGIN, end: str = END) -> None:
+    """Writes what was found out between the page's two marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    page.write_text("\n\n".join([f"{before}{begin}", content, f"{end}{after}"]), encoding="utf-8")

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.cells import FAULTS, LAUNCHER, MOMENTS, REPLICAS, RUN, Cell, choose_cells, list_cells
-from tests.faults.table import BEGIN, END, describe, is_good, write_into
-from tests.faults.trying import Outcome, Tried
+from tests.faults.table import BEGIN, END, describe, is_good, render, write_into
+from tests.faults.trying import Outcome, Tried, judge
 
 CELL = Cell("all_reduce", "worker-1", "mid-epoch", "SIGKILL")
 
@@ -37,6 +37,11 @@ def test_what_hangs_or_is_lost_is_not_good(outcome: Outcome, good: bool) -> None
     assert is_good([make_tried(), make_tried(outcome)]) is good
 
 
+def test_a_training_that_ended_with_other_weights_than_an_undisturbed_one_is_not_good() -> None:
+    assert is_good([make_tried(judge("a", expected="a"))])
+    assert not is_good([make_tried(judge("b", expected="a"))])
+
+
 def test_what_is_left_running_is_not_good() -> None:
     assert not is_good([make_tried(num_left=1)])
 
@@ -53,7 +58,7 @@ def test_the_table_replaces_what_was_between_its_marks_and_nothing_else(tmp_path
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n\n{BEGIN}\nobsolete\n{END}\n\nMore.\n")
     for _ in range(2):
-        write_into(page, [make_tried()], "On a machine.")
+        write_into(page, f"On a machine.\n\n{describe([make_tried()])}\n\n{render([make_tried()])}")
     text = page.read_text()
     assert text.startswith(f"# Page\n\n{BEGIN}\n\nOn a machine.\n\n1 cells: finished 1")
     assert "| all_reduce | worker-1 | mid-epoch | SIGKILL | finished | 2 | 4 | 0 |" in text

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from components.planning import Parameters
 from pipeline.live_output import LiveOutput, StepsStopped
-from pipeline.local.run import open_log
+from pipeline.results import open_log
 
 # As kfp.local writes it, shortened.
 RECORDED = """\
@@ -167,7 +168,7 @@ def test_the_current_step_is_known() -> None:
 
 
 def test_a_log_that_can_no_longer_be_written_is_said_once_and_what_a_person_sees_goes_on() -> None:
-    with open_log(Path("/dev/full")) as log:
+    with open_log(Path("/dev/full"), Parameters()) as log:
         live = LiveOutput(terminal := io.StringIO(), log, num_steps=6)
         live.write("    == single, trial 1\n    == single, trial 2\n")
     assert terminal.getvalue() == (

@@ -152,6 +152,14 @@ def test_a_replica_may_wait_for_a_download_or_a_slow_volume(job: Job, place: str
     assert job.look_until_suspicion() == (600.0, None)
 
 
+def test_a_volume_that_takes_no_signs_of_life_either_is_waited_for_a_minute_even_by_who_saves(job: Job) -> None:
+    job.say("saving after step 9")
+    job.silent = {*NAMES}
+    seconds, suspicion = job.look_until_suspicion()
+    assert seconds == 60.0
+    assert suspicion == Suspicion(NAMES, "no sign of life for 60 s")
+
+
 def test_a_replica_that_waits_for_one_that_has_not_told_its_place_waits_as_long_as_that_takes(job: Job) -> None:
     job.say("meeting the others", ["worker-0"])
     job.idle = {*NAMES}

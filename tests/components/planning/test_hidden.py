@@ -17,6 +17,7 @@ from components.planning.hidden import (
     hide_secrets,
     hide_value,
     make_hider,
+    may_tell_secrets,
     reveal,
     take_given,
 )
@@ -66,6 +67,23 @@ def test_a_data_set_without_a_secret_is_shown_as_it_is(dataset: str, shown: str)
 @pytest.mark.parametrize("text", ["{}", "", "[", '{"queue_name": "a"}', '{"env": {}}', "[" * 100_000])
 def test_settings_without_a_variable_are_shown_as_they_are(text: str) -> None:
     assert hide_value("job_settings", text) == text
+
+
+@pytest.mark.parametrize(
+    ("parameters", "knows"),
+    [
+        (Parameters(), False),
+        (Parameters(job_settings='{"queue_name": "a", "image_pull_secrets": ["b"]}'), False),
+        (SECRET, True),
+        (Parameters(job_settings='{"env": {"TOKEN": {"secret_key_ref": {"name": "s", "key": "k"}}}}'), True),
+        (Parameters(tfjob="envFrom:\n- secretRef: {name: s}"), True),
+        (Parameters(tfjob="volumes:\n- secret: {secretName: s}"), True),
+    ],
+)
+def test_a_program_may_tell_secrets_that_it_was_given_or_that_the_cluster_gives_it(
+    parameters: Parameters, knows: bool
+) -> None:
+    assert may_tell_secrets(parameters) is knows
 
 
 def test_a_plan_is_written_without_secrets(tmp_path: Path) -> None:

@@ -226,6 +226,19 @@ def test_no_request_is_sent_where_a_redirection_must_not_lead(monkeypatch: pytes
             thread.join()
 
 
+def test_of_what_does_not_say_how_large_it_is_no_more_is_written_than_may_come() -> None:
+    class Endless(io.RawIOBase):
+        headers: ClassVar[dict[str, str]] = {}
+
+        def read(self, size: int = -1) -> bytes:
+            return b"x" * size
+
+    buffer = io.BytesIO()
+    with pytest.raises(SourceError, match="gives more than the 3,000,000 bytes that there is room for"):
+        download("https://a", buffer, open_url=lambda _: Endless(), most_bytes=3_000_000, limit="there is room for")
+    assert len(buffer.getvalue()) == 2 << 20
+
+
 def test_a_mirrors_small_file_is_not_blown_up_before_its_digest_is_checked(served: str, tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(bytes(1 << 27)))
     with pytest.raises(SourceError, match=r"a\.gz holds more than the 67,108,864 bytes that such a file may have"):

@@ -3,12 +3,14 @@ import hashlib
 import io
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -243,6 +245,17 @@ def test_an_npz_is_loaded_from_a_url_whose_signature_stays_secret(tmp_path: Path
     loaded = load_npz_url("https://data.example/sets/birds.npz?signature=secret", open_url=open_url)
     assert asked == ["https://data.example/sets/birds.npz?signature=secret"]
     assert (loaded.name, loaded.source) == ("birds", "https://data.example/sets/birds.npz")
+
+
+def test_data_that_the_temporary_folder_has_no_room_for_are_not_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    answer = Answer(write_npz(tmp_path / "a.npz").read_bytes())
+    with pytest.raises(
+        DatasetError, match=r"a\.npz cannot be had: gives more than the 100 bytes that /\S+ has room for"
+    ):
+        load_npz_url("https://data.example/a.npz", open_url=lambda _: answer)
 
 
 def test_a_url_that_cannot_be_had_says_why() -> None:

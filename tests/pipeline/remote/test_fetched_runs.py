@@ -1,6 +1,8 @@
 import json
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,10 @@ from pipeline.remote.submit import watch
 from tests.components.trial_folders import write_trial
 from tests.pipeline.remote.kfp_server import ROOT, Kfp, error_json, pack
 from tests.pipeline.remote.served_run import FAILED_LOG, QUICK, RECORDED, fail, read_folder, run
+
+
+def read_mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
 
 
 def test_secrets_reach_the_run_but_no_file_that_is_fetched(
@@ -30,6 +36,15 @@ def test_secrets_reach_the_run_but_no_file_that_is_fetched(
     captured = capsys.readouterr()
     assert "what is secret in dataset and job_settings is kept by the server" in captured.err
     assert "planted" not in captured.out + captured.err
+    assert read_mode(Path("runs/run-1/logs/pipeline.log")) == 0o600
+    assert read_mode(Path("runs/run-1/logs")) == 0o700
+    assert Path("runs/run-1/logs/all-reduce-2w/trial-1/worker-0.log").exists()
+
+
+def test_the_logs_of_a_run_without_secrets_are_read_as_its_report_is(kfp: Kfp, endpoint: str) -> None:
+    assert run() == 0
+    assert read_mode(Path("runs/run-1/logs/pipeline.log")) == read_mode(Path("runs/run-1/report.html"))
+    assert read_mode(Path("runs/run-1/logs")) == read_mode(Path("runs/run-1/models"))
 
 
 @pytest.mark.parametrize(
@@ -128,3 +143,13 @@ def test_results_that_cannot_be_fetched_are_still_there_and_an_ended_run_is_not_
     assert "The run ended as SUCCEEDED, and is still there." in error
     assert "--resume run-1" in error
     assert "--terminate" not in error
+    assert [*Path("runs").iterdir()] == []
+
+
+def test_a_report_that_there_is_no_room_for_leaves_nothing_of_the_run_behind(
+    kfp: Kfp, endpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    assert run() == 1
+    assert "error: there is no room for it: " in capsys.readouterr().err
+    assert [*Path("runs").iterdir()] == []

@@ -1,0 +1,77 @@
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from model.prepare import prepare
+from tests.faults.data import make_data
+from tests.faults.trying import HANG_SECONDS, Site, launch, read_told
+from tfjob.signs import ALL_SILENT_SECONDS, LOOK_SECONDS, STALL_SECONDS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mkfs.ext4"), reason="only root can freeze a volume"),
+]
+# Source: FIFREEZE and FITHAW of Linux, include/uapi/linux/fs.h.
+FREEZE, THAW = 0xC0045877, 0xC0045878
+FROZEN_SECONDS = max(STALL_SECONDS, ALL_SILENT_SECONDS) + 2 * LOOK_SECONDS
+CHIEFS = {"all_reduce": "worker-0", "parameter_server": "chief-0"}
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[Path]:
+    image, volume = tmp_path / "volume.img", tmp_path / "volume"
+    volume.mkdir()
+    with image.open("wb") as file:
+        file.truncate(150 << 20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, volume], check=False).returncode:
+        pytest.skip("this system mounts no image of a disk")
+    yield volume
+    subprocess.run(["umount", "--lazy", volume], check=True)
+
+
+def freeze_while_saving(volume: Path, chief: str) -> None:
+    """Freezes the volume once the chief is saving, and thaws it after `FROZEN_SECONDS`."""
+    number = os.open(volume, os.O_RDONLY)
+    limit = time.monotonic() + HANG_SECONDS
+    try:
+        while time.monotonic() < limit:
+            for place in volume.glob(f"*-t1/signs/{chief}.place"):
+                with suppress(OSError):
+                    if not place.read_text().startswith("saving"):
+                        continue
+                    fcntl.ioctl(number, FREEZE, 0)
+                    try:
+                        if place.read_text().startswith("saving"):
+                            time.sleep(FROZEN_SECONDS)
+                            return
+                    finally:
+                        fcntl.ioctl(number, THAW, 0)
+            time.sleep(0.002)
+    finally:
+        os.close(number)
+    raise TimeoutError("it never saved")
+
+
+@pytest.mark.parametrize("strategy", ["all_reduce", "parameter_server"])
+def test_a_volume_that_takes_no_writes_while_a_replica_saves_is_waited_for(
+    strategy: str, tmp_path: Path, volume: Path
+) -> None:
+    make_data(tmp_path / "patterns.npz")
+    prepare(str(tmp_path / "patterns.npz"), tmp_path / "data")
+    (tmp_path / "frozen").mkdir()
+    (tmp_path / "frozen" / "workspace").symlink_to(volume)  # what the launcher says itself lies elsewhere
+    process, _, log = launch(Site(tmp_path, tmp_path / "data", tmp_path / "patterns.npz", {}), "frozen", strategy)
+    try:
+        freeze_while_saving(volume, CHIEFS[strategy])
+        assert process.wait(HANG_SECONDS) == 0, log.read_text()[-3000:]
+    finally:
+        process.kill()
+    assert read_told(log)["earlier"] == []
