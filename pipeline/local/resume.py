@@ -66,6 +66,8 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
     }
     check_software(plan.program, trials)
+    # Of results that found no room it may be the only one, and without the folders it stands for a run's end.
+    (run_dir / _REPORT_FILE).unlink(missing_ok=True)
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
     lay_ready(plan, [*trials.items()], workspace)

@@ -76,6 +76,14 @@ def test_a_run_whose_trials_found_no_room_is_taken_up_from_where_its_steps_have_
     assert (run_dir / "models" / "all-reduce-2w" / "trial-1" / "model.keras").exists()
 
 
+def test_a_report_that_was_written_without_the_other_results_is_not_taken_for_the_end_of_the_run(run_dir: Path) -> None:
+    (run_dir / "report.html").touch()
+    for _ in range(2):  # the first one is killed before it has made its folders again
+        take_up(run_dir, SILENT)
+
+    assert list_finished(run_dir) == ["single-t1"]
+
+
 def test_a_run_that_is_killed_again_loses_nothing(run_dir: Path) -> None:
     for _ in range(3):
         take_up(run_dir, SILENT)
