@@ -25,12 +25,15 @@ def clean_up(pipeline_job_id: str, settings: str, workspace_path: str, finished:
     from tfjob.launch import delete_jobs
 
     with told_plainly():
-        number = hand_out_finished(Path(workspace_path), Path(finished.path))
+        number = 0
         try:
-            delete_jobs(name_run(pipeline_job_id), keep_failed=keeps_failed_jobs(settings))
-        except TFJobError as error:
-            if not number:  # KFP stores nothing of a step that fails: no trial is given for a job
-                raise
-            print(f"Warning: {error}")
+            number = hand_out_finished(Path(workspace_path), Path(finished.path))
+        finally:  # where there is no room for them, too: a job that waits for its node would wait for ever
+            try:
+                delete_jobs(name_run(pipeline_job_id), keep_failed=keeps_failed_jobs(settings))
+            except TFJobError as error:
+                if not number:  # KFP stores nothing of a step that fails: no trial is given for a job
+                    raise
+                print(f"Warning: {error}")
     if number:
         print(f"The run broke off: {number} finished trial(s) are in the artifact `finished`")

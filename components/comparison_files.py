@@ -1,6 +1,5 @@
 """From the trials' folders to the comparison, and into the artifacts of the last steps."""
 
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from kfp import dsl
 from comparison.records import read_run_info
 from components.planning import Report, RunPlan, list_trials
 from components.trials import list_left_out
+from model.files import write_atomically
 from tfjob.launch import print_line
 
 
@@ -57,5 +57,6 @@ def compare_trials(
         report = program.report(run_info, list_trials(trained), evaluations_path, Path(folder))
         for name, path in outputs.items():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(Path(folder) / name, path)
+            # Not moved: from another file system that is a copy, of which a full disk leaves the beginning.
+            write_atomically(Path(path), (Path(folder) / name).read_bytes())
     return report

@@ -41,8 +41,8 @@ def evaluate(
     from components.errors import told_plainly
     from components.planning import RunPlan
     from components.trials import evaluate_trials, note_handed_out
+    from model.files import write_atomically
 
-    note_handed_out(Path(workspace_path))
     trained = [Path(model.path) for model in [*baselines, *distributed]]
     shown_by = {
         "single": single_confusion,
@@ -50,7 +50,8 @@ def evaluate(
         "parameter_server": parameter_server_confusion,
     }
     with told_plainly():
+        note_handed_out(Path(workspace_path))
         plan = RunPlan.read(Path(run_info.path))
         results = evaluate_trials(plan, Path(prepared.path), trained)
-        Path(evaluations.path).write_text("\n".join(map(json.dumps, results)), encoding="utf-8")
+        write_atomically(Path(evaluations.path), "\n".join(map(json.dumps, results)).encode())
         show_confusions(plan, trained, Path(evaluations.path), shown_by)

@@ -63,8 +63,8 @@ def plan_comparison(
         # Whole, where this is the step of a run on this machine: what is doubtful may be hidden of it.
         plan = plan_run(name_run(pipeline_job_id), reveal_all(read_form(form)), find_room)
         check_machine(plan)
-    doubts = [f"Warning: {doubt}" for doubt in plan.program.list_doubts()]
-    for told in [*doubts, *plan.program.list_remarks(plan.configurations, plan.free_cpus)]:
-        print(told)
-    plan.write(Path(run_info.path))
+        doubts = [f"Warning: {doubt}" for doubt in plan.program.list_doubts()]
+        for told in [*doubts, *plan.program.list_remarks(plan.configurations, plan.free_cpus)]:
+            print(told)
+        plan.write(Path(run_info.path))
     return [*range(1, count_iterations(plan.parameters.trials) + 1)], plan.parameters.seed

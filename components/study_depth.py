@@ -23,9 +23,10 @@ def study_depth(
     from comparison.depth_study import read_study, render_study, state_losses
     from components.errors import told_plainly
     from model.depth_study import StudyConfig, measure_study, write_study
+    from model.files import write_atomically
 
     with told_plainly():
         write_study(measure_study(Path(prepared.path), StudyConfig(seed=seed)), Path(study.path))
         measured = read_study(Path(study.path))
-    Path(page.path).write_text(render_study(measured), encoding="utf-8")
+        write_atomically(Path(page.path), render_study(measured).encode())
     print(state_losses(measured))

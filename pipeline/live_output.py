@@ -18,6 +18,8 @@ _PROGRESS = re.compile(
     r"step (?P<step>\d+)/(?P<steps>0*[1-9]\d*) (?P<rest>.*)"
 )
 _NOISE = re.compile(r" *([IWEF]\d{4} |WARNING: All log messages before absl|To enable the following instructions: )")
+# The first of two exceptions has no head where it has no traceback: what closing a file of text meets, say.
+_TRACEBACK_BEGINS = ("Traceback (", "During handling of the above exception", "OSError: ")
 _BAR_WIDTH = 24
 
 
@@ -49,6 +51,7 @@ class LiveOutput(io.TextIOBase):
         self._hide = hide
         self._is_kept = True
         self._traceback: list[str] = []
+        self._told_storage = ""
         self._is_live = terminal.isatty()
         self._has_live_line = False
         self._is_in_block = False
@@ -108,7 +111,7 @@ class LiveOutput(io.TextIOBase):
             self._is_in_block = line.endswith("Got executor_input:")  # a JSON object follows
         elif self._is_in_block:
             self._is_in_block = line != "}"
-        elif line.startswith("Traceback (") or self._traceback:
+        elif self._traceback or line.startswith(_TRACEBACK_BEGINS):
             self._take_traceback(line)
         elif progress := _PROGRESS.match(line):
             self._show_progress(progress)
@@ -118,12 +121,14 @@ class LiveOutput(io.TextIOBase):
     def _take_traceback(self, line: str) -> None:
         """Holds a step's traceback back until its last line: KFP's own, of a full disk say, is told by that alone."""
         self._traceback.append(line)
-        if not line.startswith((" ", "Traceback (")):
-            lines, self._traceback = self._traceback, []
-            if describe_storage_error(OSError(line)):
-                lines = [f"error: {line.partition(': ')[2]}"]
-            for held in lines:
-                self._print(held)
+        if not line or line.startswith((" ", *_TRACEBACK_BEGINS[:2])):
+            return
+        lines, self._traceback = self._traceback, []
+        if describe_storage_error(OSError(line)):
+            told, self._told_storage = self._told_storage, f"error: {line.partition(': ')[2]}"
+            lines = [] if told == self._told_storage else [self._told_storage]
+        for held in lines:
+            self._print(held)
 
     def _show_progress(self, progress: re.Match[str]) -> None:
         if not self._is_live or self.is_stopped:

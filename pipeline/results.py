@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from components.planning import Parameters, list_trials, may_tell_secrets, read_launched
+from components.planning import Parameters, list_trials, may_tell_secrets, note_failed_trials, read_launched
 from components.trials import list_left_out
 
 LATEST = "latest"
@@ -124,12 +124,11 @@ def note_left_out(run_dir: Path, left_out: Sequence[tuple[Path, dict[str, Any]]]
     plan = run_dir / "run.json"
     if not (left_out and plan.exists()):
         return
-    content = json.loads(plan.read_text(encoding="utf-8"))
-    noted = content.get("failed_trials") or []
+    noted = json.loads(plan.read_text(encoding="utf-8")).get("failed_trials") or []
     failed = {_place(which): which for which in (*noted, *(which for _, which in left_out))}
-    content["failed_trials"] = [which for place, which in failed.items() if not (run_dir / "models" / place).exists()]
-    if content["failed_trials"] != noted:
-        plan.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    failed_trials = [which for place, which in failed.items() if not (run_dir / "models" / place).exists()]
+    if failed_trials != noted:
+        note_failed_trials(plan, failed_trials)
 
 
 def _place(which: Mapping[str, Any]) -> Path:

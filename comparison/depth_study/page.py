@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "python -m compa
     path: Path = parser.parse_args(arguments).file
     try:
         study = read_study(path)
-    except RecordError as error:
+        write_text(path.with_suffix(".html"), render_study(study))
+    except (RecordError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    write_text(path.with_suffix(".html"), render_study(study))
     print(f"{state_losses(study)}\n\n{path.with_suffix('.html')}")
     return 0
 

@@ -24,11 +24,18 @@ class RecordError(ValueError):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces a file's contents at once, so that no reader ever sees half of it."""
+    """Replaces a file's contents at once, so that no reader ever sees half of it, and none is left.
+
+    Raises:
+        OSError: It cannot be written: what was there stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def read_text(path: Path) -> str:

@@ -34,7 +34,15 @@ from components.planning.order import (
     list_places,
 )
 from components.planning.parameters import Parameters, describe_idle
-from components.planning.plan import RUN_ID_VARIABLE, STARTED_AT_VARIABLE, RunPlan, name_run, plan_run, read_whole_plan
+from components.planning.plan import (
+    RUN_ID_VARIABLE,
+    STARTED_AT_VARIABLE,
+    RunPlan,
+    name_run,
+    note_failed_trials,
+    plan_run,
+    read_whole_plan,
+)
 from components.planning.programs import Assignment, Program, RecordsMissing, Report, Training, choose_program
 from components.planning.room import CPUS_OF_A_STEP, FREE_CPUS_VARIABLE, MEBIBYTES_OF_A_STEP, find_room
 
@@ -80,6 +88,7 @@ __all__ = [
     "may_tell_secrets",
     "name_run",
     "name_trial",
+    "note_failed_trials",
     "plan_run",
     "read_form",
     "read_json",

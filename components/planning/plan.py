@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from components.planning.hidden import SECRETS_VARIABLE, hide_secrets, reveal
 from components.planning.names import check_name
 from components.planning.parameters import Parameters
 from components.planning.programs import Program, choose_program
+from model.files import write_json
 from model.plan import DISTRIBUTED_STRATEGIES
 
 # The local runner names the run before the pipeline starts, so that it knows the folder to put the results in.
@@ -59,7 +60,7 @@ class RunPlan:
         return [c for c in self.configurations if c not in self.single_nodes]
 
     def write(self, path: Path) -> None:
-        """Writes `run.json`, without what is secret."""
+        """Writes `run.json`, without what is secret: whole or not at all, because a run is resumed by it."""
         info = RunInfo(
             schema_version=SCHEMA_VERSION,
             run_id=self.run_id,
@@ -68,7 +69,7 @@ class RunPlan:
             configurations=[configuration.to_json() for configuration in self.configurations],
             free_cpus=self.free_cpus,
         )
-        path.write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
+        write_json(path, asdict(info))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -136,6 +137,11 @@ def read_whole_plan(path: Path, settings: str, tfjob: str = "") -> RunPlan:
     }
     os.environ.pop(SECRETS_VARIABLE, None)  # replicas inherit this step's environment, and get what is theirs
     return replace(plan, parameters=replace(plan.parameters, **whole))
+
+
+def note_failed_trials(path: Path, failed: Sequence[Mapping[str, Any]]) -> None:
+    """Notes in a `run.json` which trials the comparison went on without, or leaves it as it is."""
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | {"failed_trials": failed})
 
 
 def name_run(pipeline_job_id: str) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.files import write_json
+
 ATTEMPTS_FOLDER = "attempts"
 
 
@@ -63,7 +65,5 @@ class Attempt:
     def write(self, reason: str, *, ended_at: float | None, **more: float) -> dict[str, Any]:
         """Writes what the next attempt tells of this one, and returns it."""
         content = {"started_at": self.started_at, "ended_at": ended_at, "reason": reason, **more}
-        partial = self.note.parent.with_suffix(".partial")
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.replace(self.note)
+        write_json(self.note, content)
         return content

@@ -3,7 +3,6 @@
 The run goes on without it, and says so: nothing of it is measured, and the other trials are none the worse for it.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from comparison.records import RecordError, load_json, read_text
 from components.planning import Place, RecordsMissing, check_name, check_trial
 from model.errors import LAUNCHER_GONE_WORDS, ExitCode
+from model.files import write_json
 from tfjob.errors import JobFailed, JobRestartedTooOften, JobStalled, ReplicaLost, TFJobError
 
 # In the folder of a trial that is left out, in place of its launch.json.
@@ -53,7 +53,7 @@ def leave_out(output_dir: Path, place: Place, reason: str, attempts: Sequence[Ma
         "earlier_attempts": [*attempts],
     }
     output_dir.mkdir(parents=True, exist_ok=True)
-    (output_dir / FAILED_FILE).write_text(json.dumps(failed, indent=1), encoding="utf-8")
+    write_json(output_dir / FAILED_FILE, failed)
     return failed
 
 

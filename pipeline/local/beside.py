@@ -37,7 +37,7 @@ def noted(run_dir: Path, notice: Path) -> Iterator[str]:
                 "Both share its cores, so both are slower and less certain than alone."
             )
             return
-        file.truncate()
-        file.write(f"{run_dir}\n")
-        file.flush()
+        with contextlib.suppress(OSError):  # the folder's disk may be full, which is no reason not to run
+            file.truncate()
+            os.write(number, f"{run_dir}\n".encode())
         yield ""

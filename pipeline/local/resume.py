@@ -18,6 +18,7 @@ from components.planning import (
     find_hidden,
     find_secrets,
     hide_value,
+    list_trials,
 )
 from components.trials import check_software, lay_ready, read_resumable_plan, remove_torn_trials
 from pipeline.form import name_option
@@ -65,6 +66,8 @@ def take_up(run_dir: Path, said: Mapping[str, Any]) -> RunPlan:
         folder: run_dir / "logs" / folder.relative_to(run_dir / "models") for folder in run_dir.glob("models/*/*")
     }
     check_software(plan.program, trials)
+    # Of results that found no room it may be the only one, and without the folders it stands for a run's end.
+    (run_dir / _REPORT_FILE).unlink(missing_ok=True)
     for folder in (artifacts, workspace):
         shutil.rmtree(folder, ignore_errors=True)
     lay_ready(plan, [*trials.items()], workspace)
@@ -98,10 +101,14 @@ def complete_parameters(planned: Parameters, said: Mapping[str, Any]) -> Paramet
 
 
 def rescue_results(run_dir: Path) -> None:
-    """Moves to their places the plan and the finished trials of a run that had no time to do so: it was killed."""
-    files, _ = find_local_results(run_dir / ARTIFACTS_FOLDER)
+    """Moves to their places the plan and the finished trials of a run that could not: it was killed, or had no room.
+
+    KFP's runner removes the workspace when it ends. What could not be moved then is where the steps have left it.
+    """
+    files, trained = find_local_results(run_dir / ARTIFACTS_FOLDER)
+    workspace = run_dir / WORKSPACE_FOLDER
     plan = {name: path for name, path in files.items() if name == _PLAN_FILE and not (run_dir / name).exists()}
-    arrange_results(run_dir, plan, [run_dir / WORKSPACE_FOLDER / FINISHED_FOLDER])
+    arrange_results(run_dir, plan, [workspace / FINISHED_FOLDER] if workspace.exists() else trained)
 
 
 def lock(log: TextIO) -> None:
@@ -182,8 +189,9 @@ def describe_killed(runs_dir: Path, prog: str) -> str:
 def count_finished(run_dir: Path) -> int:
     """Returns how many finished trials a run holds that had no time to put all of them in their places."""
     finished = (folder.name for folder in (run_dir / WORKSPACE_FOLDER / FINISHED_FOLDER).glob("*"))
+    left = (folder.name for folder in list_trials(find_local_results(run_dir / ARTIFACTS_FOLDER)[1]))
     placed = (f"{folder.parent.name}-t{folder.name.removeprefix('trial-')}" for folder in run_dir.glob("models/*/*"))
-    return len({*finished, *placed})
+    return len({*finished, *left, *placed})
 
 
 def _is_planned(run_dir: Path) -> bool:

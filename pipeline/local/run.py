@@ -117,8 +117,9 @@ def _run(plan: RunPlan, run_dir: Path, prog: str) -> int:
 
 def _describe_end(plan: RunPlan, run_dir: Path, prog: str) -> str:
     """Returns what a run that did not come to its end has left, and how to go on with it."""
-    kept = count_finished(run_dir) if (run_dir / WORKSPACE_FOLDER).exists() else 0
-    told = f"{kept} finished trial(s) are kept, not all in their places." if kept else describe_partial_results(run_dir)
+    kept, placed = count_finished(run_dir), len([*run_dir.glob("models/*/trial-*")])
+    whole = describe_partial_results(run_dir)
+    told = f"{kept} finished trial(s) are kept, not all in their places." if kept > placed else whole
     return f"{told}{describe_resumption(run_dir, prog, plan)}"
 
 

@@ -95,3 +95,36 @@ def test_a_disk_that_takes_no_more_is_told_without_a_traceback_and_the_run_goes_
     assert "Finished before the interruption: its results are taken" in resumed.stdout
     assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
     assert (run_dir / "report.html").exists()
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("▶ 1/9 plan-comparison", []), ("▶ 8/9 compare", ["run.json"])])
+def test_of_results_that_find_no_room_none_is_left_half_written(disk: Path, moment: str, kept: list[str]) -> None:
+    command = [sys.executable, "-m", "pipeline.run", f"--runs-dir={disk / 'runs'}"]
+    asked = ["--command=sleep 0.2", "--trials=1"]
+    with subprocess.Popen(
+        [*command, *asked], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        wait_for_line(run, moment)
+        with without_room(disk):
+            output, errors = run.communicate(timeout=PATIENCE_SECONDS)
+            (run_dir,) = (disk / "runs").iterdir()
+            assert run.returncode == 1
+            assert "Traceback" not in output + errors
+            assert [FULL in line for line in output.splitlines() if "error: " in line] == [True]
+            assert [path.name for path in run_dir.iterdir() if path.is_file()] == kept
+            assert ("--resume" in errors) == bool(kept)
+
+    resumed = subprocess.run(
+        [*command, "--resume", run_dir.name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    if not kept:
+        assert "ended before it was planned: there is nothing to resume" in resumed.stderr
+        return
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert "Created: job" not in resumed.stdout
+    assert (run_dir / "report.html").exists()

@@ -190,6 +190,21 @@ def test_a_full_disk_under_kfps_own_feet_is_told_in_one_sentence() -> None:
     assert show(text) == ("error: [Errno 28] No space left on device: 'a'\nand more\n", text)
 
 
+CHAINED = """\
+    OSError: [Errno 28] No space left on device
+    \
+
+    During handling of the above exception, another exception occurred:
+    \
+
+"""
+
+
+def test_a_full_disk_that_is_met_again_while_the_file_is_closed_is_told_once() -> None:
+    text = CHAINED + TRACEBACK.format(last="OSError: [Errno 28] No space left on device")
+    assert show(text) == ("error: [Errno 28] No space left on device\nand more\n", text)
+
+
 def test_a_bug_keeps_its_traceback() -> None:
     text = TRACEBACK.format(last="KeyError: 'a'")
     assert show(text)[0] == "".join(line.removeprefix("    ") for line in text.splitlines(keepends=True))

@@ -1,6 +1,5 @@
 """One attempt at a trial of a person's own program: its TFJob, what it is heard to tell, and what is kept of it."""
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from components.planning.programs.forms import ProgramConfiguration, name_config
 from components.planning.programs.own_loop import name_job
 from components.planning.programs.program import Assignment
 from components.planning.programs.shown import ShownLines
+from model.files import write_json
 from program.helper import install_helper, progress_env
 from program.measurement import Measurement
 from tfjob.backend import JobResult, LogLine
@@ -152,8 +152,7 @@ class PersonsTraining:
 
     def keep(self, launch: Mapping[str, Any], folder: Path) -> None:
         """Writes `trial.json`, the trial's record."""
-        trial = json.dumps(self._describe(launch), indent=1, allow_nan=False)
-        (folder / TRIAL_FILE).write_text(trial, encoding="utf-8")
+        write_json(folder / TRIAL_FILE, self._describe(launch))
 
     @property
     def _measured(self) -> Measurement:

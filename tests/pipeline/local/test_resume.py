@@ -10,7 +10,7 @@ import pytest
 from components.planning.parameters import Parameters
 from components.planning.plan import plan_run
 from model.host import describe_versions
-from pipeline.local.resume import ResumeError, describe_killed, describe_resumption, lock, take_up
+from pipeline.local.resume import ResumeError, count_finished, describe_killed, describe_resumption, lock, take_up
 from pipeline.run import main
 from pipeline.shell import RUN
 from tests.components.planning.programs.test_persons import write_job
@@ -62,6 +62,26 @@ def test_a_run_that_was_killed_is_taken_up_from_what_it_was_working_with(run_dir
     assert list_finished(run_dir) == ["all-reduce-2w-t1", "single-t1"]
     assert (run_dir / "logs" / "all-reduce-2w" / "trial-1" / "worker-0.log").exists()
     assert sorted(path.name for path in run_dir.iterdir()) == ["logs", "models", "run.json", "workspace"]
+
+
+def test_a_run_whose_trials_found_no_room_is_taken_up_from_where_its_steps_have_left_them(run_dir: Path) -> None:
+    trained = run_dir / "artifacts" / "tfjob-speedup-1" / "1" / "train-distributed" / "trained"
+    write_trial(trained / "all-reduce-2w-t1", "all-reduce-2w", 1, versions=describe_versions())
+    (trained / "all-reduce-2w-t2").mkdir()  # began, and has no launch.json
+    assert count_finished(run_dir) == 2
+
+    take_up(run_dir, SILENT)
+
+    assert list_finished(run_dir) == ["all-reduce-2w-t1", "single-t1"]
+    assert (run_dir / "models" / "all-reduce-2w" / "trial-1" / "model.keras").exists()
+
+
+def test_a_report_that_was_written_without_the_other_results_is_not_taken_for_the_end_of_the_run(run_dir: Path) -> None:
+    (run_dir / "report.html").touch()
+    for _ in range(2):  # the first one is killed before it has made its folders again
+        take_up(run_dir, SILENT)
+
+    assert list_finished(run_dir) == ["single-t1"]
 
 
 def test_a_run_that_is_killed_again_loses_nothing(run_dir: Path) -> None:
