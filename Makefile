@@ -71,7 +71,7 @@ test-cluster: $(VENV)/ready-dev ## Run the tests on the cluster of the current k
 	@TFJOB_TEST_IMAGE=$(TEST_IMAGE) $(IN_CLUSTER) $(BIN)/python -m pytest tests/conformance tests/cluster
 
 test-browser: $(VENV)/ready-dev ## Look at the report in a real browser: accessibility, widths, print
-	@$(BIN)/python -m pytest -m browser
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m browser tests/comparison/page
 
 setup-browser: ## Install the browser that test-browser needs with apt-get, if there is none; as root
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
