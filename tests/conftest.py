@@ -27,6 +27,9 @@ settings.load_profile("any machine")
 
 # Files whose tests run one after another in one process: they share trainings, or start runs, which tell of each other.
 TOGETHER = {
+    # On a cluster these fill the node's two cores, and the small programs of all others run beside them.
+    "tests/cluster/test_own_training.py": "trainings on a cluster",
+    "tests/cluster/test_steps.py": "trainings on a cluster",
     "tests/model/test_train_runs.py": "trainings",
     "tests/model/test_evaluate.py": "trainings",
     "tests/pipeline/test_whole_run.py": "runs",
