@@ -68,11 +68,15 @@ test-fast: $(VENV)/ready-dev ## Run the tests that start no TensorFlow
 # What the tests on a cluster run, and what their own commands must be run by to reach it (nothing where kubectl does).
 TEST_IMAGE ?= $(IMAGE)
 IN_CLUSTER ?=
+ON_CLUSTER = TFJOB_TEST_IMAGE=$(TEST_IMAGE) $(IN_CLUSTER) $(BIN)/python -m pytest
+ALONE := tests/cluster/test_api_server.py
+# One process of tests trains, and fills two cores; the other's jobs do next to nothing.
 test-cluster: $(VENV)/ready-dev ## Run the tests on the cluster of the current kubeconfig, on this machine, with IMAGE loaded
-	@TFJOB_TEST_IMAGE=$(TEST_IMAGE) $(IN_CLUSTER) $(BIN)/python -m pytest tests/conformance tests/cluster
+	@$(ON_CLUSTER) --numprocesses=$(JOBS) --maxprocesses=2 --dist=loadfile tests/cluster tests/conformance --ignore=$(ALONE)
+	@$(ON_CLUSTER) $(ALONE)
 
 test-browser: $(VENV)/ready-dev ## Look at the report in a real browser: accessibility, widths, print
-	@$(BIN)/python -m pytest -m browser
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m browser tests/comparison/page
 
 setup-browser: ## Install the browser that test-browser needs with apt-get, if there is none; as root
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \

@@ -30,6 +30,9 @@ settings.load_profile("any machine")
 
 # Files whose tests run one after another in one process: they share trainings, or start runs, which tell of each other.
 TOGETHER = {
+    # On a cluster these fill the node's two cores, and the small programs of all others run beside them.
+    "tests/cluster/test_own_training.py": "trainings on a cluster",
+    "tests/cluster/test_steps.py": "trainings on a cluster",
     "tests/model/test_train_runs.py": "trainings",
     "tests/model/test_evaluate.py": "trainings",
     "tests/pipeline/test_whole_run.py": "runs",
@@ -38,8 +41,12 @@ TOGETHER = {
     "tests/pipeline/test_secrets.py": "runs",
     "tests/pipeline/test_command.py": "runs",
 }
-# Files whose tests share nothing and, as `make fuzz` runs them, take minutes each.
-APART = {"tests/fuzz/test_bad_arrays.py", "tests/fuzz/test_bad_bytes.py"}
+# Files whose tests share nothing that takes long, and take minutes themselves: `make fuzz`, `make test-browser`.
+APART = {
+    "tests/comparison/page/test_pages_in_a_browser.py",
+    "tests/fuzz/test_bad_arrays.py",
+    "tests/fuzz/test_bad_bytes.py",
+}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -60,7 +67,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Side by side, what takes long begins first: in the end no process is left alone with it.
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(key=_sort_as_begun)
+
+
+def _sort_as_begun(item: pytest.Item) -> tuple[bool, bool]:
+    return item.nodeid.partition("::")[0] not in TOGETHER, item.get_closest_marker("slow") is None
 
 
 @pytest.fixture

@@ -258,3 +258,9 @@ def test_every_module_is_a_program_or_used_by_one() -> None:
 def test_no_machines_own_path_is_written_down(path: Path) -> None:
     assert re.findall(r"(?<![\w.])/(?:work|root|home|Users)/\S*", path.read_text()) == []
     assert sys.prefix not in path.read_text()
+
+
+def test_what_opens_a_browser_is_where_make_looks_for_it() -> None:
+    marked = {path.parent for path in (ROOT / "tests").rglob("test_*.py") if "mark.browser" in path.read_text()}
+    (command,) = re.findall(r"pytest .*-m browser (.*)", (ROOT / "Makefile").read_text())
+    assert marked - {Path(__file__).parent} == {ROOT / command}

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.own_run import OwnRun
 from tests.cluster.site import Namespace
 from tests.cluster.steps import Steps, Storage, make_storage
 
@@ -20,3 +21,10 @@ def steps(namespace: Namespace, storage: Storage, tmp_path: Path) -> Iterator[St
     )
     namespace.kubectl("delete", "tfjobs", "--all")
     namespace.wait_until_gone("tfjobs", "", 60)
+
+
+@pytest.fixture
+def own_run(namespace: Namespace, tmp_path: Path) -> Iterator[OwnRun]:
+    yield OwnRun(namespace, tmp_path)
+    assert [job["metadata"]["name"] for job in namespace.get("tfjobs")["items"]] == []
+    namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=trial-1", 30)

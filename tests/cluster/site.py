@@ -20,6 +20,7 @@ from tfjob.backend import Backend
 from tfjob.cluster.api import Cluster, connect
 from tfjob.cluster.backend import KubernetesBackend
 from tfjob.job import Manifest, replica_counts
+from tfjob.settings import of_containers
 
 if TYPE_CHECKING:
     from tests.conformance.job_run import JobRun
@@ -28,6 +29,8 @@ CLAIM, MOUNT = "workspace", "/kfp-workspace"
 SERVICE_ACCOUNT = "tfjob-speedup"
 VOLUME = {"name": "kfp-workspace", "persistentVolumeClaim": {"claimName": CLAIM}}
 VOLUME_MOUNT = {"name": "kfp-workspace", "mountPath": MOUNT}
+# Jobs of small programs run beside trainings, which leave no more of a node of two cores to ask for.
+ASKED = {"cpu": "30m"}
 _BASE = Path(__file__).parents[2] / "manifests" / "base"
 
 
@@ -117,15 +120,18 @@ class ClusterSite:
 
     namespace: Namespace
     shared: str
+    pending_seconds: float = 30.0
 
     def make(self, code: str, **fields: Any) -> dict[str, Any]:
         """Returns a job whose replicas share a folder of the claim."""
+        if "replicas" not in fields:
+            fields["overlays"] = [of_containers(resources={"requests": ASKED}), *fields.get("overlays", ())]
         return make_job(
             f"pathlib.Path(os.environ['SHARED']).mkdir(exist_ok=True)\n{code}",
             Path(self.shared),
             **{
                 "image": self.namespace.image,
-                "cpus": 0.25,  # four replicas must find room on two cores
+                "cpus": 0.25,
                 "active_deadline_seconds": 60,
                 "namespace": self.namespace.name,
                 "volumes": (VOLUME,),
@@ -136,7 +142,7 @@ class ClusterSite:
 
     def backend(self) -> Backend:
         """Returns the Kubernetes backend."""
-        return KubernetesBackend(cluster=self.namespace.cluster(), pending_seconds=30)
+        return KubernetesBackend(cluster=self.namespace.cluster(), pending_seconds=self.pending_seconds)
 
     def addresses(self, manifest: Manifest, seen: dict[str, Any]) -> Addresses:
         """Returns the addresses of the services that the operator makes."""

@@ -58,13 +58,13 @@ class StepPod:
             time.sleep(0.5)
         return self
 
-    def wait_for_line(self, text: str, seconds: float) -> None:
-        """Returns when it has printed a text."""
+    def wait_for_line(self, text: str, seconds: float, times: int = 1) -> None:
+        """Returns when it has printed a text so many times."""
         limit = time.monotonic() + seconds
-        while self.phase() == "Pending" or text not in self.log():
-            assert self.phase() in ("Pending", "Running"), f"{self.name} ended without {text!r}:\n{self.log()[-3000:]}"
+        while (phase := self.phase()) == "Pending" or self.log().count(text) < times:
+            assert phase in ("Pending", "Running"), f"{self.name} ended without {text!r}:\n{self.log()[-3000:]}"
             assert time.monotonic() < limit, f"{self.name} has not printed {text!r} in {seconds} s:\n{self.describe()}"
-            time.sleep(0.3)
+            time.sleep(0.5)
 
     def describe(self) -> str:
         """Returns what a person would look at."""
@@ -126,10 +126,13 @@ class Steps:
         arguments = [json.dumps(executor_input) if part == "{{$}}" else part for part in container["args"]]
         return self._create(step, StepPod(self.namespace, "", outputs, [*container["command"], *arguments]))
 
-    def note_finished(self, trial: str) -> None:
+    def name_outputs(self, step: str) -> dict[str, Any]:
+        """Returns the outputs' entries of a step that need not run, since a test puts there what it would leave."""
+        return self._outputs(step, self.spec["components"][f"comp-{step}"])
+
+    def note_finished(self, trial: str, storage: "Storage") -> None:
         """Lets a step believe that a trial before its own is finished."""
-        folder = f"{MOUNT}/runs/{self.run_id}/finished/{trial}"
-        self._create("note-finished", StepPod(self.namespace, "", {}, ["mkdir", "-p", folder])).wait(60)
+        storage.make_folder(f"{MOUNT}/runs/{self.run_id}/finished/{trial}")
 
     def start_again(self, step: str, first: "StepPod") -> "StepPod":
         """Returns the pod that KFP makes in place of a deleted one: the same command, the same executor input."""
@@ -236,6 +239,10 @@ class Storage:
             archive.add(source, arcname=os.fspath(Path(target).relative_to(MOUNT)))
         unpack = "import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode='r|').extractall(sys.argv[1])"
         self._namespace.pipe("exec", "-i", self.name, "--", "python", "-c", unpack, MOUNT, stdin=packed.getvalue())
+
+    def make_folder(self, path: str) -> None:
+        """Makes a folder in the claim, and those above it."""
+        self._namespace.kubectl("exec", self.name, "--", "mkdir", "-p", path)
 
     def get(self, source: str, target: Path) -> Path:
         """Copies a file or folder out of the claim, below `target`, and returns where it is."""

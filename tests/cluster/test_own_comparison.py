@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.cluster.own_run import OwnRun
 from tests.cluster.steps import Steps, Storage, run_pipeline
-from tests.cluster.test_own_jobs import OwnRun
 
 # Without TF_CONFIG it does not run, as many do not. A lone worker learns the same in twice the time.
 PROGRAM = """

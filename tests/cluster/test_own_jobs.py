@@ -1,95 +1,15 @@
 """A person's own TFJob as pods: from its manifest alone, which knows nothing of this project."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.cluster.site import Namespace
-from tfjob.backend import JobResult, LogLine
-from tfjob.cluster.backend import KubernetesBackend
+from tests.cluster.own_run import OwnRun
 from tfjob.errors import JobFailed, JobNotStarted
-from tfjob.launch import run_job
-from tfjob.own import read_own_job
 
-SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-SMALL = {"limits": {"cpu": "200m", "memory": "256Mi"}, "requests": {"cpu": "50m"}}
 STEPS = "import time\nfor step in range(1, 5): print('step', step, flush=True); time.sleep(0.5)"
 FOREVER = "import time, itertools\nfor step in itertools.count(1): print('step', step, flush=True); time.sleep(0.2)"
-
-
-@dataclass
-class OwnRun:
-    """Runs a person's TFJob of the session's image."""
-
-    namespace: Namespace
-    log_dir: Path
-    heard: list[LogLine] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
-
-    def make_replica(self, code: str, *, before: tuple[dict[str, Any], ...] = (), **pod: Any) -> dict[str, Any]:
-        """Returns a replica as people write it: without restart policy, ports or a number."""
-        own = self.make_container("tensorflow", code)
-        security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        return {"template": {"spec": {"containers": [*before, own], "securityContext": security, **pod}}}
-
-    def make_container(self, name: str, code: str) -> dict[str, Any]:
-        """Returns a container that runs a few lines of Python."""
-        command = ["python", "-S", "-c", code]
-        image = self.namespace.image
-        return {"name": name, "image": image, "command": command, "securityContext": SECURE, "resources": SMALL}
-
-    def __call__(
-        self,
-        replicas: dict[str, Any],
-        *,
-        workers: int = 2,
-        num_ps: int = 0,
-        is_measured: Callable[[], bool] | None = None,
-        pending_seconds: float = 120.0,
-        **fields: Any,
-    ) -> JobResult:
-        job = {
-            "apiVersion": "kubeflow.org/v1",
-            "kind": "TFJob",
-            "metadata": {"name": "theirs"},
-            "spec": {"tfReplicaSpecs": replicas},
-        }
-        own = read_own_job(yaml.safe_dump(job))
-        values = {"seed": "7", **fields.pop("values", {})}
-        manifest = own.build(
-            name="trial-1",
-            namespace=self.namespace.name,
-            workers=workers,
-            num_ps=num_ps,
-            values=values,
-            deadline_seconds=240,
-            **fields,
-        )
-        return run_job(
-            manifest,
-            log_dir=self.log_dir,
-            backend=KubernetesBackend(cluster=self.namespace.cluster(), pending_seconds=pending_seconds),
-            report=self.told.append,
-            max_restarts=0,
-            is_measured=is_measured,
-            listen=self.heard.append,
-        )
-
-    def lines(self, replica: str) -> list[str]:
-        return [line.text for line in self.heard if line.replica == replica]
-
-
-@pytest.fixture
-def own_run(namespace: Namespace, tmp_path: Path) -> Iterator[OwnRun]:
-    yield OwnRun(namespace, tmp_path)
-    assert [job["metadata"]["name"] for job in namespace.get("tfjobs")["items"]] == []
-    namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=trial-1", 30)
 
 
 def test_a_job_with_a_sidecar_first_and_an_init_container_is_timed_by_its_own_container(own_run: OwnRun) -> None:
@@ -181,47 +101,4 @@ def test_pods_go_together_or_say_that_they_cannot_go_apart(own_run: OwnRun) -> N
     nodes = own_run.namespace.get("nodes")["items"]
     if len(nodes) == 1:
         with pytest.raises(JobNotStarted, match=r"Unschedulable: .*anti-affinity"):
-            own_run(replicas, placement="spread", pending_seconds=1)
-
-
-ALL_REDUCE = """
-import os, sys
-import tensorflow as tf
-strategy = tf.distribute.MultiWorkerMirroredStrategy()
-with strategy.scope():
-    weights = tf.Variable(tf.zeros([10, 1]))
-@tf.function
-def train(x, y):
-    def step(x, y):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean((x @ weights - y) ** 2)
-        weights.assign_sub(0.01 * tf.distribute.get_replica_context().all_reduce('sum', tape.gradient(loss, weights)))
-        return loss
-    return strategy.reduce('MEAN', strategy.run(step, args=(x, y)), axis=None)
-batch = int(sys.argv[1])
-x, y = tf.random.normal([batch, 10]), tf.random.normal([batch, 1])
-for number in range(10**6):
-    print('step=%d loss=%.6f' % (number + 1, train(x, y)), flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_an_all_reduce_program_that_never_ends_is_measured(own_run: OwnRun) -> None:
-    replica = own_run.make_replica(ALL_REDUCE)
-    container = replica["template"]["spec"]["containers"][0]
-    container["command"] = ["python", "-c", ALL_REDUCE]
-    container["args"] = ["{per_replica_batch_size}"]
-    container["resources"] = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "300m"}}
-    result = own_run(
-        {"worker": replica},
-        values={"per_replica_batch_size": "32"},
-        is_measured=lambda: sum(text.startswith("step=") for text in own_run.lines("worker-1")) >= 20,
-    )
-    assert result.was_ended
-    steps = {
-        name: [text for text in own_run.lines(name) if text.startswith("step=")] for name in ("worker-0", "worker-1")
-    }
-    shared = min(map(len, steps.values()))
-    assert steps["worker-0"][:shared] == steps["worker-1"][:shared]
-    times = [line.at for line in own_run.heard if line.replica == "worker-0" and line.text.startswith("step=")]
-    assert times == sorted(at for at in times if at)
+            own_run(replicas, placement="spread", pending_seconds=5)

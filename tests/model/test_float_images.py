@@ -32,7 +32,7 @@ def test_large_splits_of_float_images_are_trained_validated_and_tested(
 ) -> None:
     options = (*MODEL, "--global-batch-size=600", "--epochs=1", "--max-shift=0")
     job = Job(floats.directory, tmp_path, options, make_cluster(**sizes) if sizes else None).run()
-    evaluation = multiprocessing.get_context("spawn").Process(target=evaluate, args=(floats.directory, tmp_path))
+    evaluation = multiprocessing.get_context("forkserver").Process(target=evaluate, args=(floats.directory, tmp_path))
     evaluation.start()  # in a process of its own: what is tested is that it survives
     evaluation.join()
     assert (job.training["steps"], evaluation.exitcode) == (COUNT // 600, 0)

@@ -1,20 +1,19 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_whole_run import ROOT, start, wait_for_line, wait_until_nothing_is_left
+from tests.pipeline.test_whole_run import start, wait_for_line, wait_until_nothing_is_left
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="only root can make a disk so small"),
 ]
 PATIENCE_SECONDS = 600.0
-SMALL = ("--strategies=all_reduce", "--epochs=1")
 
 
 @pytest.fixture
@@ -63,36 +62,37 @@ def without_leave_to_write(disk: Path) -> Iterator[None]:
 FULL, READ_ONLY = "No space left on device", "Read-only file system"
 
 
-@pytest.mark.parametrize(
-    ("fault", "moment", "cause"),
-    [
-        (without_room, "== all-reduce-2w, trial 1", FULL),
-        (without_inodes, "▶ 5/9", FULL),
-        (without_leave_to_write, "== all-reduce-2w, trial 1", READ_ONLY),
-    ],
-)
-def test_a_disk_that_takes_no_more_is_told_without_a_traceback_and_the_run_goes_on_where_it_stopped(
-    disk: Path, fault: Callable[[Path], AbstractContextManager[None]], moment: str, cause: str
-) -> None:
-    with start(disk / "runs", *SMALL) as process:
-        wait_for_line(process, moment)
-        with fault(disk):
-            output, errors = process.communicate(timeout=PATIENCE_SECONDS)
-            (run_dir,) = (disk / "runs").iterdir()
-            assert process.returncode == 1
-            assert "Traceback" not in output + errors
-            assert any("error: " in line and cause in line for line in output.splitlines()), output
-            assert cause not in errors  # it is said once
-            assert "finished trial(s)" in errors
-            assert f"--resume {run_dir.name}" in errors
-            if cause == FULL:  # elsewhere it cannot even be moved to its place
-                assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
-            assert wait_until_nothing_is_left(disk / "runs") == []
+# Met one after another by one run: each while it goes on after the one before.
+FAULTS = [
+    (without_room, "== all-reduce-2w, trial 1", FULL),
+    (without_leave_to_write, "== all-reduce-2w, trial 1", READ_ONLY),
+    (without_inodes, "▶ 5/9", FULL),
+]
 
-    command = [sys.executable, "-m", "pipeline.run", f"--runs-dir={disk / 'runs'}", "--resume", run_dir.name]
-    resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert "Finished before the interruption: its results are taken" in resumed.stdout
+
+def test_a_disk_that_takes_no_more_is_told_without_a_traceback_and_the_run_goes_on_where_it_stopped(disk: Path) -> None:
+    options: tuple[str, ...] = ("--strategies=all_reduce", "--epochs=1")
+    for fault, moment, cause in FAULTS:
+        with start(disk / "runs", *options) as process:
+            wait_for_line(process, moment)
+            with fault(disk):
+                output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+                (run_dir,) = (disk / "runs").iterdir()
+                assert process.returncode == 1
+                assert "Traceback" not in output + errors
+                assert any("error: " in line and cause in line for line in output.splitlines()), output
+                assert cause not in errors  # it is said once
+                assert "finished trial(s)" in errors
+                assert f"--resume {run_dir.name}" in errors
+                if cause == FULL:  # elsewhere it cannot even be moved to its place
+                    assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
+                assert wait_until_nothing_is_left(disk / "runs") == []
+        options = (f"--resume={run_dir.name}",)
+
+    with start(disk / "runs", *options) as process:
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, output + errors
+    assert "Finished before the interruption: its results are taken" in output
     assert (run_dir / "models" / "single" / "trial-1" / "model.keras").exists()
     assert (run_dir / "report.html").exists()
 

@@ -133,7 +133,10 @@ def test_a_page_is_accessible(
     show(page, files[own], width, scheme)
     unfold(page)
 
-    violations = Axe().run(page).response["violations"]
+    # Nearly all of the time is the colours', which are the scheme's in either language: of Chinese in one width alone.
+    has_colours = own[1] == "en" or width == 490
+    rules = {"rules": {"color-contrast": {"enabled": has_colours}}}
+    violations = Axe().run(page, options=rules).response["violations"]
 
     serious = [found for found in violations if found["impact"] in {"serious", "critical"}]
     assert [(found["id"], [node["html"][:200] for node in found["nodes"][:3]]) for found in serious] == []
