@@ -87,7 +87,11 @@ def test_many_entries_are_not_kept_in_memory(tmp_path: Path) -> None:
     assert peak < 1 << 20
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no archive"), pack({"a": b"x" * 999})[:-40]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"no archive"), pack({"a": b"x" * 999})[:-40]],
+    ids=["empty", "text", "compressed text", "cut off"],  # a name with the time in it would be another in each process
+)
 def test_what_is_no_whole_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
     with pytest.raises(ServerError, match=r"no whole \.tar\.gz came"):
