@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_whole_run import start, wait_for_line, wait_until_nothing_is_left
+from tests.pipeline.test_whole_run import ROOT, start, wait_for_line, wait_until_nothing_is_left
 
 pytestmark = [
     pytest.mark.slow,
