@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_whole_run import ROOT, start, wait_for_line, wait_until_nothing_is_left
+from tests.pipeline.test_whole_run import start, wait_for_line, wait_until_nothing_is_left
 
 pytestmark = [
     pytest.mark.slow,
@@ -100,9 +100,10 @@ def test_a_disk_that_takes_no_more_is_told_without_a_traceback_and_the_run_goes_
 @pytest.mark.parametrize(("moment", "kept"), [("▶ 1/9 plan-comparison", []), ("▶ 8/9 compare", ["run.json"])])
 def test_of_results_that_find_no_room_none_is_left_half_written(disk: Path, moment: str, kept: list[str]) -> None:
     command = [sys.executable, "-m", "pipeline.run", f"--runs-dir={disk / 'runs'}"]
-    asked = ["--command=sleep 0.2", "--trials=1"]
+    asked, folder = ["--command=sleep 0.2", "--trials=1"], disk / "own"
+    folder.mkdir()  # each replica gets a view of it, for which the disk has room
     with subprocess.Popen(
-        [*command, *asked], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *asked], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
         wait_for_line(run, moment)
         with without_room(disk):
@@ -116,7 +117,7 @@ def test_of_results_that_find_no_room_none_is_left_half_written(disk: Path, mome
 
     resumed = subprocess.run(
         [*command, "--resume", run_dir.name],
-        cwd=ROOT,
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
