@@ -120,7 +120,7 @@ class ClusterSite:
 
     namespace: Namespace
     shared: str
-    pending_seconds: float = 30.0
+    pending_seconds: float = 120.0
 
     def make(self, code: str, **fields: Any) -> dict[str, Any]:
         """Returns a job whose replicas share a folder of the claim."""

@@ -27,7 +27,7 @@ def cluster(namespace: Namespace) -> Cluster:
 @pytest.fixture
 def run_impatiently(cluster_site: ClusterSite, tmp_path: Path) -> JobRun:
     """Runs a job that cannot start, and is given up sooner than others."""
-    return JobRun(replace(cluster_site, pending_seconds=15.0), tmp_path / "logs")
+    return JobRun(replace(cluster_site, pending_seconds=25.0), tmp_path / "logs")
 
 
 def test_an_image_that_is_missing_is_told_with_the_kubelets_words(run_impatiently: JobRun, cluster: Cluster) -> None:

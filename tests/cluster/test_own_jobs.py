@@ -100,5 +100,6 @@ def test_pods_go_together_or_say_that_they_cannot_go_apart(own_run: OwnRun) -> N
     assert len({replica.node for replica in result.replicas}) == 1
     nodes = own_run.namespace.get("nodes")["items"]
     if len(nodes) == 1:
+        waiting = {"Worker": own_run.make_replica("import time; time.sleep(600)")}  # else one ends before it is told
         with pytest.raises(JobNotStarted, match=r"Unschedulable: .*anti-affinity"):
-            own_run(replicas, placement="spread", pending_seconds=5)
+            own_run(waiting, placement="spread", pending_seconds=5)
