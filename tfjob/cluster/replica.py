@@ -32,6 +32,7 @@ class ReplicaRun:
         doubt_since: Since when it waits for what may never come; None when it does not.
         held_since: Since when its pod runs on though its container has ended; None when it does not.
         trouble: What an event said last of what holds it up.
+        waited_for: What its pod waited for last: reason and details, which nobody says of a pod that is ended.
         restarts: How often it was restarted.
         started_at: Unix time of its first start; None before.
         scheduled_at: Unix time at which its first pod was placed; None before.
@@ -48,6 +49,7 @@ class ReplicaRun:
     doubt_since: float | None = None
     held_since: float | None = None
     trouble: str = ""
+    waited_for: tuple[str, str] = ("", "")
     restarts: int = 0
     started_at: float | None = None
     scheduled_at: float | None = None
@@ -91,6 +93,8 @@ class ReplicaRun:
         """Takes down what its newest pod says, and returns whether that runs a container that did not run before."""
         before, self.pod = self.pod, pod
         self.scheduled_at = self.scheduled_at or pod.scheduled_at
+        if not pod.has_ended:
+            self.waited_for = (pod.waiting_reason, pod.waiting_message)
         if not pod.has_started:
             return False
         self.started_at = self.started_at or pod.started_at
@@ -113,12 +117,12 @@ class ReplicaRun:
         return min(limits)
 
     def describe_waiting(self) -> str:
-        """Returns why it does not run yet."""
+        """Returns why it does not run yet, or never ran."""
         if self.pod is None:
             return f"{self.replica.name} has no pod yet"
-        reason = self.pod.waiting_reason or self.pod.phase
-        detail = self.pod.waiting_message or self.trouble
-        return f"{self.replica.name}: {reason}" + (f": {detail}" if detail else "")
+        reason, message = self.waited_for
+        detail = message or self.trouble
+        return f"{self.replica.name}: {reason or self.pod.phase}" + (f": {detail}" if detail else "")
 
     def result(self, stopped_at: float = 0.0) -> ReplicaResult:
         """Returns how it went.

@@ -3,6 +3,8 @@ import pytest
 from tests.tfjob.cluster_run import ClusterRun
 from tests.tfjob.fake_cluster import JOB, ended, job_event, pod_event, pod_json, running, unschedulable, waiting
 from tfjob.errors import JobNotStarted
+from tfjob.job import FOREIGN_ANNOTATION
+from tfjob.settings import Overlay
 
 
 def test_an_image_that_is_missing_ends_the_job_after_a_minute_of_doubt(single: ClusterRun) -> None:
@@ -63,6 +65,17 @@ def test_a_pod_that_finds_no_node_is_waited_for_as_long_as_was_said(run: Cluster
         "worker-1: Unschedulable: 0/1 nodes are available: 1 Insufficient cpu. "
         "What may help: fewer workers, less cpus_per_replica or memory_per_replica, or more nodes"
     )
+
+
+def test_what_a_replica_waited_for_is_told_of_a_job_that_ended_without_it(run: ClusterRun) -> None:
+    run.change(overlays=[Overlay(job={"metadata": {"annotations": {FOREIGN_ANNOTATION: "true"}}})])
+    run.say(running("worker-0"), unschedulable("worker-1"), ended("worker-0"), pod_json("worker-1", "Failed"))
+    run.cluster.say_job("Succeeded")
+    never_ran = (
+        r"It ended without a replica that never ran \| worker-1: Unschedulable: 0/1 nodes are available"
+    )
+    with pytest.raises(JobNotStarted, match=never_ran):
+        run()
 
 
 def test_what_events_say_of_a_pod_that_is_being_created_is_told(single: ClusterRun) -> None:
