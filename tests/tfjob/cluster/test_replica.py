@@ -71,9 +71,7 @@ def test_what_a_replica_waited_for_is_told_of_a_job_that_ended_without_it(run: C
     run.change(overlays=[Overlay(job={"metadata": {"annotations": {FOREIGN_ANNOTATION: "true"}}})])
     run.say(running("worker-0"), unschedulable("worker-1"), ended("worker-0"), pod_json("worker-1", "Failed"))
     run.cluster.say_job("Succeeded")
-    never_ran = (
-        r"It ended without a replica that never ran \| worker-1: Unschedulable: 0/1 nodes are available"
-    )
+    never_ran = r"It ended without a replica that never ran \| worker-1: Unschedulable: 0/1 nodes are available"
     with pytest.raises(JobNotStarted, match=never_ran):
         run()
 
