@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 import urllib3
@@ -44,6 +45,13 @@ def test_no_more_is_read_of_an_error_than_can_be_its_message() -> None:
     assert body.num_read <= 1 << 16
 
 
+ASKED: dict[str, Callable[[Server], object]] = {
+    "run": lambda server: server.runs.run_service_get_run("run-1"),
+    "health": Server.check,
+    "metadata": lambda server: MlMetadata(server).check(),
+}
+
+
 @pytest.mark.parametrize(
     "body", [b'{"message": "no  such\\nrun"}', b"no such run", b'{"error_message": "no such run"}']
 )
@@ -59,35 +67,25 @@ def test_the_message_of_an_error_is_found_whoever_wrote_it(body: bytes) -> None:
     ],
     ids=["sent", "unpacked"],
 )
-@pytest.mark.parametrize("asked", ["run", "health", "metadata"])
+@pytest.mark.parametrize("asked", ASKED)
 def test_an_answer_that_is_too_large_is_one_message(asked: str, answer: Answer) -> None:
     kfp = Kfp(runs={"run-1": {}}, refusals={"/": (answer, 9)})
     with Served(kfp) as endpoint:
         server = Server(Access(endpoint))
-        ask = {
-            "run": lambda: server.runs.run_service_get_run("run-1"),
-            "health": server.check,
-            "metadata": MlMetadata(server).check,
-        }[asked]
         with pytest.raises(
             ServerError, match=f"^{endpoint.removesuffix(PREFIX)}/.* was answered with more than the 33,"
         ):
-            ask()
+            ASKED[asked](server)
     assert len(kfp.requests) == 1
 
 
-@pytest.mark.parametrize("asked", ["run", "health", "metadata"])
+@pytest.mark.parametrize("asked", ASKED)
 def test_an_answer_that_is_cut_off_is_a_lost_connection(asked: str) -> None:
     cut_off = (200, JSON | {"Transfer-Encoding": "chunked"}, b"100\r\n{")
     with Served(Kfp(refusals={"/": (cut_off, 9)})) as endpoint:
         server = Server(Access(endpoint))
-        ask = {
-            "run": lambda: server.runs.run_service_get_run("run-1"),
-            "health": server.check,
-            "metadata": MlMetadata(server).check,
-        }[asked]
         with pytest.raises(ConnectionLostError, match=f"^{endpoint.removesuffix(PREFIX)} cannot be reached: "):
-            ask()
+            ASKED[asked](server)
 
 
 def test_an_answer_of_nothing_but_brackets_is_no_health() -> None:
