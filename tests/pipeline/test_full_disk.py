@@ -51,12 +51,20 @@ def without_inodes(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def without_leave_to_write(disk: Path) -> Iterator[None]:
-    subprocess.run(["mount", "--bind", disk, disk], check=True)  # on top of it, for it is busy with files being written
+    # Made read-only elsewhere, where nobody writes, and laid over the disk as it is: once in its place, a file that is
+    # just being written keeps a mount from becoming read-only.
+    read_only = disk.with_name(f"{disk.name}-read-only")
+    read_only.mkdir()
+    subprocess.run(["mount", "--bind", disk, read_only], check=True)
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
-        yield
+        subprocess.run(["mount", "-o", "remount,bind,ro", read_only], check=True)
+        subprocess.run(["mount", "--bind", read_only, disk], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
     finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
+        subprocess.run(["umount", read_only], check=True)
 
 
 FULL, READ_ONLY = "No space left on device", "Read-only file system"
