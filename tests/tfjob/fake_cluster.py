@@ -10,7 +10,7 @@ from typing import Any, Literal
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import ProtocolError
 
-from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind, WideKind
+from tfjob.cluster.api import CONFLICT, NOT_FOUND, Cluster, Json, Kind
 from tfjob.job import Manifest
 
 JOB, JOB_UID = "mnist", "job-1"
@@ -119,7 +119,7 @@ class FakeCluster(Cluster):
         if not self.are_pods_left:
             self.pods.clear()
 
-    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind, **selector: Any) -> Json:
         self._note(f"list {kind}", selector)
         return _listing({"tfjobs": self.jobs, "pods": self.pods}.get(kind, {}))
 

@@ -5,7 +5,7 @@ watching and deciding are in `tfjob.cluster.backend`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from os import environ
@@ -36,6 +36,8 @@ FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+# As kubectl asks for lists.
+_PAGE_OBJECTS = 500
 
 
 class Cluster:
@@ -58,9 +60,8 @@ class Cluster:
             "tfjobs": partial(self._jobs.list_namespaced_custom_object, *self._where),
             "pods": partial(core.list_namespaced_pod, namespace),
             "events": partial(core.list_namespaced_event, namespace),
-            "nodes": core.list_node,
-            "pods of all namespaces": core.list_pod_for_all_namespaces,
         }
+        self._wide_lists = {"nodes": core.list_node, "pods of all namespaces": core.list_pod_for_all_namespaces}
         self._read_log = partial(core.read_namespaced_pod_log, namespace=namespace, container=CONTAINER_NAME)
 
     def create_job(self, manifest: Manifest) -> Json:
@@ -80,10 +81,21 @@ class Cluster:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         self._jobs.delete_namespaced_custom_object(*self._where, name, body=options, _request_timeout=self._timeout)
 
-    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
+    def list_objects(self, kind: Kind, **selector: Any) -> Json:
         """Returns the list of those objects of a kind that a label or field selector names."""
-        response = self._lists[kind](**selector, _preload_content=False, _request_timeout=self._timeout)
-        return json.loads(response.data)  # type: ignore[no-any-return]
+        return self._read_list(self._lists[kind], selector)
+
+    def list_whole_cluster(self, kind: WideKind, **selector: Any) -> Iterator[Json]:
+        """Yields those objects of a kind in the whole cluster that a label or field selector names.
+
+        A large cluster has a gigabyte of pods: they are asked for and held page by page.
+        """
+        token = None
+        while token != "":
+            asked = {**selector, "limit": _PAGE_OBJECTS, **({"_continue": token} if token else {})}
+            page = self._read_list(self._wide_lists[kind], asked)
+            yield from page["items"]
+            token = page["metadata"].get("continue") or ""
 
     def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
         """Yields their changes from a version on."""
@@ -121,6 +133,10 @@ class Cluster:
         finally:
             response.close()
             response.release_conn()
+
+    def _read_list(self, ask: Callable[..., Any], selector: Mapping[str, Any]) -> Json:
+        response = ask(**selector, _preload_content=False, _request_timeout=self._timeout)
+        return json.loads(response.data)  # type: ignore[no-any-return]
 
 
 def _stamp(piece: Piece) -> str:

@@ -1,7 +1,7 @@
 """What the nodes of a cluster have left for one pod, as far as this process may see them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 
@@ -34,19 +34,21 @@ def find_free_cpus(
     """
     selector = ",".join(f"{name}={value}" for name, value in node_labels.items())
     with suppress(ApiException, *CONNECTION_ERRORS):
-        nodes = cluster.list_objects("nodes", label_selector=selector)["items"]
-        pods = cluster.list_objects("pods of all namespaces", field_selector=_NOT_ENDED)["items"]
-        free = [_count_free(node, pods) for node in nodes if _takes_pods(node, has_gpus=replica.gpus > 0)]
-        return max((_find_largest(replica, {**own, "cpu": max(0.0, own["cpu"] - beside)}) for own in free), default=0.0)
+        nodes = cluster.list_whole_cluster("nodes", label_selector=selector)
+        free = {_name(node): _read_room(node) for node in nodes if _takes_pods(node, has_gpus=replica.gpus > 0)}
+        for pod in cluster.list_whole_cluster("pods of all namespaces", field_selector=_NOT_ENDED):
+            _take_room(free.get(pod["spec"].get("nodeName"), {}), pod["spec"])
+        return max((_find_largest(replica, own, beside) for own in free.values()), default=0.0)
     return None
 
 
-def _find_largest(replica: ReplicaSpec, free: Mapping[str, float]) -> float:
+def _find_largest(replica: ReplicaSpec, free: Mapping[str, Decimal], beside: float) -> float:
     """Returns the CPUs of the largest pod on a node with so much left; 0 where there is no room for a replica."""
-    times = free["memory"] / float(parse_quantity(replica.memory)) if replica.memory else math.inf
+    cpus = max(0.0, float(free["cpu"]) - beside)
+    times = float(free["memory"] / parse_quantity(replica.memory)) if replica.memory else math.inf
     if not replica.gpus:
-        return free["cpu"] if times >= 1 else 0.0
-    times = min(times, free["cpu"] / replica.cpus, free.get(GPU_RESOURCE, 0.0) / replica.gpus)
+        return cpus if times >= 1 else 0.0
+    times = min(times, cpus / replica.cpus, float(free.get(GPU_RESOURCE, 0)) / replica.gpus)
     return math.floor(times + _ROUNDING) * replica.cpus
 
 
@@ -58,14 +60,19 @@ def _takes_pods(node: Json, *, has_gpus: bool) -> bool:
     return is_ready and not is_kept_free and not spec.get("unschedulable")
 
 
-def _count_free(node: Json, pods: Iterable[Json]) -> dict[str, float]:
-    """Returns what a node can give, less what the pods on it have asked for, in CPUs, GPUs and bytes."""
-    own = [pod["spec"] for pod in pods if pod["spec"].get("nodeName") == node["metadata"]["name"]]
-    return {
-        name: float(parse_quantity(amount) - sum(_count_asked(spec, name) for spec in own))
-        for name, amount in node["status"]["allocatable"].items()
-        if name in ("cpu", "memory", GPU_RESOURCE)
-    }
+def _name(node: Json) -> str:
+    return str(node["metadata"]["name"])
+
+
+def _read_room(node: Json) -> dict[str, Decimal]:
+    """Returns what a node can give, in CPUs, GPUs and bytes."""
+    allocatable = node["status"]["allocatable"]
+    return {name: parse_quantity(allocatable[name]) for name in ("cpu", "memory", GPU_RESOURCE) if name in allocatable}
+
+
+def _take_room(free: dict[str, Decimal], spec: Json) -> None:
+    for name in free:
+        free[name] -= _count_asked(spec, name)
 
 
 def _count_asked(spec: Json, name: str) -> Decimal:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from kubernetes.client import Configuration
@@ -159,6 +159,19 @@ def test_pods_are_those_with_the_jobs_label_as_the_server_gives_them(server: Ser
     server.answer(listing)
     assert server.operator().list_objects("pods", **select("pods", JOB)) == listing
     assert server.last_request()[:2] == ("GET", f"{PODS}?labelSelector=training.kubeflow.org/job-name=mnist")
+
+
+@pytest.mark.parametrize("last", [{}, {"continue": ""}])
+def test_what_the_whole_cluster_has_is_asked_for_page_by_page(server: Server, last: Json) -> None:
+    server.answer({"metadata": {"continue": "second"}, "items": [{"metadata": {"name": "a"}}]})
+    server.answer({"metadata": last, "items": [{"metadata": {"name": "b"}}]})
+    pods = server.operator().list_whole_cluster("pods of all namespaces", field_selector="status.phase!=Failed")
+    assert next(pods) == {"metadata": {"name": "a"}}
+    assert len(server.requests) == 1  # one page at a time is held
+    assert [*pods] == [{"metadata": {"name": "b"}}]
+    asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
+    selected = {"fieldSelector": "status.phase!=Failed", "limit": "500"}
+    assert asked == [selected, {**selected, "continue": "second"}]
 
 
 def test_a_watch_goes_on_from_a_version_and_ends_after_a_while(server: Server) -> None:

@@ -1,11 +1,11 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 import urllib3
 from kubernetes.client.exceptions import ApiException
 
-from tfjob.cluster.api import Cluster, Json, Kind, WideKind
+from tfjob.cluster.api import Cluster, Json, WideKind
 from tfjob.cluster.nodes import find_free_cpus
 from tfjob.spec import GPU_RESOURCE, ReplicaSpec
 
@@ -19,15 +19,16 @@ class Nodes(Cluster):
         self.nodes, self.pods, self.whole = nodes, pods, whole
         self.selectors: list[dict[str, Any]] = []
 
-    def list_objects(self, kind: Kind | WideKind, **selector: Any) -> Json:
+    def list_whole_cluster(self, kind: WideKind, **selector: Any) -> Iterator[Json]:
         self.selectors.append(selector)
         if kind == "nodes":
-            return {"items": [*self.nodes]}
+            yield from self.nodes
+            return
         assert kind == "pods of all namespaces"
         if isinstance(self.pods, Exception):
             raise self.pods
-        made = [make_pod(node, *requests) for node, own in self.pods.items() for requests in own]
-        return {"items": [*made, *self.whole]}
+        yield from (make_pod(node, *requests) for node, own in self.pods.items() for requests in own)
+        yield from self.whole
 
 
 def make_node(name: str, cpu: str, memory: str = "8Gi", *, is_ready: bool = True, gpus: int = 0, **spec: Any) -> Json:
