@@ -9,6 +9,7 @@ import numpy as np
 
 from model.frameworks import tf
 from model.strategies.block import PROBED_STEPS, Block, choose_steps_per_call, take_asynchronous_block
+from model.strategies.calls import Calls
 from model.strategies.computing import PLAIN, Computing, count_gpus
 from model.strategies.exchange import add_to_first, describe_exchange, make_pull_push, read_first, read_time_after
 from model.strategies.step import (
@@ -78,7 +79,7 @@ class ParameterServerTrainer(VariableTrainer):
         strategy: tf.distribute.ParameterServerStrategy,
         computing: Computing = PLAIN,
     ) -> None:
-        self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
+        self._calls = Calls(strategy)
         with strategy.scope():
             super().__init__(task, flat, role, computing, role.num_ps)
         self._compute_and_push, self._compute_and_push_all = self._make_compute_and_push()
@@ -96,7 +97,7 @@ class ParameterServerTrainer(VariableTrainer):
             pending += [(steps.start, self._hand_out(rank, steps)) for rank in range(num_workers)]
             while len(pending) > _IN_FLIGHT_PER_WORKER * num_workers:
                 self._report(*pending.popleft(), on_step)
-        self._coordinator.join()
+        self._calls.join()
         while pending:
             self._report(*pending.popleft(), on_step)
 
@@ -106,7 +107,7 @@ class ParameterServerTrainer(VariableTrainer):
         if not self._steps_per_call:
             with self._kept():
                 results = self._hand_out_idle(range(PROBED_STEPS))
-                seconds = [row[1] for result in results for row in result.fetch()]
+                seconds = [row[1] for result in results for row in self._calls.fetch(result)]
             self._steps_per_call = choose_steps_per_call(float(np.median(seconds)))
 
     def trace_steps(self) -> list[StepTiming]:
@@ -117,11 +118,11 @@ class ParameterServerTrainer(VariableTrainer):
         """Returns the sum of the scores on the validation split, computed by the workers."""
         count = self._task.dataset.split("validation").count
         results = [
-            self._coordinator.schedule(self._score, args=(start, min(start + EVALUATION_BATCH_SIZE, count)))
+            self._calls.schedule(self._score, start, min(start + EVALUATION_BATCH_SIZE, count))
             for start in range(0, count, EVALUATION_BATCH_SIZE)
         ]
-        self._coordinator.join()
-        return float(sum(float(result.fetch()) for result in results))
+        self._calls.join()
+        return float(sum(float(self._calls.fetch(result)) for result in results))
 
     def time_exchange(self) -> dict[str, Any]:
         """Returns what a pull and a push cost, of one worker after another; the values stay as they were.
@@ -135,15 +136,15 @@ class ParameterServerTrainer(VariableTrainer):
         }
 
         def exchange(num_elements: int) -> float:
-            result = self._coordinator.schedule(functions[num_elements], args=(0.0,))
-            self._coordinator.join()
-            return float(result.fetch())
+            result = self._calls.schedule(functions[num_elements], 0.0)
+            self._calls.join()
+            return float(self._calls.fetch(result))
 
         with self._kept():
             for function in functions.values():  # an idle worker takes the next, and is busy if it compiles
                 for _ in range(2 * self._role.num_workers):
-                    self._coordinator.schedule(function, args=(0.0,))
-                self._coordinator.join()
+                    self._calls.schedule(function, 0.0)
+                self._calls.join()
             return describe_exchange("pull_push", length, exchange)
 
     def _pull_first(self) -> list[tf.Tensor]:
@@ -163,8 +164,8 @@ class ParameterServerTrainer(VariableTrainer):
 
     def _make_idle_scores(self) -> None:
         for _ in range(2 * self._role.num_workers):
-            self._coordinator.schedule(self._score, args=(0, 1))
-        self._coordinator.join()
+            self._calls.schedule(self._score, 0, 1)
+        self._calls.join()
 
     def _hand_out(self, rank: int, steps: range, *, idle: bool = False) -> Any:
         """Returns what is to come of a worker's shares of these steps; an idle one changes no weights."""
@@ -172,17 +173,17 @@ class ParameterServerTrainer(VariableTrainer):
         if idle:
             block = block._replace(rates=np.zeros_like(block.rates))
         if len(steps) == 1:
-            return self._coordinator.schedule(self._compute_and_push, args=tuple(part[0] for part in block))
-        return self._coordinator.schedule(self._compute_and_push_all, args=tuple(block))
+            return self._calls.schedule(self._compute_and_push, *(part[0] for part in block))
+        return self._calls.schedule(self._compute_and_push_all, *block)
 
     def _hand_out_idle(self, steps: range) -> list[Any]:
         """Hands out two calls for each worker: an idle one takes the next, and is busy if it compiles."""
         results = [self._hand_out(0, steps, idle=True) for _ in range(2 * self._role.num_workers)]
-        self._coordinator.join()
+        self._calls.join()
         return results
 
     def _report(self, first: int, result: Any, on_step: OnStep) -> None:
-        rows = np.reshape(result.fetch(), [-1, 4]).tolist()
+        rows = np.reshape(self._calls.fetch(result), [-1, 4]).tolist()
         worker = _find_worker(result)
         for step, row in enumerate(rows, first):
             loss, seconds, input_seconds, communication_seconds = row

@@ -20,14 +20,18 @@ from model.training.task import Task
 from tests.model.replicas import make_cluster
 
 
-def make_trainer(dataset: PreparedDataset) -> ParameterServerTrainer:
+def start_servers() -> tf.distribute.ParameterServerStrategy:
     cluster = tf.train.ClusterSpec(make_cluster(worker=2, ps=2))
     threads = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=4)
     for job in ("worker", "ps"):
         for index in range(2):
             tf.distribute.Server(cluster, job_name=job, task_index=index, protocol="grpc", config=threads)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(cluster, rpc_layer="grpc")
-    strategy = tf.distribute.ParameterServerStrategy(resolver)
+    return tf.distribute.ParameterServerStrategy(resolver)
+
+
+def make_trainer(dataset: PreparedDataset) -> ParameterServerTrainer:
+    strategy = start_servers()
     flat = FlatModel.wrap(build_model("tests.model.builders:batch_norm", (8, 8, 1), 3, {}))
     config = TrainingConfig(strategy="parameter_server", num_workers=2, num_ps=2, global_batch_size=16)
     role = Role("parameter_server", "chief", 0, num_workers=2, num_ps=2, has_chief=True)

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -40,3 +41,18 @@ def test_the_data_are_read_by_the_processor_of_the_worker_that_computes(noise: P
     log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stderr
     places = re.findall(r"\((?:ImmutableConst|GatherV2)\): (\S+)", log)
     assert set(places) == {f"/job:worker/replica:0/task:{index}/device:CPU:0" for index in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("works", {"value": 42, "raised": "", "count": 1}),
+        ("is lost", {"value": None, "raised": "UnavailableError", "count": 1}),
+        ("answer is lost", {"value": None, "raised": "AbortedError", "count": 1}),
+    ],
+)
+def test_a_call_of_a_lost_worker_ends_the_training_and_is_not_made_twice(what: str, told: dict[str, object]) -> None:
+    command = [sys.executable, "-m", "tests.model.calling", what]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    assert json.loads(finished.stdout.splitlines()[-1]) == told
