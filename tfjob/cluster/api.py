@@ -6,6 +6,7 @@ watching and deciding are in `tfjob.cluster.backend`.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from os import environ
@@ -31,7 +32,7 @@ Kind = Literal["tfjobs", "pods", "events"]
 WideKind = Literal["nodes", "pods of all namespaces"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
-FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
 
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
@@ -88,14 +89,18 @@ class Cluster:
     def list_whole_cluster(self, kind: WideKind, **selector: Any) -> Iterator[Json]:
         """Yields those objects of a kind in the whole cluster that a label or field selector names.
 
-        A large cluster has a gigabyte of pods: they are asked for and held page by page.
+        A large cluster has a gigabyte of pods: they are asked for and held page by page. Where that takes so long that
+        the server has forgotten how the cluster was at the first page, the others are of the cluster as it is then.
+
+        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
         """
-        token = None
-        while token != "":
-            asked = {**selector, "limit": _PAGE_OBJECTS, **({"_continue": token} if token else {})}
-            page = self._read_list(self._wide_lists[kind], asked)
+        token = ""
+        while True:
+            page = self._read_page(kind, selector, token)
             yield from page["items"]
             token = page["metadata"].get("continue") or ""
+            if not token:
+                return
 
     def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
         """Yields their changes from a version on."""
@@ -133,6 +138,15 @@ class Cluster:
         finally:
             response.close()
             response.release_conn()
+
+    def _read_page(self, kind: WideKind, selector: Mapping[str, Any], token: str) -> Json:
+        asked = {**selector, "limit": _PAGE_OBJECTS}
+        try:
+            return self._read_list(self._wide_lists[kind], asked | ({"_continue": token} if token else {}))
+        except ApiException as error:
+            if not (later := _read_later_token(error)):
+                raise
+            return self._read_list(self._wide_lists[kind], asked | {"_continue": later})
 
     def _read_list(self, ask: Callable[..., Any], selector: Mapping[str, Any]) -> Json:
         response = ask(**selector, _preload_content=False, _request_timeout=self._timeout)
@@ -177,6 +191,13 @@ def select(kind: Kind, job_name: str) -> dict[str, str]:
         "pods": {"label_selector": f"{JOB_NAME_LABEL}={job_name}"},
     }
     return selectors.get(kind, {})
+
+
+def _read_later_token(error: ApiException) -> str:
+    """Returns the token that goes on after the page of one that is too old; nothing where the error is another."""
+    with suppress(TypeError, ValueError, KeyError):
+        return str(json.loads(error.body)["metadata"]["continue"]) if error.status == GONE else ""
+    return ""
 
 
 def explain(error: ApiException) -> str:

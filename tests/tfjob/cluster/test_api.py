@@ -174,6 +174,30 @@ def test_what_the_whole_cluster_has_is_asked_for_page_by_page(server: Server, la
     assert asked == [selected, {**selected, "continue": "second"}]
 
 
+def test_pages_that_take_so_long_that_the_token_is_too_old_go_on_from_there_in_the_cluster_of_now(
+    server: Server,
+) -> None:
+    expired = status(410, "The provided continue parameter is too old") | {"metadata": {"continue": "later"}}
+    server.answer({"metadata": {"continue": "second"}, "items": [1]})
+    server.answer(expired, status=410)
+    server.answer({"metadata": {"continue": "third"}, "items": [2]})
+    server.answer({"metadata": {}, "items": [3]})
+    assert [*server.operator().list_whole_cluster("nodes")] == [1, 2, 3]
+    asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
+    assert [query.get("continue") for query in asked] == [None, "second", "later", "third"]
+
+
+@pytest.mark.parametrize("metadata", [{}, {"continue": ""}, {"continue": "later"}])
+def test_pages_that_cannot_go_on_are_an_error(metadata: Json, server: Server) -> None:
+    server.answer({"metadata": {"continue": "second"}, "items": [1]})
+    for _ in range(2):
+        server.answer(status(410, "too old") | {"metadata": metadata}, status=410)
+    pods = server.operator().list_whole_cluster("pods of all namespaces")
+    assert next(pods) == 1
+    with pytest.raises(ApiException, match="410"):
+        next(pods)
+
+
 def test_a_watch_goes_on_from_a_version_and_ends_after_a_while(server: Server) -> None:
     server.answer([change("MODIFIED", job_json("Running")), change("DELETED", job_json())])
     assert list(server.operator().watch_objects("tfjobs", "17", **select("tfjobs", JOB))) == [
