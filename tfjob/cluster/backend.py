@@ -20,6 +20,7 @@ from tfjob.cluster.failure import (
     describe_loss,
     failed_job,
     find_culprit,
+    is_aftermath,
     out_of_memory,
     suspected,
 )
@@ -312,6 +313,7 @@ class _JobRun(JobRun[Message]):
         self._tell_progress()
 
     def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
+        run.is_aftermath = is_aftermath(run, pod, self.replicas.values())
         if run.take_pod(pod):
             self.open_logs.add(pod.uid)
             self.watching.follow_log(pod, run.has_ended, run.log_path)

@@ -29,6 +29,7 @@ class ReplicaRun:
         pod: Its newest pod as it was last seen; None before the first.
         has_ended: Set when that pod has ended.
         is_gone: Whether that pod went before it had ended.
+        is_aftermath: Whether that pod is only deleted because another replica has failed.
         doubt_since: Since when it waits for what may never come; None when it does not.
         held_since: Since when its pod runs on though its container has ended; None when it does not.
         trouble: What an event said last of what holds it up.
@@ -46,6 +47,7 @@ class ReplicaRun:
     pod: Pod | None = None
     has_ended: threading.Event = field(default_factory=threading.Event)
     is_gone: bool = False
+    is_aftermath: bool = False
     doubt_since: float | None = None
     held_since: float | None = None
     trouble: str = ""
@@ -87,7 +89,7 @@ class ReplicaRun:
     @property
     def is_lost(self) -> bool:
         """Whether its pod was taken from outside: by a drain, an eviction, a preemption, a deletion."""
-        return self.pod is not None and (self.is_gone or self.pod.is_taken)
+        return self.pod is not None and not self.is_aftermath and (self.is_gone or self.pod.is_taken)
 
     def take_pod(self, pod: Pod) -> bool:
         """Takes down what its newest pod says, and returns whether that runs a container that did not run before."""
