@@ -314,7 +314,7 @@ class _JobRun(JobRun[Message]):
 
     def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
         run.is_aftermath = is_aftermath(run, pod, self.replicas.values())
-        if run.take_pod(pod):
+        if run.take_pod(pod, self.submitted_at + self.clock() - self.submitted):
             self.open_logs.add(pod.uid)
             self.watching.follow_log(pod, run.has_ended, run.log_path)
         if pod.has_ended:
