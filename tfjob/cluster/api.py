@@ -37,8 +37,24 @@ FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+# What changes nothing, or nothing more the second time, is asked for again at once; POST and PATCH are not.
+_TRIES, _LONGEST_PAUSE_SECONDS = 3, 5.0
 # As kubectl asks for lists.
 _PAGE_OBJECTS = 500
+# Each replica's log is a connection. By default five a core are kept, and of each more that ends a warning is logged.
+_MOST_CONNECTIONS = 1024
+
+
+class _ShortWaits(urllib3.Retry):
+    """Heeds what a busy server says of when to ask again, up to a few seconds: who calls asks again by itself, later.
+
+    Up to 32 s are said, through which a step that is told to end would hear nothing and be killed with its job left.
+    """
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        """Returns how many seconds to wait, or None where the server does not say."""
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, _LONGEST_PAUSE_SECONDS)
 
 
 class Cluster:
@@ -53,6 +69,9 @@ class Cluster:
     def __init__(
         self, namespace: str, configuration: Configuration, *, answer_seconds: float = _ANSWER_SECONDS
     ) -> None:
+        configuration.connection_pool_maxsize = _MOST_CONNECTIONS
+        if configuration.retries is None:
+            configuration.retries = _ShortWaits(_TRIES)
         client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
         self._jobs, core = client.custom_api, client.core_api
         self._where = (GROUP, VERSION, namespace, TFJOB_PLURAL)

@@ -27,12 +27,14 @@ class Answer:
     Args:
         body: All of it, or its chunks.
         status: The HTTP status.
+        headers: Further headers.
         is_cut_off: Whether the connection breaks before the end.
         after: What to wait for before answering.
     """
 
     body: bytes | list[bytes]
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
     is_cut_off: bool = False
     after: threading.Event | None = None
 
@@ -71,6 +73,8 @@ def server() -> Iterator[Server]:
                 return
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             if isinstance(answer.body, bytes):
                 self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
@@ -330,6 +334,40 @@ def test_the_log_of_a_container_that_is_still_to_start_is_an_error(server: Serve
         400,
         "container is waiting to start: ContainerCreating",
     )
+
+
+def test_the_logs_of_many_replicas_are_followed_without_a_warning(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = Configuration(host=server.url)
+    configuration.connection_pool_maxsize = 1  # as with few cores
+    cluster = Cluster("team-a", configuration)
+    for _ in range(3):
+        server.answer([b"2026-11-23T12:00:01Z one\n"])
+    logs = [cluster.follow_log(f"mnist-worker-{index}", None) for index in range(3)]
+    assert len([next(log) for log in logs]) == 3
+    assert [[*log] for log in logs] == [[], [], []]
+    assert not caplog.records
+
+
+def test_a_busy_server_that_says_when_to_ask_again_is_heeded_up_to_some_seconds(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    cluster = Cluster("team-a", Configuration(host=server.url))
+    for seconds in ("1", "32"):
+        server.answer(status(429, "slow down"), status=429, headers={"Retry-After": seconds})
+    server.answer(job_json())
+    assert cluster.get_job(JOB) == job_json()
+    assert waited == [1, 5.0]
+
+
+def test_what_a_busy_server_may_have_done_is_not_asked_for_again_unseen(server: Server) -> None:
+    server.answer(status(429, "slow down"), status=429, headers={"Retry-After": "1"})
+    with pytest.raises(ApiException, match="429"):
+        Cluster("team-a", Configuration(host=server.url)).create_job({})
+    assert len(server.requests) == 1
 
 
 def test_a_pod_without_a_service_account_has_no_cluster() -> None:
