@@ -5,6 +5,7 @@ watching and deciding are in `tfjob.cluster.backend`.
 """
 
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from kubernetes import watch
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from urllib3.connection import HTTPConnection
 
 from tfjob.errors import NoBackend
 from tfjob.job import Manifest
@@ -37,6 +39,18 @@ FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+# A log may be silent for as long as it likes: so the system asks whether the other side is there, after 30 s and then
+# three times. Load balancers drop what is idle for minutes without a word, as does a server that loses its power.
+_TCP_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # not every system has them
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _TCP_OPTIONS.items()
+        if hasattr(socket, name)
+    ),
+]
 # What changes nothing, or nothing more the second time, is asked for again at once; POST and PATCH are not.
 _TRIES, _LONGEST_PAUSE_SECONDS = 3, 5.0
 # As kubectl asks for lists.
@@ -74,6 +88,7 @@ class Cluster:
             configuration.retries = _ShortWaits(_TRIES)
         client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
         self._jobs, core = client.custom_api, client.core_api
+        self._jobs.api_client.rest_client.pool_manager.connection_pool_kw["socket_options"] = _SOCKET_OPTIONS
         self._where = (GROUP, VERSION, namespace, TFJOB_PLURAL)
         self._timeout = (_CONNECT_SECONDS, answer_seconds)
         self._lists = {

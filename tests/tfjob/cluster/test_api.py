@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -334,6 +335,17 @@ def test_the_log_of_a_container_that_is_still_to_start_is_an_error(server: Serve
         400,
         "container is waiting to start: ContainerCreating",
     )
+
+
+def test_a_log_that_is_silent_for_long_is_on_a_connection_that_is_kept_alive(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: list[tuple[int, int, int]] = []
+    monkeypatch.setattr("urllib3.util.connection._set_socket_options", lambda _, asked: options.extend(asked))
+    server.answer([b"2026-11-23T12:00:01Z one\n"])
+    list(Cluster("team-a", Configuration(host=server.url)).follow_log("mnist-worker-0", None))
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in options
 
 
 def test_the_logs_of_many_replicas_are_followed_without_a_warning(
