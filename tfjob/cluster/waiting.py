@@ -1,5 +1,6 @@
 """What a job on a cluster is waited for, how long, and what is told meanwhile."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,8 +13,12 @@ from tfjob.errors import JobNotStarted
 from tfjob.job import Job
 from tfjob.job_run import is_success
 
-# What Pod Security refuses is refused for what it is: waiting does not help.
-_HOPELESS_CREATION = "violates PodSecurity"
+# A pod is refused for what it is: waiting does not help, as it does where a quota is used up. By Pod Security, a
+# LimitRange, a quota that wants every amount named, and for its priority class.
+# Source: kubernetes plugin/pkg/admission/limitranger, resourcequota and priority
+_HOPELESS_CREATION = re.compile(
+    "violates PodSecurity|(usage|ratio) per (Container|Pod) is|must specify|no PriorityClass with name"
+)
 FIRST_REMINDER_SECONDS, _REMINDER_SECONDS = 60.0, 300.0
 # How many of many replicas are named: on a large cluster the scheduler says a paragraph of each.
 _NAMED_REPLICAS = 3
@@ -55,7 +60,7 @@ class Waiting:
             JobNotStarted: One cannot start, or has not for too long.
         """
         for run in self.replicas.values():
-            is_hopeless = run.is_hopeless or _HOPELESS_CREATION in job_trouble
+            is_hopeless = run.is_hopeless or _HOPELESS_CREATION.search(job_trouble)
             if run.is_waiting and (is_hopeless or now >= run.waits_until(self.pending_seconds)):
                 raise JobNotStarted(self.job.name, now - run.waiting_since, [self._explain(job_trouble)])
 
