@@ -183,22 +183,22 @@ def test_pages_that_take_so_long_that_the_token_is_too_old_go_on_from_there_in_t
     server: Server,
 ) -> None:
     expired = status(410, "The provided continue parameter is too old") | {"metadata": {"continue": "later"}}
-    server.answer({"metadata": {"continue": "second"}, "items": [1]})
+    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
     server.answer(expired, status=410)
-    server.answer({"metadata": {"continue": "third"}, "items": [2]})
-    server.answer({"metadata": {}, "items": [3]})
-    assert [*server.operator().list_whole_cluster("nodes")] == [1, 2, 3]
+    server.answer({"metadata": {"continue": "third"}, "items": [{"name": "b"}]})
+    server.answer({"metadata": {}, "items": [{"name": "c"}]})
+    assert [node["name"] for node in server.operator().list_whole_cluster("nodes")] == ["a", "b", "c"]
     asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
     assert [query.get("continue") for query in asked] == [None, "second", "later", "third"]
 
 
 @pytest.mark.parametrize("metadata", [{}, {"continue": ""}, {"continue": "later"}])
 def test_pages_that_cannot_go_on_are_an_error(metadata: Json, server: Server) -> None:
-    server.answer({"metadata": {"continue": "second"}, "items": [1]})
+    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
     for _ in range(2):
         server.answer(status(410, "too old") | {"metadata": metadata}, status=410)
     pods = server.operator().list_whole_cluster("pods of all namespaces")
-    assert next(pods) == 1
+    assert next(pods) == {"name": "a"}
     with pytest.raises(ApiException, match="410"):
         next(pods)
 
