@@ -131,6 +131,10 @@ class Access:
         """Returns where a person sees the run."""
         return f"{self.endpoint}/#/runs/details/{run_id}"
 
+    def link_runs(self) -> str:
+        """Returns where a person sees all runs."""
+        return f"{self.endpoint}/#/runs"
+
     def link_version(self, pipeline_id: str, version_id: str) -> str:
         """Returns where a person sees the version of a pipeline."""
         return f"{self.endpoint}/#/pipelines/details/{pipeline_id}/version/{version_id}"
