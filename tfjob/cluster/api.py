@@ -6,6 +6,7 @@ watching and deciding are in `tfjob.cluster.backend`.
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ WideKind = Literal["nodes", "pods of all namespaces"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
 FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
+_TEMPORARY = (429, 500, 502, 503, 504)
 
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
@@ -55,6 +57,7 @@ _SOCKET_OPTIONS = [
 _TRIES, _LONGEST_PAUSE_SECONDS = 3, 5.0
 # As kubectl asks for lists.
 _PAGE_OBJECTS = 500
+_PAGE_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 # Each replica's log is a connection. By default five a core are kept, and of each more that ends a warning is logged.
 _MOST_CONNECTIONS = 1024
 
@@ -174,6 +177,19 @@ class Cluster:
             response.release_conn()
 
     def _read_page(self, kind: WideKind, selector: Mapping[str, Any], token: str) -> Json:
+        """Returns a page. Of hundreds one may well fail for a moment, and all before it were for nothing."""
+        for pause in _PAGE_PAUSES_SECONDS:
+            try:
+                return self._ask_page(kind, selector, token)
+            except CONNECTION_ERRORS:
+                pass
+            except ApiException as error:
+                if error.status not in _TEMPORARY:
+                    raise
+            time.sleep(pause)
+        return self._ask_page(kind, selector, token)
+
+    def _ask_page(self, kind: WideKind, selector: Mapping[str, Any], token: str) -> Json:
         asked = {**selector, "limit": _PAGE_OBJECTS}
         try:
             return self._read_list(self._wide_lists[kind], asked | ({"_continue": token} if token else {}))

@@ -192,6 +192,27 @@ def test_pages_that_take_so_long_that_the_token_is_too_old_go_on_from_there_in_t
     assert [query.get("continue") for query in asked] == [None, "second", "later", "third"]
 
 
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_page_that_fails_for_a_moment_is_asked_for_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, is_cut_off: bool
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
+    for _ in range(3):
+        server.answer([b"{"] if is_cut_off else status(500, "etcd"), status=500, is_cut_off=is_cut_off)
+    server.answer({"metadata": {}, "items": [{"name": "b"}]})
+    assert [node["name"] for node in server.operator().list_whole_cluster("nodes")] == ["a", "b"]
+    assert waited == [1.0, 2.0, 4.0]
+
+
+def test_who_may_not_list_is_told_at_once(server: Server) -> None:
+    server.answer(status(403, "cannot list resource nodes"), status=403)
+    with pytest.raises(ApiException, match="403"):
+        next(server.operator().list_whole_cluster("nodes"))
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("metadata", [{}, {"continue": ""}, {"continue": "later"}])
 def test_pages_that_cannot_go_on_are_an_error(metadata: Json, server: Server) -> None:
     server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
