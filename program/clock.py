@@ -141,7 +141,8 @@ def _count_examples(
     elif lead.examples is not None:
         speaking = [name for name in spokesmen if name in tallies]
         counted = [str(clock.lead)] if speaking or source != PROGRESS_FILE else list(filter(is_trainer, tallies))
-        clock.examples = math.fsum(_count_within(tallies[name], span) for name in counted)
+        in_step = not settings.num_ps
+        clock.examples = math.fsum(_count_within(tallies[name], span, in_step=in_step) for name in counted)
         if len(counted) < settings.num_workers and source == PROGRESS_FILE and not (speaking or settings.num_ps):
             clock.notes.append(
                 f"Only {', '.join(counted)} of {settings.num_workers} workers told examples; the others' are not "
@@ -157,11 +158,17 @@ def _count_examples(
         )
 
 
-def _count_within(tally: Tally, span: Span) -> float:
+def _count_within(tally: Tally, span: Span, *, in_step: bool) -> float:
+    """Returns the examples that a replica told of in a span of the lead's.
+
+    Replicas in step take as long for the same steps, whatever the clocks of their nodes say, and the steps tell which.
+    Those that are not are cut where the clock is; that of another node may be ahead, which nothing tells then.
+    """
     if not tally.tells_steps:
         return 0.0
-    # Replicas in step tell the same step within moments; those that are not are cut where the clock is.
-    begin, end = (tally.marks.find_nearest(mark.at) for mark in (span.begin, span.end))
+    begin, end = (tally.marks.find_step(mark.step) for mark in (span.begin, span.end))
+    if not in_step or not math.isclose(end.at - begin.at, span.seconds, rel_tol=_FAR_APART):
+        begin, end = (tally.marks.find_nearest(mark.at) for mark in (span.begin, span.end))
     return (end.examples or 0.0) - (begin.examples or 0.0)
 
 

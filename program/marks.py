@@ -123,6 +123,10 @@ class Marks:
         """Returns the mark that is nearest in time."""
         return min(self._marks, key=lambda mark: abs(mark.at - at))
 
+    def find_step(self, step: float) -> Mark:
+        """Returns the mark that is nearest by its step."""
+        return min(self._marks, key=lambda mark: abs(mark.step - step))
+
     def describe_times(self, span: Span) -> dict[str, float] | None:
         """Returns statistics of the seconds a step took, in a span; None where fewer than two times are known."""
         begin = self._marks.index(span.begin)

@@ -17,6 +17,8 @@ from tfjob.signs import LOOK_SECONDS, SIGNS_VARIABLE, Life, SignWatch, Suspicion
 
 # How much of a replica's log an error quotes.
 QUOTED_LINES = 20
+# Of the logs of many replicas together.
+_QUOTED_TOGETHER = 4 * QUOTED_LINES
 # A training that was asked to end while it trains may have much to put away; all-reduce programs do not even listen.
 MEASURED_GRACE_SECONDS = 10.0
 _MEASURED_LOOK_SECONDS = 0.5
@@ -169,8 +171,9 @@ class JobRun(ABC, Generic[MessageT]):
         now = self.clock()
         seen = {replica: self.signs.describe(replica, now) for replica in last_lines}
         told = "; ".join(f"{replica}: {text}" for replica, text in seen.items() if text)
+        each = max(1, _QUOTED_TOGETHER // max(1, len(last_lines)))
         return JobDeadlineExceeded(
             f"Job {self.job.name} ran longer than its deadline of {self.job.active_deadline_seconds:g} s."
             + (f" Seen last: {told}." if told else "")
-            + "".join(quote_lines(replica, tuple(lines)) for replica, lines in last_lines.items())
+            + "".join(quote_lines(replica, tuple(lines)[-each:]) for replica, lines in last_lines.items())
         )

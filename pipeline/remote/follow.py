@@ -62,7 +62,7 @@ class Progress:
     _is_terminated: bool = False
     _restarts: set[str] = field(default_factory=set)
     _waiting_since: dict[str, float] = field(default_factory=dict)
-    _told_to_wait: set[str] = field(default_factory=set)
+    _told_to_wait: set[tuple[str, bool]] = field(default_factory=set)
 
     def tell(self, run: Any) -> RunState:
         """Tells which steps began or ended, and what else a person should know; returns what the answer says."""
@@ -102,16 +102,21 @@ class Progress:
             self.write(f"✗ {step.name} {step.state.lower()}")
 
     def _tell_waiting(self, run: Any, state: RunState) -> None:
+        now, late = self.clock(), dict[tuple[str, bool], WaitingPod]()
+        self._waiting_since = {pod.task_id: self._waiting_since.get(pod.task_id, now) for pod in state.waiting}
         for pod in state.waiting:
-            waited = self.clock() - self._waiting_since.setdefault(pod.task_id, self.clock())
-            if waited >= _PATIENCE_WITH_PODS_SECONDS and pod.task_id not in self._told_to_wait:
-                self._told_to_wait.add(pod.task_id)
-                is_first = not any(step.state == SUCCEEDED for step in state.steps)
-                whose = "KFP's own pod, its driver," if pod.is_driver else "its pod"
-                self.write(
-                    f"… {pod.step} has been waiting for {whose} to start for {waited:.0f} s. "
-                    f"{explain_waiting(run, pod, self.access, is_first_step=is_first)}"
-                )
+            if now - self._waiting_since[pod.task_id] >= _PATIENCE_WITH_PODS_SECONDS:
+                late.setdefault((pod.step, pod.is_driver), pod)
+        # Of the pods of a step that all its iterations start at once, one is told while any waits.
+        for pod in (pod for kind, pod in late.items() if kind not in self._told_to_wait):
+            waited = now - self._waiting_since[pod.task_id]
+            is_first = not any(step.state == SUCCEEDED for step in state.steps)
+            whose = "KFP's own pod, its driver," if pod.is_driver else "its pod"
+            self.write(
+                f"… {pod.step} has been waiting for {whose} to start for {waited:.0f} s. "
+                f"{explain_waiting(run, pod, self.access, is_first_step=is_first)}"
+            )
+        self._told_to_wait = {*late}
 
 
 def explain_waiting(run: Any, pod: WaitingPod, access: Access, *, is_first_step: bool) -> str:

@@ -8,6 +8,7 @@ that begin together are told apart by their ends.
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,8 +122,12 @@ def read_run_state(run: Any, names: frozenset[str]) -> RunState:
     pods = [(found, task) for task in tasks if (found := _POD.fullmatch(task.display_name))]
     tries = [(int(found["attempt"]), pod) for found, pod in pods if not found["driven"]]
     owned = [(attempt, pod, owners) for chain, owners in _find_owners(_chain(tries), nodes) for attempt, pod in chain]
+    pods_of = defaultdict(list)
+    for _, pod, owners in owned:
+        for owner in owners:
+            pods_of[owner.task_id].append(pod)
     steps = [
-        _read_step(node, [pod for _, pod, owners in owned if any(owner is node for owner in owners)], terminated_at)
+        _read_step(node, pods_of[node.task_id], terminated_at)
         for node in nodes
         if not (retried_at and node.state in _UNSUCCESSFUL and node.end_time <= retried_at)
     ]
@@ -215,12 +220,15 @@ def _find_owners(
         nodes: The nodes of the steps.
     """
     owned, lone = [], []
+    alike = defaultdict(list)
+    for node in nodes:
+        alike[_read_times(node)].append(node)
     free = {node.task_id: node for node in sorted(nodes, key=_find_end)}
     for chain in sorted(chains, key=lambda chain: _find_end(chain[-1][1])):
         _, first = chain[0]
         if owner := next((node for node in free.values() if node.start_time == first.start_time), None):
             del free[owner.task_id]
-            owned.append((chain, [node for node in nodes if _read_times(node) == _read_times(owner)]))
+            owned.append((chain, alike[_read_times(owner)]))
         else:
             lone.append((chain, first.start_time))
     for chain, at in lone:

@@ -19,6 +19,7 @@ import urllib3
 from kfp.client import ServiceAccountTokenVolumeCredentials
 
 from pipeline.remote.bodies import TooLargeError, read_message, read_whole
+from pipeline.remote.retries import RETRIES
 
 ENDPOINT_VARIABLE, NAMESPACE_VARIABLE = "KFP_ENDPOINT", "KFP_NAMESPACE"
 TOKEN_VARIABLE, TOKEN_FILE_VARIABLE = "KFP_TOKEN", "KFP_TOKEN_FILE"
@@ -33,8 +34,6 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 # Where an installation for a single user runs everything.
 _SINGLE_USER_NAMESPACE = "kubeflow"
 _TIMEOUT = urllib3.Timeout(connect=10, read=60)
-# Who calls decides about another try: to start a run twice would be worse than to fail.
-_RETRIES = urllib3.Retry(total=5, connect=0, read=0, other=0)
 _PORT_FORWARD = "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80, then KFP_ENDPOINT=http://localhost:8080"
 _HOW_TO_LOG_IN = (
     f"Give a bearer token ({TOKEN_VARIABLE}, or {TOKEN_FILE_VARIABLE} for a file that is read anew for each call) or "
@@ -132,6 +131,10 @@ class Access:
         """Returns where a person sees the run."""
         return f"{self.endpoint}/#/runs/details/{run_id}"
 
+    def link_runs(self) -> str:
+        """Returns where a person sees all runs."""
+        return f"{self.endpoint}/#/runs"
+
     def link_version(self, pipeline_id: str, version_id: str) -> str:
         """Returns where a person sees the version of a pipeline."""
         return f"{self.endpoint}/#/pipelines/details/{pipeline_id}/version/{version_id}"
@@ -169,7 +172,7 @@ class Server:
     def __init__(self, access: Access) -> None:
         configuration = kfp_server_api.Configuration(host=access.endpoint)
         configuration.ssl_ca_cert = access.ca_cert or None
-        configuration.retries = _RETRIES
+        configuration.retries = RETRIES
         configuration.api_key_prefix["authorization"] = "Bearer"
         if access.token:
             configuration.api_key["authorization"] = access.token

@@ -24,6 +24,7 @@ from pipeline.remote.server import (
     ENDPOINT_VARIABLE,
     LEAST_VERSION,
     NAMESPACE_VARIABLE,
+    ConnectionLostError,
     NotFoundError,
     Server,
     ServerError,
@@ -41,6 +42,8 @@ _STEPS_THAT_WAIT = frozenset({train_single_node.name})
 # So far the clocks of ML Metadata and of the cluster may differ; a retry comes later than that.
 _CLOCKS_SECONDS = 5.0
 _NUM_LOG_LINES = 15
+# Of a server that has not even looked at what it was asked.
+_TOO_MANY_REQUESTS = 429
 # How a step says that the cluster knows no TFJobs: this project's words, and Kubernetes' own.
 _NO_OPERATOR = re.compile(
     r"does not know TFJobs|no matches for kind \"?TFJob|could not find the requested resource", re.IGNORECASE
@@ -81,18 +84,25 @@ def start_run(
     tell(f"Server {server.access.endpoint}: KFP {version}")
     uploaded = upload_compiled(server, workspace)
     tell(describe_version(server.access, uploaded))
-    run = server.runs.run_service_create_run(
-        kfp_server_api.V2beta1Run(
-            display_name=run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
-            experiment_id=find_experiment(server, experiment) or create_experiment(server, experiment),
-            pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
-                pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
-            ),
-            service_account=service_account or None,
-            runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
-        )
+    run = kfp_server_api.V2beta1Run(
+        display_name=run_name or time.strftime(f"{speedup_pipeline.name}-%Y%m%d-%H%M%S"),
+        experiment_id=find_experiment(server, experiment) or create_experiment(server, experiment),
+        pipeline_version_reference=kfp_server_api.V2beta1PipelineVersionReference(
+            pipeline_id=uploaded.pipeline_id, pipeline_version_id=uploaded.version_id
+        ),
+        service_account=service_account or None,
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(parameters)),
     )
-    return str(run.run_id)
+    try:
+        return str(server.runs.run_service_create_run(run).run_id)
+    except ConnectionLostError as error:
+        if error.status == _TOO_MANY_REQUESTS:
+            raise
+        raise ServerError(
+            f"{error}\nThe server may have started the run all the same. Before you start another, which would compete "
+            f"with it, see whether {run.display_name} is there, and follow it then with --resume: "
+            f"{server.access.link_runs()}"
+        ) from error
 
 
 def find_experiment(server: Server, name: str) -> str | None:

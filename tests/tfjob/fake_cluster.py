@@ -107,6 +107,8 @@ class FakeCluster(Cluster):
     def patch_job(self, name: str, patch: Mapping[str, Any]) -> None:
         self._note("patch_job", name, patch)
         job = self._existing(name)
+        if patch.get("metadata", {}).get("uid", job["metadata"]["uid"]) != job["metadata"]["uid"]:
+            raise refusal(422, f"TFJob {name} is invalid: metadata.uid: Invalid value: field is immutable")
         if "spec" in patch:  # the operator sees that the deadline has passed
             job["status"] = job_json("Failed")["status"]
             self.pods.clear()

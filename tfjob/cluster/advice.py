@@ -12,9 +12,17 @@ _OPERATOR = (
     "see whether the training operator runs: kubectl get deployments --all-namespaces --selector "
     "control-plane=kubeflow-training-operator"
 )
+_LIMIT_RANGE = (
+    "ask for what the namespace lets a pod have (bigger nodes ask for more than workers: --no-bigger-nodes): kubectl "
+    "--namespace {namespace} describe limitranges"
+)
 # The first that fits counts: a replica without a pod only waits for what holds up the others.
 _ADVICE = (
     ("violates PodSecurity", "run in a namespace that admits the pods, or see what in the cluster changes them"),
+    ("usage per", _LIMIT_RANGE),
+    ("ratio per", _LIMIT_RANGE),
+    ("must specify", "give every replica what the quota wants named (memory_per_replica), or have a LimitRange do so"),
+    ("PriorityClass", "kubectl get priorityclasses shows those that there are (job_settings: priority_class_name)"),
     ("quota", "ask for less, or for a larger quota: kubectl --namespace {namespace} describe resourcequotas"),
     ("service account", "kubectl --namespace {namespace} get serviceaccounts shows those that there are"),
     ("runAsNonRoot", "set USER 1000 in the image's Dockerfile"),

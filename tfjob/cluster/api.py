@@ -5,7 +5,10 @@ watching and deciding are in `tfjob.cluster.backend`.
 """
 
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from os import environ
@@ -18,6 +21,7 @@ from kubernetes import watch
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from urllib3.connection import HTTPConnection
 
 from tfjob.errors import NoBackend
 from tfjob.job import Manifest
@@ -31,13 +35,43 @@ Kind = Literal["tfjobs", "pods", "events"]
 WideKind = Literal["nodes", "pods of all namespaces"]
 # What a call raises while the API server restarts or the network fails.
 CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, OSError)
-FORBIDDEN, NOT_FOUND, CONFLICT = 403, 404, 409
+FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
+_TEMPORARY = (429, 500, 502, 503, 504)
 
 # Server and client end a watch after this long, so that one whose connection died unnoticed is renewed.
 _WATCH_SECONDS = 30
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 30.0
+# A log may be silent for as long as it likes: so the system asks whether the other side is there, after 30 s and then
+# three times. Load balancers drop what is idle for minutes without a word, as does a server that loses its power.
+_TCP_OPTIONS = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # not every system has them
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in _TCP_OPTIONS.items()
+        if hasattr(socket, name)
+    ),
+]
+# What changes nothing, or nothing more the second time, is asked for again at once; POST and PATCH are not.
+_TRIES, _LONGEST_PAUSE_SECONDS = 3, 5.0
 # As kubectl asks for lists.
 _PAGE_OBJECTS = 500
+_PAGE_PAUSES_SECONDS = (1.0, 2.0, 4.0)
+# Each replica's log is a connection. By default five a core are kept, and of each more that ends a warning is logged.
+_MOST_CONNECTIONS = 1024
+
+
+class _ShortWaits(urllib3.Retry):
+    """Heeds what a busy server says of when to ask again, up to a few seconds: who calls asks again by itself, later.
+
+    Up to 32 s are said, through which a step that is told to end would hear nothing and be killed with its job left.
+    """
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        """Returns how many seconds to wait, or None where the server does not say."""
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, _LONGEST_PAUSE_SECONDS)
 
 
 class Cluster:
@@ -52,8 +86,12 @@ class Cluster:
     def __init__(
         self, namespace: str, configuration: Configuration, *, answer_seconds: float = _ANSWER_SECONDS
     ) -> None:
+        configuration.connection_pool_maxsize = _MOST_CONNECTIONS
+        if configuration.retries is None:
+            configuration.retries = _ShortWaits(_TRIES)
         client = TrainingClient(namespace=namespace, job_kind=TFJOB_KIND, client_configuration=configuration)
         self._jobs, core = client.custom_api, client.core_api
+        self._jobs.api_client.rest_client.pool_manager.connection_pool_kw["socket_options"] = _SOCKET_OPTIONS
         self._where = (GROUP, VERSION, namespace, TFJOB_PLURAL)
         self._timeout = (_CONNECT_SECONDS, answer_seconds)
         self._lists = {
@@ -88,14 +126,18 @@ class Cluster:
     def list_whole_cluster(self, kind: WideKind, **selector: Any) -> Iterator[Json]:
         """Yields those objects of a kind in the whole cluster that a label or field selector names.
 
-        A large cluster has a gigabyte of pods: they are asked for and held page by page.
+        A large cluster has a gigabyte of pods: they are asked for and held page by page. Where that takes so long that
+        the server has forgotten how the cluster was at the first page, the others are of the cluster as it is then.
+
+        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
         """
-        token = None
-        while token != "":
-            asked = {**selector, "limit": _PAGE_OBJECTS, **({"_continue": token} if token else {})}
-            page = self._read_list(self._wide_lists[kind], asked)
+        token = ""
+        while True:
+            page = self._read_page(kind, selector, token)
             yield from page["items"]
             token = page["metadata"].get("continue") or ""
+            if not token:
+                return
 
     def watch_objects(self, kind: Kind, resource_version: str, **selector: Any) -> Iterator[Json]:
         """Yields their changes from a version on."""
@@ -133,6 +175,28 @@ class Cluster:
         finally:
             response.close()
             response.release_conn()
+
+    def _read_page(self, kind: WideKind, selector: Mapping[str, Any], token: str) -> Json:
+        """Returns a page. Of hundreds one may well fail for a moment, and all before it were for nothing."""
+        for pause in _PAGE_PAUSES_SECONDS:
+            try:
+                return self._ask_page(kind, selector, token)
+            except CONNECTION_ERRORS:
+                pass
+            except ApiException as error:
+                if error.status not in _TEMPORARY:
+                    raise
+            time.sleep(pause)
+        return self._ask_page(kind, selector, token)
+
+    def _ask_page(self, kind: WideKind, selector: Mapping[str, Any], token: str) -> Json:
+        asked = {**selector, "limit": _PAGE_OBJECTS}
+        try:
+            return self._read_list(self._wide_lists[kind], asked | ({"_continue": token} if token else {}))
+        except ApiException as error:
+            if not (later := _read_later_token(error)):
+                raise
+            return self._read_list(self._wide_lists[kind], asked | {"_continue": later})
 
     def _read_list(self, ask: Callable[..., Any], selector: Mapping[str, Any]) -> Json:
         response = ask(**selector, _preload_content=False, _request_timeout=self._timeout)
@@ -177,6 +241,13 @@ def select(kind: Kind, job_name: str) -> dict[str, str]:
         "pods": {"label_selector": f"{JOB_NAME_LABEL}={job_name}"},
     }
     return selectors.get(kind, {})
+
+
+def _read_later_token(error: ApiException) -> str:
+    """Returns the token that goes on after the page of one that is too old; nothing where the error is another."""
+    with suppress(TypeError, ValueError, KeyError):
+        return str(json.loads(error.body)["metadata"]["continue"]) if error.status == GONE else ""
+    return ""
 
 
 def explain(error: ApiException) -> str:

@@ -20,6 +20,7 @@ from tfjob.cluster.failure import (
     describe_loss,
     failed_job,
     find_culprit,
+    is_aftermath,
     out_of_memory,
     suspected,
 )
@@ -135,8 +136,7 @@ class _JobRun(JobRun[Message]):
     def run_until_success(self) -> None:
         for run in self.replicas.values():
             run.log_path.unlink(missing_ok=True)
-        self._submit()
-        self.watching.start()
+        self.watching.start(self._submit())
         while not (self.look_whether_measured() or self._is_over()):
             self._check_limits()
             self._handle(self.receive(self._seconds_to_next_moment()))
@@ -183,12 +183,14 @@ class _JobRun(JobRun[Message]):
             gpus_held=sum(replica.gpus for replica in self.job.replicas),
         )
 
-    def _submit(self) -> None:
+    def _submit(self) -> str:
+        """Returns the job's uid."""
         names = ", ".join(self.replicas)
         if self.submission.submit():
             self._tell("Created", f"job {self.job.name} exists from an earlier try of this step; taken over: {names}")
         else:
             self._tell("Created", f"job {self.job.name} in namespace {self.submission.namespace}: {names}")
+        return str(self.submission.uid)
 
     def _keep(self) -> None:
         if not self._is_true("Failed") and not self.submission.end_replicas():
@@ -311,7 +313,8 @@ class _JobRun(JobRun[Message]):
         self._tell_progress()
 
     def _take_pod(self, run: ReplicaRun, pod: Pod) -> None:
-        if run.take_pod(pod):
+        run.is_aftermath = is_aftermath(run, pod, self.replicas.values())
+        if run.take_pod(pod, self.submitted_at + self.clock() - self.submitted):
             self.open_logs.add(pod.uid)
             self.watching.follow_log(pod, run.has_ended, run.log_path)
         if pod.has_ended:

@@ -43,7 +43,26 @@ def _rank_blame(run: ReplicaRun) -> tuple[bool, float, bool]:
         return (True, float("inf"), True)
     if run.is_lost:
         return (False, 0.0 if run.is_gone else pod.deleted_at or pod.ended_at or 0.0, True)
-    return (run.is_survivor, pod.ended_at or float("inf"), False)
+    return (run.is_survivor or run.is_aftermath, pod.ended_at or float("inf"), False)
+
+
+def is_aftermath(run: ReplicaRun, pod: Pod, runs: Iterable[ReplicaRun]) -> bool:
+    """Returns whether a replica's pod is only deleted because another replica has failed: that was seen before.
+
+    In this order the API server tells what happened. A deletion's time is by its clock, an end's by that of a node,
+    which may be ahead.
+
+    Args:
+        run: The replica as it was before.
+        pod: Its pod as it is now.
+        runs: All replicas.
+    """
+    if pod.deleted_at is None:
+        return False
+    if run.pod is not None and run.pod.uid == pod.uid and run.pod.deleted_at is not None:
+        return run.is_aftermath
+    culprit = find_culprit(other for other in runs if other is not run)
+    return culprit is not None and not (culprit.is_lost or culprit.is_survivor)
 
 
 def failed_job(job_name: str, runs: Iterable[ReplicaRun], condition: str) -> JobFailed:

@@ -16,6 +16,8 @@ from tfjob.policy import RETRYABLE_EXIT_CODE, outcome_of_exit
 _DOUBT_PATIENCE_SECONDS = 60.0
 # Of the containers of a pod some may end a little later than the others.
 HOLD_PATIENCE_SECONDS = 30.0
+# A kubelet looks at its containers once a second, and tells a moment later; its timestamps are whole seconds.
+_REPORT_SECONDS = 3.0
 
 
 @dataclass
@@ -29,12 +31,15 @@ class ReplicaRun:
         pod: Its newest pod as it was last seen; None before the first.
         has_ended: Set when that pod has ended.
         is_gone: Whether that pod went before it had ended.
+        is_aftermath: Whether that pod is only deleted because another replica has failed.
         doubt_since: Since when it waits for what may never come; None when it does not.
         held_since: Since when its pod runs on though its container has ended; None when it does not.
         trouble: What an event said last of what holds it up.
         waited_for: What its pod waited for last: reason and details, which nobody says of a pod that is ended.
         restarts: How often it was restarted.
-        started_at: Unix time of its first start; None before.
+        started_at: Unix time of its first start, by its node's clock; None before.
+        waited_at: Unix time, by the launcher's clock, at which it was last seen not to have started; 0 where never.
+        seen_at: Likewise, at which it was first seen to have started.
         scheduled_at: Unix time at which its first pod was placed; None before.
         pull_seconds: How long its image's pull took.
         last_lines: The end of its log.
@@ -46,12 +51,15 @@ class ReplicaRun:
     pod: Pod | None = None
     has_ended: threading.Event = field(default_factory=threading.Event)
     is_gone: bool = False
+    is_aftermath: bool = False
     doubt_since: float | None = None
     held_since: float | None = None
     trouble: str = ""
     waited_for: tuple[str, str] = ("", "")
     restarts: int = 0
     started_at: float | None = None
+    waited_at: float = 0.0
+    seen_at: float | None = None
     scheduled_at: float | None = None
     pull_seconds: float = 0.0
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=QUOTED_LINES))
@@ -87,16 +95,30 @@ class ReplicaRun:
     @property
     def is_lost(self) -> bool:
         """Whether its pod was taken from outside: by a drain, an eviction, a preemption, a deletion."""
-        return self.pod is not None and (self.is_gone or self.pod.is_taken)
+        return self.pod is not None and not self.is_aftermath and (self.is_gone or self.pod.is_taken)
 
-    def take_pod(self, pod: Pod) -> bool:
-        """Takes down what its newest pod says, and returns whether that runs a container that did not run before."""
+    @property
+    def began_at(self) -> float | None:
+        """Unix time of its first start as the launcher's clock has it: a node's may be a minute ahead, or behind."""
+        if self.started_at is None or self.seen_at is None:
+            return None
+        return min(max(self.started_at, self.waited_at - _REPORT_SECONDS), self.seen_at)
+
+    def take_pod(self, pod: Pod, unix_time: float) -> bool:
+        """Takes down what its newest pod says, and returns whether that runs a container that did not run before.
+
+        Args:
+            pod: The pod.
+            unix_time: When that is seen, by the launcher's clock.
+        """
         before, self.pod = self.pod, pod
         self.scheduled_at = self.scheduled_at or pod.scheduled_at
         if not pod.has_ended:
             self.waited_for = (pod.waiting_reason, pod.waiting_message)
         if not pod.has_started:
+            self.waited_at = unix_time if self.seen_at is None else self.waited_at
             return False
+        self.seen_at = self.seen_at or unix_time
         self.started_at = self.started_at or pod.started_at
         return before is None or before.uid != pod.uid or not before.has_started
 
@@ -157,13 +179,14 @@ class Waits(NamedTuple):
 def measure_waits(runs: Collection[ReplicaRun], submitted_at: float, total_seconds: float) -> Waits:
     """Returns how long a job waited that was submitted at a Unix time, and took so many seconds.
 
-    A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission.
+    A pod's timestamps are whole seconds, so the first seconds may seem to come before the submission. They are by the
+    clocks of others: what they say counts as far as the launcher saw it happen.
     """
-    queue_seconds = _find_latest(run.started_at for run in runs) - submitted_at
+    queue_seconds = min(max(0.0, _find_latest(run.began_at for run in runs) - submitted_at), total_seconds)
     schedule_seconds = _find_latest(run.scheduled_at for run in runs) - submitted_at
     return Waits(
-        queue_seconds=min(max(0.0, queue_seconds), total_seconds),
-        schedule_seconds=min(max(0.0, schedule_seconds), total_seconds),
+        queue_seconds=queue_seconds,
+        schedule_seconds=min(max(0.0, schedule_seconds), queue_seconds),
         pull_seconds=max(run.pull_seconds for run in runs),
     )
 

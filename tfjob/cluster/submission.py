@@ -18,7 +18,8 @@ MANIFEST_ANNOTATION = "tfjob-speedup/manifest-sha256"
 _SUBMIT_PATIENCE_SECONDS = 90.0
 _PATIENCE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.5
-_REJECTED = (400, 422)
+_UNPROCESSABLE = 422
+_REJECTED = (400, _UNPROCESSABLE)
 _REFUSED = (401, FORBIDDEN)
 # A webhook's veto comes as 403, too.
 _DENIED = "admission webhook"
@@ -120,7 +121,7 @@ class Submission:
         try:
             return self._take_over(self._cluster.get_job(self.name))
         except ApiException as error:
-            if error.status == NOT_FOUND:  # it went meanwhile
+            if _is_gone(error):  # meanwhile
                 return None
             raise
 
@@ -137,7 +138,8 @@ class Submission:
         owners = metadata.get("ownerReferences", [])
         # It is this step's own where the answer to its creation was lost.
         if self._owner is not None and self._owner["uid"] not in [owner["uid"] for owner in owners]:
-            self._cluster.patch_job(self.name, {"metadata": {"ownerReferences": [*owners, self._owner]}})
+            patch = {"uid": metadata["uid"], "ownerReferences": [*owners, self._owner]}
+            self._cluster.patch_job(self.name, {"metadata": patch})
         return str(metadata["uid"])
 
     def _raise_refusal(self, error: ApiException, *, is_late: bool) -> None:
@@ -159,7 +161,7 @@ class Submission:
 
     def _pass_deadline(self) -> bool:
         # The operator looks at the deadline when a job is touched, and not before.
-        patch = {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
+        patch = {"metadata": {"uid": self.uid}, "spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
         return _is_done_or_gone(lambda: self._cluster.patch_job(self.name, patch))
 
     def _has_failed(self) -> bool:
@@ -233,9 +235,21 @@ def _is_done_or_gone(call: Callable[[], None]) -> bool:
     try:
         call()
     except ApiException as error:
-        if error.status not in (NOT_FOUND, CONFLICT):
+        if not _is_gone(error):
             raise
     return True
+
+
+def _is_gone(error: ApiException) -> bool:
+    """Returns whether a job could not be changed because it is gone, or is another one by now.
+
+    A patch that names a job's uid is refused by a later job of its name: no uid may be changed. So do Kubernetes' own
+    controllers adopt and release pods.
+
+    Source: kubernetes pkg/controller/controller_ref_manager.go, ReleasePod
+    """
+    is_another = error.status == _UNPROCESSABLE and "metadata.uid" in explain(error)
+    return is_another or error.status in (NOT_FOUND, CONFLICT)
 
 
 def own_manifest(manifest: Manifest, owner: Mapping[str, Any] | None) -> Json:

@@ -1,6 +1,7 @@
 """What a job on a cluster is waited for, how long, and what is told meanwhile."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tfjob.backend import Warned
@@ -12,10 +13,14 @@ from tfjob.errors import JobNotStarted
 from tfjob.job import Job
 from tfjob.job_run import is_success
 
-# What Pod Security refuses is refused for what it is: waiting does not help.
-_HOPELESS_CREATION = "violates PodSecurity"
+# A pod is refused for what it is: waiting does not help, as it does where a quota is used up. By Pod Security, a
+# LimitRange, a quota that wants every amount named, and for its priority class.
+# Source: kubernetes plugin/pkg/admission/limitranger, resourcequota and priority
+_HOPELESS_CREATION = re.compile(
+    "violates PodSecurity|(usage|ratio) per (Container|Pod) is|must specify|no PriorityClass with name"
+)
 FIRST_REMINDER_SECONDS, _REMINDER_SECONDS = 60.0, 300.0
-# How many of many replicas a reminder names.
+# How many of many replicas are named: on a large cluster the scheduler says a paragraph of each.
 _NAMED_REPLICAS = 3
 # A sidecar of the manifest may have a last word, but the end of the training's container is the replica's end.
 _OWN_SIDECAR_SECONDS = 5.0
@@ -55,7 +60,7 @@ class Waiting:
             JobNotStarted: One cannot start, or has not for too long.
         """
         for run in self.replicas.values():
-            is_hopeless = run.is_hopeless or _HOPELESS_CREATION in job_trouble
+            is_hopeless = run.is_hopeless or _HOPELESS_CREATION.search(job_trouble)
             if run.is_waiting and (is_hopeless or now >= run.waits_until(self.pending_seconds)):
                 raise JobNotStarted(self.job.name, now - run.waiting_since, [self._explain(job_trouble)])
 
@@ -72,9 +77,10 @@ class Waiting:
         Raises:
             JobNotStarted: A replica never ran.
         """
-        idle = [run.describe_waiting() for run in self.replicas.values() if not run.has_started]
+        idle = [run for run in self.replicas.values() if not run.has_started]
         if self.job.is_foreign and idle:
-            raise JobNotStarted(self.job.name, total_seconds, ["It ended without a replica that never ran", *idle])
+            reasons = ["It ended without a replica that never ran", *_describe(idle)]
+            raise JobNotStarted(self.job.name, total_seconds, reasons)
 
     def begin(self, now: float) -> None:
         """Begins to wait for the start of replicas: of a job that was admitted, or of one that was restarted."""
@@ -94,17 +100,18 @@ class Waiting:
             number = f"{len(waiting)} of {len(self.replicas)} replicas of job {self.job.name}"
             have = "has" if len(waiting) == 1 else "have"
             limit = f"The job is given up after {self.pending_seconds:.0f} s"
-            reasons = self._explain(job_trouble, _NAMED_REPLICAS)
+            reasons = self._explain(job_trouble)
             self.warn(Warned(f"{number} {have} not started after {since:.0f} s: {reasons}. {limit}"))
 
-    def _explain(self, job_trouble: str, limit: int | None = None) -> str:
-        """Returns why replicas do not start, in the words of operator, scheduler and kubelet, and what may help."""
+    def _explain(self, job_trouble: str) -> str:
+        """Returns why replicas do not start, in the words of operator, scheduler and kubelet, and what may help.
+
+        Of many, those come first that have the least time left.
+        """
         runs = [run for run in self.replicas.values() if run.is_waiting]
-        reasons = [job_trouble] if job_trouble else []
-        reasons += [run.describe_waiting() for run in runs[:limit]]
-        advice = advise(" | ".join(reasons), self.namespace, self.job.name)
-        more = f" | … {len(runs) - limit} more" if limit is not None and len(runs) > limit else ""
-        return f"{' | '.join(reasons).rstrip('.')}{more}. What may help: {advice}"
+        runs.sort(key=lambda run: (not run.is_hopeless, run.waits_until(self.pending_seconds)))
+        reasons = " | ".join([*filter(None, [job_trouble]), *_describe(runs)])
+        return f"{reasons.rstrip('.')}. What may help: {advise(reasons, self.namespace, self.job.name)}"
 
     def next_moments(self, now: float, *, is_suspended: bool) -> list[float]:
         """Returns when one of the limits is reached."""
@@ -149,3 +156,9 @@ class Waiting:
         """Returns whether the job is done as far as its own containers go, and pods of it run on."""
         is_any_held = any(run.held_since is not None for run in self.replicas.values())
         return is_any_held and self.done_at is not None and now >= self.done_at + self.hold_seconds
+
+
+def _describe(runs: Sequence[ReplicaRun]) -> list[str]:
+    """Returns why the first few of some replicas do not run, or never ran, and how many more there are."""
+    more = len(runs) - _NAMED_REPLICAS
+    return [run.describe_waiting() for run in runs[:_NAMED_REPLICAS]] + ([f"… {more} more"] if more > 0 else [])

@@ -82,10 +82,10 @@ class Watching:
         self._has_stopped = threading.Event()
         self._left_logs: set[str] = set()
 
-    def start(self) -> None:
-        """Begins to watch."""
+    def start(self, *job_uids: str) -> None:
+        """Begins to watch; of jobs that were there before it is told, too, where they are gone already."""
         for kind in get_args(Kind):
-            watch = _Watch(self._cluster, kind, self._job_name)
+            watch = _Watch(self._cluster, kind, self._job_name, {*job_uids} if kind == "tfjobs" else set())
             threading.Thread(target=self._watch, args=(watch,), daemon=True).start()
 
     def stop(self) -> None:
@@ -168,12 +168,19 @@ class Watching:
 
 
 class _Watch:
-    """What is known of the objects of one kind that belong to a job."""
+    """What is known of the objects of one kind that belong to a job.
 
-    def __init__(self, cluster: Cluster, kind: Kind, job_name: str) -> None:
+    Args:
+        cluster: Where.
+        kind: The kind.
+        job_name: The job.
+        known: The uids of those that were there before.
+    """
+
+    def __init__(self, cluster: Cluster, kind: Kind, job_name: str, known: set[str]) -> None:
         self.kind = kind
         self._cluster, self._selector = cluster, select(kind, job_name)
-        self._known: set[str] = set()
+        self._known = known
         self._version: str | None = None
 
     def forget_version(self) -> None:

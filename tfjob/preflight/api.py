@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ Json = dict[str, Any]
 
 # An API server gives a webhook up to 30 seconds, and only then says that it did not answer.
 _TIMEOUT = (5.0, 35.0)
+# What the server does not get round to is asked again after so many seconds: nothing that is asked changes anything.
+_TOO_MANY_REQUESTS = 429
+_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 # How long a replica of the trial may wait for its node, image or volume.
 _PENDING_SECONDS = 180.0
 
@@ -25,12 +29,13 @@ class Api:
 
     Args:
         configuration: Its address and who asks.
+        sleep: Waits so many seconds.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, sleep: Callable[[float], object] = time.sleep) -> None:
         # What does not answer is told at once, not after three tries.
         configuration.retries = False
-        self._client, self._configuration = ApiClient(configuration), configuration
+        self._client, self._configuration, self._sleep = ApiClient(configuration), configuration, sleep
 
     def get(self, path: str) -> Json:
         """Returns what is at a path."""
@@ -48,6 +53,16 @@ class Api:
             backend.run(manifest, log_dir=Path(folder), on_event=lambda _: None)
 
     def _call(self, method: str, path: str, body: Json | None = None, query: Mapping[str, str] | None = None) -> Json:
+        for pause in _PAUSES_SECONDS:
+            try:
+                return self._ask(method, path, body, query)
+            except ApiException as error:
+                if error.status != _TOO_MANY_REQUESTS:
+                    raise
+            self._sleep(pause)
+        return self._ask(method, path, body, query)
+
+    def _ask(self, method: str, path: str, body: Json | None, query: Mapping[str, str] | None) -> Json:
         response = self._client.call_api(
             path,
             method,

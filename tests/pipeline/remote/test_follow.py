@@ -173,6 +173,23 @@ def test_a_pod_that_does_not_start_is_told_after_a_minute_with_the_likeliest_rea
     assert told.endswith(f"kubectl describe pods -n kubeflow -l pipeline/runid={read_run(recorded).run_id}")
 
 
+def test_of_many_pods_of_a_step_that_do_not_start_one_is_told_until_none_waits() -> None:
+    run, lines, now = copy.deepcopy(read_run("run_pending_volume")), list[str](), [0.0]
+    tasks = run.run_details.task_details
+    (pod,) = [task for task in tasks if task.state == "PENDING"]
+    for number in range(20):
+        tasks.append(copy.deepcopy(pod))
+        tasks[-1].task_id = f"{pod.task_id}-{number}"
+    progress = Progress(Access("http://localhost:8080"), STEPS, 9, lines.append, lambda: now[0])
+    for state in ("PENDING", "PENDING", "PENDING", "RUNNING", "PENDING", "PENDING", "PENDING"):
+        for task in tasks:
+            task.state = state if task.task_id.startswith(pod.task_id) else task.state
+        progress.tell(run)
+        now[0] += 40
+    told = [line.partition(". ")[0] for line in lines if line.startswith("…")]
+    assert told == ["… train-single-node has been waiting for its pod to start for 80 s"] * 2
+
+
 def test_a_pod_of_kfps_own_that_does_not_start_is_not_laid_to_the_steps_image() -> None:
     run = copy.deepcopy(read_run("run_pending_image"))
     (driver,) = [task for task in run.run_details.task_details if task.display_name == "plan-comparison-driver(0)"]

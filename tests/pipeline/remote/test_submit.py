@@ -131,6 +131,23 @@ def test_two_runs_share_version_and_experiment(kfp: Kfp, endpoint: str) -> None:
     assert (len(kfp.uploaded), len(kfp.experiments), len(kfp.runs)) == (1, 1, 2)
 
 
+def test_a_run_that_may_have_been_started_is_looked_for_before_another_one(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kfp.refusals["/apis/v2beta1/runs"] = ((504, {}, b"upstream request timeout"), 9)
+    assert run("--run-name", "nightly") == 2
+    told = capsys.readouterr().err
+    assert "was answered with 504: upstream request timeout\nThe server may have started the run all the same." in told
+    assert f"see whether nightly is there, and follow it then with --resume: {endpoint}/#/runs\n" in told
+
+
+def test_a_run_is_never_asked_for_twice(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kfp.refusals["/apis/v2beta1/runs"] = ((429, {"Retry-After": "1"}, b"slow down"), 9)
+    assert run() == 2
+    assert len([request for request in kfp.requests if request.startswith("POST") and "/runs" in request]) == 1
+    assert "may have" not in capsys.readouterr().err
+
+
 def test_a_refused_parameter_reaches_no_server(kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--epochs=0") == 2
     assert capsys.readouterr().err == "error: epochs must be at least 1. Received: 0.\n"

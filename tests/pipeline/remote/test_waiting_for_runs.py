@@ -20,6 +20,22 @@ def test_a_lost_connection_ends_nothing(kfp: Kfp, endpoint: str, capsys: pytest.
     assert pauses == [10.0, 20.0, 40.0, 60.0, 10.0]
 
 
+def test_a_server_in_maintenance_is_asked_again_long_before_the_hour_that_it_says(
+    kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+
+    def close() -> None:
+        if kfp.looks == 1:
+            kfp.refusals["/runs/run-1"] = ((503, {"Retry-After": "3600"}, b"maintenance"), 7)
+
+    kfp.on_look = close
+    assert run(pace=Pace(clock=lambda: 0.0, pause=lambda _: None)) == 0
+    assert "was answered with 503: maintenance\n… Trying again; the run goes on" in capsys.readouterr().out
+    assert set(slept) == {10.0}
+
+
 def test_who_waits_too_long_for_an_answer_is_told_how_to_go_on(
     kfp: Kfp, endpoint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,15 @@ def test_replicas_own_examples_are_added_from_the_chiefs_first_measured_step_on(
     assert measurement.by_replica["worker-1"]["examples"] == 84.0
 
 
+@pytest.mark.parametrize("seconds_ahead", [-60, 15, 60])
+def test_replicas_in_step_on_nodes_whose_clocks_differ_are_counted_by_their_steps(
+    tmp_path: Path, seconds_ahead: int
+) -> None:
+    write(tmp_path, training(), "worker-0")
+    write(tmp_path, [step(number, number - 1 + seconds_ahead, 4) for number in range(1, 22)], "worker-1")
+    assert read(tmp_path, workers=2).examples == 19 * 8 + 19 * 4
+
+
 def test_one_that_speaks_for_the_job_is_not_added_to(tmp_path: Path) -> None:
     begin = json.dumps({"event": "begin", "time": 1000.0, "scope": "job"})
     write(tmp_path, [begin, *training()[1:]], "chief-0")

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,12 +28,14 @@ class Answer:
     Args:
         body: All of it, or its chunks.
         status: The HTTP status.
+        headers: Further headers.
         is_cut_off: Whether the connection breaks before the end.
         after: What to wait for before answering.
     """
 
     body: bytes | list[bytes]
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
     is_cut_off: bool = False
     after: threading.Event | None = None
 
@@ -71,6 +74,8 @@ def server() -> Iterator[Server]:
                 return
             self.send_response(answer.status)
             self.send_header("Content-Type", "application/json")
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             if isinstance(answer.body, bytes):
                 self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
@@ -172,6 +177,51 @@ def test_what_the_whole_cluster_has_is_asked_for_page_by_page(server: Server, la
     asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
     selected = {"fieldSelector": "status.phase!=Failed", "limit": "500"}
     assert asked == [selected, {**selected, "continue": "second"}]
+
+
+def test_pages_that_take_so_long_that_the_token_is_too_old_go_on_from_there_in_the_cluster_of_now(
+    server: Server,
+) -> None:
+    expired = status(410, "The provided continue parameter is too old") | {"metadata": {"continue": "later"}}
+    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
+    server.answer(expired, status=410)
+    server.answer({"metadata": {"continue": "third"}, "items": [{"name": "b"}]})
+    server.answer({"metadata": {}, "items": [{"name": "c"}]})
+    assert [node["name"] for node in server.operator().list_whole_cluster("nodes")] == ["a", "b", "c"]
+    asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
+    assert [query.get("continue") for query in asked] == [None, "second", "later", "third"]
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_page_that_fails_for_a_moment_is_asked_for_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch, is_cut_off: bool
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
+    for _ in range(3):
+        server.answer([b"{"] if is_cut_off else status(500, "etcd"), status=500, is_cut_off=is_cut_off)
+    server.answer({"metadata": {}, "items": [{"name": "b"}]})
+    assert [node["name"] for node in server.operator().list_whole_cluster("nodes")] == ["a", "b"]
+    assert waited == [1.0, 2.0, 4.0]
+
+
+def test_who_may_not_list_is_told_at_once(server: Server) -> None:
+    server.answer(status(403, "cannot list resource nodes"), status=403)
+    with pytest.raises(ApiException, match="403"):
+        next(server.operator().list_whole_cluster("nodes"))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("metadata", [{}, {"continue": ""}, {"continue": "later"}])
+def test_pages_that_cannot_go_on_are_an_error(metadata: Json, server: Server) -> None:
+    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
+    for _ in range(2):
+        server.answer(status(410, "too old") | {"metadata": metadata}, status=410)
+    pods = server.operator().list_whole_cluster("pods of all namespaces")
+    assert next(pods) == {"name": "a"}
+    with pytest.raises(ApiException, match="410"):
+        next(pods)
 
 
 def test_a_watch_goes_on_from_a_version_and_ends_after_a_while(server: Server) -> None:
@@ -306,6 +356,51 @@ def test_the_log_of_a_container_that_is_still_to_start_is_an_error(server: Serve
         400,
         "container is waiting to start: ContainerCreating",
     )
+
+
+def test_a_log_that_is_silent_for_long_is_on_a_connection_that_is_kept_alive(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: list[tuple[int, int, int]] = []
+    monkeypatch.setattr("urllib3.util.connection._set_socket_options", lambda _, asked: options.extend(asked))
+    server.answer([b"2026-11-23T12:00:01Z one\n"])
+    list(Cluster("team-a", Configuration(host=server.url)).follow_log("mnist-worker-0", None))
+    assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
+    assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in options
+
+
+def test_the_logs_of_many_replicas_are_followed_without_a_warning(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = Configuration(host=server.url)
+    configuration.connection_pool_maxsize = 1  # as with few cores
+    cluster = Cluster("team-a", configuration)
+    for _ in range(3):
+        server.answer([b"2026-11-23T12:00:01Z one\n"])
+    logs = [cluster.follow_log(f"mnist-worker-{index}", None) for index in range(3)]
+    assert len([next(log) for log in logs]) == 3
+    assert [[*log] for log in logs] == [[], [], []]
+    assert not caplog.records
+
+
+def test_a_busy_server_that_says_when_to_ask_again_is_heeded_up_to_some_seconds(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    cluster = Cluster("team-a", Configuration(host=server.url))
+    for seconds in ("1", "32"):
+        server.answer(status(429, "slow down"), status=429, headers={"Retry-After": seconds})
+    server.answer(job_json())
+    assert cluster.get_job(JOB) == job_json()
+    assert waited == [1, 5.0]
+
+
+def test_what_a_busy_server_may_have_done_is_not_asked_for_again_unseen(server: Server) -> None:
+    server.answer(status(429, "slow down"), status=429, headers={"Retry-After": "1"})
+    with pytest.raises(ApiException, match="429"):
+        Cluster("team-a", Configuration(host=server.url)).create_job({})
+    assert len(server.requests) == 1
 
 
 def test_a_pod_without_a_service_account_has_no_cluster() -> None:

@@ -29,6 +29,7 @@ from tfjob.job import FOREIGN_ANNOTATION
 from tfjob.launcher import read_boot_id
 from tfjob.settings import Overlay
 from tfjob.signs import SIGNS_VARIABLE
+from tfjob.spec import ReplicaSpec
 
 PULLED = 'Successfully pulled image "x:1" in 12.5s (12.5s including waiting). Image size: 5 bytes.'
 
@@ -146,6 +147,19 @@ def test_events_about_others_are_ignored(single: ClusterRun) -> None:
     single.cluster.say_job("Succeeded")
     single()
     assert single.statuses() == ["Created", "Running", "Succeeded"]
+
+
+def test_of_many_replicas_that_run_longer_than_the_deadline_the_last_line_of_each_is_told(run: ClusterRun) -> None:
+    run.change(replicas={"Worker": ReplicaSpec(count=64)})
+    run.say(*(running(f"worker-{index}") for index in range(64)))
+    for index in range(64):
+        run.log(f"worker-{index}", f"{index} begins", 3)
+        run.log(f"worker-{index}", f"{index} goes on", 4)
+    run.pass_seconds("63 goes on", 900)
+    with pytest.raises(JobDeadlineExceeded) as caught:
+        run()
+    (_, *quoted) = str(caught.value).splitlines()
+    assert quoted[1::2] == [f"  {index} goes on" for index in range(64)]
 
 
 def test_a_suspended_job_waits_without_limit_and_its_deadline_begins_with_its_admission(single: ClusterRun) -> None:

@@ -8,6 +8,7 @@ from tests.tfjob.cluster_run import ClusterRun
 from tests.tfjob.fake_cluster import (
     AWAY,
     JOB,
+    JOB_UID,
     end_json,
     ended,
     evicted,
@@ -88,7 +89,8 @@ def test_a_failed_job_is_kept_on_request_and_what_still_runs_is_ended(run: Clust
     run.say(waiting("worker-0", "InvalidImageName"))
     with pytest.raises(JobNotStarted):
         run(keep_failed=True)
-    assert run.cluster.called("patch_job") == [[JOB, {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}]]
+    ((_, patch),) = run.cluster.called("patch_job")
+    assert patch == {"metadata": {"uid": JOB_UID}, "spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
     assert run.cluster.called("delete_job") == []
     assert run.messages()[-1] == (
         "job mnist is kept for 86400 s; look at it with: kubectl --namespace default describe tfjob mnist"
@@ -151,6 +153,18 @@ def test_a_signal_while_the_api_server_is_away_ends_the_submission(run: ClusterR
     with pytest.raises(JobCancelled):
         run()
     assert run.cluster.called("delete_job") == []
+
+
+@pytest.mark.parametrize("others", [{}, {"another": job_json(uid="another")}])
+def test_a_job_that_was_deleted_before_anybody_watched_it_is_cancelled(
+    others: dict[str, Any], single: ClusterRun
+) -> None:
+    def replace() -> None:
+        single.cluster.jobs = others
+
+    single.on("Created", replace)
+    with pytest.raises(JobCancelled, match="Job mnist was deleted by somebody else"):
+        single()
 
 
 @pytest.mark.parametrize("keep_failed", [False, True])

@@ -166,15 +166,26 @@ def test_a_pod_that_was_deleted_by_force_is_named_too(run: ClusterRun) -> None:
         run()
 
 
-def test_a_replica_that_failed_before_the_operator_deleted_the_others_is_to_blame(run: ClusterRun) -> None:
+@pytest.mark.parametrize("seconds_ahead", [0, 45])
+def test_a_replica_that_failed_before_the_operator_deleted_the_others_is_to_blame_whatever_its_nodes_clock_says(
+    run: ClusterRun, seconds_ahead: int
+) -> None:
     run.change(restart_policy="ExitCode")
     run.say(running("worker-0"), running("worker-1"))
-    run.say(ended("worker-1", 3, at=10), taken(running("worker-0"), at=10))
+    run.say(ended("worker-1", 3, at=10 + seconds_ahead), taken(running("worker-0"), at=10))
     run.cluster.say("pods", taken(running("worker-0"), at=10), "DELETED")
     run.cluster.say_job("Failed")
     with pytest.raises(JobFailed, match="worker-1: exit code 3, restart policy ExitCode") as caught:
         run()
     assert not isinstance(caught.value, ReplicaLost)
+
+
+def test_a_pod_that_was_deleted_before_another_failed_is_to_blame(run: ClusterRun) -> None:
+    run.say(running("worker-0"), running("worker-1"))
+    run.say(taken(running("worker-0"), at=10), ended("worker-1", 3, at=12), taken(ended("worker-0", 143, at=14), at=10))
+    run.cluster.say_job("Failed")
+    with pytest.raises(ReplicaLost, match="worker-0: its pod mnist-worker-0 on node node-1 was taken"):
+        run()
 
 
 def test_pods_that_the_operator_deleted_for_a_limit_of_its_own_were_not_taken(run: ClusterRun) -> None:

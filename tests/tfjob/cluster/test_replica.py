@@ -40,12 +40,24 @@ def test_an_image_whose_name_is_invalid_ends_the_job_at_once(single: ClusterRun)
         single()
 
 
-def test_pods_that_pod_security_refuses_end_the_job_at_once(single: ClusterRun) -> None:
-    single.cluster.say(
-        "events", job_event("FailedCreatePod", 'pods "x" is forbidden: violates PodSecurity "restricted"')
-    )
-    with pytest.raises(JobNotStarted, match=r'violates PodSecurity "restricted" \| worker-0 has no pod yet'):
+@pytest.mark.parametrize(
+    ("refusal", "advice"),
+    [
+        ('violates PodSecurity "restricted"', "run in a namespace that admits the pods"),
+        ("maximum cpu usage per Container is 2, but limit is 4", "--namespace default describe limitranges"),
+        ("memory max limit to request ratio per Pod is 2, but provided ratio is 3", "describe limitranges"),
+        ("failed quota: team: must specify limits.memory for: tensorflow", "memory_per_replica"),
+        ("no PriorityClass with name batch was found", "kubectl get priorityclasses"),
+    ],
+)
+def test_pods_that_are_refused_for_what_they_are_end_the_job_at_once(
+    refusal: str, advice: str, single: ClusterRun
+) -> None:
+    single.cluster.say("events", job_event("FailedCreatePod", f'pods "x" is forbidden: {refusal}'))
+    with pytest.raises(JobNotStarted) as caught:
         single()
+    assert f'within 0 s. pods "x" is forbidden: {refusal} | worker-0 has no pod yet. What may' in str(caught.value)
+    assert advice in str(caught.value)
 
 
 def test_a_quota_that_is_used_up_is_waited_for(single: ClusterRun) -> None:

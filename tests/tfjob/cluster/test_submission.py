@@ -75,7 +75,7 @@ def test_an_earlier_trys_job_is_taken_over_and_gets_this_step_as_another_owner(
     cluster.jobs[JOB] = existing_job(manifest, "Running", ownerReferences=[earlier])
     assert submission.submit()
     assert submission.uid == "job-0"
-    assert cluster.called("patch_job") == [[JOB, {"metadata": {"ownerReferences": [earlier, OWNER]}}]]
+    assert cluster.called("patch_job") == [[JOB, {"metadata": {"uid": "job-0", "ownerReferences": [earlier, OWNER]}}]]
 
 
 def test_a_job_whose_creation_was_answered_by_nobody_is_taken_over_as_it_is(
@@ -261,8 +261,29 @@ def test_replicas_end_by_the_deadline_which_the_operator_reads_in_a_changed_job(
 ) -> None:
     submission.submit()
     assert submission.end_replicas()
-    assert cluster.called("patch_job") == [[JOB, {"spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}]]
+    ((_, patch),) = cluster.called("patch_job")
+    assert patch == {"metadata": {"uid": JOB_UID}, "spec": {"runPolicy": {"activeDeadlineSeconds": 1}}}
     assert JOB in cluster.jobs
+
+
+def test_the_job_that_somebody_else_made_under_the_name_since_is_not_ended(
+    submission: Submission, cluster: FakeCluster
+) -> None:
+    submission.submit()
+    cluster.jobs[JOB] = job_json("Running", uid="another")
+    submission.end_replicas()
+    assert cluster.jobs[JOB] == job_json("Running", uid="another")
+
+
+def test_a_job_that_is_replaced_while_it_is_taken_over_is_looked_at_anew(
+    submission: Submission, cluster: FakeCluster, manifest: dict[str, Any]
+) -> None:
+    cluster.jobs[JOB], before = existing_job(manifest), existing_job(manifest)
+    before["metadata"]["uid"] = "deleted"
+    answers = [before]
+    cluster.get_job = lambda name: answers.pop() if answers else cluster.jobs[name]  # type: ignore[method-assign]
+    assert submission.submit()
+    assert submission.uid == "job-0"
 
 
 def test_replicas_have_ended_once_the_operator_has_failed_the_job_or_a_clean_up_would_not_know_it_for_failed(

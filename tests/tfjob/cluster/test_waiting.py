@@ -95,6 +95,18 @@ def test_what_may_help_goes_by_the_clusters_own_words(reasons: str, words: str) 
     assert words in advise(reasons, "ns", "j")
 
 
+def test_of_many_replicas_that_do_not_start_the_one_that_cannot_comes_first(run: ClusterRun) -> None:
+    run.change(replicas={"Worker": ReplicaSpec(count=64)})
+    run.say(*(unschedulable(f"worker-{index}") for index in range(50)))
+    run.say(waiting("worker-50", "InvalidImageName", "couldn't parse image name"))
+    with pytest.raises(JobNotStarted) as caught:
+        run()
+    assert str(caught.value).startswith(
+        "Job mnist did not start within 0 s. worker-50: InvalidImageName: couldn't parse image name | worker-0: "
+    )
+    assert " | … 61 more. What may help: see that the image's name is right" in str(caught.value)
+
+
 def test_of_many_replicas_that_wait_a_few_are_named(run: ClusterRun) -> None:
     run.change(replicas={"Worker": ReplicaSpec(count=8)})
     run.say(running("worker-7"))

@@ -17,14 +17,14 @@ from tfjob.preflight.api import Api
 def serve() -> Iterator[Callable[[int, str], tuple[str, list[tuple[str, str, Any]]]]]:
     servers: list[ThreadingHTTPServer] = []
 
-    def start(status: int, body: str) -> tuple[str, list[tuple[str, str, Any]]]:
+    def start(status: int, body: str, num_busy: int = 0) -> tuple[str, list[tuple[str, str, Any]]]:
         requests: list[tuple[str, str, Any]] = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 requests.append((self.command, self.path, json.loads(self.rfile.read(length) or "null")))
-                self.send_response(status)
+                self.send_response(429 if len(requests) <= num_busy else status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body.encode())
@@ -79,3 +79,19 @@ def test_a_job_is_run_as_a_step_of_a_run_does(serve: Callable[..., Any], make_jo
     with pytest.raises(ClusterRefused, match="does not let this step run TFJobs: cannot create resource tfjobs"):
         make_api_server(url).run_job(make_job("pass", namespace="team-a"))
     assert [request[:2] for request in requests] == [("POST", "/apis/kubeflow.org/v1/namespaces/team-a/tfjobs")]
+
+
+@pytest.mark.parametrize("ask", [lambda api: api.get("/version"), lambda api: api.create("/pods", {}, dry_run=True)])
+def test_a_server_that_is_too_busy_is_asked_again_a_little_later(
+    ask: Callable[[Api], object], serve: Callable[..., Any]
+) -> None:
+    url, requests = serve(200, '{"answer": 1}', num_busy=3)
+    pauses: list[float] = []
+    assert ask(Api(Configuration(host=url), pauses.append)) == {"answer": 1}
+    assert (len(requests), pauses) == (4, [1.0, 2.0, 4.0])
+
+
+def test_a_server_that_stays_too_busy_is_told(serve: Callable[..., Any]) -> None:
+    url, _ = serve(429, '{"message": "slow down"}')
+    with pytest.raises(ApiException, match="429"):
+        Api(Configuration(host=url), lambda _: None).get("/version")
