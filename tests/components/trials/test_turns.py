@@ -329,7 +329,7 @@ class Cluster:
                 continue
             time.sleep(self.dice.random() * 0.03)  # a pod starts when it does
             try:
-                options = QUICK | {"return_seconds": 0.3, "clock": ClockOfLooks()}
+                options = QUICK | {"return_seconds": 1.0, "clock": ClockOfLooks()}
                 turns = Turns(
                     self.places,
                     f"{step}-{iteration}",
