@@ -18,20 +18,6 @@ FOREVER = "print('pid', os.getpid()); time.sleep(600)"
 PATIENCE_SECONDS = 30.0
 
 
-class SkippingClock:
-    """The machine's clock, and what a test skips of it: a limit is reached when the test says so, and by no wait."""
-
-    def __init__(self) -> None:
-        self._skipped = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() + self._skipped
-
-    def skip(self, seconds: float) -> None:
-        """Lets time pass."""
-        self._skipped += seconds
-
-
 @dataclass
 class LocalRun:
     log_dir: Path

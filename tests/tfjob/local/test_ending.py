@@ -5,12 +5,12 @@ import time
 
 import pytest
 
+from tests.skipping_clock import SkippingClock
 from tests.tfjob.local.local_run import (
     FOREVER,
     PATIENCE_SECONDS,
     LocalRun,
     MakeJob,
-    SkippingClock,
     is_running,
 )
 from tfjob.errors import JobCancelled, JobDeadlineExceeded

@@ -5,7 +5,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.tfjob.local.local_run import LocalRun, MakeJob, SkippingClock
+from tests.skipping_clock import SkippingClock
+from tests.tfjob.local.local_run import LocalRun, MakeJob
 from tfjob.backend import StatusChanged, Warned
 from tfjob.errors import JobDeadlineExceeded, JobFailed, JobStalled
 from tfjob.signs import SIGNS_VARIABLE
