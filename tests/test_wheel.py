@@ -37,7 +37,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     options = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
-    subprocess.run([*PIP, "wheel", *options, str(source)], check=True, timeout=120)
+    subprocess.run([*PIP, "wheel", *options, str(source)], check=True, timeout=900)
     (path,) = folder.glob("*.whl")
     return path
 

@@ -20,11 +20,11 @@ def steps(namespace: Namespace, storage: Storage, tmp_path: Path) -> Iterator[St
         "delete", "pods", "--selector", "test=step", "--field-selector", "metadata.name!=storage", "--wait"
     )
     namespace.kubectl("delete", "tfjobs", "--all")
-    namespace.wait_until_gone("tfjobs", "", 60)
+    namespace.wait_until_gone("tfjobs", "", 300)
 
 
 @pytest.fixture
 def own_run(namespace: Namespace, tmp_path: Path) -> Iterator[OwnRun]:
     yield OwnRun(namespace, tmp_path)
     assert [job["metadata"]["name"] for job in namespace.get("tfjobs")["items"]] == []
-    namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=trial-1", 30)
+    namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=trial-1", 300)

@@ -45,7 +45,7 @@ class OwnRun:
         workers: int = 2,
         num_ps: int = 0,
         is_measured: Callable[[], bool] | None = None,
-        pending_seconds: float = 120.0,
+        pending_seconds: float = 600.0,
         **fields: Any,
     ) -> JobResult:
         job = {
@@ -62,7 +62,7 @@ class OwnRun:
             workers=workers,
             num_ps=num_ps,
             values=values,
-            deadline_seconds=240,
+            deadline_seconds=1800,
             **fields,
         )
         return run_job(

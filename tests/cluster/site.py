@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +120,9 @@ class ClusterSite:
 
     namespace: Namespace
     shared: str
-    pending_seconds: float = 120.0
+    pending_seconds: float = 600.0
+    # The kubelet tells what it sees once a second, and reads a log from when it is asked for: later on a busy node.
+    seen_seconds: float = 6.0
 
     def make(self, code: str, **fields: Any) -> dict[str, Any]:
         """Returns a job whose replicas share a folder of the claim."""
@@ -132,7 +134,7 @@ class ClusterSite:
             **{
                 "image": self.namespace.image,
                 "cpus": 0.25,
-                "active_deadline_seconds": 60,
+                "active_deadline_seconds": 600,
                 "namespace": self.namespace.name,
                 "volumes": (VOLUME,),
                 "volume_mounts": (VOLUME_MOUNT,),
@@ -140,9 +142,9 @@ class ClusterSite:
             },
         )
 
-    def backend(self) -> Backend:
+    def backend(self, clock: Callable[[], float] = time.monotonic) -> Backend:
         """Returns the Kubernetes backend."""
-        return KubernetesBackend(cluster=self.namespace.cluster(), pending_seconds=self.pending_seconds)
+        return KubernetesBackend(cluster=self.namespace.cluster(), pending_seconds=self.pending_seconds, clock=clock)
 
     def addresses(self, manifest: Manifest, seen: dict[str, Any]) -> Addresses:
         """Returns the addresses of the services that the operator makes."""
@@ -155,7 +157,7 @@ class ClusterSite:
     def assert_nothing_is_left(self, run: "JobRun") -> None:
         """Fails where a job or a replica of it is still there."""
         assert [job["metadata"]["name"] for job in self.namespace.get("tfjobs")["items"]] == []
-        self.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 5)
+        self.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 60)
 
 
 @contextmanager
@@ -191,7 +193,7 @@ def namespace() -> Iterator[Namespace]:
 def cluster_site(namespace: Namespace) -> Iterator[ClusterSite]:
     yield ClusterSite(namespace, f"{MOUNT}/{secrets.token_hex(4)}")
     namespace.kubectl("delete", "tfjobs", "--all", "--cascade=background")
-    namespace.wait_until_gone("tfjobs", "", 60)
+    namespace.wait_until_gone("tfjobs", "", 300)
 
 
 def _read(path: Path) -> str:

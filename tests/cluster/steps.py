@@ -230,7 +230,7 @@ class Storage:
         pod = step_pod(self.name, namespace.image, ["sleep", "7200"])
         del pod["spec"]["initContainers"]  # no step: the node's CPUs are the replicas' and the steps'
         namespace.apply(pod)
-        namespace.kubectl("wait", "--for=condition=Ready", "--timeout=120s", "pod/storage")
+        namespace.kubectl("wait", "--for=condition=Ready", "--timeout=600s", "pod/storage")
 
     def put(self, source: Path, target: str) -> None:
         """Copies a file or folder into the claim."""

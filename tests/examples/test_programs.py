@@ -1,18 +1,17 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from program.helper import install_helper, progress_env
 from program.measurement import Measurement
+from tests.ports import find_ports
 from tests.program.listening import make
 from tests.test_architecture import ROOT
 
@@ -20,15 +19,7 @@ pytestmark = pytest.mark.slow
 
 PROGRAMS = ROOT / "examples" / "programs"
 QUIET = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTEROP_THREADS": "2"}
-PATIENCE_SECONDS = 500.0
-
-
-def find_ports(number: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]
+PATIENCE_SECONDS = 1500.0
 
 
 class Job:

@@ -22,7 +22,7 @@ EPOCHS = 15
 # Beyond that a training hangs: on a busy machine two trainings and a minute's suspicion take some.
 HANG_SECONDS = 400.0
 REPORT_SECONDS = 60.0
-LEFT_SECONDS = 15.0
+LEFT_SECONDS = 60.0
 OWN_NETWORK = ("unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 # The updates of one worker come to its parameter servers in one order, so that their trainings, too, can be repeated.
 WORKERS = {"all_reduce": 2, "parameter_server": 1}

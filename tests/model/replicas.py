@@ -1,7 +1,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -12,12 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from tests.model.forked import THREADS, Forked
+from tests.ports import find_ports
 
 ROOT = Path(__file__).parents[2]
 # A network of 5,142 parameters on 28 × 28 pixels: a step takes 5 ms.
 MODEL = ("--model=resnet8", '--model-arguments={"width": 4, "stem_stride": 4}')
 SAME_GROUPS = ("--same-batch-norm", "--batch-norm-group-size=16")
 SETTINGS = (*MODEL, "--global-batch-size=32", *SAME_GROUPS, "--epochs=3", "--learning-rate=0.1")
+USUAL = ("-m", "model.train")
+# The same, but for a stop at the first checkpoint: a training of a second would be over before a busy test has acted.
+HELD = (
+    "-c",
+    """
+import sys, time
+from model import train
+from model.training import loop
+def save(folder, state, save=loop.save_checkpoint):
+    save(folder, state)
+    while not (folder.parents[1] / "go-on").exists(): time.sleep(0.01)
+loop.save_checkpoint = save
+sys.exit(train.main())
+""",
+)
 PATIENCE_SECONDS = 900.0  # of a machine whose two cores have a load of 40
 
 
@@ -63,9 +78,19 @@ class Job:
             time.sleep(0.002)
 
     @contextmanager
-    def start(self) -> "Iterator[list[Replica]]":
+    def start(self, program: Sequence[str] = USUAL) -> "Iterator[list[Replica]]":
         with ExitStack() as stack:
-            yield [stack.enter_context(self.start_replica(*name)) for name in self.names]
+            yield [stack.enter_context(self.start_replica(*name, program=program)) for name in self.names]
+
+    @contextmanager
+    def start_and_hold(self) -> "Iterator[list[Replica]]":
+        """Starts all replicas; whoever writes checkpoints has written the first, and stands still until `go_on`."""
+        with self.start(HELD) as replicas:
+            self.wait_for_checkpoint()
+            yield replicas
+
+    def go_on(self) -> None:
+        (self.output_dir / "go-on").touch()
 
     def run(self) -> "Job":
         with self.start() as replicas:
@@ -74,9 +99,7 @@ class Job:
         return self
 
     @contextmanager
-    def start_replica(
-        self, task_type: str, index: int, program: Sequence[str] = ("-m", "model.train")
-    ) -> "Iterator[Replica]":
+    def start_replica(self, task_type: str, index: int, program: Sequence[str] = USUAL) -> "Iterator[Replica]":
         env = {**os.environ, **THREADS}
         env.pop("TF_CONFIG", None)
         if self.cluster is not None:
@@ -120,9 +143,5 @@ def read_schema(file: str) -> str:
 
 
 def make_cluster(**sizes: int) -> dict[str, list[str]]:
-    with ExitStack() as stack:  # all are held until all are drawn, so that no two are the same
-        sockets = [stack.enter_context(socket.socket()) for _ in range(sum(sizes.values()))]
-        for held in sockets:
-            held.bind(("127.0.0.1", 0))
-        addresses = iter([f"127.0.0.1:{held.getsockname()[1]}" for held in sockets])
-        return {task_type: [next(addresses) for _ in range(size)] for task_type, size in sizes.items()}
+    addresses = iter([f"127.0.0.1:{port}" for port in find_ports(sum(sizes.values()))])
+    return {task_type: [next(addresses) for _ in range(size)] for task_type, size in sizes.items()}

@@ -7,7 +7,7 @@ import pytest
 
 from model.data.dataset import PreparedDataset
 from model.errors import ExitCode
-from tests.model.replicas import MODEL, Job, make_cluster
+from tests.model.replicas import MODEL, USUAL, Job, make_cluster
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +31,8 @@ IMPATIENT = (
     "-c",
     DIE + "record.RECORDS_PATIENCE_SECONDS = 15.0; exit(train.main())",
 )
-USUAL = ("-m", "model.train")
 # Imports of this project alone take a second or two, on a machine that does much else a long one.
-SOON_SECONDS = 60.0
+SOON_SECONDS = 300.0
 
 
 def run(job: Job, programs: dict[str, Sequence[str]]) -> dict[str, int]:

@@ -21,7 +21,7 @@ def run_elsewhere(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     command = [sys.executable, "-P", "-c", SCRIPT, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800, check=False
     )
 
 
@@ -117,7 +117,7 @@ def test_a_persons_own_module_named_like_a_package_is_told(tmp_path: Path, start
         env=environment,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1800,
         check=False,
     )
     package = name.removesuffix(".py").partition("/")[0]

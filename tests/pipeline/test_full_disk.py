@@ -13,7 +13,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="only root can make a disk so small"),
 ]
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 1800.0
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def run_on(terminal: dict[str, str], program: str) -> subprocess.CompletedProces
     encodings = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUTF8")
     environment = {name: value for name, value in os.environ.items() if name not in encodings}
     return subprocess.run(
-        [sys.executable, "-c", program], env=environment | terminal, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", program], env=environment | terminal, capture_output=True, timeout=600, check=False
     )
 
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -25,8 +25,8 @@ OPTIONS = (
     "--no-bigger-nodes",
 )
 CONFIGURATIONS = ("single", "all-reduce-2w", "parameter-server-2w-1ps")
-PATIENCE_SECONDS = 120.0
-NOTHING_LEFT_SECONDS = 15.0
+PATIENCE_SECONDS = 1800.0
+NOTHING_LEFT_SECONDS = 120.0
 
 
 @contextmanager
@@ -41,7 +41,8 @@ def start(runs_dir: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
             if process.poll() is None:
                 process.kill()
             for left in list_processes(runs_dir):
-                left.kill()
+                with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                    left.kill()
 
 
 def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
@@ -151,7 +152,7 @@ def test_the_table_can_be_rebuilt_from_the_records(runs_dir: Path) -> None:
     run_dir = find_run_dir(runs_dir)
     names = ("comparison.csv", "comparison.md", "report.html")
     before = [(run_dir / name).read_text() for name in names]
-    subprocess.run([sys.executable, "-m", "comparison", str(runs_dir / "latest")], cwd=ROOT, check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "comparison", str(runs_dir / "latest")], cwd=ROOT, check=True, timeout=600)
     assert [(run_dir / name).read_text() for name in names] == before
 
 
@@ -174,7 +175,7 @@ def test_an_interrupted_run_stops_everything_and_keeps_what_is_finished(
         wait_for_line(process, "▶ 4/9 train-distributed")
         wait_for_line(process, line)
         interrupt(process)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
         left = wait_until_nothing_is_left(tmp_path)
     run_dir = find_run_dir(tmp_path)
     assert (process.returncode, left) == (130, [])

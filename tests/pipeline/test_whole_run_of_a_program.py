@@ -16,7 +16,7 @@ PERSONS = ROOT / "tests" / "components" / "persons"
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeline.run", "--trials=1", *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False)
 
 
 def test_from_a_manifest_to_the_report(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_from_a_manifest_to_the_report(tmp_path: Path) -> None:
         "trial.json",
     ]
     assert (run_dir / "logs" / "workers-2" / "trial-1" / "worker-1.log").exists()
-    rebuilt = subprocess.run([sys.executable, "-m", "comparison", str(run_dir)], cwd=ROOT, check=False, timeout=120)
+    rebuilt = subprocess.run([sys.executable, "-m", "comparison", str(run_dir)], cwd=ROOT, check=False, timeout=600)
     assert rebuilt.returncode == 0
 
 

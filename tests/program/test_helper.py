@@ -125,16 +125,16 @@ if child:
 
 
 def test_lines_are_there_within_a_second_or_two_and_not_only_in_the_end(tmp_path: Path) -> None:
-    code = """
+    code = f"""
 import os, time
 import tfjob_speedup_progress as progress
-for _ in range(12):
+while not os.path.exists(os.environ[{helper.VARIABLE!r}] + "worker-1.jsonl"):
     progress.step()
     time.sleep(0.1)
 os._exit(9)  # as by SIGKILL
 """
     assert run(tmp_path, code, WORKER_1).returncode == 9
-    assert (read(tmp_path).by_replica["worker-1"]["steps"] or 0) >= 10
+    assert 1 <= (read(tmp_path).by_replica["worker-1"]["steps"] or 0) <= 20
 
 
 def test_a_training_that_fails_does_not_end(tmp_path: Path) -> None:

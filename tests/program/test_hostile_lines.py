@@ -78,9 +78,9 @@ def test_the_worst_line_takes_milliseconds(line: str) -> None:
     listener.hear("worker-0", "Epoch 1/2", 0.0)
     took = []
     for _ in range(3):
-        began = time.process_time()
+        began = time.thread_time()
         listener.hear("worker-0", line, 1.0)
-        took.append(time.process_time() - began)
+        took.append(time.thread_time() - began)
     assert min(took) < 0.1
 
 

@@ -11,7 +11,7 @@ from tests.tfjob.cluster_run import ClusterRun
 from tests.tfjob.fake_api import FakeApi
 from tfjob.spec import ReplicaSpec
 
-PATIENCE_SECONDS = 5
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture

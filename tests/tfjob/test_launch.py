@@ -87,7 +87,7 @@ def test_a_job_that_restarts_more_often_is_given_up_with_the_last_reason(make_jo
 
 def test_a_job_that_is_given_up_here_leaves_no_replica(make_job: MakeJob, tmp_path: Path) -> None:
     manifest = make_job(
-        "print(os.getpid()); sys.exit(200) if role == 'worker-1' else time.sleep(60)",
+        "print(os.getpid()); sys.exit(200) if role == 'worker-1' else time.sleep(600)",
         workers=2,
         restart_policy="ExitCode",
     )
@@ -132,8 +132,10 @@ def test_processes_leave_no_unfinished_jobs(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_failure_names_the_replica_that_was_in_trouble_first(make_job: MakeJob, tmp_path: Path) -> None:
     code = (
-        "if role == 'worker-1': print('ValueError: the cause', flush=True); path('said').touch(); time.sleep(60)\n"
-        "wait_for('said'); time.sleep(0.2); raise ConnectionError('only lost its peer')"
+        "if role == 'worker-1': print('ValueError: the cause', flush=True); time.sleep(600)\n"
+        "wait_for('worker-1.log')\n"
+        "while 'the cause' not in path('worker-1.log').read_text(): time.sleep(0.01)\n"
+        "raise ConnectionError('only lost its peer')"
     )
     with pytest.raises(JobFailed) as caught:
         run_job(make_job(code, workers=2, restart_policy="Never"), log_dir=tmp_path, report=lambda _: None)
@@ -147,7 +149,7 @@ def test_log_lines_are_heard_with_their_time_and_a_measured_job_is_ended(make_jo
     result = run_job(
         make_job(
             "signal.signal(signal.SIGTERM, lambda *_: (print('step 2', flush=True), sys.exit()))\n"
-            "print('step 1', flush=True); time.sleep(60)"
+            "print('step 1', flush=True); time.sleep(600)"
         ),
         log_dir=tmp_path,
         report=lambda _: None,

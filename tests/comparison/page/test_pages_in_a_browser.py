@@ -25,6 +25,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 WIDTHS = (300, 490, 1430)
 SCHEMES = ("light", "dark")
 PAGES = [(kind, language) for kind in ("report", "runs", "program") for language in LANGUAGES]
+# Half a minute, the default, is too short for a machine that does much else.
+PATIENCE_MILLISECONDS = 600_000.0
 # A4 less margins of a centimetre.
 A4_WIDTH_PIXELS = 718
 
@@ -65,7 +67,7 @@ def browser() -> Iterator[Browser]:
     assert path, f"A browser is needed: one of {', '.join(BROWSERS)}. `make setup-browser` installs one."
     with sync_playwright() as playwright:
         # A container's root has no sandbox of Chromium's; the pages are the project's own.
-        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=PATIENCE_MILLISECONDS)
         yield opened
         opened.close()
 
@@ -82,6 +84,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Pat
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(bypass_csp=True)
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
     yield context.new_page()
     context.close()
 

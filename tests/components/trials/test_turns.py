@@ -17,7 +17,13 @@ from tests.components.plan_factory import make_plan
 from tfjob.errors import JobCancelled, JobFailed, LauncherStopped, TFJobError
 
 PLACES = list_places(make_plan())
-QUICK: dict[str, Any] = {"poll_seconds": 0.005, "settle_seconds": 0.0, "patience_seconds": 30.0, "return_seconds": 10.0}
+PATIENCE_SECONDS = 120.0
+QUICK: dict[str, Any] = {
+    "poll_seconds": 0.005,
+    "settle_seconds": 0.0,
+    "patience_seconds": PATIENCE_SECONDS,
+    "return_seconds": PATIENCE_SECONDS / 2,
+}
 WAITING = """
 import sys
 from pathlib import Path
@@ -51,6 +57,13 @@ def leave_mark(workspace: Path, step: str, place: Place) -> None:
         raise ZeroDivisionError
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < limit
+        time.sleep(0.002)
+
+
 class Attempt(threading.Thread):
     """Takes a turn in a thread of its own."""
 
@@ -81,23 +94,23 @@ def test_a_trial_waits_for_all_that_come_before_it_and_says_so_at_once_and_now_a
     lines: list[str] = []
     finish(tmp_path, *PLACES[:2])
     attempt = Attempt(make_turns(tmp_path, report=lines.append, tell_seconds=0.05), PLACES[4])
-    time.sleep(0.2)
+    wait_until(lambda: len(lines) > 1)
     assert lines[:2] == [f"{PLACES[4]}, waits for {PLACES[2]} and 1 more after it: 0 min"] * 2
     finish(tmp_path, PLACES[2])
-    time.sleep(0.1)
+    wait_until(lambda: lines[-1] == f"{PLACES[4]}, waits for {PLACES[3]}: 0 min")
     assert not attempt.has_trained
-    assert lines[-1] == f"{PLACES[4]}, waits for {PLACES[3]}: 0 min"
     finish(tmp_path, PLACES[3])
-    attempt.join(10)
+    attempt.join(PATIENCE_SECONDS)
     assert attempt.has_trained
 
 
 def test_a_trial_that_had_to_wait_lets_the_step_before_it_store_its_models(tmp_path: Path) -> None:
     began = time.monotonic()
-    attempt = Attempt(make_turns(tmp_path, settle_seconds=0.3), PLACES[1])
-    time.sleep(0.05)
+    lines: list[str] = []
+    attempt = Attempt(make_turns(tmp_path, report=lines.append, settle_seconds=0.3), PLACES[1])
+    wait_until(lambda: bool(lines))
     finish(tmp_path, PLACES[0])
-    attempt.join(10)
+    attempt.join(PATIENCE_SECONDS)
     assert attempt.has_trained
     assert time.monotonic() - began >= 0.3
 
@@ -106,7 +119,7 @@ def test_a_failure_ends_the_steps_that_wait_at_once_with_a_plain_sentence(tmp_pa
     waiting = [Attempt(make_turns(tmp_path, f"step-{i}"), PLACES[i]) for i in (1, 3, 5)]
     failing = Attempt(make_turns(tmp_path, "failing"), PLACES[0], lambda: fail("single-t1"))
     for attempt in (failing, *waiting):
-        attempt.join(10)
+        attempt.join(PATIENCE_SECONDS)
     assert isinstance(failing.error, JobFailed)
     assert [str(attempt.error) for attempt in waiting] == [
         f"{PLACES[i]}, is not trained: single, trial 1, failed before. The log of its step says why." for i in (1, 3, 5)
@@ -119,13 +132,14 @@ def fail(job: str) -> None:
 
 def test_a_mark_of_an_earlier_try_is_taken_away_by_the_step_that_is_tried_again(tmp_path: Path) -> None:
     leave_mark(tmp_path, "failing", PLACES[0])
-    waiting = Attempt(make_turns(tmp_path, "waiting"), PLACES[1])
-    time.sleep(0.1)
+    lines: list[str] = []
+    waiting = Attempt(make_turns(tmp_path, "waiting", report=lines.append), PLACES[1])
+    wait_until(lambda: bool(lines))
     assert waiting.error is None
     with make_turns(tmp_path, "failing").take(PLACES[0]):
         assert [*(tmp_path / "failed").iterdir()] == []
         finish(tmp_path, PLACES[0])
-    waiting.join(10)
+    waiting.join(PATIENCE_SECONDS)
     assert waiting.has_trained
 
 
@@ -133,14 +147,14 @@ def test_a_second_failure_of_a_step_is_told_apart_from_its_first(tmp_path: Path)
     leave_mark(tmp_path, "failing", PLACES[0])
     waiting = Attempt(make_turns(tmp_path, "waiting"), PLACES[1])
     leave_mark(tmp_path, "failing", PLACES[0])
-    waiting.join(10)
+    waiting.join(PATIENCE_SECONDS)
     assert isinstance(waiting.error, NotTrainedError)
 
 
 def test_a_step_that_starts_after_the_failure_ends_when_the_failed_one_does_not_come_back(tmp_path: Path) -> None:
     leave_mark(tmp_path, "failing", PLACES[0])
     late = Attempt(make_turns(tmp_path, "late", return_seconds=0.1), PLACES[1])
-    late.join(10)
+    late.join(PATIENCE_SECONDS)
     assert isinstance(late.error, NotTrainedError)
 
 
@@ -154,7 +168,7 @@ def test_a_job_that_somebody_deleted_is_a_failure_that_those_who_wait_are_told(t
     waiting = Attempt(make_turns(tmp_path, "waiting"), PLACES[1])
     with pytest.raises(JobCancelled), make_turns(tmp_path, "deleted").take(PLACES[0]):
         raise JobCancelled("Job single was deleted by somebody else.")
-    waiting.join(10)
+    waiting.join(PATIENCE_SECONDS)
     assert isinstance(waiting.error, NotTrainedError)
     assert "failed before" in str(waiting.error)
 
@@ -163,36 +177,36 @@ def test_a_cluster_that_does_not_answer_is_waited_for(tmp_path: Path) -> None:
     answers: list[list[str] | None] = [None]
     lines: list[str] = []
     attempt = Attempt(make_turns(tmp_path, report=lines.append, list_jobs=lambda: answers[-1]), PLACES[0])
-    time.sleep(0.1)
+    wait_until(lambda: bool(lines))
     assert not attempt.has_trained
     assert lines == ["single, trial 1, waits for the API server's answer: 0 min"]
     answers.append([])
-    attempt.join(10)
+    attempt.join(PATIENCE_SECONDS)
     assert attempt.has_trained
 
 
 def test_the_first_trial_does_not_begin_while_the_steps_of_other_iterations_start(tmp_path: Path) -> None:
     lines: list[str] = []
     first = Attempt(
-        make_turns(tmp_path, name_step(PLACES[0]), report=lines.append, gather_seconds=30.0, settle_seconds=0.0),
+        make_turns(tmp_path, name_step(PLACES[0]), report=lines.append, gather_seconds=600.0, settle_seconds=0.0),
         PLACES[0],
     )
-    time.sleep(0.1)
+    wait_until(lambda: bool(lines))
     assert lines == ["single, trial 1, waits for the start of 1 more steps: 0 min"]
     make_turns(tmp_path, "train-single-node-2")
-    first.join(10)
+    first.join(PATIENCE_SECONDS)
     assert first.has_trained
 
 
 def test_the_first_trial_does_not_wait_for_ever_for_steps_that_do_not_start(tmp_path: Path) -> None:
     first = Attempt(make_turns(tmp_path, name_step(PLACES[0]), gather_seconds=0.1), PLACES[0])
-    first.join(10)
+    first.join(PATIENCE_SECONDS)
     assert first.has_trained
 
 
 def test_nobody_is_waited_for_who_gives_no_sign_of_life(tmp_path: Path) -> None:
     waiting = Attempt(make_turns(tmp_path, patience_seconds=0.2), PLACES[1])
-    waiting.join(10)
+    waiting.join(PATIENCE_SECONDS)
     assert isinstance(waiting.error, NotTrainedError)
     assert "for 0 minutes nothing was finished and no step has renewed its heartbeat" in str(waiting.error)
 
@@ -228,7 +242,7 @@ def test_a_step_that_lives_is_waited_for_however_long_its_job_queues(tmp_path: P
         tmp_path, patience_seconds=50, tell_seconds=1, report=lambda _: looks.look(), clock=looks.clock, poll_seconds=0
     )
     waiting = Attempt(turns, PLACES[1])
-    waiting.join(10)
+    waiting.join(PATIENCE_SECONDS)
     assert waiting.has_trained == is_alive
     assert isinstance(waiting.error, NotTrainedError) != is_alive
     assert looks.second == (200 if is_alive else 3 + 50)
@@ -238,11 +252,11 @@ def test_no_trial_begins_while_another_job_of_the_run_exists(tmp_path: Path) -> 
     lines: list[str] = []
     jobs = ["left-job"]
     attempt = Attempt(make_turns(tmp_path, report=lines.append, list_jobs=lambda: jobs), PLACES[0])
-    time.sleep(0.1)
+    wait_until(lambda: bool(lines))
     assert not attempt.has_trained
     assert lines == ["single, trial 1, waits for the end of TFJob left-job: 0 min"]
     jobs.clear()
-    attempt.join(10)
+    attempt.join(PATIENCE_SECONDS)
     assert attempt.has_trained
 
 
@@ -262,7 +276,7 @@ def test_a_job_whose_launcher_was_killed_is_deleted_and_one_whose_launcher_lives
     options: dict[str, Any] = {"patience_seconds": 900, "left_seconds": 50, "poll_seconds": 0, "clock": looks.clock}
     turns = make_turns(tmp_path, list_jobs=list_jobs, delete_jobs=delete_jobs, **options)
     attempt = Attempt(turns, PLACES[0])
-    attempt.join(10)
+    attempt.join(PATIENCE_SECONDS)
     assert attempt.has_trained
     assert [100 + 50 <= second <= 100 + 50 + 2 for second in deleted_at] == [True]
 
@@ -273,8 +287,20 @@ def test_a_signal_ends_a_step_that_waits_at_once(tmp_path: Path) -> None:
         assert step.stdout is not None
         assert "waits for single, trial 1 and 4 more" in step.stdout.readline()
         step.send_signal(signal.SIGTERM)
-        _, errors = step.communicate(timeout=60)  # it would look again in an hour
+        _, errors = step.communicate(timeout=600)  # it would look again in an hour
     assert f"Job {PLACES[-1].name} was cancelled: this process received SIGTERM." in errors
+
+
+class ClockOfLooks:
+    """A clock on which no more time passes between two readings than between two looks, however busy the machine."""
+
+    def __init__(self) -> None:
+        self._now, self._read_at = 0.0, time.monotonic()
+
+    def __call__(self) -> float:
+        before, self._read_at = self._read_at, time.monotonic()
+        self._now += min(self._read_at - before, QUICK["poll_seconds"])
+        return self._now
 
 
 class Cluster:
@@ -303,7 +329,7 @@ class Cluster:
                 continue
             time.sleep(self.dice.random() * 0.03)  # a pod starts when it does
             try:
-                options = QUICK | {"return_seconds": 0.3}
+                options = QUICK | {"return_seconds": 1.0, "clock": ClockOfLooks()}
                 turns = Turns(
                     self.places,
                     f"{step}-{iteration}",
@@ -328,7 +354,7 @@ class Cluster:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE_SECONDS)
         assert not any(thread.is_alive() for thread in threads)
 
 

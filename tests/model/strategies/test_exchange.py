@@ -32,7 +32,7 @@ def length(flat: FlatModel) -> int:
 @pytest.fixture(scope="module")
 def served(noise: PreparedDataset) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.model.exchanging", str(noise.directory)]
-    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
     assert finished.returncode == 0, finished.stderr[-3000:]
     told: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return told

@@ -38,7 +38,7 @@ def test_a_worker_that_was_given_a_gpu_and_sees_none_does_not_serve(monkeypatch:
 
 def test_the_data_are_read_by_the_processor_of_the_worker_that_computes(noise: PreparedDataset) -> None:
     command = [sys.executable, "-m", "tests.model.reading", str(noise.directory)]
-    log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300).stderr
+    log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=900).stderr
     places = re.findall(r"\((?:ImmutableConst|GatherV2)\): (\S+)", log)
     assert set(places) == {f"/job:worker/replica:0/task:{index}/device:CPU:0" for index in (0, 1)}
 

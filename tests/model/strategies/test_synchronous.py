@@ -154,11 +154,14 @@ def test_the_clock_in_a_graph_is_read_after_the_work_and_gives_it_on() -> None:
 
     function, size = tf.function(measure, autograph=False), tf.constant(1500)
     function(size)  # which traces it
-    before = time.perf_counter()
-    began, ended, size, product = function(size)
-    after = time.perf_counter()
-    assert before < began < ended < after
-    assert ended - began > 0.5 * (after - before)  # the product's time is between the two
+    shares = []
+    for _ in range(5):
+        before = time.perf_counter()
+        began, ended, size, product = function(size)
+        after = time.perf_counter()
+        assert before < began < ended < after
+        shares.append((ended - began) / (after - before))
+    assert max(shares) > 0.5  # the product's time is between the two; another program may take some before and after
     assert (size, product.shape, product[7, 7]) == (1500, (1500, 1500), 1500)
 
 

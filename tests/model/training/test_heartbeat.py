@@ -3,7 +3,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,8 @@ import pytest
 
 from model.errors import ExitCode
 from model.training.heartbeat import Beat, is_silent, take_look
+
+PATIENCE_SECONDS = 300.0
 
 
 def test_other_content_is_a_sign_of_life_and_the_same_or_none_is_not() -> None:
@@ -30,12 +33,24 @@ def test_a_launcher_is_gone_after_as_long_as_one_is_patient(now: float, silent: 
     assert is_silent(Beat(None, renewed_at=10.0), now, patience_seconds=60.0) is silent
 
 
-def renew(path: Path, until: float) -> None:
-    count = 0
-    while time.monotonic() < until:
-        path.write_text(f"{count}\n")
-        count += 1
-        time.sleep(0.05)
+@contextmanager
+def renewing(path: Path) -> Iterator[None]:
+    """Renews a heartbeat as a launcher does, as long as its block lasts."""
+    has_ended = threading.Event()
+
+    def renew() -> None:
+        count = 0
+        while not has_ended.wait(0.05):
+            path.write_text(f"{count}\n")
+            count += 1
+
+    launcher = threading.Thread(target=renew)
+    launcher.start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        launcher.join()
 
 
 def start_stuck_replica(tmp_path: Path, patience_seconds: float, stderr: int) -> "subprocess.Popen[str]":
@@ -51,23 +66,23 @@ def start_stuck_replica(tmp_path: Path, patience_seconds: float, stderr: int) ->
 
 @pytest.mark.slow
 def test_a_replica_that_is_stuck_ends_once_its_launcher_is_gone_and_not_before(tmp_path: Path) -> None:
-    alive_until = time.monotonic() + 1.5
-    launcher = threading.Thread(target=renew, args=(tmp_path / "heartbeat", alive_until))
-    launcher.start()
-    replica = start_stuck_replica(tmp_path, 0.6, subprocess.PIPE)
+    # Whoever renews may be kept from it by a busy machine, though not for two seconds.
+    replica = start_stuck_replica(tmp_path, 2.0, subprocess.PIPE)
     try:
-        with suppress(subprocess.TimeoutExpired):
-            replica.wait(alive_until - time.monotonic())
-        assert replica.poll() is None
-        children = psutil.Process(replica.pid).children()
-        told = replica.communicate(timeout=30)[1]
+        with renewing(tmp_path / "heartbeat"):
+            while not (children := psutil.Process(replica.pid).children()):
+                assert replica.poll() is None
+                time.sleep(0.01)
+            with suppress(subprocess.TimeoutExpired):
+                replica.wait(3.0)
+            assert replica.poll() is None
+        told = replica.communicate(timeout=PATIENCE_SECONDS)[1]
     finally:
         replica.kill()
-        launcher.join()
     assert replica.returncode == ExitCode.LAUNCHER_GONE.value == 4
     assert len(children) == 1
-    assert psutil.wait_procs(children, timeout=5)[1] == []
-    silence = f"the launcher has not renewed {tmp_path / 'heartbeat'} for 0.6 s: it is gone"
+    assert psutil.wait_procs(children, timeout=PATIENCE_SECONDS)[1] == []
+    silence = f"the launcher has not renewed {tmp_path / 'heartbeat'} for 2 s: it is gone"
     assert told == f"error: {silence}, so this replica ends itself\n"
 
 
@@ -77,36 +92,36 @@ def test_a_replica_ends_although_nobody_reads_any_more_what_it_says(tmp_path: Pa
     replica = start_stuck_replica(tmp_path, 0.1, stderr)
     os.close(stderr)
     try:
-        assert replica.wait(30) == ExitCode.LAUNCHER_GONE
+        assert replica.wait(PATIENCE_SECONDS) == ExitCode.LAUNCHER_GONE
     finally:
         replica.kill()
 
 
 @pytest.mark.parametrize(("program", "code"), [("os._exit(7)", 7), ("os.kill(os.getpid(), 9)", 137)])
 def test_a_supervised_replica_ends_as_its_program_does(tmp_path: Path, program: str, code: int) -> None:
-    assert run_supervised(tmp_path, program).wait(30) == code
+    assert run_supervised(tmp_path, program).wait(PATIENCE_SECONDS) == code
 
 
 def test_a_supervised_replica_is_as_old_as_its_supervisor(tmp_path: Path) -> None:
     program = "age = seconds_since_process_start(); os._exit(age < 0.2)"
     before = "from model.host import seconds_since_process_start; seconds_since_process_start(); time.sleep(0.2)"
-    assert run_supervised(tmp_path, program, before).wait(30) == 0
+    assert run_supervised(tmp_path, program, before).wait(PATIENCE_SECONDS) == 0
 
 
 def test_who_asks_the_supervisor_to_end_asks_the_replica(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    replica = run_supervised(tmp_path, f"open({str(ready)!r}, 'w').close(); time.sleep(30)")
+    replica = run_supervised(tmp_path, f"open({str(ready)!r}, 'w').close(); time.sleep(600)")
     try:
         while not ready.exists():
             time.sleep(0.01)
         replica.terminate()
-        assert replica.wait(30) == 128 + 15
+        assert replica.wait(PATIENCE_SECONDS) == 128 + 15
     finally:
         replica.kill()
 
 
 def run_supervised(tmp_path: Path, program: str, before: str = "") -> "subprocess.Popen[bytes]":
-    watch = f"supervise(Path({str(tmp_path / 'heartbeat')!r}), 20.0, 4)"
+    watch = f"supervise(Path({str(tmp_path / 'heartbeat')!r}), {PATIENCE_SECONDS}, 4)"
     lines = (
         "import os, time",
         "from pathlib import Path",

@@ -86,7 +86,7 @@ def test_a_catastrophic_one_is_dropped_and_told_and_the_others_go_on() -> None:
     listener = make(regexes=[r"bad=(a+)+$", r"step=it (\d+)"])
     began = time.monotonic()
     measurement = measure(listener, [(0.0, "it 1"), (1.0, "a" * 100 + "b"), (2.0, "it 2"), (3.0, "it 3")])
-    assert time.monotonic() - began < 30  # as good as for ever without the bound
+    assert time.monotonic() - began < 600  # as good as for ever without the bound
     assert measurement.steps == 1
     assert sum("'bad' took longer" in note for note in measurement.notes) == 1
 

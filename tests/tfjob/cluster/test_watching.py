@@ -23,7 +23,7 @@ from tfjob.cluster.pods import read_pod
 from tfjob.cluster.watching import Gone, LogEnded, Message, Seen, Watching
 from tfjob.errors import ClusterRefused
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 120.0
 AWAY = ProtocolError("connection broken")
 POD = f"{JOB}-worker-0"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tfjob.launcher import Heartbeat
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
 
 
 def beats(heartbeat_path: Path) -> int:

@@ -13,7 +13,9 @@ MakeJob = Callable[..., dict[str, Any]]
 
 FAST = LocalBackend(grace_seconds=0.5, restart_delay=lambda _policy, _restarts: 0.0)
 
-FOREVER = "print('pid', os.getpid()); time.sleep(60)"
+# What a job does that never ends by itself: beyond any patience.
+FOREVER = "print('pid', os.getpid()); time.sleep(600)"
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass
@@ -48,11 +50,13 @@ class LocalRun:
 
 
 def is_running(pid: int) -> bool:
-    for _ in range(20):  # what was killed is gone a moment later, on a busy machine a longer one
+    # What was killed is gone a moment later, on a busy machine a longer one.
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < limit:
         try:
             if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
                 return False
         except psutil.NoSuchProcess:
             return False
-        time.sleep(0.1)
+        time.sleep(0.02)
     return True

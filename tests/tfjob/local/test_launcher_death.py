@@ -19,17 +19,18 @@ from tfjob.local.backend import LocalBackend
 signal.signal(signal.SIGINT, signal.default_int_handler)
 LocalBackend(grace_seconds=0.5).run(json.loads(sys.argv[1]), log_dir=Path(sys.argv[2]), on_event=lambda _: None)
 """
+PATIENCE_SECONDS = 120.0
 # A replica that has a child and ignores requests to end.
 REPLICA = """
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-subprocess.Popen(["sleep", "60"])
+subprocess.Popen(["sleep", "600"])
 print("ready")
-time.sleep(60)
+time.sleep(600)
 """
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    limit = time.monotonic() + seconds
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE_SECONDS
     while not condition() and time.monotonic() < limit:
         time.sleep(0.02)
 
@@ -52,10 +53,10 @@ def test_no_process_outlives_its_launcher(
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
         stderr=subprocess.DEVNULL,
     ) as launcher:
-        wait_until(lambda: all(log.exists() and "ready" in log.read_text() for log in logs), 10)
+        wait_until(lambda: all(log.exists() and "ready" in log.read_text() for log in logs))
         children = psutil.Process(launcher.pid).children(recursive=True)
         launcher.send_signal(signal_number)
-        launcher.wait(10)
+        launcher.wait(PATIENCE_SECONDS)
     assert len(children) == 1 + 2 * 2  # the keeper, two replicas and a child of each
-    wait_until(lambda: not any(map(is_running, children)), 10)
+    wait_until(lambda: not any(map(is_running, children)))
     assert [child for child in children if is_running(child)] == []

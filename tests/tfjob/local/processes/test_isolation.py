@@ -85,7 +85,7 @@ def run(manifest: dict[str, Any], folder: Path, isolation: Isolation = "auto") -
 def launch(prefix: tuple[str, ...], manifest: dict[str, Any], folder: Path, isolation: Isolation) -> tuple[int, str]:
     command = [*prefix, sys.executable, "-c", LAUNCHER, json.dumps(manifest), str(folder / "logs"), isolation]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -19,7 +19,7 @@ def read_replica(log_path: Path) -> Sequence[Message | Signalled]:
     with Keeper() as guard:
         ReplicaProcess("worker-0", command, env=os.environ, cores=(), log_path=log_path, inbox=inbox, guard=guard)
         messages = []
-        while not isinstance(message := inbox.get(timeout=20), Exited):
+        while not isinstance(message := inbox.get(timeout=120), Exited):
             messages.append(message)
     assert message.exit_code == 0
     return messages
