@@ -22,7 +22,7 @@ from comparison.records import RunInfo, TrialRecord
 from comparison.statistics import compute_mean
 from comparison.summary import Row
 from comparison.table import format_metric
-from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count, translate_metric
+from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count
 
 
 @dataclass(frozen=True)
@@ -151,9 +151,9 @@ def _state_inferiority(baseline: Trials, trials: Trials) -> str:
     )
     if is_doubtful(baseline, trials):
         perhaps = (
-            "its models may be worse than the single node's ({metric} {own} against {base}): too few trials to tell"
+            "its models may be less accurate than the single node's ({own} % against {base} %): too few trials to tell"
         )
-        return say(perhaps, metric=translate_metric(trials[0].quality.name), own=own, base=base)
+        return say(perhaps, own=own, base=base)
     if compare_quality(baseline, trials).direction < 0:
         less = "its models are less accurate than the single node's ({own} % against {base} %)"
         return say(less, own=own, base=base)

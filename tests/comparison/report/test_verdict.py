@@ -257,10 +257,25 @@ def test_an_answer_of_an_unfair_comparison_says_so() -> None:
 
 def test_accuracies_that_scatter_between_trials_are_not_distinguished() -> None:
     fast = [
-        make_record("all-reduce-2w", trial, 37.0 + trial, n_correct) for trial, n_correct in enumerate((2800, 2950))
+        make_record("all-reduce-2w", trial, 37.0 + trial, n_correct) for trial, n_correct in enumerate((2940, 2980))
     ]
 
     assert "at indistinguishable accuracy" in judge(SINGLE, fast)
+
+
+@pytest.mark.parametrize("n_correct", [(2800, 2950), (300, 2970), (2900, 2940)])
+def test_a_training_that_goes_astray_does_not_make_worse_models_as_good(n_correct: tuple[int, int]) -> None:
+    fast = [make_record("all-reduce-2w", trial, 37.0 + trial, own) for trial, own in enumerate(n_correct)]
+
+    found = answer(SINGLE, fast)
+
+    assert found.kind is Kind.NO_ANSWER
+    assert "its models may be less accurate than the single node's (" in found.text
+    assert found.text.endswith("against 99.00 %): too few trials to tell.")
+    assert found.fastest == ()
+    # The other way round nothing is hidden that a reader must fear.
+    careless = [make_record("single", trial, 60.0 + trial, own) for trial, own in enumerate(n_correct)]
+    assert answer(careless, make_trials("all-reduce-2w", [37.0, 37.5])).kind is Kind.PAYS_OFF
 
 
 @pytest.mark.parametrize(
