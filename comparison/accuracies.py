@@ -119,15 +119,24 @@ def is_doubtful(baseline: Trials, trials: Trials) -> bool:
     return difference.is_known and difference.direction == 0 and is_relevant
 
 
-def _measure_relevant(baseline: Trials) -> float:
+def measure_relevant(level: float, *, higher_is_better: bool) -> float:
     """Returns from which difference on a metric matters: a tenth of it, as of a time.
 
     Of a score of which 1 is the best it is a tenth of what is missing there, or a hundredth where that is less.
+
+    Args:
+        level: The baseline's mean.
+        higher_is_better: Of the metric.
     """
-    share, level = RELEVANT_RATIO - 1, abs(compute_mean([*average_quality(baseline).values()]))
-    if baseline[0].quality.higher_is_better and level <= 1:
-        return min(share * level, max(_POINT, share * (1 - level)))
-    return share * level
+    share, size = RELEVANT_RATIO - 1, abs(level)
+    if higher_is_better and size <= 1:
+        return min(share * size, max(_POINT, share * (1 - size)))
+    return share * size
+
+
+def _measure_relevant(baseline: Trials) -> float:
+    level = compute_mean([*average_quality(baseline).values()])
+    return measure_relevant(level, higher_is_better=baseline[0].quality.higher_is_better)
 
 
 _Rounds = Mapping[tuple[str, int], float]

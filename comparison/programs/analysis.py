@@ -73,7 +73,8 @@ class ProgramAnalysis:
     def explanations(self) -> list[str]:
         """What the signs in the table mean, for those that are there."""
         stars = [explain_fastest(self.given.fastest)] if self.given.fastest else []
-        worse = say("{mark} worse by its metric than the baseline: not the same result.", mark=WORSE_MARK)
+        less = "{mark} worse by its metric than the baseline, or perhaps so by too much: not the same result."
+        worse = say(less, mark=WORSE_MARK)
         return [*stars, *explain_marks(self.marks, worse)]
 
     @property

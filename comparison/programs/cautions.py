@@ -74,7 +74,7 @@ def _warn_of_metric(evidence: Evidence) -> Iterator[str]:
     if wanted and not is_metric_asked(metric.name, wanted):
         yield say("The metric {wanted} was never told: {metric} is judged.", wanted=wanted, metric=metric.name)
     for name, quality in evidence.qualities.items():
-        if quality.direction < 0 or quality.reason:
+        if quality.is_no_gain or quality.reason:
             yield say("{name}: {quality}.", name=name, quality=state_quality(metric, quality))
 
 

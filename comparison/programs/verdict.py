@@ -133,7 +133,7 @@ def _state_fault(evidence: Evidence, name: str) -> str:
             "not told ({option} tells it)"
         )
         return say(batch, speedup=format_times(ratio or Ratio(1.0)), option="--batch-size-per-replica")
-    if quality and quality.direction < 0 and evidence.metric:
+    if quality and quality.is_no_gain and evidence.metric:
         worse = "it is {speedup} as fast, but {quality}"
         described = state_quality(evidence.metric, quality)
         return say(worse, speedup=format_times(ratio or Ratio(1.0)), quality=described)

@@ -259,6 +259,34 @@ def test_a_faster_row_that_is_worse_by_its_metric_is_no_answer_and_said() -> Non
     assert "¶ worse by its metric" in " ".join(analysis.explanations)
 
 
+@pytest.mark.parametrize("own", [(0.85, 0.97, 0.975), (0.1, 0.975, 0.98), (0.5, 0.6, 0.9)])
+def test_a_training_that_goes_astray_does_not_make_a_worse_metric_as_good(own: tuple[float, ...]) -> None:
+    def scatter(trial: ProgramTrial) -> ProgramTrial:
+        return replace(trial, metrics=[replace(trial.metrics[0], value=own[trial.round - 1])])
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 33.0}), scatter, 2))
+
+    assert analysis.given.kind == "no_answer"
+    assert "as fast, but with accuracy 0." in analysis.verdict
+    assert "perhaps worse: too few trials to tell" in analysis.verdict
+    assert (analysis.marks.worse, analysis.given.fastest) == (["workers-2"], ())
+    assert recommend(analysis)["next_step"] == "tfjob-speedup run --trials 6"
+    # The other way round nothing is hidden that a reader must fear.
+    assert analyze(change(make_program_run({1: 60.0, 2: 33.0}), scatter, 1)).marks.worse == []
+
+
+def test_a_metric_that_scatters_in_every_training_is_in_no_doubt() -> None:
+    def print_last_loss(trial: ProgramTrial) -> ProgramTrial:
+        base, own = (0.4, 0.7, 0.5), (0.6, 0.5, 0.8)
+        value = (base if trial.num_workers == 1 else own)[trial.round - 1]
+        return replace(trial, metrics=[ProgramMetric("loss", value, higher_is_better=False)])
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 33.0}), print_last_loss))
+
+    assert "at an indistinguishable loss (0.6333 against 0.5333" in analysis.verdict
+    assert analysis.given.kind == "pays_off"
+
+
 def test_a_loss_is_better_where_it_is_lower() -> None:
     def tell_loss(trial: ProgramTrial) -> ProgramTrial:
         value = (0.5 if trial.num_workers == 1 else 0.4) + 0.001 * trial.round
