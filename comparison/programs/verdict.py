@@ -180,7 +180,11 @@ def _judge(evidence: Evidence, lead: str, best: _Candidate, others: Sequence[_Ca
         state_place(case.trials),
     ]
     sentences = [say("{lead}, {opening}: {clauses}.", lead=lead, opening=opening, clauses=join_clauses(clauses))]
-    if notes := [*_state_choice(evidence, answer), *_state_doubts(evidence, best, others)]:
+    if notes := [
+        *_state_choice(evidence, answer),
+        *_state_missing_rival(answer, trials),
+        *_state_doubts(evidence, best, others),
+    ]:
         sentences.append(capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
     return replace(answer, sentences=sentences)
 
@@ -215,6 +219,17 @@ def _state_choice(evidence: Evidence, answer: ProgramAnswer) -> Sequence[str]:
         else:
             notes.append(say("recommended: {configuration}, the fastest", configuration=described))
     return notes
+
+
+def _state_missing_rival(answer: ProgramAnswer, trials: ProgramTrials) -> Sequence[str]:
+    """Returns that nobody measured what a person might run instead: one worker with what all of them have.
+
+    Whether a program would use it is not known, so that it is no row. A worker without limits has it already.
+    """
+    is_limited = any(trial.cpus_per_replica or trial.gpus_held for trial in trials)
+    if answer.kind not in _FASTER or not is_limited:
+        return ()
+    return (say("one worker with what all have together, which might do as well, was not measured"),)
 
 
 def _state_doubts(evidence: Evidence, best: _Candidate, others: Sequence[_Candidate]) -> Sequence[str]:

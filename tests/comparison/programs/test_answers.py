@@ -42,7 +42,10 @@ def test_a_program_that_tells_all_is_compared_by_its_training_time() -> None:
     assert analysis.verdict.startswith(
         "By training time, distributing pays off here: 4 workers trained 2.98× as fast as 1 worker (95 % interval "
     )
-    assert "It is faster from 2 workers on, of those measured; recommended: 4 workers, the fastest." in analysis.verdict
+    assert analysis.verdict.endswith(
+        "It is faster from 2 workers on, of those measured; recommended: 4 workers, the fastest; one worker with "
+        "what all have together, which might do as well, was not measured."
+    )
     assert recommend(analysis) | {"reasons": []} == {
         **recommend(analysis),
         "answer": "pays_off",
@@ -54,6 +57,16 @@ def test_a_program_that_tells_all_is_compared_by_its_training_time() -> None:
         "work_ratio": 1.0,
         "reasons": [],
     }
+
+
+def test_of_the_one_worker_that_has_what_all_have_the_answer_says_that_it_was_not_measured() -> None:
+    pair = make_program_run({1: 60.0, 2: 33.0})
+    unlimited = change(pair, lambda trial: replace(trial, cpus_per_replica=None))
+    slower = make_program_run({1: 60.0, 2: 90.0})
+    missing = "One worker with what all have together, which might do as well, was not measured."
+
+    assert [missing in analyze(trials).verdict for trials in (pair, unlimited, slower)] == [True, False, False]
+    assert missing in analyze(change(unlimited, lambda trial: replace(trial, gpus_held=trial.num_workers))).verdict
 
 
 def test_a_program_that_tells_nothing_is_compared_by_its_whole_jobs_and_the_first_words_say_so() -> None:
