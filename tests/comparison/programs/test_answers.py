@@ -104,6 +104,38 @@ def test_trainings_that_were_cut_are_compared_by_examples_a_second_and_their_job
     assert {row.whole_job_speedup for row in analysis.rows} == {None}
 
 
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_the_runs_first_job_that_fetched_what_the_others_found_is_told(is_silent: bool) -> None:
+    def fetch(trial: ProgramTrial) -> ProgramTrial:
+        late = 40.0 if trial.place == 1 else 0.0
+        told = make_silent(trial) if is_silent else trial
+        return replace(
+            told,
+            job_seconds=told.job_seconds + late,
+            total_seconds=told.total_seconds + late,
+            ended_at=told.ended_at + late,
+        )
+
+    warnings = analyze(change(make_program_run(), fetch)).warnings
+
+    assert (
+        "single: the whole job of trial 1 took 1.56× as long as the other trials let expect, which their noise does "
+        "not explain. It is not left out. It was the run's first, which may have fetched what the others found."
+    ) in warnings
+    assert not [own for own in analyze(make_program_run()).warnings if "whole job of trial 1" in own]
+
+
+def test_a_training_that_took_longer_than_noise_explains_is_told_once() -> None:
+    def slow(trial: ProgramTrial) -> ProgramTrial:
+        return make_trial(2, 2, 45.0, place=trial.place) if (trial.num_workers, trial.round) == (2, 2) else trial
+
+    warnings = analyze(change(make_program_run(), slow)).warnings
+
+    told = [own for own in warnings if "let expect" in own]
+    assert len(told) == 1
+    assert told[0].startswith("workers-2: trial 2 trained 1.3")
+
+
 def test_one_silent_trial_makes_whole_jobs_the_basis_of_all_rows() -> None:
     trials = make_program_run()
     analysis = analyze([*trials[:-1], make_silent(trials[-1])])

@@ -230,6 +230,19 @@ def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("place", "told"), [(1, " It was the run's first, which may have fetched what the others found."), (4, "")]
+)
+def test_a_whole_job_that_took_longer_than_noise_explains_is_noted(place: int, told: str) -> None:
+    pulled = make_trials("single", [60.0], total_seconds=140.0, place=place)
+    others = [*make_trials("single", [60.0, 60.6, 60.3])[1:], *make_trials("all-reduce-2w", [37.0, 37.6, 37.2])]
+
+    assert (
+        f"single: the whole job of trial 0 took 1.86{TIMES} as long as the other trials let expect, which their noise "
+        f"does not explain. It is not left out.{told}"
+    ) in warn([*pulled, *others])
+
+
 def test_what_the_local_backend_warns_of_contention_is_left_to_the_mark() -> None:
     warning = assign_cores({"worker-0": 1, "worker-1": 1}, range(1)).warning
 
