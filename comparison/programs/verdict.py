@@ -7,6 +7,7 @@ from comparison.cost import Cost, compute_cost
 from comparison.groups import count_rounds
 from comparison.programs.evidence import Evidence, list_broken_rules
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
+from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import (
     count_replicas,
     describe_baseline,
@@ -301,6 +302,19 @@ def _find_first_workers(evidence: Evidence) -> int | None:
 def _compute_cost(evidence: Evidence, trials: ProgramTrials) -> Cost | None:
     """Returns what a configuration and its baseline cost; None where their cores are not known."""
     baseline = evidence.case.baseline
-    if any(not trial.cpus_per_replica for trial in (*baseline, *trials)):
+    if not all(_count_cpus(trial) for trial in (*baseline, *trials)):
         return None
-    return compute_cost(baseline, trials, evidence.run_info, lambda own: own.job_seconds if is_timed(own) else None)
+    return compute_cost(
+        baseline,
+        trials,
+        evidence.run_info,
+        lambda own: own.job_seconds if is_timed(own) else None,
+        lambda own: _count_cpus(own) or 0.0,
+    )
+
+
+def _count_cpus(trial: ProgramTrial) -> float | None:
+    """Returns the CPUs that the replicas of a trial held; older records say what a worker may use, and no other."""
+    if trial.cpus_held is not None or not trial.cpus_per_replica:
+        return trial.cpus_held
+    return trial.cpus_per_replica * sum(replica.type != "evaluator" for replica in trial.replicas)

@@ -153,7 +153,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     faults = {node: fault for node in nodes if (fault := state_fault(groups, node, case.findings, case.marks))}
     rivals = [_compare_with_rival(groups, name, node) for node in nodes if node not in faults]
     kind, opening = _decide(speedup, whole_job, rivals)
-    cost = compute_cost(baseline, trials, case.run_info, _read_whole_job)
+    cost = compute_cost(baseline, trials, case.run_info, _read_whole_job, _count_cpus)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [
@@ -378,3 +378,8 @@ def _state_counts(baseline: Trials, trials: Trials) -> str:
 def _read_whole_job(trial: TrialRecord) -> float | None:
     """Returns the seconds of a trial's whole job; None where it has no time."""
     return trial.total_seconds if is_wholly_timed(trial) else None
+
+
+def _count_cpus(trial: TrialRecord) -> float:
+    """Returns the CPUs that a trial's replicas held: each as many."""
+    return len(trial.replicas) * trial.cpus_per_replica
