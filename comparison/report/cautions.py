@@ -134,7 +134,7 @@ def collect_notes(groups: Groups) -> list[str]:
         notes = [say(groups_of, number=f"{distributed[0].batch_norm_group_size:,}")]
     else:
         notes = [say("BatchNorm over each worker's own share: weights differ, accuracies are compared statistically.")]
-    notes += _note_targets(trials)
+    notes += [*_note_targets(trials), *_note_batch_of_bigger_nodes(trials)]
     if any(trial.gpus for trial in trials):
         return [*notes, *_note_rival_with_gpus(trials)]
     nodes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
@@ -147,6 +147,17 @@ def collect_notes(groups: Groups) -> list[str]:
         is_possible = any(cores and cores >= own for own, cores in missing.items())
         notes.append(say(asked, cpus=cpus, option="--bigger-nodes") if is_possible else too_few)
     return notes
+
+
+def _note_batch_of_bigger_nodes(trials: Trials) -> list[str]:
+    """Returns that with weak scaling a bigger node trains with smaller batches than the workers do together."""
+    sizes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
+    if len(sizes) == 1 or all(trial.scaling != "weak" for trial in trials if trial.num_workers > 1):
+        return []
+    batch = (
+        "With weak scaling a bigger node has the batch of one worker: with that of all it might be faster per image."
+    )
+    return [say(batch)]
 
 
 def _note_rival_with_gpus(trials: Trials) -> list[str]:

@@ -34,6 +34,9 @@ from comparison.summary import Row, compute_speedups, compute_whole_job_speedups
 from comparison.table import format_metric, format_number, format_range, format_times
 from comparison.texts import capitalize, count_trials, join_clauses, list_items, say, say_count, translate_metric
 
+# Images that do not fill a last batch are left out, which hardly matters where there are many.
+_SAME_WORK = 0.01
+
 
 class Kind(StrEnum):
     """What the answer is, as `recommendation.json` names it."""
@@ -171,7 +174,7 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     ]
     clauses = [
         _state_speedup(best.description, speedup, baseline, trials),
-        say("the whole job {speedup}", speedup=format_times(whole_job)),
+        _state_whole_job(whole_job, baseline, trials),
         cost.state(),
         _state_quality(baseline, trials),
         _state_place(trials[0]),
@@ -188,8 +191,8 @@ def _compare_with_rival(groups: Groups, configuration: str, rival: str) -> _Riva
     The intervals are those that the table's speedups have, all configurations being compared with that node.
     """
     cpus = groups[configuration][0].cpus_per_replica
-    own = {rival: [replace(trial, cpus_per_replica=cpus) for trial in groups[rival]]}
-    own |= {name: trials for name, trials in groups.items() if name != rival}
+    node = {rival: [replace(trial, cpus_per_replica=cpus) for trial in groups[rival]]}
+    own: Groups = node | {name: [*trials] for name, trials in groups.items() if name != rival}
     return _Rival(rival, compute_speedups(own)[configuration], compute_whole_job_speedups(own)[configuration])
 
 
@@ -229,6 +232,15 @@ def _state_speedup(description: str, speedup: Ratio, baseline: Trials, trials: T
         )
         return say(throughput, **values)
     return say("{configuration} trained {model} on {data} {speedup}× as fast as a single node ({basis})", **values)
+
+
+def _state_whole_job(whole_job: Ratio, baseline: Trials, trials: Trials) -> str:
+    """Returns how whole jobs compare, and of how many images where these differ: with weak scaling by a last batch."""
+    speedup = format_times(whole_job)
+    own, base = (compute_mean([trial.images_seen for trial in list_timed(group)]) for group in (trials, baseline))
+    if abs(own / base - 1) <= _SAME_WORK:
+        return say("the whole job {speedup}", speedup=speedup)
+    return say("the whole job, of {work}× as many images, {speedup}", work=f"{own / base:.2f}", speedup=speedup)
 
 
 def _state_place(trial: TrialRecord) -> str:

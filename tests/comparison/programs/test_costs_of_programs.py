@@ -41,8 +41,9 @@ def test_the_cost_of_a_program_is_told_with_what_its_lost_attempts_add_to_it() -
 def test_what_servers_of_another_size_held_is_counted_as_they_held_it() -> None:
     def serve(trial: ProgramTrial) -> ProgramTrial:
         servers = make_replicas(0, 1, trial.started_at + 0.5, trial.job_seconds) if trial.num_workers > 1 else []
-        held = {"replicas": [*trial.replicas, *servers], "num_ps": len(servers), "cpus_per_replica": 4.0}
-        return replace(trial, **held, cpus_held=4.0 * trial.num_workers + 0.5 * len(servers))
+        held = 4.0 * trial.num_workers + 0.5 * len(servers)
+        told = replace(trial, replicas=[*trial.replicas, *servers], num_ps=len(servers))
+        return replace(told, cpus_per_replica=4.0, cpus_held=held)
 
     pair = change(make_program_run({1: 60.0, 2: 33.0}), serve)
     older = change(pair, lambda trial: replace(trial, cpus_held=None))

@@ -370,6 +370,29 @@ def test_weak_scaling_is_about_throughput() -> None:
     assert "all-reduce with 2 workers, training resnet8 on mnist, processed images 1.62" in judge(SINGLE, double)
 
 
+def see(record: TrialRecord, images: int) -> TrialRecord:
+    """Returns the record of a training of so many images, whose clocks are the same."""
+    steps = images // record.global_batch_size
+    return replace(
+        record,
+        images_seen=images,
+        steps=steps,
+        images_per_second=images / record.train_seconds,
+        curve=[replace(point, step=steps * point.epoch // 2) for point in record.curve],
+        step_seconds={name: seconds * record.steps / steps for name, seconds in record.step_seconds.items()},
+    )
+
+
+def test_a_whole_job_that_left_more_images_out_says_so() -> None:
+    four = make_trials("all-reduce-4w-weak", [20.0, 20.4])
+
+    # Of 1,000 images an epoch has 7 batches of 128, or 1 of 512.
+    few = judge([see(record, 1_792) for record in SINGLE], [see(record, 1_024) for record in four])
+
+    assert f"the whole job, of 0.57{TIMES} as many images, 2.14{TIMES} (" in few
+    assert f"the whole job 2.14{TIMES} (" in judge(SINGLE, four)
+
+
 def test_without_both_sides_there_is_no_answer() -> None:
     assert judge(SINGLE) == "No answer: no distributed training was measured."
     assert judge(make_trials("all-reduce-2w", [37.0])) == (
