@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from comparison.audit import Finding, Marks, explain_fastest, explain_marks
+from comparison.audit import Finding, Marks, audit_planned_trials, explain_fastest, explain_marks
 from comparison.programs.audit import Case, audit_programs
 from comparison.programs.cautions import collect_warnings, list_declared
 from comparison.programs.evidence import Evidence, compare_qualities, find_wanted, mark_rows
@@ -125,6 +125,8 @@ def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> Prog
     }
     case = Case(groups, measure, frozenset(directed), base[0].configuration if base else None)
     findings = audit_programs(case)
+    if case.baseline_name is not None:
+        findings += audit_planned_trials(case.trials, run_info, case.baseline_name)
     qualities = compare_qualities(case, metric)
     rows = summarize(groups, measure, metric)
     marks = mark_rows(case, findings, qualities)

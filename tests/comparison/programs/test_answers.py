@@ -10,9 +10,11 @@ from comparison.programs import (
     render_program_report,
 )
 from comparison.programs.tables import format_table
+from comparison.records import RunInfo
 from comparison.texts import speak
 from tests.comparison.programs.answers import Change, analyze, change, recommend
 from tests.comparison.programs.program_factory import (
+    close_gaps,
     make_program_info,
     make_program_run,
     make_silent,
@@ -134,6 +136,26 @@ def test_a_training_that_took_longer_than_noise_explains_is_told_once() -> None:
     told = [own for own in warnings if "let expect" in own]
     assert len(told) == 1
     assert told[0].startswith("workers-2: trial 2 trained 1.3")
+
+
+def test_rounds_that_were_planned_and_are_not_there_leave_no_answer() -> None:
+    trials = make_program_run()
+    whole = [*trials, make_trial(1, 4, 60.0, place=10, round=3)]
+    named = change(whole, lambda trial: replace(trial, baseline="single-tf-config"))
+    named = change(named, lambda trial: replace(trial, configuration="single-tf-config"), 1)
+
+    def plan_as(run: list[ProgramTrial], number: int) -> RunInfo:
+        info = make_program_info(run)
+        # The plan names the baseline before it is known how it runs.
+        rows = [{"name": "single", "workers": 1}, *info.configurations[1:]]
+        return replace(info, parameters={**info.parameters, "trials": number}, configurations=rows)
+
+    told = [
+        analyze_programs(run, plan_as(run, number)) for run, number in ((close_gaps(whole), 3), (named, 3), (trials, 5))
+    ]
+
+    assert [own.given.kind for own in told] == ["pays_off", "pays_off", "no_answer"]
+    assert "rules of a fair comparison are broken (every planned trial there)" in told[2].verdict
 
 
 def test_one_silent_trial_makes_whole_jobs_the_basis_of_all_rows() -> None:
