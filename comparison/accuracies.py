@@ -95,8 +95,8 @@ def compare_quality(baseline: Trials, trials: Trials) -> Difference:
 def find_open_loss(baseline: Trials, trials: Trials) -> float | None:
     """Returns by how much models that are not told apart may yet be worse, None where that is not relevant.
 
-    Of an accuracy the size of the test set keeps it small. Of another metric two or three rounds may leave open more
-    than what a comparison is made to find: equal is then not what they show.
+    Of an accuracy the answer tells the margin. Of another metric two or three rounds may leave open more than what a
+    comparison is made to find: equal is then not what they show.
     """
     if trials[0].is_accuracy:
         return None
@@ -109,24 +109,34 @@ def is_doubtful(baseline: Trials, trials: Trials) -> bool:
     """Returns whether models are worse by a relevant amount, though chance may have done it for all that is known.
 
     One training that goes astray makes the interval so wide that nothing is told apart from anything. That is no reason
-    to take the models for as good.
+    to take the models for as good. What the number of examples explains by itself is no doubt: the interval is then as
+    wide as that number makes it, and other trials would not narrow it.
     """
-    if trials[0].is_accuracy:
-        return False
     difference = compare_quality(baseline, trials)
     loss = -difference.value if difference.higher_is_better else difference.value
-    return difference.is_known and difference.direction == 0 and loss > _measure_relevant(baseline)
+    sampling_ci95 = _measure_sampling(average_quality(trials), average_quality(baseline), trials[0].quality)
+    is_relevant = loss > max(_measure_relevant(baseline), sampling_ci95)
+    return difference.is_known and difference.direction == 0 and is_relevant
 
 
-def _measure_relevant(baseline: Trials) -> float:
+def measure_relevant(level: float, *, higher_is_better: bool) -> float:
     """Returns from which difference on a metric matters: a tenth of it, as of a time.
 
     Of a score of which 1 is the best it is a tenth of what is missing there, or a hundredth where that is less.
+
+    Args:
+        level: The baseline's mean.
+        higher_is_better: Of the metric.
     """
-    share, level = RELEVANT_RATIO - 1, abs(compute_mean([*average_quality(baseline).values()]))
-    if baseline[0].quality.higher_is_better and level <= 1:
-        return min(share * level, max(_POINT, share * (1 - level)))
-    return share * level
+    share, size = RELEVANT_RATIO - 1, abs(level)
+    if higher_is_better and size <= 1:
+        return min(share * size, max(_POINT, share * (1 - size)))
+    return share * size
+
+
+def _measure_relevant(baseline: Trials) -> float:
+    level = compute_mean([*average_quality(baseline).values()])
+    return measure_relevant(level, higher_is_better=baseline[0].quality.higher_is_better)
 
 
 _Rounds = Mapping[tuple[str, int], float]

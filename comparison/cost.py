@@ -24,14 +24,6 @@ class Held(Placed, Protocol):
     """A trial of whatever program, with what its replicas held."""
 
     @property
-    def replicas(self) -> Sequence[Any]:
-        """All of them, servers included."""
-
-    @property
-    def cpus_per_replica(self) -> float | None:
-        """The CPUs of each."""
-
-    @property
     def gpus_held(self) -> int | None:
         """The GPUs of all together."""
 
@@ -158,6 +150,7 @@ def compute_cost(
     trials: Sequence[HeldT],
     run_info: RunInfo,
     read_seconds: Callable[[HeldT], float | None],
+    count_cpus: Callable[[HeldT], float],
 ) -> Cost:
     """Returns what the trials of a configuration cost beside their baseline's.
 
@@ -168,6 +161,7 @@ def compute_cost(
         trials: The configuration's.
         run_info: The plan, with the prices of an hour of a CPU and of a GPU, and the trials that were left out.
         read_seconds: Returns the seconds for which a trial's replicas were held; None: it has no time.
+        count_cpus: Returns the CPUs that all of them held, servers included.
     """
 
     def average(side: Sequence[HeldT], count: Callable[[HeldT], float]) -> float:
@@ -176,8 +170,7 @@ def compute_cost(
         return compute_mean([*held.values()])
 
     cores, gpus = (
-        (average(trials, count), average(baseline, count))
-        for count in (lambda own: len(own.replicas) * (own.cpus_per_replica or 0.0), lambda own: own.gpus_held or 0)
+        (average(trials, count), average(baseline, count)) for count in (count_cpus, lambda own: own.gpus_held or 0)
     )
     lost = compare_lost(baseline, trials, run_info)
     return Cost(

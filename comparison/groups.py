@@ -11,7 +11,7 @@ import numpy as np
 from comparison.clocks import is_wholly_timed
 from comparison.quality import ConfusionMatrix, add_matrices
 from comparison.records import QuietWait, RecordError, TrialRecord
-from comparison.statistics import FloatArray, compute_mean
+from comparison.statistics import FloatArray, compute_mean, find_outliers
 from comparison.texts import speak_of
 
 SINGLE = "single"
@@ -217,6 +217,29 @@ def tabulate_rounds(groups: Mapping[str, Sequence[_Placed]], read: Callable[[_Pl
         for own, value in average_rounds(trials, read).items():
             values[row, columns[own]] = value
     return values
+
+
+def find_outlying(
+    groups: Mapping[str, Sequence[_Placed]], read: Callable[[_Placed], float]
+) -> list[tuple[_Placed, float]]:
+    """Returns the trial that the others do not explain, if there is one, with its value over what they predict.
+
+    There are more where it cannot be told which it is.
+
+    Args:
+        groups: The trials of each configuration that share their noise.
+        read: Returns a trial's value, which is positive.
+    """
+    if not groups:
+        return []
+    rounds, names = list_rounds(groups), list(groups)
+    found = []
+    for outlier in find_outliers(tabulate_rounds(groups, read)):
+        own = [trial for trial in groups[names[outlier.configuration]] if name_round(trial) == rounds[outlier.round]]
+        # Of two baselines of a round the one that is further off in the direction of their mean.
+        farthest = max if outlier.factor > 1 else min
+        found.append((farthest(own, key=read), outlier.factor))
+    return found
 
 
 def is_any_contended(trials: Trials) -> bool:

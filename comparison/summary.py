@@ -13,8 +13,8 @@ from comparison.groups import (
     count_reached,
     count_rounds,
     find_baseline,
+    find_outlying,
     find_work_differences,
-    list_rounds,
     list_timed,
     name_round,
     select_timed,
@@ -31,7 +31,6 @@ from comparison.statistics import (
     compute_ratios,
     count_trials_to_find,
     estimate_noise,
-    find_outliers,
     find_possibly_smallest,
 )
 
@@ -86,7 +85,7 @@ COLUMNS = tuple(field.name for field in fields(Row) if field.name not in METRIC_
 
 
 class OutlyingTrial(NamedTuple):
-    """A trial whose training noise does not explain, and its time over what the other trials predict."""
+    """A trial whose time noise does not explain, and that time over what the other trials predict."""
 
     trial: TrialRecord
     factor: float
@@ -252,17 +251,12 @@ def count_trials_needed(groups: Groups) -> int | None:
 
 def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     """Returns the trial that the others do not explain, if there is one; more where it cannot be told which it is."""
-    pooled = _select_pooled(groups)
-    if not pooled:
-        return []
-    rounds, names = list_rounds(pooled), list(pooled)
-    found = []
-    for outlier in find_outliers(tabulate_rounds(pooled, _read_training_clock)):
-        own = [trial for trial in pooled[names[outlier.configuration]] if name_round(trial) == rounds[outlier.round]]
-        # Of two baselines of a round the one that is further off in the direction of their mean.
-        farthest = max if outlier.factor > 1 else min
-        found.append(OutlyingTrial(farthest(own, key=_read_training_clock), outlier.factor))
-    return found
+    return [OutlyingTrial(*own) for own in find_outlying(_select_pooled(groups), _read_training_clock)]
+
+
+def find_outlying_jobs(groups: Groups) -> list[OutlyingTrial]:
+    """Returns the same of whole jobs: the run's first trial may have fetched what the others found."""
+    return [OutlyingTrial(*own) for own in find_outlying(_select_pooled(groups), lambda trial: trial.total_seconds)]
 
 
 def summarize(groups: Groups) -> list[Row]:

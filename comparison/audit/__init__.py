@@ -27,7 +27,7 @@ from comparison.audit.marks import (
     mark_configurations,
 )
 from comparison.audit.moments import check_overlap
-from comparison.audit.plan import audit_plan
+from comparison.audit.plan import audit_plan, audit_planned_trials
 from comparison.audit.rounds import check_interleaving
 from comparison.audit.rules import CONTENTION_RULE, CORES_RULE, OVERLAP_RULE, ROUNDS_RULE, audit_fairness
 
@@ -45,6 +45,7 @@ __all__ = [
     "Status",
     "audit_fairness",
     "audit_plan",
+    "audit_planned_trials",
     "check_interleaving",
     "check_overlap",
     "conclude",

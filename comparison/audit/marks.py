@@ -171,7 +171,10 @@ def explain_marks(marks: Marks, worse: str = "") -> list[str]:
         marks: The configurations of which a reader must be warned.
         worse: What the mark of worse models means, where that is not this project's own loop's.
     """
-    less_accurate = "{mark} less accurate than the single node, or short of its target: not the same result."
+    less_accurate = (
+        "{mark} less accurate than the single node, or perhaps so by too much, or short of its target: not the same "
+        "result."
+    )
     contended = "{mark} contended: the replicas asked for more cores than there are."
     meanings = {
         CONTENDED_MARK: say(contended, mark=CONTENDED_MARK),

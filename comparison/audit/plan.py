@@ -1,12 +1,12 @@
 """Whether the trials are those that were planned: how many, from which seeds, with which settings and target."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, state_received
 from comparison.audit.rounds import number_round
-from comparison.groups import SINGLE, Groups, Trials
+from comparison.groups import SINGLE, Groups, Placed, Trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import count_trials, list_items, say
 
@@ -51,6 +51,24 @@ def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
     ]
 
 
+def audit_planned_trials(trials: Sequence[Placed], run_info: RunInfo, baseline: str) -> list[Finding]:
+    """Returns whether all planned trials of a person's program are there; nothing where the plan is not known.
+
+    Args:
+        trials: All of them.
+        run_info: The plan. Trials of other runs may stand beside this one's.
+        baseline: What the first configuration of the plan is called: it ran as the smallest job that runs.
+    """
+    own = [trial for trial in trials if trial.run_id == run_info.run_id]
+    names = [baseline, *(str(entry.get("name")) for entry in run_info.configurations[1:])]
+    planned = run_info.parameters.get("trials")
+    if not own or not isinstance(planned, int) or not run_info.configurations:
+        return []
+    unknown = say("The plans of other runs are not there") if len(own) < len(trials) else None
+    evidence = _count_planned(own, names, planned, unknown, is_mirrored=True)
+    return [conclude(PLAN_RULE, evidence, is_decisive=True)]
+
+
 def _say_unplanned() -> Evidence:
     return Evidence([], "", say("The plan of this run is not there"))
 
@@ -60,9 +78,17 @@ def _check_planned_trials(trials: Trials, run_info: RunInfo, unknown: str | None
     names = [entry["name"] for entry in run_info.configurations]
     if planned is None or not names or not trials:
         return _say_unplanned()
+    is_mirrored = any(trial.round is not None for trial in trials) or _OF_MIRRORED in run_info.parameters
+    return _count_planned(trials, names, planned, unknown, is_mirrored=is_mirrored)
+
+
+def _count_planned(
+    trials: Sequence[Placed], names: Sequence[str], planned: int, unknown: str | None, *, is_mirrored: bool
+) -> Evidence:
+    """Compares the trials of each configuration, the baseline first, with so many planned ones."""
     found = Counter(trial.configuration for trial in trials)
     expected = dict.fromkeys(names, planned)
-    if is_mirrored := any(trial.round is not None for trial in trials) or _OF_MIRRORED in run_info.parameters:
+    if is_mirrored:
         # A last round without a partner begins and ends with the baseline, which the plan names first.
         expected[names[0]] += planned % 2
     received = "{found} of {planned} planned trials"

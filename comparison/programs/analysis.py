@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from comparison.audit import Finding, Marks, explain_fastest, explain_marks
+from comparison.audit import Finding, Marks, audit_planned_trials, explain_fastest, explain_marks
 from comparison.programs.audit import Case, audit_programs
 from comparison.programs.cautions import collect_warnings, list_declared
 from comparison.programs.evidence import Evidence, compare_qualities, find_wanted, mark_rows
@@ -73,7 +73,8 @@ class ProgramAnalysis:
     def explanations(self) -> list[str]:
         """What the signs in the table mean, for those that are there."""
         stars = [explain_fastest(self.given.fastest)] if self.given.fastest else []
-        worse = say("{mark} worse by its metric than the baseline: not the same result.", mark=WORSE_MARK)
+        less = "{mark} worse by its metric than the baseline, or perhaps so by too much: not the same result."
+        worse = say(less, mark=WORSE_MARK)
         return [*stars, *explain_marks(self.marks, worse)]
 
     @property
@@ -124,6 +125,8 @@ def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> Prog
     }
     case = Case(groups, measure, frozenset(directed), base[0].configuration if base else None)
     findings = audit_programs(case)
+    if case.baseline_name is not None:
+        findings += audit_planned_trials(case.trials, run_info, case.baseline_name)
     qualities = compare_qualities(case, metric)
     rows = summarize(groups, measure, metric)
     marks = mark_rows(case, findings, qualities)

@@ -10,9 +10,9 @@ from comparison.programs.audit import AGREEMENT_RULE, RULES_TOLD_APART, SHARING_
 from comparison.programs.evidence import Evidence, find_wanted
 from comparison.programs.measure import Basis, ProgramTrials, measure_work
 from comparison.programs.metrics import is_metric_asked
-from comparison.programs.rows import ProgramRow, describe_configuration, is_plain
+from comparison.programs.rows import ProgramRow, describe_configuration, find_outlying_trials, is_plain
 from comparison.programs.statements import state_quality
-from comparison.report import translate_recorded
+from comparison.report import describe_outlier, translate_recorded
 from comparison.texts import count_trials, list_items, say
 
 # What no record of a program that is not ours can prove.
@@ -37,6 +37,7 @@ def collect_warnings(evidence: Evidence) -> list[str]:
     ]
     warnings += warn_of_findings(findings, RULES_TOLD_APART)
     warnings += warn_of_lost(case.groups, evidence.run_info.failed_trials)
+    warnings += _warn_of_outliers(case)
     for name, trials in case.groups.items():
         warnings += _repeat_messages(name, trials)
     return list(dict.fromkeys(warnings))
@@ -74,7 +75,7 @@ def _warn_of_metric(evidence: Evidence) -> Iterator[str]:
     if wanted and not is_metric_asked(metric.name, wanted):
         yield say("The metric {wanted} was never told: {metric} is judged.", wanted=wanted, metric=metric.name)
     for name, quality in evidence.qualities.items():
-        if quality.direction < 0 or quality.reason:
+        if quality.is_no_gain or quality.reason:
             yield say("{name}: {quality}.", name=name, quality=state_quality(metric, quality))
 
 
@@ -101,6 +102,18 @@ def _warn_of_steps(case: Case) -> Iterator[str]:
             "the workers ({option} tells it)."
         )
         yield say(grows, steps=f"{next(iter(steps)):,}", option="--batch-size-per-replica")
+
+
+def _warn_of_outliers(case: Case) -> Iterator[str]:
+    """Yields which trial noise does not explain, by what is compared or by its whole job."""
+    is_apart = case.measure.basis is not Basis.WHOLE_JOB
+    trained = find_outlying_trials(case.groups, case.measure.read_seconds) if is_apart else []
+    for trial, factor in trained:
+        yield describe_outlier(trial, factor, is_whole_job=False)
+    jobs = [] if case.measure.is_cut else find_outlying_trials(case.groups, lambda trial: trial.job_seconds)
+    for trial, factor in jobs:
+        if trial not in [own for own, _ in trained]:
+            yield describe_outlier(trial, factor, is_whole_job=True)
 
 
 def _warn_of_perfection(case: Case, rows: Sequence[ProgramRow], findings: Sequence[Finding]) -> Iterator[str]:

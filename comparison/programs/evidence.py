@@ -63,7 +63,7 @@ def mark_rows(case: Case, findings: Sequence[Finding], qualities: Mapping[str, Q
         contended=select([broken[CONTENTION_RULE]] if CONTENTION_RULE in broken else []),
         disturbed=select([broken[WAITING_RULE]] if WAITING_RULE in broken else []),
         unfair=select([own for own in broken.values() if own.rule not in RULES_TOLD_APART]),
-        worse=[name for name, quality in qualities.items() if quality.direction < 0],
+        worse=[name for name, quality in qualities.items() if quality.is_no_gain],
         unproven=select([own for own in broken.values() if own.is_decisive]),
         baselines=[case.baseline_name] if case.baseline_name is not None else [],
     )

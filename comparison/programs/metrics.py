@@ -1,9 +1,11 @@
 """How good the trained models are: by a metric that the program tells, as far as it allows a verdict."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from comparison.accuracies import measure_relevant
 from comparison.groups import average_rounds
 from comparison.programs.measure import ProgramGroups, ProgramTrials
 from comparison.programs.record import ProgramMetric, ProgramTrial
@@ -46,6 +48,7 @@ class Quality(NamedTuple):
         margin: The half-width of the difference's 95 % interval; None where there is none.
         direction: 1 better, -1 worse, 0 not told apart or not judged.
         reason: Why it is not judged, a clause; empty where it is.
+        is_doubtful: Whether it is worse by a relevant amount, and not told apart only since its own trials scatter.
     """
 
     own: float | None
@@ -53,6 +56,12 @@ class Quality(NamedTuple):
     margin: float | None = None
     direction: int = 0
     reason: str = ""
+    is_doubtful: bool = False
+
+    @property
+    def is_no_gain(self) -> bool:
+        """Whether it is worse than the baseline's, or not shown to be as good: what is faster is then no gain."""
+        return self.direction < 0 or self.is_doubtful
 
 
 def choose_metric(groups: ProgramGroups, wanted: str = "") -> Metric | None:
@@ -111,9 +120,11 @@ def compare_metric(baseline: ProgramTrials, trials: ProgramTrials, metric: Metri
         reason = say("every round gave the very same value, which tells nothing of its scatter")
     if reason or margin is None:
         return Quality(*means, margin, reason=reason)
-    difference = means[0] - means[1]
-    sign = (difference > margin) - (difference < -margin)
-    return Quality(*means, margin, sign if metric.higher_is_better else -sign)
+    gain = means[0] - means[1] if metric.higher_is_better else means[1] - means[0]
+    direction = (gain > margin) - (gain < -margin)
+    least = max(measure_relevant(means[1], higher_is_better=bool(metric.higher_is_better)), sampling or 0.0)
+    is_doubtful = direction == 0 and -gain > max(least, _measure_usual(own, base))
+    return Quality(*means, margin, direction, is_doubtful=is_doubtful)
 
 
 def format_metric(value: float | None) -> str:
@@ -172,6 +183,18 @@ def _compute_scatter(own: dict[tuple[str, int], float], base: dict[tuple[str, in
     if own.keys() == base.keys():
         return compute_ci95([own[turn] - base[turn] for turn in own])
     return compute_difference_ci95([*own.values()], [*base.values()])
+
+
+def _measure_usual(own: dict[tuple[str, int], float], base: dict[tuple[str, int], float]) -> float:
+    """Returns how far chance moves a difference of means if both scatter as the baseline does.
+
+    What a program prints of its last step scatters by much in every training. But a training that goes astray must not
+    hide behind the scatter that it makes itself.
+
+    Source: Glass, "Primary, secondary, and meta-analysis of research", Educational Researcher 5 (1976), for the control
+    group's standard deviation as the measure.
+    """
+    return (compute_ci95([*base.values()]) or 0.0) * math.sqrt(1 + len(base) / len(own))
 
 
 def _mean(values: dict[tuple[str, int], float] | None) -> float | None:

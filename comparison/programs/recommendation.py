@@ -41,7 +41,7 @@ def format_recommendation(
         "is_fair": {answer.configuration, *marks.baselines}.isdisjoint(marks.unfair),
         "cost": describe_cost(answer.cost),
         "reasons": [*answer.sentences, *warnings],
-        "next_step": suggest_next_step(answer, case),
+        "next_step": suggest_next_step(answer, case, is_doubtful=quality is not None and quality[1].is_doubtful),
         "program": case.trials[0].program,
         "level": min(trial.level for trial in case.trials),
         "basis": case.measure.basis.value,
@@ -56,9 +56,17 @@ def format_recommendation(
     return json.dumps(recommendation, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def suggest_next_step(answer: ProgramAnswer, case: Case) -> str:
-    """Returns the command that tells more, with the options that are to change; empty where none would."""
+def suggest_next_step(answer: ProgramAnswer, case: Case, *, is_doubtful: bool) -> str:
+    """Returns the command that tells more, with the options that are to change; empty where none would.
+
+    Args:
+        answer: The answer.
+        case: The trials, and what they are compared by.
+        is_doubtful: Whether too few trials tell if its metric is worse.
+    """
     present = max(map(count_rounds, case.groups.values()))
+    if is_doubtful and answer.kind is Kind.NO_ANSWER:
+        return f"{_COMMAND} --trials {2 * present}"
     if answer.kind is not Kind.NOT_DISTINGUISHABLE:
         return ""
     needed = count_trials_needed(case.groups, case.measure) if present > 1 else _DEFAULT_TRIALS

@@ -109,3 +109,4 @@ class ProgramTrial:
     earlier_attempts: list[dict[str, Any]] | None = None
     quiet: QuietWait | None = None
     gpus_held: int | None = None
+    cpus_held: float | None = None

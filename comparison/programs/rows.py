@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 
-from comparison.groups import average_rounds, tabulate_rounds
+from comparison.groups import average_rounds, find_outlying, tabulate_rounds
 from comparison.programs.measure import (
     Basis,
     Measure,
@@ -193,6 +193,20 @@ def find_possibly_fastest(groups: ProgramGroups, measure: Measure, among: Collec
         return []
     is_possible = find_possibly_smallest(tabulate_rounds(timed, measure.read_seconds), _list_contended(timed))
     return [name for name, own in zip(timed, is_possible, strict=True) if own]
+
+
+def find_outlying_trials(
+    groups: ProgramGroups, read: Callable[[ProgramTrial], float]
+) -> list[tuple[ProgramTrial, float]]:
+    """Returns the trial that the others do not explain, with its seconds over what they predict; see `find_outlying`.
+
+    Args:
+        groups: The trials of each configuration.
+        read: Returns a trial's seconds.
+    """
+    timed = select_timed(groups)
+    contended = _list_contended(timed)
+    return find_outlying({name: own for place, (name, own) in enumerate(timed.items()) if place not in contended}, read)
 
 
 def count_trials_needed(groups: ProgramGroups, measure: Measure) -> int | None:

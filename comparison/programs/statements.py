@@ -30,6 +30,8 @@ def state_quality(metric: Metric, quality: Quality) -> str:
     if quality.reason:
         return say("with {metric} {own} against {base}, not judged ({reason})", **values, reason=quality.reason)
     values["margin"] = format_number(quality.margin or 0.0, 2)
+    if quality.is_doubtful:
+        return say("with {metric} {own} against {base}, ± {margin}, perhaps worse: too few trials to tell", **values)
     return {
         -1: say("at a worse {metric} ({own} against {base}, ± {margin})", **values),
         0: say("at an indistinguishable {metric} ({own} against {base}, ± {margin})", **values),

@@ -7,6 +7,7 @@ from comparison.cost import Cost, compute_cost
 from comparison.groups import count_rounds
 from comparison.programs.evidence import Evidence, list_broken_rules
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
+from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import (
     count_replicas,
     describe_baseline,
@@ -133,7 +134,7 @@ def _state_fault(evidence: Evidence, name: str) -> str:
             "not told ({option} tells it)"
         )
         return say(batch, speedup=format_times(ratio or Ratio(1.0)), option="--batch-size-per-replica")
-    if quality and quality.direction < 0 and evidence.metric:
+    if quality and quality.is_no_gain and evidence.metric:
         worse = "it is {speedup} as fast, but {quality}"
         described = state_quality(evidence.metric, quality)
         return say(worse, speedup=format_times(ratio or Ratio(1.0)), quality=described)
@@ -180,7 +181,11 @@ def _judge(evidence: Evidence, lead: str, best: _Candidate, others: Sequence[_Ca
         state_place(case.trials),
     ]
     sentences = [say("{lead}, {opening}: {clauses}.", lead=lead, opening=opening, clauses=join_clauses(clauses))]
-    if notes := [*_state_choice(evidence, answer), *_state_doubts(evidence, best, others)]:
+    if notes := [
+        *_state_choice(evidence, answer),
+        *_state_missing_rival(answer, trials),
+        *_state_doubts(evidence, best, others),
+    ]:
         sentences.append(capitalize(say("{clauses}.", clauses=say("; ").join(notes))))
     return replace(answer, sentences=sentences)
 
@@ -215,6 +220,17 @@ def _state_choice(evidence: Evidence, answer: ProgramAnswer) -> Sequence[str]:
         else:
             notes.append(say("recommended: {configuration}, the fastest", configuration=described))
     return notes
+
+
+def _state_missing_rival(answer: ProgramAnswer, trials: ProgramTrials) -> Sequence[str]:
+    """Returns that nobody measured what a person might run instead: one worker with what all of them have.
+
+    Whether a program would use it is not known, so that it is no row. A worker without limits has it already.
+    """
+    is_limited = any(trial.cpus_per_replica or trial.gpus_held for trial in trials)
+    if answer.kind not in _FASTER or not is_limited:
+        return ()
+    return (say("one worker with what all have together, which might do as well, was not measured"),)
 
 
 def _state_doubts(evidence: Evidence, best: _Candidate, others: Sequence[_Candidate]) -> Sequence[str]:
@@ -286,6 +302,19 @@ def _find_first_workers(evidence: Evidence) -> int | None:
 def _compute_cost(evidence: Evidence, trials: ProgramTrials) -> Cost | None:
     """Returns what a configuration and its baseline cost; None where their cores are not known."""
     baseline = evidence.case.baseline
-    if any(not trial.cpus_per_replica for trial in (*baseline, *trials)):
+    if not all(_count_cpus(trial) for trial in (*baseline, *trials)):
         return None
-    return compute_cost(baseline, trials, evidence.run_info, lambda own: own.job_seconds if is_timed(own) else None)
+    return compute_cost(
+        baseline,
+        trials,
+        evidence.run_info,
+        lambda own: own.job_seconds if is_timed(own) else None,
+        lambda own: _count_cpus(own) or 0.0,
+    )
+
+
+def _count_cpus(trial: ProgramTrial) -> float | None:
+    """Returns the CPUs that the replicas of a trial held; older records say what a worker may use, and no other."""
+    if trial.cpus_held is not None or not trial.cpus_per_replica:
+        return trial.cpus_held
+    return trial.cpus_per_replica * sum(replica.type != "evaluator" for replica in trial.replicas)

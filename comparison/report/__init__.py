@@ -1,6 +1,7 @@
 """The report of a run, and two runs beside each other: what the trials say, as page, Markdown and sentences."""
 
 from comparison.report.analysis import Analysis, analyze
+from comparison.report.cautions import describe_outlier
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
 from comparison.report.recommendation import RECOMMENDATION_FILE, describe_ratio
@@ -14,7 +15,7 @@ __all__ = [
     "Answer",
     "Kind",
     "analyze",
-    "describe_cost",
+    "describe_outlier",
     "describe_ratio",
     "read_run",
     "render_markdown",

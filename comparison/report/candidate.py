@@ -22,7 +22,7 @@ from comparison.records import RunInfo, TrialRecord
 from comparison.statistics import compute_mean
 from comparison.summary import Row
 from comparison.table import format_metric
-from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count, translate_metric
+from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count
 
 
 @dataclass(frozen=True)
@@ -78,23 +78,29 @@ def choose_candidates(
     return [*planned, *(own for _, own in sorted(ranked, key=lambda pair: pair[0]))]
 
 
-def find_rival(groups: Groups, configuration: str, run_info: RunInfo) -> str | None:
-    """Returns the name of the single node with what all workers have, measured or planned, which is the rival."""
+def list_rivals(groups: Groups, configuration: str, run_info: RunInfo) -> list[str]:
+    """Returns the names of the bigger single nodes that a person would train on instead.
+
+    First the one with what all workers have together, measured or planned. Then those with less, as far as they were
+    measured: one that is as fast is a better choice still.
+    """
     own = groups[configuration][0]
     if own.num_workers == 1:
-        return None
-    has = count_rival_cpus(own), own.num_workers * (own.gpus or 0)
-    measured = [
-        name
+        return []
+    most = count_rival_cpus(own), own.num_workers * (own.gpus or 0)
+    measured = {
+        name: (first.cpus_per_replica, first.gpus or 0)
         for name, (first, *_) in groups.items()
-        if first.strategy == SINGLE and (first.cpus_per_replica, first.gpus or 0) == has
-    ]
+        if first.strategy == SINGLE and own.cpus_per_replica < first.cpus_per_replica
+    }
+    equal = [name for name, has in measured.items() if has == most]
+    smaller = [name for name, has in measured.items() if has != most and has[0] <= most[0] and has[1] <= most[1]]
     planned = [
         str(node.get("name"))
         for node in run_info.configurations
         if node.get("strategy") == SINGLE and node.get("cpus_factor") == own.num_workers
     ]
-    return next(iter([*measured, *planned]), None)
+    return [*(equal or planned)[:1], *smaller]
 
 
 def count_rival_cpus(trial: TrialRecord) -> float:
@@ -151,9 +157,9 @@ def _state_inferiority(baseline: Trials, trials: Trials) -> str:
     )
     if is_doubtful(baseline, trials):
         perhaps = (
-            "its models may be worse than the single node's ({metric} {own} against {base}): too few trials to tell"
+            "its models may be less accurate than the single node's ({own} % against {base} %): too few trials to tell"
         )
-        return say(perhaps, metric=translate_metric(trials[0].quality.name), own=own, base=base)
+        return say(perhaps, own=own, base=base)
     if compare_quality(baseline, trials).direction < 0:
         less = "its models are less accurate than the single node's ({own} % against {base} %)"
         return say(less, own=own, base=base)

@@ -12,6 +12,7 @@ from comparison.cost import warn_of_lost
 from comparison.groups import (
     SINGLE,
     Groups,
+    Placed,
     Trials,
     add_confusion_matrices,
     count_reached,
@@ -23,7 +24,7 @@ from comparison.records import TrialRecord
 from comparison.report.intervals import warn_of_second_figures
 from comparison.report.recorded import translate_recorded
 from comparison.statistics import compute_mean, compute_proportion_difference_ci95
-from comparison.summary import find_outlying_trials
+from comparison.summary import find_outlying_jobs, find_outlying_trials
 from comparison.table import UNKNOWN, format_accuracy, format_metric, format_number
 from comparison.texts import count_trials, list_items, say, translate_metric
 
@@ -79,20 +80,44 @@ def collect_warnings(
     warnings += [*_warn_of_guessing_models(groups), *_warn_of_worse_models(groups), *_warn_of_metric(groups)]
     warnings += warn_of_findings(findings, {CONTENTION_RULE})  # of which the mark in the table tells
     warnings += [*_warn_of_repeats(groups), *warn_of_lost(groups, failed)]
-    warnings += [
-        say(
-            "{name}: trial {trial} trained {factor}× as long as the other trials let expect, which their noise does "
-            "not explain. It is not left out.",
-            name=own.trial.configuration,
-            trial=own.trial.trial,
-            factor=f"{own.factor:.2f}",
-        )
-        for own in find_outlying_trials(groups)
-    ]
+    warnings += _warn_of_outliers(groups)
     warnings += warn_of_second_figures(groups)
     for name, trials in groups.items():
         warnings += _repeat_messages(name, trials)
     return list(dict.fromkeys(warnings))
+
+
+def _warn_of_outliers(groups: Groups) -> Iterator[str]:
+    """Yields which trial noise does not explain, by its training or by its whole job."""
+    trained = find_outlying_trials(groups)
+    for own in trained:
+        yield describe_outlier(own.trial, own.factor, is_whole_job=False)
+    for own in find_outlying_jobs(groups):
+        if own.trial not in [other.trial for other in trained]:
+            yield describe_outlier(own.trial, own.factor, is_whole_job=True)
+
+
+def describe_outlier(trial: Placed, factor: float, *, is_whole_job: bool) -> str:
+    """Returns that noise does not explain how long a trial took.
+
+    Args:
+        trial: The trial.
+        factor: How many times as long as the others predict.
+        is_whole_job: Whether that is of the whole job, and not of the training alone.
+    """
+    training = (
+        "{name}: trial {trial} trained {factor}× as long as the other trials let expect, which their noise does not "
+        "explain. It is not left out."
+    )
+    job = (
+        "{name}: the whole job of trial {trial} took {factor}× as long as the other trials let expect, which their "
+        "noise does not explain. It is not left out."
+    )
+    values = {"name": trial.configuration, "trial": trial.trial, "factor": f"{factor:.2f}"}
+    told = [say(job, **values) if is_whole_job else say(training, **values)]
+    if trial.place == 1 and factor > 1:
+        told.append(say("It was the run's first, which may have fetched what the others found."))
+    return say(" ").join(told)
 
 
 def collect_notes(groups: Groups) -> list[str]:
@@ -109,7 +134,7 @@ def collect_notes(groups: Groups) -> list[str]:
         notes = [say(groups_of, number=f"{distributed[0].batch_norm_group_size:,}")]
     else:
         notes = [say("BatchNorm over each worker's own share: weights differ, accuracies are compared statistically.")]
-    notes += _note_targets(trials)
+    notes += [*_note_targets(trials), *_note_batch_of_bigger_nodes(trials)]
     if any(trial.gpus for trial in trials):
         return [*notes, *_note_rival_with_gpus(trials)]
     nodes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
@@ -122,6 +147,17 @@ def collect_notes(groups: Groups) -> list[str]:
         is_possible = any(cores and cores >= own for own, cores in missing.items())
         notes.append(say(asked, cpus=cpus, option="--bigger-nodes") if is_possible else too_few)
     return notes
+
+
+def _note_batch_of_bigger_nodes(trials: Trials) -> list[str]:
+    """Returns that with weak scaling a bigger node trains with smaller batches than the workers do together."""
+    sizes = {trial.cpus_per_replica for trial in trials if trial.strategy == SINGLE}
+    if len(sizes) == 1 or all(trial.scaling != "weak" for trial in trials if trial.num_workers > 1):
+        return []
+    batch = (
+        "With weak scaling a bigger node has the batch of one worker: with that of all it might be faster per image."
+    )
+    return [say(batch)]
 
 
 def _note_rival_with_gpus(trials: Trials) -> list[str]:

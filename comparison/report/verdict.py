@@ -23,8 +23,9 @@ from comparison.records import RunInfo, TrialRecord
 from comparison.report.candidate import (
     Candidate,
     choose_candidates,
-    find_rival,
+    count_rival_cpus,
     list_absent,
+    list_rivals,
     state_break,
     state_fault,
 )
@@ -32,6 +33,9 @@ from comparison.statistics import Ratio, compute_mean
 from comparison.summary import Row, compute_speedups, compute_whole_job_speedups, find_possibly_fastest, split_rows
 from comparison.table import format_metric, format_number, format_range, format_times
 from comparison.texts import capitalize, count_trials, join_clauses, list_items, say, say_count, translate_metric
+
+# Images that do not fill a last batch are left out, which hardly matters where there are many.
+_SAME_WORK = 0.01
 
 
 class Kind(StrEnum):
@@ -89,6 +93,15 @@ class _Case:
         return {row.configuration: row.ratio for row in self.rows}
 
 
+@dataclass(frozen=True)
+class _Rival:
+    """A bigger single node, and how many times as fast as it a configuration is: its training, and its whole job."""
+
+    name: str
+    training: Ratio
+    whole_job: Ratio
+
+
 def answer_question(
     rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, run_info: RunInfo
 ) -> dict[str, Answer]:
@@ -139,16 +152,16 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     groups, ratios, name = case.groups, case.ratios, best.configuration
     baseline, trials = find_baseline(groups, name) or [], groups[name]
     speedup, whole_job = ratios[name] or Ratio(1.0), compute_whole_job_speedups(groups)[name]
-    node = find_rival(groups, name, case.run_info)
-    fault = state_fault(groups, node, case.findings, case.marks) if node else ""
-    rival = compare_with_rival(groups, name, node) if node and not fault else None
-    kind, opening = _decide(speedup, whole_job, rival)
-    cost = compute_cost(baseline, trials, case.run_info, _read_whole_job)
+    nodes = list_rivals(groups, name, case.run_info)
+    faults = {node: fault for node in nodes if (fault := state_fault(groups, node, case.findings, case.marks))}
+    rivals = [_compare_with_rival(groups, name, node) for node in nodes if node not in faults]
+    kind, opening = _decide(speedup, whole_job, rivals)
+    cost = compute_cost(baseline, trials, case.run_info, _read_whole_job, _count_cpus)
     fastest = find_fastest(case.rows, groups, case.marks)
     left_out = [(own.description, own.reason) for own in others if own.reason]
     notes = [
         *_state_peers(case, best, [own for own in others if not own.reason], fastest),
-        *(_state_rival(groups[node], ratios[node], rival) if node and rival else ()),
+        *(clause for rival in rivals for clause in _state_rival(groups, trials[0], rival)),
         *(_state_open_quality(baseline, trials) if speedup.direction > 0 else ()),
         *_state_target(baseline, trials),
         *_state_broken_rules(list_broken_rules(case.findings, [name, baseline[0].configuration])),
@@ -156,12 +169,12 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
         *_state_taken_cores(case.findings, [baseline[0].configuration, name]),
         *(
             say("nothing is said of {configuration}: {reason}", configuration=name, reason=reason)
-            for name, reason in [*([(node, fault)] if node and fault else []), *left_out]
+            for name, reason in [*faults.items(), *left_out]
         ),
     ]
     clauses = [
         _state_speedup(best.description, speedup, baseline, trials),
-        say("the whole job {speedup}", speedup=format_times(whole_job)),
+        _state_whole_job(whole_job, baseline, trials),
         cost.state(),
         _state_quality(baseline, trials),
         _state_place(trials[0]),
@@ -172,17 +185,18 @@ def _judge(case: _Case, best: Candidate, others: Sequence[Candidate]) -> Answer:
     return Answer(kind, name, sentences, speedup, whole_job, cost, fastest)
 
 
-def compare_with_rival(groups: Groups, configuration: str, rival: str) -> Ratio | None:
-    """Returns how many times as fast a configuration trains as a bigger single node, which takes the baseline's place.
+def _compare_with_rival(groups: Groups, configuration: str, rival: str) -> _Rival:
+    """Returns how a configuration compares with a bigger single node, which takes the baseline's place.
 
-    The interval is the one that the table's speedups have, all configurations being compared with that node.
+    The intervals are those that the table's speedups have, all configurations being compared with that node.
     """
     cpus = groups[configuration][0].cpus_per_replica
-    as_baseline = {rival: [replace(trial, cpus_per_replica=cpus) for trial in groups[rival]]}
-    return compute_speedups(as_baseline | {own: groups[own] for own in groups if own != rival}).get(configuration)
+    node = {rival: [replace(trial, cpus_per_replica=cpus) for trial in groups[rival]]}
+    own: Groups = node | {name: [*trials] for name, trials in groups.items() if name != rival}
+    return _Rival(rival, compute_speedups(own)[configuration], compute_whole_job_speedups(own)[configuration])
 
 
-def _decide(speedup: Ratio, whole_job: Ratio, rival: Ratio | None) -> tuple[Kind, str]:
+def _decide(speedup: Ratio, whole_job: Ratio, rivals: Sequence[_Rival]) -> tuple[Kind, str]:
     """Returns what the answer is, and the words that it opens with."""
     if speedup.low is None:
         return Kind.NOT_DISTINGUISHABLE, say("Not decided by a single trial")
@@ -190,11 +204,12 @@ def _decide(speedup: Ratio, whole_job: Ratio, rival: Ratio | None) -> tuple[Kind
         return Kind.NOT_DISTINGUISHABLE, say("Not distinguishable")
     if speedup.direction < 0:
         return Kind.NOT, say("Distributing does not pay off here")
-    if rival and rival.low is not None and rival.direction <= 0:
+    rivals = [rival for rival in rivals if rival.training.low is not None]
+    if (least := min((rival.training.direction for rival in rivals), default=1)) <= 0:
         as_good = say("Distributing is faster here, but one bigger node is as good")
         better = say("Distributing is faster here, but one bigger node is faster still")
-        return Kind.BIGGER_NODE, better if rival.direction < 0 else as_good
-    if whole_job.direction > 0:
+        return Kind.BIGGER_NODE, better if least < 0 else as_good
+    if whole_job.direction > 0 and all(rival.whole_job.direction > 0 for rival in rivals):
         return Kind.PAYS_OFF, say("Distributing pays off here")
     return Kind.TRAINING_ONLY, say("Distributing pays off here in training time only")
 
@@ -217,6 +232,15 @@ def _state_speedup(description: str, speedup: Ratio, baseline: Trials, trials: T
         )
         return say(throughput, **values)
     return say("{configuration} trained {model} on {data} {speedup}× as fast as a single node ({basis})", **values)
+
+
+def _state_whole_job(whole_job: Ratio, baseline: Trials, trials: Trials) -> str:
+    """Returns how whole jobs compare, and of how many images where these differ: with weak scaling by a last batch."""
+    speedup = format_times(whole_job)
+    own, base = (compute_mean([trial.images_seen for trial in list_timed(group)]) for group in (trials, baseline))
+    if abs(own / base - 1) <= _SAME_WORK:
+        return say("the whole job {speedup}", speedup=speedup)
+    return say("the whole job, of {work}× as many images, {speedup}", work=f"{own / base:.2f}", speedup=speedup)
 
 
 def _state_place(trial: TrialRecord) -> str:
@@ -300,17 +324,44 @@ def _state_broken_rules(rules: Sequence[str]) -> Sequence[str]:
     return (say("it is not a fair comparison (broken: {rules})", rules=list_items(map(say, rules))),) if rules else ()
 
 
-def _state_rival(node: Trials, speedup: Ratio | None, ratio: Ratio) -> Sequence[str]:
-    """Returns how one process with the CPUs of all workers did, which is what a person would run instead."""
-    values = {"configuration": node[0].configuration, "speedup": format_times(speedup or Ratio(1.0))}
-    values["cpus"] = say_count(node[0].cpus_per_replica, "{number} CPU", "{number} CPUs")
-    if ratio.low is None:
-        single = "one process with the {cpus} of all workers ({configuration}) trained {speedup} as fast as one node"
-        return (say(single, **values),)
-    faster = "one process with the {cpus} of all workers ({configuration}) was faster: {speedup}"
-    equal = "one process with the {cpus} of all workers ({configuration}) was not told apart: {speedup}"
-    slower = "one process with the {cpus} of all workers ({configuration}) was slower: {speedup}"
-    return ({-1: say(faster, **values), 0: say(equal, **values), 1: say(slower, **values)}[ratio.direction],)
+def _state_rival(groups: Groups, trial: TrialRecord, rival: _Rival) -> Sequence[str]:
+    """Returns how one process did that has what all workers have, which is what a person would run instead.
+
+    One with less is told of only where it is as good. Its whole job is told of where that says something else than its
+    training: it starts one process, and waits for nobody.
+    """
+    node = groups[rival.name][0]
+    values = {"configuration": rival.name, "cpus": say_count(node.cpus_per_replica, "{number} CPU", "{number} CPUs")}
+    has = node.cpus_per_replica, node.gpus or 0
+    is_equal = has == (count_rival_cpus(trial), trial.num_workers * (trial.gpus or 0))
+    subject = (
+        say("one process with the {cpus} of all workers ({configuration})", **values)
+        if is_equal
+        else say("one process with {cpus} ({configuration})", **values)
+    )
+    speedup, whole_job = (
+        format_times(compute(groups).get(rival.name, Ratio(1.0)))
+        for compute in (compute_speedups, compute_whole_job_speedups)
+    )
+    if rival.training.low is None:
+        return (say("{node} trained {speedup} as fast as one node", node=subject, speedup=speedup),) if is_equal else ()
+    directions = rival.training.direction, rival.whole_job.direction
+    if not is_equal and min(directions) > 0:
+        return ()
+    trained = {
+        -1: say("{node} was faster: {speedup}", node=subject, speedup=speedup),
+        0: say("{node} was not told apart: {speedup}", node=subject, speedup=speedup),
+        1: say("{node} was slower: {speedup}", node=subject, speedup=speedup),
+    }[directions[0]]
+    if directions[0] == directions[1]:
+        return (trained,)
+    return (
+        {
+            -1: say("{clause}, its whole job faster: {speedup}", clause=trained, speedup=whole_job),
+            0: say("{clause}, its whole job not told apart: {speedup}", clause=trained, speedup=whole_job),
+            1: say("{clause}, its whole job slower: {speedup}", clause=trained, speedup=whole_job),
+        }[directions[1]],
+    )
 
 
 def _state_contention(baseline: Trials, trials: Trials) -> Sequence[str]:
@@ -339,3 +390,8 @@ def _state_counts(baseline: Trials, trials: Trials) -> str:
 def _read_whole_job(trial: TrialRecord) -> float | None:
     """Returns the seconds of a trial's whole job; None where it has no time."""
     return trial.total_seconds if is_wholly_timed(trial) else None
+
+
+def _count_cpus(trial: TrialRecord) -> float:
+    """Returns the CPUs that a trial's replicas held: each as many."""
+    return len(trial.replicas) * trial.cpus_per_replica

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from comparison.accuracies import Difference, compare_quality, find_open_loss
+from comparison.accuracies import Difference, compare_quality, find_open_loss, is_doubtful
 from comparison.quality import MetricValue
 from comparison.records import TrialRecord
 from tests.comparison.metric_factory import AUC, ERROR, make_metric_record
@@ -171,3 +171,20 @@ def test_what_two_rounds_leave_open_is_how_much_worse_the_models_may_be() -> Non
     assert find_open_loss(*longer) is None
     assert find_open_loss(single, make_trials("all-reduce-2w", [0.501, 0.510])) is None
     assert find_open_loss([make_record()], [make_record("all-reduce-2w", n_correct=2900)]) is None
+
+
+@pytest.mark.parametrize(("num_examples", "is_told"), [(100, False), (10_000, True)])
+def test_what_the_number_of_examples_explains_is_no_doubt_that_more_trials_would_end(
+    num_examples: int, is_told: bool
+) -> None:
+    single, double = (
+        [
+            replace(trial, metric=MetricValue("top_5", value, higher_is_better=True, num_examples=num_examples))
+            for trial, value in zip(make_trials(name, BASE, AUC), values, strict=True)
+        ]
+        for name, values in (("single", (0.9, 0.91, 0.92)), ("all-reduce-2w", (0.9, 0.85, 0.9)))
+    )
+
+    assert compare_quality(single, double).direction == 0
+    assert is_doubtful(single, double) is is_told
+    assert not is_doubtful(double, single)

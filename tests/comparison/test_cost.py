@@ -20,7 +20,9 @@ UNSEEN = {"started_at": 5000.0, "ended_at": None, "reason": "its launcher was lo
 
 
 def compute_cost(baseline: Trials, trials: Trials, run_info: RunInfo) -> Cost:
-    return compute_cost_by(baseline, trials, run_info, lambda own: own.total_seconds)
+    return compute_cost_by(
+        baseline, trials, run_info, lambda own: own.total_seconds, lambda own: own.num_workers * own.cpus_per_replica
+    )
 
 
 def try_before(trials: Trials, *attempts: dict[str, Any]) -> Trials:

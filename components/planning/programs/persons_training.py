@@ -1,5 +1,6 @@
 """One attempt at a trial of a person's own program: its TFJob, what it is heard to tell, and what is kept of it."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from program.helper import install_helper, progress_env
 from program.measurement import Measurement
 from tfjob.backend import JobResult, LogLine
 from tfjob.errors import JobFailed, TFJobError
-from tfjob.job import Manifest, replica_counts, replica_name
+from tfjob.job import Manifest, read_job, replica_counts, replica_name
 from tfjob.launch import RUN_LABEL, label_value, print_line
 from tfjob.launcher import current_namespace
 from tfjob.settings import lay_over, of_env, of_metadata, parse_job_settings
@@ -177,6 +178,7 @@ class PersonsTraining:
             "num_workers": configuration.workers,
             "num_ps": configuration.num_ps,
             "cpus_per_replica": self.cpus,
+            "cpus_held": count_cpus_held(self.manifest),
             "memory_per_replica": self.program.memory,
             "global_batch_size": together,
             "per_replica_batch_size": each,
@@ -232,6 +234,16 @@ def build_job(program: "PersonsProgram", assignment: Assignment, helper_dir: Pat
     # One alone has no TF_CONFIG that would tell the helper whose progress it writes.
     named = progress_env(helper_dir, assignment.output_dir, replica_name(kinds[0], 0)).items() - env.items()
     return lay_over(manifest, of_env(dict(named)))
+
+
+def count_cpus_held(manifest: Manifest) -> float | None:
+    """Returns the CPUs that the replicas of a job may use together; None where one has no limit.
+
+    An Evaluator's are left out: it runs beside distributed trainings alone, and does what the single node leaves.
+    """
+    limits = [replica.cpus for replica in read_job(manifest).replicas if replica.type != "Evaluator"]
+    known = [cpus for cpus in limits if cpus is not None]
+    return math.fsum(known) if len(known) == len(limits) else None
 
 
 def _list_levels(finished: Path) -> list[int]:

@@ -10,9 +10,11 @@ from comparison.programs import (
     render_program_report,
 )
 from comparison.programs.tables import format_table
+from comparison.records import RunInfo
 from comparison.texts import speak
 from tests.comparison.programs.answers import Change, analyze, change, recommend
 from tests.comparison.programs.program_factory import (
+    close_gaps,
     make_program_info,
     make_program_run,
     make_silent,
@@ -42,7 +44,10 @@ def test_a_program_that_tells_all_is_compared_by_its_training_time() -> None:
     assert analysis.verdict.startswith(
         "By training time, distributing pays off here: 4 workers trained 2.98× as fast as 1 worker (95 % interval "
     )
-    assert "It is faster from 2 workers on, of those measured; recommended: 4 workers, the fastest." in analysis.verdict
+    assert analysis.verdict.endswith(
+        "It is faster from 2 workers on, of those measured; recommended: 4 workers, the fastest; one worker with "
+        "what all have together, which might do as well, was not measured."
+    )
     assert recommend(analysis) | {"reasons": []} == {
         **recommend(analysis),
         "answer": "pays_off",
@@ -54,6 +59,16 @@ def test_a_program_that_tells_all_is_compared_by_its_training_time() -> None:
         "work_ratio": 1.0,
         "reasons": [],
     }
+
+
+def test_of_the_one_worker_that_has_what_all_have_the_answer_says_that_it_was_not_measured() -> None:
+    pair = make_program_run({1: 60.0, 2: 33.0})
+    unlimited = change(pair, lambda trial: replace(trial, cpus_per_replica=None))
+    slower = make_program_run({1: 60.0, 2: 90.0})
+    missing = "One worker with what all have together, which might do as well, was not measured."
+
+    assert [missing in analyze(trials).verdict for trials in (pair, unlimited, slower)] == [True, False, False]
+    assert missing in analyze(change(unlimited, lambda trial: replace(trial, gpus_held=trial.num_workers))).verdict
 
 
 def test_a_program_that_tells_nothing_is_compared_by_its_whole_jobs_and_the_first_words_say_so() -> None:
@@ -89,6 +104,58 @@ def test_trainings_that_were_cut_are_compared_by_examples_a_second_and_their_job
     assert "whole job" not in analysis.verdict
     assert recommend(analysis)["whole_job_speedup"] is None
     assert {row.whole_job_speedup for row in analysis.rows} == {None}
+
+
+@pytest.mark.parametrize("is_silent", [True, False])
+def test_the_runs_first_job_that_fetched_what_the_others_found_is_told(is_silent: bool) -> None:
+    def fetch(trial: ProgramTrial) -> ProgramTrial:
+        late = 40.0 if trial.place == 1 else 0.0
+        told = make_silent(trial) if is_silent else trial
+        return replace(
+            told,
+            job_seconds=told.job_seconds + late,
+            total_seconds=told.total_seconds + late,
+            ended_at=told.ended_at + late,
+        )
+
+    warnings = analyze(change(make_program_run(), fetch)).warnings
+
+    assert (
+        "single: the whole job of trial 1 took 1.56× as long as the other trials let expect, which their noise does "
+        "not explain. It is not left out. It was the run's first, which may have fetched what the others found."
+    ) in warnings
+    assert not [own for own in analyze(make_program_run()).warnings if "whole job of trial 1" in own]
+
+
+def test_a_training_that_took_longer_than_noise_explains_is_told_once() -> None:
+    def slow(trial: ProgramTrial) -> ProgramTrial:
+        return make_trial(2, 2, 45.0, place=trial.place) if (trial.num_workers, trial.round) == (2, 2) else trial
+
+    warnings = analyze(change(make_program_run(), slow)).warnings
+
+    told = [own for own in warnings if "let expect" in own]
+    assert len(told) == 1
+    assert told[0].startswith("workers-2: trial 2 trained 1.3")
+
+
+def test_rounds_that_were_planned_and_are_not_there_leave_no_answer() -> None:
+    trials = make_program_run()
+    whole = [*trials, make_trial(1, 4, 60.0, place=10, round=3)]
+    named = change(whole, lambda trial: replace(trial, baseline="single-tf-config"))
+    named = change(named, lambda trial: replace(trial, configuration="single-tf-config"), 1)
+
+    def plan_as(run: list[ProgramTrial], number: int) -> RunInfo:
+        info = make_program_info(run)
+        # The plan names the baseline before it is known how it runs.
+        rows = [{"name": "single", "workers": 1}, *info.configurations[1:]]
+        return replace(info, parameters={**info.parameters, "trials": number}, configurations=rows)
+
+    told = [
+        analyze_programs(run, plan_as(run, number)) for run, number in ((close_gaps(whole), 3), (named, 3), (trials, 5))
+    ]
+
+    assert [own.given.kind for own in told] == ["pays_off", "pays_off", "no_answer"]
+    assert "rules of a fair comparison are broken (every planned trial there)" in told[2].verdict
 
 
 def test_one_silent_trial_makes_whole_jobs_the_basis_of_all_rows() -> None:
@@ -257,6 +324,34 @@ def test_a_faster_row_that_is_worse_by_its_metric_is_no_answer_and_said() -> Non
     assert "as fast, but at a worse accuracy (0.9502 against 0.98" in analysis.verdict
     assert recommend(analysis)["metric"]["verdict"] == "worse"
     assert "¶ worse by its metric" in " ".join(analysis.explanations)
+
+
+@pytest.mark.parametrize("own", [(0.85, 0.97, 0.975), (0.1, 0.975, 0.98), (0.5, 0.6, 0.9)])
+def test_a_training_that_goes_astray_does_not_make_a_worse_metric_as_good(own: tuple[float, ...]) -> None:
+    def scatter(trial: ProgramTrial) -> ProgramTrial:
+        return replace(trial, metrics=[replace(trial.metrics[0], value=own[trial.round - 1])])
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 33.0}), scatter, 2))
+
+    assert analysis.given.kind == "no_answer"
+    assert "as fast, but with accuracy 0." in analysis.verdict
+    assert "perhaps worse: too few trials to tell" in analysis.verdict
+    assert (analysis.marks.worse, analysis.given.fastest) == (["workers-2"], ())
+    assert recommend(analysis)["next_step"] == "tfjob-speedup run --trials 6"
+    # The other way round nothing is hidden that a reader must fear.
+    assert analyze(change(make_program_run({1: 60.0, 2: 33.0}), scatter, 1)).marks.worse == []
+
+
+def test_a_metric_that_scatters_in_every_training_is_in_no_doubt() -> None:
+    def print_last_loss(trial: ProgramTrial) -> ProgramTrial:
+        base, own = (0.4, 0.7, 0.5), (0.6, 0.5, 0.8)
+        value = (base if trial.num_workers == 1 else own)[trial.round - 1]
+        return replace(trial, metrics=[ProgramMetric("loss", value, higher_is_better=False)])
+
+    analysis = analyze(change(make_program_run({1: 60.0, 2: 33.0}), print_last_loss))
+
+    assert "at an indistinguishable loss (0.6333 against 0.5333" in analysis.verdict
+    assert analysis.given.kind == "pays_off"
 
 
 def test_a_loss_is_better_where_it_is_lower() -> None:

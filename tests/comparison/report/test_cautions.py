@@ -213,6 +213,18 @@ def test_what_the_work_differs_in_is_named_in_chinese() -> None:
         assert "（图像数：109,824 (single), 5 (all-reduce-2w)）" in warn([*SINGLE, *other])[0]
 
 
+def test_with_weak_scaling_the_batch_of_a_bigger_node_is_noted() -> None:
+    node = make_trials("single-2cpu", [31.0, 31.2])
+    weak, strong = (make_trials(name, [37.0, 37.5]) for name in ("all-reduce-2w-weak", "all-reduce-2w"))
+
+    told = [
+        any("a bigger node has the batch of one worker" in own for own in collect_notes(group_trials(records)))
+        for records in ([*SINGLE, *node, *weak], [*SINGLE, *weak], [*SINGLE, *node, *strong])
+    ]
+
+    assert told == [True, False, False]
+
+
 def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
     single = make_trials("single", [60.0, 60.6, 60.3])
     lucky = make_trials("all-reduce-2w", [59.0, 59.6, 20.0])
@@ -228,6 +240,19 @@ def test_one_lucky_trial_decides_nothing_and_is_noted() -> None:
             "all-reduce-2w 1.31 (speedup, median of rounds: 1.02)."
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [(1, " It was the run's first, which may have fetched what the others found."), (4, "")]
+)
+def test_a_whole_job_that_took_longer_than_noise_explains_is_noted(place: int, told: str) -> None:
+    pulled = make_trials("single", [60.0], total_seconds=140.0, place=place)
+    others = [*make_trials("single", [60.0, 60.6, 60.3])[1:], *make_trials("all-reduce-2w", [37.0, 37.6, 37.2])]
+
+    assert (
+        f"single: the whole job of trial 0 took 1.86{TIMES} as long as the other trials let expect, which their noise "
+        f"does not explain. It is not left out.{told}"
+    ) in warn([*pulled, *others])
 
 
 def test_what_the_local_backend_warns_of_contention_is_left_to_the_mark() -> None:

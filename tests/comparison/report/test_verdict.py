@@ -68,7 +68,7 @@ def test_the_rival_of_workers_with_gpus_has_the_gpus_of_all() -> None:
     single = [replace(record, gpus=1) for record in SINGLE]
     pair = [replace(record, gpus=1) for record in make_trials("all-reduce-2w", [37.0, 37.5])]
     node = make_trials("single-2cpu", [30.0, 30.1])
-    for gpus, kind in ((1, Kind.PAYS_OFF), (2, Kind.BIGGER_NODE)):
+    for gpus, kind in ((3, Kind.PAYS_OFF), (2, Kind.BIGGER_NODE)):
         assert answer(single, [replace(record, gpus=gpus) for record in node], pair).kind is kind
 
 
@@ -257,10 +257,25 @@ def test_an_answer_of_an_unfair_comparison_says_so() -> None:
 
 def test_accuracies_that_scatter_between_trials_are_not_distinguished() -> None:
     fast = [
-        make_record("all-reduce-2w", trial, 37.0 + trial, n_correct) for trial, n_correct in enumerate((2800, 2950))
+        make_record("all-reduce-2w", trial, 37.0 + trial, n_correct) for trial, n_correct in enumerate((2940, 2980))
     ]
 
     assert "at indistinguishable accuracy" in judge(SINGLE, fast)
+
+
+@pytest.mark.parametrize("n_correct", [(2800, 2950), (300, 2970), (2900, 2940)])
+def test_a_training_that_goes_astray_does_not_make_worse_models_as_good(n_correct: tuple[int, int]) -> None:
+    fast = [make_record("all-reduce-2w", trial, 37.0 + trial, own) for trial, own in enumerate(n_correct)]
+
+    found = answer(SINGLE, fast)
+
+    assert found.kind is Kind.NO_ANSWER
+    assert "its models may be less accurate than the single node's (" in found.text
+    assert found.text.endswith("against 99.00 %): too few trials to tell.")
+    assert found.fastest == ()
+    # The other way round nothing is hidden that a reader must fear.
+    careless = [make_record("single", trial, 60.0 + trial, own) for trial, own in enumerate(n_correct)]
+    assert answer(careless, make_trials("all-reduce-2w", [37.0, 37.5])).kind is Kind.PAYS_OFF
 
 
 @pytest.mark.parametrize(
@@ -285,6 +300,41 @@ def test_a_bigger_node_that_does_worse_leaves_the_answer_and_is_told() -> None:
 
     assert found.kind is Kind.PAYS_OFF
     assert found.sentences[1].startswith("One process with the 2 CPUs of all workers (single-2cpu) was slower: 1.21")
+
+
+def test_a_bigger_node_with_less_than_all_workers_have_counts_where_it_is_as_good() -> None:
+    four = make_trials("all-reduce-4w", [40.0, 40.5])
+    node, slower = make_trials("single-2cpu", [31.0, 31.2]), make_trials("single-2cpu", [50.0, 50.1])
+    equal = make_trials("single-4cpu", [55.0, 55.2])
+
+    found, beside = answer(SINGLE, node, four), answer(SINGLE, node, equal, four)
+
+    assert (found.kind, found.fastest) == (Kind.BIGGER_NODE, ["single-2cpu"])
+    assert found.sentences[0].startswith("Distributing is faster here, but one bigger node is faster still: all-reduce")
+    assert found.sentences[1].startswith(f"One process with 2 CPUs (single-2cpu) was faster: 1.95{TIMES} (")
+    assert beside.kind is Kind.BIGGER_NODE
+    assert beside.sentences[1].startswith("One process with the 4 CPUs of all workers (single-4cpu) was slower: 1.10")
+    assert "; one process with 2 CPUs (single-2cpu) was faster: 1.95" in beside.sentences[1]
+    assert (answer(SINGLE, slower, four).kind, answer(SINGLE, slower, four).sentences[1:]) == (Kind.PAYS_OFF, [])
+    # More than the workers have is another machine.
+    bigger = make_trials("single-4cpu", [31.0, 31.2])
+    assert answer(SINGLE, bigger, make_trials("all-reduce-2w", [40.0, 40.5])).kind is Kind.PAYS_OFF
+
+
+def test_a_bigger_node_whose_whole_job_is_as_good_leaves_a_gain_in_training_time_only() -> None:
+    node = make_trials("single-2cpu", [40.0, 40.2], total_seconds=48.0)
+    pair = make_trials("all-reduce-2w", [37.0, 37.5], total_seconds=60.0)
+
+    found = answer(SINGLE, node, pair)
+
+    assert found.kind is Kind.TRAINING_ONLY
+    assert found.sentences[1].startswith(
+        f"One process with the 2 CPUs of all workers (single-2cpu) was slower: 1.51{TIMES} ("
+    )
+    assert f", its whole job faster: 1.57{TIMES} (" in found.sentences[1]
+    longer = answer(SINGLE, make_trials("single-2cpu", [40.0, 40.2], total_seconds=70.0), pair)
+    assert longer.kind is Kind.PAYS_OFF
+    assert "whole job" not in longer.sentences[1]
 
 
 def test_two_baselines_of_a_round_are_one_value_of_it() -> None:
@@ -318,6 +368,29 @@ def test_weak_scaling_is_about_throughput() -> None:
     double = make_trials("all-reduce-2w-weak", [37.0, 37.5])
 
     assert "all-reduce with 2 workers, training resnet8 on mnist, processed images 1.62" in judge(SINGLE, double)
+
+
+def see(record: TrialRecord, images: int) -> TrialRecord:
+    """Returns the record of a training of so many images, whose clocks are the same."""
+    steps = images // record.global_batch_size
+    return replace(
+        record,
+        images_seen=images,
+        steps=steps,
+        images_per_second=images / record.train_seconds,
+        curve=[replace(point, step=steps * point.epoch // 2) for point in record.curve],
+        step_seconds={name: seconds * record.steps / steps for name, seconds in record.step_seconds.items()},
+    )
+
+
+def test_a_whole_job_that_left_more_images_out_says_so() -> None:
+    four = make_trials("all-reduce-4w-weak", [20.0, 20.4])
+
+    # Of 1,000 images an epoch has 7 batches of 128, or 1 of 512.
+    few = judge([see(record, 1_792) for record in SINGLE], [see(record, 1_024) for record in four])
+
+    assert f"the whole job, of 0.57{TIMES} as many images, 2.14{TIMES} (" in few
+    assert f"the whole job 2.14{TIMES} (" in judge(SINGLE, four)
 
 
 def test_without_both_sides_there_is_no_answer() -> None:

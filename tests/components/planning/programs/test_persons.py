@@ -12,7 +12,7 @@ from comparison.records import RecordError
 from components.planning.parameters import Parameters
 from components.planning.plan import RunPlan, plan_run
 from components.planning.programs import Assignment, OwnLoop, PersonsProgram, choose_program
-from components.planning.programs.persons_training import PersonsTraining
+from components.planning.programs.persons_training import PersonsTraining, count_cpus_held
 from pipeline.remote.check import list_doubts
 from program.errors import ProgramError
 from tfjob.backend import LogLine
@@ -216,6 +216,21 @@ def test_a_manifest_keeps_its_image_and_its_resources(tmp_path: Path, monkeypatc
     assert container["image"] == run_plan.program.image == "registry.example/mine:1"
     assert container["resources"] == {"limits": {"cpu": "2", "memory": "1Gi"}}
     assert training.cpus == 2.0
+
+
+def test_the_cpus_that_a_job_holds_are_those_of_each_replica_but_the_evaluators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = json.loads(json.dumps(yaml.safe_load(write_job(servers=1, Evaluator=1))))  # no part of it is shared
+    server = job["spec"]["tfReplicaSpecs"]["PS"]["template"]["spec"]["containers"][0]
+    held = []
+    for limits in ({"cpu": "500m"}, {}):
+        server["resources"] = {"limits": limits}
+        run_plan = plan(command="", tfjob=json.dumps(job))
+        held.append([count_cpus_held(run_plan.program.begin(assign(run_plan, index)).manifest) for index in range(2)])
+
+    assert held == [[2.0, 4.5], [2.0, None]]
 
 
 def check_machine(run_plan: RunPlan) -> list[str]:
