@@ -14,7 +14,6 @@ __all__ = [
     "Answer",
     "Kind",
     "analyze",
-    "describe_cost",
     "describe_ratio",
     "read_run",
     "render_markdown",
