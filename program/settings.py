@@ -26,14 +26,14 @@ class Settings:
         num_ps: Parameter servers: with any a step is one worker's, not one of all together.
     """
 
-    progress: str = "auto"
-    expressions: tuple[Expression, ...] = ()
-    metric: str = ""
-    higher_is_better: bool | None = None
-    batch_size_per_replica: int | None = None
-    measure_steps: int = 0
-    num_workers: int = 1
-    num_ps: int = 0
+    progress: str
+    expressions: tuple[Expression, ...]
+    metric: str
+    higher_is_better: bool | None
+    batch_size_per_replica: int | None
+    measure_steps: int
+    num_workers: int
+    num_ps: int
 
 
 def read_settings(

@@ -37,7 +37,7 @@ class Candidate:
 
     configuration: str
     description: str
-    reason: str = ""
+    reason: str
 
 
 def describe_configuration(trial: TrialRecord) -> str:
@@ -49,7 +49,7 @@ def describe_configuration(trial: TrialRecord) -> str:
 
 
 def choose_candidates(
-    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, planned: Sequence[Candidate] = ()
+    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, planned: Sequence[Candidate]
 ) -> list[Candidate]:
     """Returns the distributed configurations, the fastest first: the answer is about that one, whatever became of it.
 

@@ -167,7 +167,7 @@ def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> Markup:
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel(axis)
 
-    return _plot_bars("ratios", f"{axis}: {_list_bars(bars)}", bars, finish)
+    return _plot_bars(f"{axis}: {_list_bars(bars)}", bars, finish)
 
 
 def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
@@ -241,7 +241,7 @@ def _list_repeated(trial: TrialRecord) -> list[float]:
     return [float(own["train_seconds"]) for own in attempts if own.get("train_seconds") is not None]
 
 
-def _plot_bars(name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None]) -> Markup:
+def _plot_bars(description: str, bars: Sequence[Bar], finish: Callable[[Axes], None]) -> Markup:
     """Returns horizontal bars with their names and values above them and their intervals upon them."""
 
     def draw(figure: Figure) -> None:
@@ -255,7 +255,7 @@ def _plot_bars(name: str, description: str, bars: Sequence[Bar], finish: Callabl
         label_bars(axes, [bar.name for bar in bars])
         finish(axes)
 
-    return render_svg(name, description, measure_height(len(bars)), draw)
+    return render_svg("ratios", description, measure_height(len(bars)), draw)
 
 
 def _make_bar(name: str, ratio: Ratio) -> Bar:
