@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, state_received
-from comparison.audit.rounds import number_round
-from comparison.groups import SINGLE, Groups, Trials
+from comparison.groups import SINGLE, Groups, Trials, list_trials, number_round
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import count_trials, list_items, say
 
@@ -36,7 +35,7 @@ def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
         groups: The trials of each configuration.
         run_info: The plan. Records of other runs may stand beside this one's: what they planned is not known.
     """
-    trials = [trial for group in groups.values() for trial in group]
+    trials = list_trials(groups)
     own = [trial for trial in trials if trial.run_id == run_info.run_id]
     unknown = say("The plans of other runs are not there") if len(own) < len(trials) else None
     checks: dict[str, Callable[[Trials, RunInfo, str | None], Evidence]] = {

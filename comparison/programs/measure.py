@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comparison.groups import list_trials
 from comparison.programs.record import ProgramTrial
 from comparison.texts import say, say_count
 
@@ -95,7 +96,7 @@ def choose_measure(groups: ProgramGroups) -> Measure:
     same work; where that differs, or the trainings were cut, it is the work done in a second; and where a trial does
     not tell that, either, it is the whole jobs.
     """
-    trials = [trial for own in (select_timed(groups) or groups).values() for trial in own]
+    trials = list_trials(select_timed(groups) or groups)
     is_cut = any(trial.was_cut for trial in trials)
     works, rates = [measure_work(trial) for trial in trials], [measure_rate(trial) for trial in trials]
     is_work_known, is_work_equal = _is_of_one_unit(works), _is_equal([measure_total(trial) for trial in trials])

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from comparison.clocks import PHASES, TOTAL, select_phases
-from comparison.groups import Groups, Trials, average_rounds, list_timed
+from comparison.groups import Groups, Trials, average_rounds, list_timed, list_trials
 from comparison.page import (
     ABOVE,
     DASHES,
@@ -102,12 +102,12 @@ def plot_accuracy(groups: Groups) -> Markup:
     told to have reached it. Where trials of a configuration all did, their mean seconds, as in the table, are marked.
     """
     x = Axis(say("training time, s"), lambda point: point.train_seconds)
-    is_accuracy = all(trial.is_accuracy for trials in groups.values() for trial in trials)
+    is_accuracy = all(trial.is_accuracy for trial in list_trials(groups))
     scale = _PERCENT if is_accuracy else 1.0
     y = Axis(say("validation accuracy, %"), lambda point: scale * point.value)
 
     def finish(axes: Axes) -> None:
-        targets = {trial.target for trials in groups.values() for trial in trials}
+        targets = {trial.target for trial in list_trials(groups)}
         for target in sorted(own for own in targets if own is not None):
             label = say("target {percent} %", percent=f"{scale * target:g}")
             axes.axhline(scale * target, color=INK, linewidth=0.8, linestyle=":", label=label)
@@ -268,7 +268,7 @@ def _list_bars(bars: Sequence[Bar]) -> str:
 
 def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
     """Returns limits in per cent that spread out the end of the curves: three times the worst final error."""
-    curves = [trial.curve for trials in groups.values() for trial in trials if trial.curve]
+    curves = [trial.curve for trial in list_trials(groups) if trial.curve]
     final_error = max((1 - curve[-1].value for curve in curves), default=1.0)
     highest_error = max((1 - point.value for curve in curves for point in curve), default=1.0)
     error = min(1.0, max(0.005, min(3 * final_error, 1.1 * highest_error)))

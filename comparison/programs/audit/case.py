@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from comparison.groups import list_trials
 from comparison.programs.measure import Measure, ProgramGroups, ProgramTrials
 from comparison.programs.record import ProgramReplica, ProgramTrial
 from comparison.texts import say
@@ -30,7 +31,7 @@ class Case:
     @property
     def trials(self) -> list[ProgramTrial]:
         """All trials, in the order of the table."""
-        return [trial for trials in self.groups.values() for trial in trials]
+        return list_trials(self.groups)
 
     @property
     def baseline(self) -> ProgramTrials:
