@@ -1,6 +1,7 @@
 """The report of a run, and two runs beside each other: what the trials say, as page, Markdown and sentences."""
 
 from comparison.report.analysis import Analysis, analyze
+from comparison.report.candidate import Candidate
 from comparison.report.html import render_report
 from comparison.report.markdown import render_markdown
 from comparison.report.recommendation import RECOMMENDATION_FILE, describe_ratio
@@ -12,6 +13,7 @@ __all__ = [
     "RECOMMENDATION_FILE",
     "Analysis",
     "Answer",
+    "Candidate",
     "Kind",
     "analyze",
     "describe_ratio",
