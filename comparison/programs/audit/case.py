@@ -45,6 +45,11 @@ class Case:
         return replace(self, groups={name: own for name, own in groups.items() if own})
 
 
+def name_level(trial: ProgramTrial) -> str:
+    """Returns how the program told its progress, in words."""
+    return {0: say("nothing"), 1: say("what it printed"), 2: say("its progress file")}[trial.level]
+
+
 def find_image(trial: ProgramTrial) -> str | None:
     """Returns what the replicas ran, None where that is not known: a tag alone may move."""
     if trial.backend == "local" and trial.image is None:
