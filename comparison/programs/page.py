@@ -16,7 +16,7 @@ from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
 from comparison.programs.tables import format_brief_table, format_table, format_trials, name_unit
 from comparison.records import OF_MANIFEST, OF_OWN_LOOP, TRIALS_FILE
-from comparison.table import UNKNOWN, Cells, escape_markdown, format_number, to_markdown
+from comparison.table import UNKNOWN, Cells, escape_markdown, format_number, split_interval, to_markdown
 from comparison.texts import list_items, say
 
 # What keeps a page below 400 kB, so that it opens at once.
@@ -46,7 +46,7 @@ def render_program_report(analysis: ProgramAnalysis) -> str:
         rows=[
             {
                 "name": cells[0],
-                "cells": [_split_interval(cell) for cell in cells[1:]],
+                "cells": [split_interval(cell) for cell in cells[1:]],
                 "colour": pick_style(PALETTE, index),
                 "is_winner": row.configuration in fastest,
                 "is_baseline": row.configuration == analysis.case.baseline_name,
@@ -136,12 +136,6 @@ def _format_value(value: Any) -> str:
 
 def _limit(cells: Cells) -> Cells:
     return Cells(cells.columns, cells.rows[:_MAX_LISTED_TRIALS])
-
-
-def _split_interval(cell: str) -> tuple[str, str]:
-    """Returns what a cell says and its interval, between which a line of a narrow table may end."""
-    value, gap, interval = cell.partition(" ")
-    return value, interval if gap else ""
 
 
 def _embed_records(analysis: ProgramAnalysis) -> Markup | None:
