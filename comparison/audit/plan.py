@@ -14,7 +14,7 @@ TARGET_RULE = "target as it was planned"
 SEEDS_RULE = "seeds as they were planned"
 SETTINGS_RULE = "settings as they were planned, the same for all"
 # In these settings configurations differ: how a training is distributed.
-_OF_DISTRIBUTION = frozenset({"strategy", "num_workers", "num_ps"})
+_OF_DISTRIBUTION = frozenset({"strategy", "num_workers", "num_ps", "scaling"})
 # With weak scaling these grow with the workers, so that the settings of one worker are the same.
 _GROWING = frozenset({"global_batch_size", "learning_rate"})
 # A parameter that plans have since rounds come in mirrored pairs.
@@ -135,11 +135,10 @@ def _compare_settings(base: Mapping[str, Any], training: Mapping[str, Any]) -> l
     """Returns in which settings a configuration differs from the baseline, but for those that tell them apart."""
     growth = training.get("num_workers", 1) if training.get("scaling") == "weak" else 1
     expected = {name: value * growth if name in _GROWING else value for name, value in base.items()}
-    varying = {*_OF_DISTRIBUTION, "scaling"}
     return [
         _describe_difference(name, training.get(name), expected.get(name))
         for name in sorted(base.keys() | training.keys())
-        if name not in varying and training.get(name) != expected.get(name)
+        if name not in _OF_DISTRIBUTION and training.get(name) != expected.get(name)
     ]
 
 
