@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from program.helper import install_helper, progress_env
-from program.listener import make_listener
+from program.listener import Listener
+from program.settings import read_settings
 
 MOST_MICROSECONDS, MOST_SHARE = 10.0, 0.05
 _CALLS, _LINES, _REPEATS = 100_000, 20_000, 3
@@ -47,7 +48,17 @@ def measure_call() -> float:
 
 def measure_listening(line: str, regexes: tuple[str, ...] = (), lines: int = _LINES) -> float:
     """Returns the share of a core that a thousand such lines a second take, the matching process included."""
-    listener = make_listener("auto", regexes, "", "", 64, 0, 2)
+    settings = read_settings(
+        progress="auto",
+        regexes=regexes,
+        metric="",
+        direction="",
+        batch_size_per_replica=64,
+        measure_steps=0,
+        num_workers=2,
+        num_ps=0,
+    )
+    listener = Listener(settings)
     listener.hear("worker-0", "Epoch 1/1", 0.0)
     texts = [line.format(number) for number in range(lines)]
     before = _read_cpu_seconds()

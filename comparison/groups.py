@@ -179,12 +179,19 @@ def select_timed(groups: Groups) -> dict[str, Trials]:
     return {name: timed for name, trials in groups.items() if (timed := list_timed(trials))}
 
 
-def name_round(trial: Placed) -> tuple[str, int]:
-    """Returns the run and the round of a trial, the unit of every analysis: what trained in it shares seed and hour.
+def list_trials(groups: Mapping[str, Sequence[_Placed]]) -> list[_Placed]:
+    """Returns the trials of all configurations, in the order of the table."""
+    return [trial for trials in groups.values() for trial in trials]
 
-    Older records do not say it; a trial's number was its round.
-    """
-    return trial.run_id, trial.trial if trial.round is None else trial.round
+
+def number_round(trial: Placed) -> int:
+    """Returns the number of a trial's round, which in older records is its own."""
+    return trial.trial if trial.round is None else trial.round
+
+
+def name_round(trial: Placed) -> tuple[str, int]:
+    """Returns the run and the round of a trial, the unit of every analysis: what trained in it shares seed and hour."""
+    return trial.run_id, number_round(trial)
 
 
 def average_rounds(trials: Sequence[_Placed], read: Callable[[_Placed], float]) -> dict[tuple[str, int], float]:
@@ -206,7 +213,7 @@ def count_rounds(trials: Sequence[Placed]) -> int:
 
 def list_rounds(groups: Mapping[str, Sequence[Placed]]) -> list[tuple[str, int]]:
     """Returns the rounds of all configurations, in their order."""
-    return sorted({name_round(trial) for trials in groups.values() for trial in trials})
+    return sorted({*map(name_round, list_trials(groups))})
 
 
 def tabulate_rounds(groups: Mapping[str, Sequence[_Placed]], read: Callable[[_Placed], float]) -> FloatArray:

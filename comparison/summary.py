@@ -150,7 +150,7 @@ def compute_robust_speedups(groups: Groups) -> dict[str, Ratio]:
     def compare(own: Groups) -> dict[str, Ratio]:
         robust = {}
         for name, base in _find_baselines(own).items():
-            seconds = [average_rounds(own[each], _read_training_clock) for each in (base, name)]
+            seconds = [average_rounds(own[each], read_training_clock) for each in (base, name)]
             ratios = [seconds[0][turn] / seconds[1][turn] for turn in seconds[0].keys() & seconds[1].keys()]
             if name != base and len(ratios) >= _FEWEST_FOR_MEDIAN:
                 robust[name] = Ratio(median(ratios))
@@ -174,7 +174,7 @@ def compute_undisturbed_speedups(groups: Groups) -> dict[str, Ratio]:
     floors = {name: min(values) for name, values in waited.items()}
 
     def read(trial: TrialRecord) -> float:
-        return _read_training_clock(trial) * (1 - _measure_waiting(trial) + floors[trial.configuration])
+        return read_training_clock(trial) * (1 - _measure_waiting(trial) + floors[trial.configuration])
 
     return _compare_each_scaling(timed, lambda own: _compare_seconds(own, read))
 
@@ -218,7 +218,7 @@ def find_possibly_fastest(groups: Groups, among: Collection[str] | None = None) 
     timed = {name: own for name, own in timed.items() if not find_work_differences(first, own)}
     pooled = _select_pooled(timed)
     unpooled = [index for index, name in enumerate(timed) if name not in pooled]
-    is_possible = find_possibly_smallest(tabulate_rounds(timed, _read_training_clock), unpooled)
+    is_possible = find_possibly_smallest(tabulate_rounds(timed, read_training_clock), unpooled)
     return [name for name, own in zip(timed, is_possible, strict=True) if own]
 
 
@@ -228,7 +228,7 @@ def estimate_trial_noise(groups: Groups) -> Noise:
     With it are the comparisons that the table makes, contended ones included: the more there are, the wider each.
     """
     pooled, timed = _select_pooled(groups), select_timed(groups)
-    noise = estimate_noise(tabulate_rounds(pooled, _read_training_clock))
+    noise = estimate_noise(tabulate_rounds(pooled, read_training_clock))
     repeated = {name for name, trials in timed.items() if count_rounds(trials) > 1}
     pairs = [(own, base) for own, base in _find_baselines(timed).items() if own != base and {own, base} <= repeated]
     if not any({*pair} <= pooled.keys() for pair in pairs):
@@ -251,7 +251,7 @@ def count_trials_needed(groups: Groups) -> int | None:
 
 def find_outlying_trials(groups: Groups) -> list[OutlyingTrial]:
     """Returns the trial that the others do not explain, if there is one; more where it cannot be told which it is."""
-    return [OutlyingTrial(*own) for own in find_outlying(_select_pooled(groups), _read_training_clock)]
+    return [OutlyingTrial(*own) for own in find_outlying(_select_pooled(groups), read_training_clock)]
 
 
 def find_outlying_jobs(groups: Groups) -> list[OutlyingTrial]:
@@ -371,5 +371,6 @@ def _read_seconds_to_target(trial: TrialRecord) -> float:
     return math.nan if trial.seconds_to_target is None else trial.seconds_to_target
 
 
-def _read_training_clock(trial: TrialRecord) -> float:
+def read_training_clock(trial: TrialRecord) -> float:
+    """Returns the seconds that rank a trial among those of its kind of scaling: of an image where scaling is weak."""
     return 1 / trial.images_per_second if trial.scaling == "weak" else trial.train_seconds

@@ -26,7 +26,6 @@ TERMINAL_WIDTH = 100
 _GAP = "  "
 # Models differ in the third and fourth digit.
 _METRIC_DIGITS, _FINEST_DIGITS = 4, 8
-_INFINITY = "\N{INFINITY}"
 
 
 class Cells(NamedTuple):
@@ -87,6 +86,12 @@ def format_ratio(ratio: Ratio | None) -> str:
     return f"{ratio.value:.2f} ({format_range(ratio.low, ratio.high)})"
 
 
+def split_interval(cell: str) -> tuple[str, str]:
+    """Returns what a cell says and its interval, between which a line of a narrow table may end."""
+    value, gap, interval = cell.partition(" ")
+    return value, interval if gap else ""
+
+
 def format_times(ratio: Ratio) -> str:
     """Returns a ratio as a factor, with its interval where that is known."""
     if ratio.low is None or ratio.high is None:
@@ -96,7 +101,7 @@ def format_times(ratio: Ratio) -> str:
 
 def format_range(low: float, high: float) -> str:
     """Returns the two ends of a ratio's interval; one that has no upper end is open to infinity."""
-    return f"{low:.2f}{EN_DASH}{_INFINITY if math.isinf(high) else f'{high:.2f}'}"
+    return f"{low:.2f}{EN_DASH}{'∞' if math.isinf(high) else f'{high:.2f}'}"
 
 
 def format_table(rows: Iterable[Row], signs: Mapping[str, Collection[str]] = MappingProxyType({})) -> Cells:

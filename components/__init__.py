@@ -4,7 +4,7 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-_PACKAGES = ("comparison", "components", "model", "tfjob")
+_PACKAGES = ("comparison", "components", "model", "program", "tfjob")
 
 
 def check_packages() -> None:

@@ -39,8 +39,8 @@ def evaluate(
 
     from components.comparison_files import show_confusions
     from components.errors import told_plainly
-    from components.planning import RunPlan
-    from components.trials import evaluate_trials, note_handed_out
+    from components.planning import RunPlan, list_trials
+    from components.trials import note_handed_out
     from model.files import write_atomically
 
     trained = [Path(model.path) for model in [*baselines, *distributed]]
@@ -52,6 +52,6 @@ def evaluate(
     with told_plainly():
         note_handed_out(Path(workspace_path))
         plan = RunPlan.read(Path(run_info.path))
-        results = evaluate_trials(plan, Path(prepared.path), trained)
+        results = plan.program.judge(Path(prepared.path), list_trials(trained))
         write_atomically(Path(evaluations.path), "\n".join(map(json.dumps, results)).encode())
         show_confusions(plan, trained, Path(evaluations.path), shown_by)

@@ -9,8 +9,9 @@ from program.presets import PRESETS
 from program.replicas import is_trainer, rank_replica
 from program.settings import Settings
 from program.tally import Tally
+from program.told import PROGRESS_FILE
 
-PROGRESS_FILE, OWN = "progress file", "regular expressions"
+OWN = "regular expressions"
 _FAR_APART = 0.1
 _NO_STEPS = "No two steps of the training were told, so that there is no clock of the training alone."
 
@@ -50,7 +51,7 @@ def read_clock(source: str, tallies: Mapping[str, Tally], settings: Settings, sp
     """Returns the figures of one source.
 
     Args:
-        source: A preset's name, `PROGRESS_FILE`, `OWN` or `tensorboard`.
+        source: A preset's name, `PROGRESS_FILE`, `OWN` or `TENSORBOARD`.
         tallies: What each replica told by it.
         settings: What is known beforehand.
         spokesmen: The replicas whose examples are the whole job's.

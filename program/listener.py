@@ -3,19 +3,19 @@
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from program.clock import OWN, PROGRESS_FILE, Clock, count_measured_steps, read_clock
+from program.clock import OWN, Clock, count_measured_steps, read_clock
 from program.expressions import Matching, Own
 from program.files import FileTold, Following
 from program.lines import MOST_COUNT, list_redraws, make_printable, parse_number
 from program.measurement import Measurement
 from program.metrics import find_asked, read_metrics
 from program.presets import PRESETS
-from program.settings import TENSORBOARD, Settings, read_settings
+from program.settings import Settings
 from program.tally import Tally
-from program.told import Reader, Told, Value
+from program.told import PROGRESS_FILE, TENSORBOARD, Reader, Told, Value
 
 _LAST_LINES, _LAST_CHARACTERS = 10, 200
 _MOST_REPLICAS = 1024
@@ -25,46 +25,6 @@ _RESOLUTION_SECONDS = 0.005
 _STEP, _EXAMPLES, _RATE, _STEP_SECONDS = "step", "examples", "examples_per_second", "step_seconds"
 _FIGURES = {_STEP, _EXAMPLES, _RATE, _STEP_SECONDS}
 _ORDER = (PROGRESS_FILE, OWN, *(name for name in PRESETS if name != "name=value"), TENSORBOARD, "name=value")
-
-
-def make_listener(  # noqa: PLR0917 - one argument for each of a run's parameters
-    progress: str,
-    regexes: Sequence[str],
-    metric: str,
-    direction: str,
-    batch_size_per_replica: int | None,
-    measure_steps: int,
-    num_workers: int,
-    num_ps: int = 0,
-) -> "Listener":
-    """Returns what listens to one training.
-
-    Args:
-        progress: `auto` (all presets are tried), `none`, `tensorboard` or a preset's name.
-        regexes: A person's own expressions, `NAME=REGEX`. The names `step`, `examples` (so far, of the whole job),
-            `examples_per_second` (of the whole job) and `step_seconds` are what they say, any other is a metric's.
-        metric: The metric that is asked for, or empty.
-        direction: `max`, `min` or empty.
-        batch_size_per_replica: Examples in a step of one worker, where nothing prints it.
-        measure_steps: `is_measured` turns true once so many steps were told after the warm-up; 0: never.
-        num_workers: Replicas that train.
-        num_ps: Parameter servers.
-
-    Raises:
-        ProgramError: One of them cannot be.
-    """
-    return Listener(
-        read_settings(
-            progress=progress,
-            regexes=regexes,
-            metric=metric,
-            direction=direction,
-            batch_size_per_replica=batch_size_per_replica,
-            measure_steps=measure_steps,
-            num_workers=num_workers,
-            num_ps=num_ps,
-        )
-    )
 
 
 class Listener:

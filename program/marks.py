@@ -28,7 +28,6 @@ class Span:
 
     begin: Mark
     end: Mark
-    warmup_seconds: float
 
     @property
     def seconds(self) -> float:
@@ -116,8 +115,7 @@ class Marks:
         first = min(1, most)
         while first < most and not all(is_usual[first : first + _IN_A_ROW]):
             first += 1
-        begin = self._marks[first]
-        return Span(begin, self.last, begin.at - self.first.at)
+        return Span(self._marks[first], self.last)
 
     def find_nearest(self, at: float) -> Mark:
         """Returns the mark that is nearest in time."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from program.errors import ProgramError
 from program.expressions import Expression, parse_expressions
 from program.presets import PRESETS
+from program.told import TENSORBOARD
 
-TENSORBOARD = "tensorboard"
 CHOICES = ("auto", "none", *PRESETS, TENSORBOARD)
 
 
@@ -26,14 +26,14 @@ class Settings:
         num_ps: Parameter servers: with any a step is one worker's, not one of all together.
     """
 
-    progress: str = "auto"
-    expressions: tuple[Expression, ...] = ()
-    metric: str = ""
-    higher_is_better: bool | None = None
-    batch_size_per_replica: int | None = None
-    measure_steps: int = 0
-    num_workers: int = 1
-    num_ps: int = 0
+    progress: str
+    expressions: tuple[Expression, ...]
+    metric: str
+    higher_is_better: bool | None
+    batch_size_per_replica: int | None
+    measure_steps: int
+    num_workers: int
+    num_ps: int
 
 
 def read_settings(
@@ -49,8 +49,19 @@ def read_settings(
 ) -> Settings:
     """Returns what a person says, checked.
 
+    Args:
+        progress: `auto` (all presets are tried), `none`, `tensorboard` or a preset's name.
+        regexes: A person's own expressions, `NAME=REGEX`. The names `step`, `examples` (so far, of the whole job),
+            `examples_per_second` (of the whole job) and `step_seconds` are what they say, any other is a metric's.
+        metric: The metric that is asked for, or empty.
+        direction: `max`, `min` or empty.
+        batch_size_per_replica: Examples in a step of one worker, where nothing prints it.
+        measure_steps: `is_measured` turns true once so many steps were told after the warm-up; 0: never.
+        num_workers: Replicas that train.
+        num_ps: Parameter servers.
+
     Raises:
-        ProgramError: It cannot be.
+        ProgramError: One of them cannot be.
     """
     if progress not in CHOICES:
         raise ProgramError(f"progress must be one of {', '.join(CHOICES)}; {progress!r} came.")

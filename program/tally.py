@@ -1,7 +1,6 @@
 """What one replica has told so far, in bounded memory."""
 
 import math
-from collections import Counter
 from typing import NamedTuple
 
 from program.lines import make_printable
@@ -67,7 +66,6 @@ class Tally:
         self.seconds_per_step: float | None = None
         self.counts_examples = False  # in place of steps
         self.examples: float | None = None
-        self.faults: Counter[str] = Counter()
 
     @property
     def tells_steps(self) -> bool:
@@ -110,7 +108,6 @@ class Tally:
             value = value._replace(name=make_printable(value.name))
         if value.name not in self.series:
             if len(self.series) >= _MOST_NAMES:
-                self.faults["names"] += 1
                 return
             self.series[value.name] = Series()
         step = told.step

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+# Who told it, beside a preset's name and a person's own expressions.
+PROGRESS_FILE, TENSORBOARD = "progress file", "tensorboard"
+
 
 class Value(NamedTuple):
     """A metric's value; `num_examples`: of how many examples it is a share, where that is told."""

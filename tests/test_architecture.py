@@ -1,4 +1,5 @@
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -99,6 +100,7 @@ MODULES = find_modules()
 PROVIDERS = packages_distributions()
 
 
+@functools.cache
 def list_imports(path: Path) -> set[str]:
     imported: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -193,6 +195,19 @@ def test_a_wing_is_entered_by_its_door(name: str) -> None:
         if "." in wing and wing.partition(".")[0] in PACKAGES and not name.startswith(f"{wing}."):
             through_windows.append(imported)
     assert through_windows == []
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.endswith("__init__")])
+def test_a_door_lets_out_only_what_is_there_and_what_somebody_takes(name: str) -> None:
+    body = ast.parse(MODULES[name].read_text()).body
+    assigned = {ast.unparse(node.targets[0]): node.value for node in body if isinstance(node, ast.Assign)}
+    exports = set(ast.literal_eval(assigned.get("__all__", ast.List(elts=[]))))
+    there = {imported.rpartition(".")[2] for imported in list_imports(MODULES[name])} | {*assigned}
+    assert exports <= there | {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    wing, folder = name.removesuffix(".__init__"), MODULES[name].parent
+    outside = (path for part in (*PACKAGES, *OTHERS) for path in (ROOT / part).rglob("*.py"))
+    taken = {imported for path in outside if folder not in path.parents for imported in list_imports(path)}
+    assert {f"{wing}.{export}" for export in exports} <= taken
 
 
 @pytest.mark.parametrize("name", MODULES)

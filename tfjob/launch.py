@@ -126,20 +126,21 @@ def choose_backend(
     )
 
 
-def delete_jobs(run_id: str, *, keep_failed: bool, report: Callable[[str], None] = print_line) -> None:
-    """Deletes what is left of a run's TFJobs. Of processes nothing is ever left: they end with their launcher.
+def delete_jobs(run_id: str, *, keep_failed: bool) -> None:
+    """Deletes what is left of a run's TFJobs, and prints a line for each.
+
+    Of processes nothing is ever left: they end with their launcher.
 
     Args:
         run_id: The run, by whose `RUN_LABEL` its jobs are known.
         keep_failed: Leave those that failed.
-        report: Gets a line for each.
     """
     if not is_in_pod():
         return
     from tfjob.cluster import connect, delete_left_jobs  # noqa: PLC0415
 
     for line in delete_left_jobs(connect(), f"{RUN_LABEL}={label_value(run_id)}", keep_failed=keep_failed):
-        report(line)
+        print_line(line)
 
 
 def list_unfinished_jobs(run_id: str) -> list[str] | None:

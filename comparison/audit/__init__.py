@@ -1,13 +1,12 @@
 """Whether the comparison is fair, and what a reader must know of a configuration before trusting its row."""
 
-from comparison.audit.disturbances import DISTURBED_SHARE, measure_disturbance
+from comparison.audit.disturbances import measure_disturbance
 from comparison.audit.findings import (
     Breach,
     Evidence,
     Finding,
     Status,
     conclude,
-    count_silent,
     find_clashes,
     list_some,
     list_violations,
@@ -22,7 +21,6 @@ from comparison.audit.marks import (
     explain_marks,
     find_fastest,
     find_winner,
-    list_breaches,
     list_broken_rules,
     mark_configurations,
 )
@@ -34,7 +32,6 @@ from comparison.audit.rules import CONTENTION_RULE, CORES_RULE, OVERLAP_RULE, RO
 __all__ = [
     "CONTENTION_RULE",
     "CORES_RULE",
-    "DISTURBED_SHARE",
     "OVERLAP_RULE",
     "ROUNDS_RULE",
     "TOLD_APART",
@@ -49,13 +46,11 @@ __all__ = [
     "check_interleaving",
     "check_overlap",
     "conclude",
-    "count_silent",
     "explain_fastest",
     "explain_marks",
     "find_clashes",
     "find_fastest",
     "find_winner",
-    "list_breaches",
     "list_broken_rules",
     "list_some",
     "list_violations",

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from comparison.audit.findings import Breach, Evidence, name_trial, state_received
-from comparison.audit.rounds import number_round
-from comparison.groups import Trials
+from comparison.groups import Trials, number_round
 from comparison.records import TrialRecord
 from comparison.texts import say
 

@@ -12,7 +12,7 @@ from comparison.table import CONTENDED_MARK, DISTURBED_MARK, FASTEST_MARK, UNFAI
 from comparison.texts import list_items, say
 
 # What has a mark, or another place, of its own.
-TOLD_APART = {CONTENTION_RULE, *DISTURBANCE_RULES}
+TOLD_APART = frozenset({CONTENTION_RULE, *DISTURBANCE_RULES})
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,17 @@ def is_worse(groups: Groups, configuration: str) -> bool:
     return is_inferior or is_target_missed(baseline, trials)
 
 
-def list_broken_rules(findings: Sequence[Finding], configurations: Collection[str]) -> list[str]:
+def list_broken_rules(
+    findings: Sequence[Finding], configurations: Collection[str], told_apart: Collection[str] = TOLD_APART
+) -> list[str]:
     """Returns the rules that one of the configurations breaks, but for those that are told elsewhere.
 
     Contention and disturbances by the machine are: they qualify a figure in their own words.
     """
-    return [finding.rule for finding in list_breaches(findings, configurations)]
-
-
-def list_breaches(findings: Sequence[Finding], configurations: Collection[str]) -> list[Finding]:
-    """Returns the findings on the rules that one of the configurations breaks, but for those that are told elsewhere.
-
-    With one name it tells whose fault it is: the baseline's, or the configuration's own.
-    """
     return [
-        finding
+        finding.rule
         for finding in list_violations(findings)
-        if finding.rule not in TOLD_APART and not set(configurations).isdisjoint(finding.configurations)
+        if finding.rule not in told_apart and not set(configurations).isdisjoint(finding.configurations)
     ]
 
 

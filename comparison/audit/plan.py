@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, state_received
-from comparison.audit.rounds import number_round
-from comparison.groups import SINGLE, Groups, Placed, Trials
+from comparison.groups import SINGLE, Groups, Placed, Trials, list_trials, number_round
 from comparison.records import RunInfo, TrialRecord
 from comparison.texts import count_trials, list_items, say
 
@@ -15,7 +14,7 @@ TARGET_RULE = "target as it was planned"
 SEEDS_RULE = "seeds as they were planned"
 SETTINGS_RULE = "settings as they were planned, the same for all"
 # In these settings configurations differ: how a training is distributed.
-_OF_DISTRIBUTION = frozenset({"strategy", "num_workers", "num_ps"})
+_OF_DISTRIBUTION = frozenset({"strategy", "num_workers", "num_ps", "scaling"})
 # With weak scaling these grow with the workers, so that the settings of one worker are the same.
 _GROWING = frozenset({"global_batch_size", "learning_rate"})
 # A parameter that plans have since rounds come in mirrored pairs.
@@ -36,7 +35,7 @@ def audit_plan(groups: Groups, run_info: RunInfo) -> list[Finding]:
         groups: The trials of each configuration.
         run_info: The plan. Records of other runs may stand beside this one's: what they planned is not known.
     """
-    trials = [trial for group in groups.values() for trial in group]
+    trials = list_trials(groups)
     own = [trial for trial in trials if trial.run_id == run_info.run_id]
     unknown = say("The plans of other runs are not there") if len(own) < len(trials) else None
     checks: dict[str, Callable[[Trials, RunInfo, str | None], Evidence]] = {
@@ -162,11 +161,10 @@ def _compare_settings(base: Mapping[str, Any], training: Mapping[str, Any]) -> l
     """Returns in which settings a configuration differs from the baseline, but for those that tell them apart."""
     growth = training.get("num_workers", 1) if training.get("scaling") == "weak" else 1
     expected = {name: value * growth if name in _GROWING else value for name, value in base.items()}
-    varying = {*_OF_DISTRIBUTION, "scaling"}
     return [
         _describe_difference(name, training.get(name), expected.get(name))
         for name in sorted(base.keys() | training.keys())
-        if name not in varying and training.get(name) != expected.get(name)
+        if name not in _OF_DISTRIBUTION and training.get(name) != expected.get(name)
     ]
 
 

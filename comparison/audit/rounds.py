@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from comparison.audit.findings import Breach, Evidence, name_trial
 from comparison.audit.moments import choose_timeline, find_holes, format_duration
-from comparison.groups import Placed
+from comparison.groups import Placed, name_round, number_round
 from comparison.table import UNKNOWN
 from comparison.texts import count_trials, list_items, say, say_count
 
@@ -20,21 +20,12 @@ _FEW_NAMES = 3
 _Placed = TypeVar("_Placed", bound=Placed)
 
 
-def number_round(trial: Placed) -> int:
-    """Returns the number of a trial's round, which in older records is its own."""
-    return trial.trial if trial.round is None else trial.round
-
-
 def group_rounds(trials: Sequence[_Placed]) -> dict[str, Sequence[_Placed]]:
     """Returns the trials of each round: a label for a sentence, and those with the same run and round."""
     return {
         say(" in round {round} of {run}", round=number, run=run_id): list(own)
-        for (run_id, number), own in groupby(sorted(trials, key=_read_round), key=_read_round)
+        for (run_id, number), own in groupby(sorted(trials, key=name_round), key=name_round)
     }
-
-
-def _read_round(trial: Placed) -> tuple[str, int]:
-    return trial.run_id, number_round(trial)
 
 
 def check_interleaving(trials: Sequence[Placed], baseline: str | None) -> Evidence:

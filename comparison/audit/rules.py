@@ -16,10 +16,10 @@ from comparison.audit.disturbances import (
 from comparison.audit.findings import Breach, Evidence, Finding, conclude, list_some, name_trial
 from comparison.audit.moments import check_overlap
 from comparison.audit.plan import PLAN_RULE, SEEDS_RULE
-from comparison.audit.rounds import check_interleaving, number_round
+from comparison.audit.rounds import check_interleaving
 from comparison.audit.sameness import compare_trials
 from comparison.clocks import is_taken_over
-from comparison.groups import SINGLE, Groups, Trials
+from comparison.groups import SINGLE, Groups, Trials, list_trials, name_round
 from comparison.texts import list_items, say
 
 # Disturbed trials that a warning lists; of more it tells how many, and the worst.
@@ -40,7 +40,7 @@ DISTURBANCE_RULES = frozenset({CORES_RULE, HOLDUP_RULE})
 
 def audit_fairness(groups: Groups) -> list[Finding]:
     """Returns what came of every rule, in the order of the report: rules in English, sentences as `say` does."""
-    trials = [trial for group in groups.values() for trial in group]
+    trials = list_trials(groups)
     checked = (conclude(rule, check(trials), is_decisive=rule in DECISIVE_RULES) for rule, check in _CHECKS.items())
     return [*compare_trials(groups), *checked]
 
@@ -117,14 +117,12 @@ def _list_twins(trials: Trials) -> list[str]:
     Where BatchNorm normalises over the same groups everywhere, that is the same computation shared, and else, with
     more than one worker, no result of chance.
     """
-    singles = {
-        (own.run_id, number_round(own)): own.weights_sha256 for own in reversed(trials) if own.strategy == SINGLE
-    }
+    singles = {name_round(own): own.weights_sha256 for own in reversed(trials) if own.strategy == SINGLE}
     equal: dict[str, bool] = {}
     is_shared: dict[str, bool] = {}
     for own in trials:
         if own.strategy == "all_reduce":
-            is_equal = singles.get((own.run_id, number_round(own))) == own.weights_sha256
+            is_equal = singles.get(name_round(own)) == own.weights_sha256
             equal[own.configuration] = equal.get(own.configuration, True) and is_equal
             is_shared[own.configuration] = own.same_batch_norm is not False or own.num_workers == 1
     same = "With the very weights of the single node in every round, the same computation shared: {configurations}"

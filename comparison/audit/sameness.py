@@ -14,7 +14,7 @@ from comparison.audit.findings import (
 )
 from comparison.audit.rounds import group_rounds
 from comparison.audit.surroundings import check_backend, check_hosts, check_image, check_software
-from comparison.groups import Groups, Trials, split_by_scaling
+from comparison.groups import Groups, Trials, list_trials, split_by_scaling
 from comparison.records import TrialRecord
 from comparison.texts import list_items, say
 
@@ -27,7 +27,7 @@ _FEW_CLASSES = 10
 
 def compare_trials(groups: Groups) -> list[Finding]:
     """Returns what came of every rule that asks for sameness, in the order of the report."""
-    trials = [trial for group in groups.values() for trial in group]
+    trials = list_trials(groups)
     surroundings = {
         "same software": check_software,
         "same kind of host": check_hosts,
@@ -68,7 +68,7 @@ def _group_halves(groups: Groups) -> dict[str, Trials]:
     halves = split_by_scaling(groups)
     titles = {"strong": say(" with strong scaling"), "weak": say(" with weak scaling")}
     labels = {scaling: titles[scaling] if len(halves) > 1 else "" for scaling in halves}
-    return {labels[scaling]: [trial for own in half.values() for trial in own] for scaling, half in halves.items()}
+    return {labels[scaling]: list_trials(half) for scaling, half in halves.items()}
 
 
 def _describe_batch(trial: TrialRecord) -> str:

@@ -18,7 +18,6 @@ from scipy.special import ndtri
 from comparison.forecast.bounds import Measured, Range, Values, bound_job_speedup, bound_speedup
 from comparison.statistics import compute_ratio_arrays
 
-DRAWS = 10_000
 TRIALS = 3
 NOISES = (0.02, 0.05)
 # The number of workers that is forecast, and those that were measured.
@@ -95,7 +94,7 @@ class Coverage(NamedTuple):
 
 
 def measure_coverage(
-    world: str, num_workers: int, *, is_weak: bool, noise: float, is_timed: bool = True, draws: int = DRAWS
+    world: str, num_workers: int, *, is_weak: bool, noise: float, is_timed: bool = True, draws: int
 ) -> Coverage:
     """Returns how good the forecasts for one number of workers are in a world.
 
@@ -313,7 +312,7 @@ OUTSIDE: dict[str, Callable[[Generator, int], World]] = {
 }
 
 
-def print_coverage(draws: int = DRAWS) -> None:
+def print_coverage(draws: int) -> None:
     """Prints how often the forecast's ranges hold the truth, a Markdown table for each kind of scaling."""
     truth = "how often the range holds the truth"
     for scaling, is_weak in (("strong", False), ("weak", True)):

@@ -1,7 +1,6 @@
 """Trainings of a program that this project did not write: their records, what these allow to say, and the report."""
 
 from comparison.programs.analysis import ProgramAnalysis, analyze_programs
-from comparison.programs.cautions import DECLARED
 from comparison.programs.compare import compare_programs
 from comparison.programs.page import render_program_report
 from comparison.programs.reading import (
@@ -13,7 +12,6 @@ from comparison.programs.reading import (
 from comparison.programs.record import ProgramMetric, ProgramPoint, ProgramReplica, ProgramTrial
 
 __all__ = [
-    "DECLARED",
     "ProgramAnalysis",
     "ProgramMetric",
     "ProgramPoint",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from comparison.audit import Finding, Marks, audit_planned_trials, explain_fastest, explain_marks
+from comparison.groups import list_trials
 from comparison.programs.audit import Case, audit_programs
 from comparison.programs.cautions import collect_warnings, list_declared
 from comparison.programs.evidence import Evidence, compare_qualities, find_wanted, mark_rows
@@ -116,13 +117,8 @@ def analyze_programs(records: Iterable[ProgramTrial], run_info: RunInfo) -> Prog
     measure = choose_measure(groups)
     metric = choose_metric(groups, find_wanted(run_info))
     base = find_baseline(groups)
-    directed = {
-        own.name
-        for trials in groups.values()
-        for trial in trials
-        for own in trial.metrics
-        if own.higher_is_better is not None
-    }
+    told = [own for trial in list_trials(groups) for own in trial.metrics]
+    directed = {own.name for own in told if own.higher_is_better is not None}
     case = Case(groups, measure, frozenset(directed), base[0].configuration if base else None)
     findings = audit_programs(case)
     if case.baseline_name is not None:

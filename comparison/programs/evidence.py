@@ -67,12 +67,3 @@ def mark_rows(case: Case, findings: Sequence[Finding], qualities: Mapping[str, Q
         unproven=select([own for own in broken.values() if own.is_decisive]),
         baselines=[case.baseline_name] if case.baseline_name is not None else [],
     )
-
-
-def list_broken_rules(findings: Sequence[Finding], names: Sequence[str]) -> list[str]:
-    """Returns the rules that one of the configurations breaks, but for those that are told in other words."""
-    return [
-        finding.rule
-        for finding in list_violations(findings)
-        if finding.rule not in RULES_TOLD_APART and not set(names).isdisjoint(finding.configurations)
-    ]

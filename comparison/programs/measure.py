@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from comparison.groups import list_trials
 from comparison.programs.record import ProgramTrial
 from comparison.texts import say, say_count
 
@@ -44,7 +45,6 @@ class Measure:
         basis: The kind.
         unit: What a throughput counts; empty for times.
         reason: Why it is this one, a clause; empty for the training time, which is what is asked for.
-        is_work_known: Whether the amounts of work are known, so that a throughput is one of equal work.
         is_work_equal: Whether all trials are known to have done the same.
         is_cut: Whether trainings were ended once they had been measured, so that a whole job means nothing.
     """
@@ -52,7 +52,6 @@ class Measure:
     basis: Basis
     unit: str = ""
     reason: str = ""
-    is_work_known: bool = False
     is_work_equal: bool = False
     is_cut: bool = False
 
@@ -97,13 +96,13 @@ def choose_measure(groups: ProgramGroups) -> Measure:
     same work; where that differs, or the trainings were cut, it is the work done in a second; and where a trial does
     not tell that, either, it is the whole jobs.
     """
-    trials = [trial for own in (select_timed(groups) or groups).values() for trial in own]
+    trials = list_trials(select_timed(groups) or groups)
     is_cut = any(trial.was_cut for trial in trials)
     works, rates = [measure_work(trial) for trial in trials], [measure_rate(trial) for trial in trials]
     is_work_known, is_work_equal = _is_of_one_unit(works), _is_equal([measure_total(trial) for trial in trials])
     silent = sum(not trial.train_seconds for trial in trials)
     if _is_equal(works) and is_work_equal and not silent and not is_cut:
-        return Measure(Basis.TRAINING, is_work_known=True, is_work_equal=True)
+        return Measure(Basis.TRAINING, is_work_equal=True)
     if _is_of_one_unit(rates):
         unit = next(rate.unit for rate in rates if rate)
         if is_cut:
@@ -114,7 +113,7 @@ def choose_measure(groups: ProgramGroups) -> Measure:
             reason = say("since warm-ups of different lengths are left out")
         else:
             reason = say("since nothing else is told by all trials")
-        return Measure(Basis.THROUGHPUT, unit, reason, is_work_known=True, is_work_equal=is_work_equal, is_cut=is_cut)
+        return Measure(Basis.THROUGHPUT, unit, reason, is_work_equal=is_work_equal, is_cut=is_cut)
     if is_cut and all(measure_steps(trial) for trial in trials):
         reason = say("since trainings were cut, and how many examples a step takes is not told")
         return Measure(Basis.THROUGHPUT, STEPS, reason, is_cut=True)
@@ -127,7 +126,7 @@ def choose_measure(groups: ProgramGroups) -> Measure:
         reason = say_count(silent, one, many)
     else:
         reason = say("since not every trial tells how much work it did")
-    return Measure(Basis.WHOLE_JOB, "", reason, is_work_known, is_work_equal, is_cut)
+    return Measure(Basis.WHOLE_JOB, "", reason, is_work_equal, is_cut)
 
 
 def measure_work(trial: ProgramTrial) -> Amount | None:

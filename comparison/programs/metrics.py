@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from comparison.accuracies import measure_relevant
-from comparison.groups import average_rounds
+from comparison.groups import average_rounds, list_trials
 from comparison.programs.measure import ProgramGroups, ProgramTrials
 from comparison.programs.record import ProgramMetric, ProgramTrial
 from comparison.statistics import (
@@ -74,7 +74,7 @@ def choose_metric(groups: ProgramGroups, wanted: str = "") -> Metric | None:
         groups: The trials of each configuration, the baseline first.
         wanted: The name that a person asked for, if any.
     """
-    told = [metric for trials in groups.values() for trial in trials for metric in trial.metrics]
+    told = [metric for trial in list_trials(groups) for metric in trial.metrics]
     names = list(dict.fromkeys(metric.name for metric in told))
     directed = [name for name in names if _find_direction(told, name) is not None]
     asked = [name for name in names if is_metric_asked(name, wanted)]

@@ -9,30 +9,20 @@ from comparison.audit import list_violations
 from comparison.environment import format_value
 from comparison.page import PALETTE, pick_style, render_page
 from comparison.programs.analysis import ProgramAnalysis, describe_statistics
-from comparison.programs.audit import find_nodes
+from comparison.programs.audit import find_nodes, name_level
 from comparison.programs.cautions import list_notes
 from comparison.programs.plots import PARTS, break_down, plot_metric, plot_parts, plot_speedups, plot_trials
 from comparison.programs.reading import format_program_trials
 from comparison.programs.rows import describe_configuration
 from comparison.programs.tables import format_brief_table, format_table, format_trials, name_unit
 from comparison.records import OF_MANIFEST, OF_OWN_LOOP, TRIALS_FILE
-from comparison.table import UNKNOWN, Cells, escape_markdown, format_number, to_markdown
+from comparison.table import UNKNOWN, Cells, escape_markdown, format_number, split_interval, to_markdown
 from comparison.texts import list_items, say
 
 # What keeps a page below 400 kB, so that it opens at once.
 _MAX_EMBEDDED_LENGTH = 100_000
 _MAX_LISTED_TRIALS = 200
 _MAX_VALUE_LETTERS = 2_000
-CLOCKS = {
-    "waiting for a node": "until the last replica was bound to a node",
-    "image pull": "the longest pull of an image",
-    "queue, starting": "the rest of the time until the last replica's process began",
-    "start and end": "of the job, what the program tells nothing of: imports, data, saving, ending",
-    "warm-up": "steps that were told and left out, because they are slower than those that follow",
-    "training": "from the first step that was told after the warm-up to the last one",
-}
-
-
 FACTS = (
     *("backend", "image", "image digest", "CPUs of a replica", "memory of a replica", "nodes of the replicas"),
     "what the program tells",
@@ -56,7 +46,7 @@ def render_program_report(analysis: ProgramAnalysis) -> str:
         rows=[
             {
                 "name": cells[0],
-                "cells": [_split_interval(cell) for cell in cells[1:]],
+                "cells": [split_interval(cell) for cell in cells[1:]],
                 "colour": pick_style(PALETTE, index),
                 "is_winner": row.configuration in fastest,
                 "is_baseline": row.configuration == analysis.case.baseline_name,
@@ -76,7 +66,7 @@ def render_program_report(analysis: ProgramAnalysis) -> str:
             [say("configuration"), *map(say, PARTS)],
             [[name, *(format_number(own[part]) for part in PARTS)] for name, own in parts.items()],
         ),
-        clocks={say(name): say(definition) for name, definition in CLOCKS.items()},
+        clocks={say(name): say(definition) for name, definition in PARTS.items()},
         trials_plot=plot_trials(groups, measure),
         trials=_limit(format_trials(groups, analysis.case.measure, metric, name_unit(analysis.rows))),
         notes=list_notes(analysis.case),
@@ -124,7 +114,7 @@ def _describe_environment(analysis: ProgramAnalysis) -> dict[str, str]:
             UNKNOWN if trial.cpus_per_replica is None else f"{trial.cpus_per_replica:g}",
             trial.memory_per_replica or UNKNOWN,
             list_items(sorted(nodes)) if nodes else UNKNOWN,
-            _name_level(trial.level),
+            name_level(trial),
         )
         for name, value in zip(FACTS, own, strict=True):
             facts.setdefault(say(name), {})[value] = None
@@ -140,22 +130,12 @@ def _describe_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
     return {name: _format_value(value) for name, value in parameters.items() if name not in untold}
 
 
-def _name_level(level: int) -> str:
-    return {0: say("nothing"), 1: say("what it printed"), 2: say("its progress file")}[level]
-
-
 def _format_value(value: Any) -> str:
     return format_value(value)[:_MAX_VALUE_LETTERS]
 
 
 def _limit(cells: Cells) -> Cells:
     return Cells(cells.columns, cells.rows[:_MAX_LISTED_TRIALS])
-
-
-def _split_interval(cell: str) -> tuple[str, str]:
-    """Returns what a cell says and its interval, between which a line of a narrow table may end."""
-    value, gap, interval = cell.partition(" ")
-    return value, interval if gap else ""
 
 
 def _embed_records(analysis: ProgramAnalysis) -> Markup | None:

@@ -37,15 +37,15 @@ _SHIFT = 0.06
 _MOST_POINTS = 40
 # Of a description: more than a listener follows are in the table.
 _MOST_TOLD = 10
-# What the time of a job went to, as `break_down` names it.
-PARTS = (
-    "waiting for a node",
-    "image pull",
-    "queue, starting",
-    "start and end",
-    "warm-up",
-    "training",
-)
+# What the time of a job went to, as `break_down` names it, and what each part spans.
+PARTS = {
+    "waiting for a node": "until the last replica was bound to a node",
+    "image pull": "the longest pull of an image",
+    "queue, starting": "the rest of the time until the last replica's process began",
+    "start and end": "of the job, what the program tells nothing of: imports, data, saving, ending",
+    "warm-up": "steps that were told and left out, because they are slower than those that follow",
+    "training": "from the first step that was told after the warm-up to the last one",
+}
 
 
 def plot_speedups(rows: Sequence[ProgramRow]) -> Markup:

@@ -13,11 +13,7 @@ from comparison.programs.rows import count_trials_needed, describe_configuration
 from comparison.programs.statements import compute_work_ratio
 from comparison.programs.verdict import ProgramAnswer
 from comparison.records import SCHEMA_VERSION
-from comparison.report import Kind, describe_ratio
-
-_COMMAND = "tfjob-speedup run"
-# Of each configuration, where nothing says how many are needed; and what would need more needs a quieter machine.
-_DEFAULT_TRIALS, _MOST_TRIALS = 3, 30
+from comparison.report import COMMAND, DEFAULT_TRIALS, MOST_TRIALS, Kind, describe_ratio
 
 
 def format_recommendation(
@@ -66,11 +62,11 @@ def suggest_next_step(answer: ProgramAnswer, case: Case, *, is_doubtful: bool) -
     """
     present = max(map(count_rounds, case.groups.values()))
     if is_doubtful and answer.kind is Kind.NO_ANSWER:
-        return f"{_COMMAND} --trials {2 * present}"
+        return f"{COMMAND} --trials {2 * present}"
     if answer.kind is not Kind.NOT_DISTINGUISHABLE:
         return ""
-    needed = count_trials_needed(case.groups, case.measure) if present > 1 else _DEFAULT_TRIALS
-    return f"{_COMMAND} --trials {needed}" if needed and present < needed <= _MOST_TRIALS else ""
+    needed = count_trials_needed(case.groups, case.measure) if present > 1 else DEFAULT_TRIALS
+    return f"{COMMAND} --trials {needed}" if needed and present < needed <= MOST_TRIALS else ""
 
 
 def _describe_baseline(case: Case) -> dict[str, Any] | None:

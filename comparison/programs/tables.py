@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
+from comparison.groups import list_trials
 from comparison.programs.measure import Basis, Measure, ProgramGroups
 from comparison.programs.metrics import Metric, find_metric, format_metric
 from comparison.programs.record import ProgramTrial
@@ -60,7 +61,7 @@ def format_trials(groups: ProgramGroups, measure: Measure, metric: Metric | None
         **({metric.name: lambda trial: _format_metric(trial, metric)} if metric else {}),
         say("restarts"): lambda trial: f"{trial.restarts:,}",
     }
-    trials = [trial for own in groups.values() for trial in own]
+    trials = list_trials(groups)
     names = [say("{name}, trial {trial}", name=own.configuration, trial=f"{own.trial:,}") for own in trials]
     rows = [[name, *(cell(trial) for cell in columns.values())] for name, trial in zip(names, trials, strict=True)]
     return Cells([say("trial"), *columns], rows)

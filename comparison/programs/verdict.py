@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from comparison.audit import list_broken_rules
 from comparison.cost import Cost, compute_cost
 from comparison.groups import count_rounds
-from comparison.programs.evidence import Evidence, list_broken_rules
+from comparison.programs.audit import RULES_TOLD_APART
+from comparison.programs.evidence import Evidence
 from comparison.programs.measure import STEPS, Basis, Measure, ProgramTrials, is_timed
 from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import (
@@ -22,7 +24,7 @@ from comparison.programs.statements import (
     state_ratio,
     state_whole_job,
 )
-from comparison.report import Answer, Kind
+from comparison.report import Answer, Candidate, Kind
 from comparison.statistics import Ratio, compute_mean
 from comparison.table import format_times
 from comparison.texts import capitalize, count_trials, count_workers, join_clauses, list_items, say
@@ -50,13 +52,6 @@ class ProgramAnswer(Answer):
     pays_off_from: int | None = None
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    configuration: str
-    description: str
-    reason: str
-
-
 def answer_programs(evidence: Evidence) -> ProgramAnswer:
     """Returns the answer: about the fastest distributed configuration, whatever became of it.
 
@@ -79,7 +74,7 @@ def answer_programs(evidence: Evidence) -> ProgramAnswer:
     return _judge(evidence, lead, best, candidates[1:])
 
 
-def _rank(evidence: Evidence) -> list[_Candidate]:
+def _rank(evidence: Evidence) -> list[Candidate]:
     """Returns the distributed configurations, the fastest first; a planned one without any trial before all.
 
     One of which nothing can be said stands where its fastest trial puts it: no rule that is broken makes the answer
@@ -96,11 +91,11 @@ def _rank(evidence: Evidence) -> list[_Candidate]:
         is_known = bool(timed) and name not in evidence.marks.unproven
         seconds = [evidence.measure.read_seconds(trial) for trial in (timed if is_known else trials)]
         place = compute_mean(seconds) if is_known else min(seconds)
-        ranked.append((place, _Candidate(name, describe_configuration(trials[0]), reason)))
+        ranked.append((place, Candidate(name, describe_configuration(trials[0]), reason)))
     return [*_list_absent(evidence), *(own for _, own in sorted(ranked, key=lambda pair: pair[0]))]
 
 
-def _list_absent(evidence: Evidence) -> list[_Candidate]:
+def _list_absent(evidence: Evidence) -> list[Candidate]:
     """Returns the configurations that were planned, and that no trial is there of."""
     absent = []
     most = evidence.case.baseline[0].num_workers if evidence.case.baseline else 0
@@ -109,7 +104,7 @@ def _list_absent(evidence: Evidence) -> list[_Candidate]:
         is_told = isinstance(name, str) and isinstance(workers, int) and isinstance(num_ps, int)
         if is_told and name not in evidence.case.groups and int(workers or 0) > most:
             described = count_replicas(int(workers or 0), num_ps)
-            absent.append(_Candidate(str(name), described, say("none of its planned trials is there")))
+            absent.append(Candidate(str(name), described, say("none of its planned trials is there")))
     return absent
 
 
@@ -146,7 +141,7 @@ def _state_break(evidence: Evidence, name: str) -> str:
     timed = [trial for trial in trials if is_timed(trial)]
     if name in evidence.marks.unproven:
         decisive = [own for own in evidence.findings if own.is_decisive]
-        rules = list_items(map(say, list_broken_rules(decisive, [name])))
+        rules = list_items(map(say, list_broken_rules(decisive, [name], RULES_TOLD_APART)))
         return say("rules of a fair comparison are broken ({rules})", rules=rules)
     if not timed:
         return say("none of its trials has a time, since they were restarted")
@@ -155,7 +150,7 @@ def _state_break(evidence: Evidence, name: str) -> str:
     return ""
 
 
-def _judge(evidence: Evidence, lead: str, best: _Candidate, others: Sequence[_Candidate]) -> ProgramAnswer:
+def _judge(evidence: Evidence, lead: str, best: Candidate, others: Sequence[Candidate]) -> ProgramAnswer:
     """Returns the answer about a configuration that something can be said of."""
     case, measure, name = evidence.case, evidence.measure, best.configuration
     trials, row = case.groups[name], next(own for own in evidence.rows if own.configuration == name)
@@ -233,10 +228,10 @@ def _state_missing_rival(answer: ProgramAnswer, trials: ProgramTrials) -> Sequen
     return (say("one worker with what all have together, which might do as well, was not measured"),)
 
 
-def _state_doubts(evidence: Evidence, best: _Candidate, others: Sequence[_Candidate]) -> Sequence[str]:
+def _state_doubts(evidence: Evidence, best: Candidate, others: Sequence[Candidate]) -> Sequence[str]:
     names = [best.configuration, *evidence.marks.baselines]
     doubts = []
-    if rules := list_broken_rules(evidence.findings, names):
+    if rules := list_broken_rules(evidence.findings, names, RULES_TOLD_APART):
         doubts.append(say("it is not a fair comparison (broken: {rules})", rules=list_items(map(say, rules))))
     if not {*names}.isdisjoint(evidence.marks.contended):
         doubts.append(say("the replicas shared too few cores, so that this says little about separate machines"))
@@ -247,7 +242,7 @@ def _state_doubts(evidence: Evidence, best: _Candidate, others: Sequence[_Candid
     return doubts
 
 
-def _state_others(evidence: Evidence, candidates: Sequence[_Candidate]) -> Sequence[str]:
+def _state_others(evidence: Evidence, candidates: Sequence[Candidate]) -> Sequence[str]:
     """Returns how the next configuration did of which something can be said."""
     sound = [own for own in candidates if not own.reason and evidence.ratios.get(own.configuration)]
     if not sound:

@@ -142,16 +142,16 @@ def check_schema_version(values: Mapping[str, Any], source: str) -> None:
         raise RecordError(f"{source} must have schema_version {SCHEMA_VERSION}. Received: {version!r}. {_ADVICE}")
 
 
-def check_equal(key: str, ours: Mapping[str, Any], our_name: str, theirs: Mapping[str, Any], their_name: str) -> None:
-    """Checks that two files say the same.
+def check_evaluated(key: str, evaluation: Mapping[str, Any], other: Mapping[str, Any], name: str) -> None:
+    """Checks that evaluation.json says the same as another file of its trial.
 
     Raises:
         RecordError: They do not.
     """
-    ours_value, theirs_value = get_field(ours, key, our_name), get_field(theirs, key, their_name)
-    if ours_value != theirs_value:
+    received = get_field(other, key, name), get_field(evaluation, key, "evaluation.json")
+    if received[0] != received[1]:
         raise RecordError(
-            f"{our_name} and {their_name} must have the same {key}. Received: {ours_value!r} and {theirs_value!r}."
+            f"{name} and evaluation.json must have the same {key}. Received: {received[0]!r} and {received[1]!r}."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from comparison.quality import MAX_DENSE_CLASSES, check_counts
 from comparison.records.parsing import (
     RecordError,
-    check_equal,
+    check_evaluated,
     check_schema_version,
     count_restarts,
     get_field,
@@ -39,9 +39,9 @@ def assemble_record(
     for name, contents in named.items():
         check_schema_version(contents, name)
     for key in ("dataset_sha256", "weights_sha256"):
-        check_equal(key, training, "training.json", evaluation, "evaluation.json")
+        check_evaluated(key, evaluation, training, "training.json")
     for key in ("configuration", "trial"):
-        check_equal(key, launch, "launch.json", evaluation, "evaluation.json")
+        check_evaluated(key, evaluation, launch, "launch.json")
     if evaluation.get("split") != "test":
         raise RecordError(f"evaluation.json must be of the split 'test'. Received: {evaluation.get('split')!r}.")
     joined = {

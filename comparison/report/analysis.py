@@ -15,7 +15,7 @@ from comparison.audit import (
     mark_configurations,
 )
 from comparison.forecast import Forecast, forecast_scaling, state_outlook
-from comparison.groups import Groups, Trials, find_baseline, group_trials, select_timed, speak_of_trials
+from comparison.groups import Groups, Trials, find_baseline, group_trials, list_trials, select_timed, speak_of_trials
 from comparison.records import RunInfo, TrialRecord
 from comparison.report.a_a import answer_a_a, is_a_a
 from comparison.report.cautions import collect_notes, collect_warnings
@@ -72,7 +72,7 @@ class Analysis:
     @property
     def trials(self) -> Trials:
         """All trials, in the order of the table."""
-        return [trial for trials in self.groups.values() for trial in trials]
+        return list_trials(self.groups)
 
     @property
     def signs(self) -> dict[str, Sequence[str]]:

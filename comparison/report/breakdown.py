@@ -18,7 +18,7 @@ from comparison.clocks import (
     measure_waiting_share,
     select_phases,
 )
-from comparison.groups import Groups
+from comparison.groups import Groups, list_trials
 from comparison.records import TrialRecord
 from comparison.statistics import compute_mean
 from comparison.table import UNKNOWN, Cells
@@ -168,7 +168,7 @@ def describe_times(groups: Groups) -> dict[str, Any]:
             ]
             for row in tabulate_stragglers(groups)
         ],
-        "notes": state_measuring([trial for trials in groups.values() for trial in trials]),
+        "notes": state_measuring(list_trials(groups)),
     }
 
 

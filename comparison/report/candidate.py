@@ -1,6 +1,5 @@
 """Which configuration the answer is about, by a rule that the outcome of no trial turns: the fastest one, in or out."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from comparison.groups import (
 )
 from comparison.records import RunInfo, TrialRecord
 from comparison.statistics import compute_mean
-from comparison.summary import Row
+from comparison.summary import Row, read_training_clock
 from comparison.table import format_metric
 from comparison.texts import count_servers, count_trials, count_workers, list_items, say, say_count
 
@@ -37,7 +36,7 @@ class Candidate:
 
     configuration: str
     description: str
-    reason: str = ""
+    reason: str
 
 
 def describe_configuration(trial: TrialRecord) -> str:
@@ -49,7 +48,7 @@ def describe_configuration(trial: TrialRecord) -> str:
 
 
 def choose_candidates(
-    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, planned: Sequence[Candidate] = ()
+    rows: Sequence[Row], groups: Groups, findings: Sequence[Finding], marks: Marks, planned: Sequence[Candidate]
 ) -> list[Candidate]:
     """Returns the distributed configurations, the fastest first: the answer is about that one, whatever became of it.
 
@@ -72,7 +71,7 @@ def choose_candidates(
         trials = groups[name]
         reason = state_fault(groups, name, findings, marks)
         is_known = ratios[name] is not None and name not in marks.unproven
-        seconds = [_read_clock(trial) for trial in (list_timed(trials) if is_known else trials)]
+        seconds = [read_training_clock(trial) for trial in (list_timed(trials) if is_known else trials)]
         place = compute_mean(seconds) if is_known else min(seconds)
         ranked.append((place, Candidate(name, describe_configuration(trials[0]), reason)))
     return [*planned, *(own for _, own in sorted(ranked, key=lambda pair: pair[0]))]
@@ -166,12 +165,6 @@ def _state_inferiority(baseline: Trials, trials: Trials) -> str:
     if is_target_missed(baseline, trials):
         return say("none of its models reaches the target accuracy, which the single node's do")
     return ""
-
-
-def _read_clock(trial: TrialRecord) -> float:
-    """Returns the seconds that rank a trial among those of its kind of scaling."""
-    seconds = 1 / trial.images_per_second if trial.scaling == "weak" else trial.train_seconds
-    return seconds if math.isfinite(seconds) else math.inf
 
 
 def _is_planned(configuration: Mapping[str, Any], scaling: str) -> bool:

@@ -19,6 +19,7 @@ from comparison.groups import (
     count_rounds,
     find_baseline,
     find_work_differences,
+    list_trials,
 )
 from comparison.records import TrialRecord
 from comparison.report.intervals import warn_of_second_figures
@@ -122,7 +123,7 @@ def describe_outlier(trial: Placed, factor: float, *, is_whole_job: bool) -> str
 
 def collect_notes(groups: Groups) -> list[str]:
     """Returns what a reader must know of how the run was set up: its BatchNorm, and whether the rival was measured."""
-    trials = [trial for group in groups.values() for trial in group]
+    trials = list_trials(groups)
     distributed = [trial for trial in trials if trial.num_workers > 1]
     if not distributed:
         return _note_targets(trials)
@@ -205,7 +206,7 @@ def _warn_of_repeats(groups: Groups) -> Iterator[str]:
         if disturbed := sum(attempt.get("train_seconds") is not None for attempt in attempts):
             again = "{name}: {number} of {trials} repeated because the machine was disturbed; both are in the records."
             yield say(again, name=name, number=f"{disturbed:,}", trials=count_trials(len(trials)))
-    waits = [own.quiet for trials in groups.values() for own in trials if own.quiet and own.quiet.waited_seconds >= 1]
+    waits = [own.quiet for own in list_trials(groups) if own.quiet and own.quiet.waited_seconds >= 1]
     if waits:
         # Such as "chrome, 80 % of a core": of each program the first.
         takers = {name.partition(",")[0]: name for wait in reversed(waits) for name in reversed(wait.taken_by)}
@@ -244,7 +245,7 @@ def _warn_of_guessing_models(groups: Groups) -> Iterator[str]:
 
 def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
     """Yields which configurations bought their speed with accuracy, or reached the target in fewer trials."""
-    every = [trial for trials in groups.values() for trial in trials]
+    every = list_trials(groups)
     is_target_far = len(groups) > 1 and not count_reached(every) and all(own.target is not None for own in every)
     if is_target_far:
         yield say("None of the trials of any configuration reached the target.")
@@ -270,7 +271,7 @@ def _warn_of_worse_models(groups: Groups) -> Iterator[str]:
 
 def _warn_of_metric(groups: Groups) -> Iterator[str]:
     """Yields what a metric that counts no answers leaves open: whether models learned anything, and are as good."""
-    trials = [trial for group in groups.values() for trial in group]
+    trials = list_trials(groups)
     if trials[0].is_accuracy:
         return
     metric = translate_metric(trials[0].quality.name)

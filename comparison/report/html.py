@@ -30,7 +30,7 @@ from comparison.report.misclassified import list_confusions, shade_confusion_mat
 from comparison.report.plots import plot_accuracy, plot_breakdown, plot_loss, plot_trials
 from comparison.report.time_to_accuracy import describe_targets, name_target
 from comparison.summary import Row, compute_whole_job_speedups
-from comparison.table import UNKNOWN, Cells, format_brief_table, format_ratio, format_table
+from comparison.table import UNKNOWN, Cells, format_brief_table, format_ratio, format_table, split_interval
 from comparison.texts import say
 
 # What keeps a page below 2 MB, so that it opens at once: trials whose records it holds and how long these are (a trial
@@ -110,7 +110,7 @@ def _describe_tables(analysis: Analysis) -> list[dict[str, Any]]:
                 "rows": [
                     {
                         "name": cells[0],
-                        "cells": [_split_interval(cell) for cell in cells[1:]],
+                        "cells": [split_interval(cell) for cell in cells[1:]],
                         "colour": colours[row.configuration],
                         "is_winner": row.configuration in fastest,
                     }
@@ -140,12 +140,6 @@ def _add_columns(cells: Cells, rows: Sequence[Row], groups: Groups) -> Cells:
 
 def _add_column(cells: Cells, column: str, values: Sequence[str]) -> Cells:
     return Cells([*cells.columns, column], [[*own, value] for own, value in zip(cells.rows, values, strict=True)])
-
-
-def _split_interval(cell: str) -> tuple[str, str]:
-    """Returns what a cell says and its interval, between which a line of a narrow table may end."""
-    value, gap, interval = cell.partition(" ")
-    return value, interval if gap else ""
 
 
 def _plot_by_workers(forecasts: Sequence[Forecast]) -> list[Plot]:

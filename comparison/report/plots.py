@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from comparison.clocks import PHASES, TOTAL, select_phases
-from comparison.groups import Groups, Trials, average_rounds, list_timed
+from comparison.groups import Groups, Trials, average_rounds, list_timed, list_trials
 from comparison.page import (
     ABOVE,
     DASHES,
@@ -102,12 +102,12 @@ def plot_accuracy(groups: Groups) -> Markup:
     told to have reached it. Where trials of a configuration all did, their mean seconds, as in the table, are marked.
     """
     x = Axis(say("training time, s"), lambda point: point.train_seconds)
-    is_accuracy = all(trial.is_accuracy for trials in groups.values() for trial in trials)
+    is_accuracy = all(trial.is_accuracy for trial in list_trials(groups))
     scale = _PERCENT if is_accuracy else 1.0
     y = Axis(say("validation accuracy, %"), lambda point: scale * point.value)
 
     def finish(axes: Axes) -> None:
-        targets = {trial.target for trials in groups.values() for trial in trials}
+        targets = {trial.target for trial in list_trials(groups)}
         for target in sorted(own for own in targets if own is not None):
             label = say("target {percent} %", percent=f"{scale * target:g}")
             axes.axhline(scale * target, color=INK, linewidth=0.8, linestyle=":", label=label)
@@ -167,7 +167,7 @@ def plot_ratios(ratios: Mapping[str, Ratio], axis: str) -> Markup:
         axes.axvline(1, color=INK, linewidth=0.8, linestyle=":")
         axes.set_xlabel(axis)
 
-    return _plot_bars("ratios", f"{axis}: {_list_bars(bars)}", bars, finish)
+    return _plot_bars(f"{axis}: {_list_bars(bars)}", bars, finish)
 
 
 def plot_breakdown(phases: Mapping[str, Mapping[str, float]]) -> Markup:
@@ -241,7 +241,7 @@ def _list_repeated(trial: TrialRecord) -> list[float]:
     return [float(own["train_seconds"]) for own in attempts if own.get("train_seconds") is not None]
 
 
-def _plot_bars(name: str, description: str, bars: Sequence[Bar], finish: Callable[[Axes], None]) -> Markup:
+def _plot_bars(description: str, bars: Sequence[Bar], finish: Callable[[Axes], None]) -> Markup:
     """Returns horizontal bars with their names and values above them and their intervals upon them."""
 
     def draw(figure: Figure) -> None:
@@ -255,7 +255,7 @@ def _plot_bars(name: str, description: str, bars: Sequence[Bar], finish: Callabl
         label_bars(axes, [bar.name for bar in bars])
         finish(axes)
 
-    return render_svg(name, description, measure_height(len(bars)), draw)
+    return render_svg("ratios", description, measure_height(len(bars)), draw)
 
 
 def _make_bar(name: str, ratio: Ratio) -> Bar:
@@ -268,7 +268,7 @@ def _list_bars(bars: Sequence[Bar]) -> str:
 
 def _find_accuracy_limits(groups: Groups) -> tuple[float, float]:
     """Returns limits in per cent that spread out the end of the curves: three times the worst final error."""
-    curves = [trial.curve for trials in groups.values() for trial in trials if trial.curve]
+    curves = [trial.curve for trial in list_trials(groups) if trial.curve]
     final_error = max((1 - curve[-1].value for curve in curves), default=1.0)
     highest_error = max((1 - point.value for curve in curves for point in curve), default=1.0)
     error = min(1.0, max(0.005, min(3 * final_error, 1.1 * highest_error)))

@@ -17,11 +17,11 @@ from comparison.statistics import Ratio, compute_mean
 from comparison.summary import count_trials_needed
 
 RECOMMENDATION_FILE = "recommendation.json"
-_COMMAND, _A_A = "tfjob-speedup run", "--a-a"
+COMMAND, _A_A = "tfjob-speedup run", "--a-a"
 # Of each configuration, where nothing says how many are needed.
-_DEFAULT_TRIALS = 3
+DEFAULT_TRIALS = 3
 # What would need more of them needs another machine, or a quieter one: an A/A run tells.
-_MOST_TRIALS = 30
+MOST_TRIALS = 30
 
 
 def format_recommendation(answer: Answer, warnings: Sequence[str], groups: Groups, marks: Marks) -> str:
@@ -74,7 +74,7 @@ def _average(trials: Trials | None) -> float | None:
 def suggest_next_step(answer: Answer, groups: Groups, marks: Marks) -> str:
     """Returns the command that tells more, with the options that are to change; empty where none would."""
     options = _suggest_options(answer, groups, marks)
-    return f"{_COMMAND} {options}".rstrip() if options is not None else ""
+    return f"{COMMAND} {options}".rstrip() if options is not None else ""
 
 
 def _suggest_options(answer: Answer, groups: Groups, marks: Marks) -> str | None:
@@ -107,8 +107,8 @@ def _ask_for_trials(groups: Groups, *others: str) -> str | None:
     None where no number of them would, or where those that are there should.
     """
     present = max(map(count_rounds, groups.values()))
-    needed = count_trials_needed(groups) if present > 1 else _DEFAULT_TRIALS
-    if needed is not None and needed > max(present, _MOST_TRIALS):
+    needed = count_trials_needed(groups) if present > 1 else DEFAULT_TRIALS
+    if needed is not None and needed > max(present, MOST_TRIALS):
         return _A_A if _A_A not in others else None
     return " ".join([*others, f"--trials {needed}"]) if needed is not None and needed > present else None
 

@@ -27,6 +27,7 @@ from comparison.groups import (
     group_trials,
     is_any_contended,
     list_timed,
+    list_trials,
     speak_of_trials,
 )
 from comparison.page import render_page
@@ -98,7 +99,9 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
     Raises:
         RecordError: The runs trained other models, on other data, have no configuration in common, or are one.
     """
-    measured = [{(trial.configuration, trial.started_at) for trial in _list_trials(run)} for run in (before, after)]
+    measured = [
+        {(trial.configuration, trial.started_at) for trial in list_trials(run.groups)} for run in (before, after)
+    ]
     if again := len(measured[0] & measured[1]):
         raise RecordError(
             f"Two runs that were measured apart are expected. Received: {again} of {len(measured[1])} trials of "
@@ -111,7 +114,7 @@ def compare_runs(before: Run, after: Run) -> dict[str, Change]:
                 f"Two runs can be compared only with the same {field}. Received: {', '.join(values[0])} in "
                 f"{before.info.run_id} and {', '.join(values[1])} in {after.info.run_id}."
             )
-    metrics = [describe_metric(_list_trials(run)[0]) for run in (before, after)]
+    metrics = [describe_metric(list_trials(run.groups)[0]) for run in (before, after)]
     if metrics[0] != metrics[1]:
         raise RecordError(
             f"Two runs can be compared only with the same metric. Received: {metrics[0]} in {before.info.run_id} and "
@@ -136,9 +139,9 @@ def list_run_differences(before: Run, after: Run) -> Cells:
     """Returns what differs between two runs, a row each: parameters, versions, host, image, how free the cores were."""
     facts = [
         {name: format_value(value) for name, value in run.info.parameters.items()}
-        | {say(name): value for name, value in describe_environment(_list_trials(run)).items()}
-        | {say("waited for cores, %"): _format_share(_list_trials(run), measure_waiting_share)}
-        | {say("cores taken by others, %"): _format_share(_list_trials(run), measure_disturbance)}
+        | {say(name): value for name, value in describe_environment(list_trials(run.groups)).items()}
+        | {say("waited for cores, %"): _format_share(list_trials(run.groups), measure_waiting_share)}
+        | {say("cores taken by others, %"): _format_share(list_trials(run.groups), measure_disturbance)}
         for run in (before, after)
     ]
     rows = {name: [own.get(name, UNKNOWN) for own in facts] for name in facts[0] | facts[1]}
@@ -209,7 +212,7 @@ def list_cautions(before: Run, after: Run, changes: Mapping[str, Change]) -> lis
 
 def render_run_markdown(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as Markdown that reads well as raw text, too."""
-    with speak_of_trials(_list_trials(before)):
+    with speak_of_trials(list_trials(before.groups)):
         return _render_markdown(before, after)
 
 
@@ -229,7 +232,7 @@ def _render_markdown(before: Run, after: Run) -> str:
 
 def render_run_html(before: Run, after: Run) -> str:
     """Returns the comparison of two runs as one self-contained HTML page."""
-    with speak_of_trials(_list_trials(before)):
+    with speak_of_trials(list_trials(before.groups)):
         return _render_html(before, after)
 
 
@@ -330,9 +333,5 @@ def _compute_ratios(
     return dict(zip(pairs, compute_ratios(values, indices, unpooled), strict=True))
 
 
-def _list_trials(run: Run) -> list[TrialRecord]:
-    return [trial for trials in run.groups.values() for trial in trials]
-
-
 def _list_values(run: Run, field: str) -> list[str]:
-    return sorted({str(getattr(trial, field)) for trial in _list_trials(run)})
+    return sorted({str(getattr(trial, field)) for trial in list_trials(run.groups)})

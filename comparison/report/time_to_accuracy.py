@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comparison.groups import Groups, split_by_scaling
+from comparison.groups import Groups, list_trials, split_by_scaling
 from comparison.records import TrialRecord
 from comparison.statistics import Ratio, compute_ci95, compute_mean
 from comparison.summary import compute_target_speedups, is_target_paired
@@ -34,7 +34,7 @@ class TargetRow:
 
 def tabulate_targets(groups: Groups) -> list[TargetRow]:
     """Returns how each configuration reached the target; nothing where no trial has one."""
-    if all(trial.target is None for trials in groups.values() for trial in trials):
+    if all(trial.target is None for trial in list_trials(groups)):
         return []
     speedups = compute_target_speedups(groups)
     return [

@@ -79,7 +79,7 @@ def interpolate_simultaneous_quantile(
 
 
 def compute_independent_quantile(
-    degrees_of_freedom: FloatArray, num_compared: int, *, is_one_sided: bool = False
+    degrees_of_freedom: FloatArray, num_compared: int, *, is_one_sided: bool
 ) -> FloatArray:
     """Returns the quantiles of comparisons that share neither baseline nor, for all that is known, noise.
 

@@ -343,7 +343,7 @@ def find_outliers(values: FloatArray) -> list[Outlier]:
     return [Outlier(int(row), int(column), float(np.exp(shift[row, column]))) for row, column in found]
 
 
-def _fit(logs: FloatArray, min_blocked_degrees: int | None = None) -> tuple[FloatArray, int, bool]:
+def _fit(logs: FloatArray, min_blocked_degrees: int | None) -> tuple[FloatArray, int, bool]:
     """Returns the residuals, their degrees of freedom and whether the rounds' effects were taken out, too."""
     is_present = _is_present(logs)
     num_configurations, num_rounds = is_present.shape
@@ -363,7 +363,7 @@ def _compute_leverage(logs: FloatArray, is_blocked: bool) -> FloatArray:
     return leverage
 
 
-def _measure_spread(values: FloatArray, min_blocked_degrees: int | None = None) -> Spread:
+def _measure_spread(values: FloatArray, min_blocked_degrees: int | None) -> Spread:
     logs = np.log(values)
     residuals, _, is_blocked = _fit(logs, min_blocked_degrees)
     num_configurations = logs.shape[-2]

@@ -97,18 +97,14 @@ def count_trials_to_find(
     return high
 
 
-def count_trials_range(
-    noise: Noise, ratio: float = RELEVANT_RATIO, power: float = RELEVANT_POWER
-) -> tuple[int | None, int | None]:
-    """Returns the fewest trials that find a ratio often enough at the ends of the noise's 95 % interval.
+def count_trials_range(noise: Noise) -> tuple[int | None, int | None]:
+    """Returns the fewest trials that find `RELEVANT_RATIO` often enough at the ends of the noise's 95 % interval.
 
     With four degrees of freedom the ends are a factor of five apart, and the trials that are needed grow with the
     square. None stands for more than a thousand.
 
     Args:
         noise: Of a single comparison of two configurations at least, with a degree of freedom at least.
-        ratio: As `count_trials_to_find` takes it.
-        power: As `count_trials_to_find` takes it.
 
     Source: the χ² distribution of a normal sample's variance, Helmert, Astronomische Nachrichten 88 (1876).
     """
@@ -116,8 +112,8 @@ def count_trials_range(
     # `chdtri` takes the probability of more: a χ² that is seldom exceeded belongs to a small true noise.
     low, high = (float(noise.relative_sd) * math.sqrt(degrees / chdtri(degrees, share)) for share in (tail, 1 - tail))
     return (
-        count_trials_to_find(low, noise.num_configurations, ratio, power, noise.shares),
-        count_trials_to_find(high, noise.num_configurations, ratio, power, noise.shares),
+        count_trials_to_find(low, noise.num_configurations, shares=noise.shares),
+        count_trials_to_find(high, noise.num_configurations, shares=noise.shares),
     )
 
 

@@ -23,7 +23,6 @@ from components.planning.names import (
     check_trial,
     list_trials,
     name_trial,
-    read_json,
     read_launched,
 )
 from components.planning.order import (
@@ -91,7 +90,6 @@ __all__ = [
     "note_failed_trials",
     "plan_run",
     "read_form",
-    "read_json",
     "read_launched",
     "read_whole_plan",
     "reveal",

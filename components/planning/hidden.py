@@ -106,9 +106,9 @@ def reveal(name: str, value: str, environ: Mapping[str, str] = os.environ) -> st
     return str(whole) if hide_value(name, whole) in {value, hide_value(name, value)} else value
 
 
-def reveal_all(parameters: Parameters, environ: Mapping[str, str] = os.environ) -> Parameters:
+def reveal_all(parameters: Parameters) -> Parameters:
     """Returns parameters of which a step was told the parts that anybody may read, with their whole values."""
-    whole: dict[str, Any] = {name: reveal(name, getattr(parameters, name), environ) for name in HOLDERS}
+    whole: dict[str, Any] = {name: reveal(name, getattr(parameters, name)) for name in HOLDERS}
     return replace(parameters, **whole)
 
 

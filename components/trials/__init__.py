@@ -10,12 +10,11 @@ from components.trials.finished import (
 )
 from components.trials.left_out import list_left_out
 from components.trials.machine import check_machine
-from components.trials.trial import evaluate_trials, run_trials
+from components.trials.trial import run_trials
 
 __all__ = [
     "check_machine",
     "check_software",
-    "evaluate_trials",
     "hand_out_finished",
     "lay_ready",
     "list_left_out",

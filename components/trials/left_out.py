@@ -19,8 +19,8 @@ FAILED_FILE = "failed.json"
 
 def is_worth_another_try(error: TFJobError) -> bool:
     """Returns whether the same training may well end otherwise: none of these ends is its program's own."""
-    is_own_end = not isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled | RecordsMissing)
-    return not is_own_end or _missed_its_launcher(error)
+    is_of_others = isinstance(error, ReplicaLost | JobRestartedTooOften | JobStalled | RecordsMissing)
+    return is_of_others or _missed_its_launcher(error)
 
 
 def _missed_its_launcher(error: TFJobError) -> bool:
@@ -76,8 +76,6 @@ def list_left_out(trained: Iterable[Path]) -> list[tuple[Path, dict[str, Any]]]:
     found = []
     for path in sorted(path for folder in trained for path in folder.glob(f"*/{FAILED_FILE}")):
         failed = load_json(read_text(path), str(path))
-        if not isinstance(failed, dict):
-            raise RecordError(f"{path} must be a JSON object. Received: {failed!r:.200}.")
         which = {
             "configuration": check_name(f"configuration in {path}", failed.get("configuration")),
             "trial": check_trial(f"trial in {path}", failed.get("trial")),

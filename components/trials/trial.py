@@ -17,7 +17,6 @@ from components.planning import (
     RunPlan,
     Training,
     list_places,
-    list_trials,
     name_trial,
     read_launched,
 )
@@ -281,17 +280,3 @@ def describe_launch(plan: RunPlan, result: JobResult, training: Training) -> dic
         "image": plan.program.image if is_in_pod() else None,
         "cpus_per_replica": training.cpus,
     }
-
-
-def evaluate_trials(plan: RunPlan, dataset_dir: Path, trained: Sequence[Path]) -> list[dict[str, Any]]:
-    """Returns the content of `evaluation.json` for every trained model.
-
-    Args:
-        plan: The run's plan.
-        dataset_dir: The prepared data.
-        trained: Folders that hold the folders of trials.
-
-    Raises:
-        EvaluationError: A model or the data are not those of its training.
-    """
-    return plan.program.judge(dataset_dir, list_trials(trained))

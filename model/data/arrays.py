@@ -44,7 +44,7 @@ class Arrays:
     x_test: Inputs
     y_test: NDArray[Any]
     num_labels: int
-    label_kind: LabelKind = "classes"
+    label_kind: LabelKind
 
 
 def check_arrays(raw: Mapping[str, NDArray[Any]], loss: str = "") -> Arrays:

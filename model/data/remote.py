@@ -49,7 +49,7 @@ def open_store(url: str) -> tuple[ObjectStore, str]:
     return store, path
 
 
-def fetch_object(url: str, file: BinaryIO, *, open_store: OpenStore = open_store) -> None:
+def fetch_object(url: str, file: BinaryIO, *, open_store: OpenStore) -> None:
     """Writes the content of an object to `file`.
 
     Raises:
@@ -59,7 +59,7 @@ def fetch_object(url: str, file: BinaryIO, *, open_store: OpenStore = open_store
     _copy(store, path, file)
 
 
-def fetch_folder(url: str, folder: Path, *, open_store: OpenStore = open_store) -> None:
+def fetch_folder(url: str, folder: Path, *, open_store: OpenStore) -> None:
     """Writes the .npy files below a URL into `folder`, laid out as there.
 
     Raises:

@@ -191,7 +191,7 @@ def _keep_files(directory: Path, files: Files, report: Report) -> None:
 # --- Anybody's own data set
 
 
-def load_npz_path(path: Path, *, loss: str = "") -> LoadedDataset:
+def load_npz_path(path: Path, *, loss: str) -> LoadedDataset:
     """Returns the arrays of an .npz file, or of a folder of .npy files.
 
     Raises:

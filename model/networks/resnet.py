@@ -6,7 +6,7 @@ layers = keras.layers
 
 
 def convolution_block(
-    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, *, has_batch_norm: bool = True
+    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str, *, has_batch_norm: bool
 ) -> keras.KerasTensor:
     """Returns `x` after a convolution without bias and a batch normalisation, or after a convolution with bias alone.
 
@@ -35,7 +35,7 @@ def convolution_block(
 
 
 def residual_block(
-    x: keras.KerasTensor, filters: int, stride: int, *, has_shortcut: bool, name: str, has_batch_norm: bool = True
+    x: keras.KerasTensor, filters: int, stride: int, *, has_shortcut: bool, name: str, has_batch_norm: bool
 ) -> keras.KerasTensor:
     """Returns ReLU(F(x) + shortcut(x)), F being two 3×3 convolutions; without a shortcut ReLU(F(x)).
 

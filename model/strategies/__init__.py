@@ -1,6 +1,6 @@
 """The ways to distribute a training. Importing this imports TensorFlow, so it is done inside functions."""
 
-from model.strategies.computing import PLAIN, Computing
+from model.strategies.computing import PLAIN
 from model.strategies.losses import find_confidences, predict_classes
 from model.strategies.parameter_server import serve
 from model.strategies.rendezvous import RuntimeFailure, build_flat, connect, wrap_model
@@ -12,18 +12,16 @@ from model.strategies.step import (
     split_contribution,
     sum_scores,
 )
-from model.strategies.synchronous import SynchronousTrainer, connect_all_reduce, reduce_nothing
+from model.strategies.synchronous import SynchronousTrainer, reduce_nothing
 
 __all__ = [
     "EVALUATION_BATCH_SIZE",
     "PLAIN",
-    "Computing",
     "FlatModel",
     "RuntimeFailure",
     "SynchronousTrainer",
     "build_flat",
     "connect",
-    "connect_all_reduce",
     "find_confidences",
     "make_group_function",
     "predict_classes",

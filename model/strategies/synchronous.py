@@ -33,7 +33,7 @@ def reduce_nothing(vector: tf.Tensor) -> tf.Tensor:
     return vector
 
 
-def connect_all_reduce(*, use_nccl: bool = False) -> Reduce:
+def connect_all_reduce(*, use_nccl: bool) -> Reduce:
     """Waits for all workers of TF_CONFIG and returns the function that sums a vector over them.
 
     The function must be called by all workers in the same order; all get the same bits.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from program.files.event_file import EventFile
 from program.files.progress_file import ProgressFile
-from program.told import Told
+from program.told import PROGRESS_FILE, TENSORBOARD, Told
 
 # Where the replicas' progress files lie, so that no other file of that ending is taken for one.
 PROGRESS_FOLDER = "tfjob-speedup-progress"
@@ -76,5 +76,5 @@ class Following:
 
 
 def _name(path: Path, file: ProgressFile | EventFile, told: Told) -> FileTold:
-    source = "progress file" if isinstance(file, ProgressFile) else "tensorboard"
+    source = PROGRESS_FILE if isinstance(file, ProgressFile) else TENSORBOARD
     return FileTold(source, file.replica, str(path), told)

@@ -17,7 +17,6 @@ from comparison.groups import SAME_WORK, group_trials
 from comparison.programs.audit import FACTS, RULES
 from comparison.programs.cautions import DECLARED, OPTIONS
 from comparison.programs.measure import UNITS
-from comparison.programs.page import CLOCKS
 from comparison.programs.page import FACTS as ENVIRONMENT
 from comparison.programs.plots import PARTS as PARTS_OF_JOBS
 from comparison.report.analysis import SCALINGS
@@ -105,7 +104,7 @@ def list_texts_by_value() -> Iterator[str]:
     yield from RECORDED
     yield from (rule.name for rule in RULES)
     yield from (fact.label for fact in FACTS.values())
-    yield from (*PARTS_OF_JOBS, *CLOCKS.values(), *ENVIRONMENT, *UNITS, *DECLARED, *OPTIONS.values())
+    yield from (*PARTS_OF_JOBS, *PARTS_OF_JOBS.values(), *ENVIRONMENT, *UNITS, *DECLARED, *OPTIONS.values())
 
 
 def list_texts_of_images() -> set[str]:

@@ -95,7 +95,7 @@ def test_a_program_gets_its_options_and_gives_its_exit_code(tmp_path: Path) -> N
     assert (refused.returncode, refused.stderr) == (2, "error: epochs must be at least 1. Received: 0.\n")
 
 
-OWN_MODULES = ["model.py", "model/__init__.py", "tfjob.py", "comparison.py"]
+OWN_MODULES = ["model.py", "model/__init__.py", "tfjob.py", "comparison.py", "program.py"]
 STEP = "import components.errors"  # as it begins in a pod
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from program.listener import Listener, make_listener
+from program.listener import Listener
 from program.measurement import Measurement
+from program.settings import read_settings
 
 
 def make(
@@ -17,7 +18,17 @@ def make(
     workers: int = 1,
     num_ps: int = 0,
 ) -> Listener:
-    return make_listener(progress, regexes, metric, direction, batch, measure_steps, workers, num_ps)
+    settings = read_settings(
+        progress=progress,
+        regexes=regexes,
+        metric=metric,
+        direction=direction,
+        batch_size_per_replica=batch,
+        measure_steps=measure_steps,
+        num_workers=workers,
+        num_ps=num_ps,
+    )
+    return Listener(settings)
 
 
 def hear_all(listener: Listener, lines: Iterable[tuple[float, str]], replica: str = "worker-0") -> None:

@@ -127,7 +127,7 @@ class ReplicaRun:
         self.doubt_since = (self.doubt_since or now) if pod.waiting_reason in DOUBTFUL_REASONS else None
         self.held_since = (self.held_since or now) if pod.held_by else None
 
-    def is_held(self, now: float, patience_seconds: float = HOLD_PATIENCE_SECONDS) -> bool:
+    def is_held(self, now: float, patience_seconds: float) -> bool:
         """Returns whether its pod runs on after its container ended, and not just for a moment."""
         return self.held_since is not None and now >= self.held_since + patience_seconds
 

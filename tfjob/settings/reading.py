@@ -63,35 +63,22 @@ _TAINT = re.compile(r"(?P<key>[^=:]+)(=(?P<value>[^=:]*))?(:(?P<effect>[^=:]+))?
 
 
 def parse_job_settings(text: str) -> list[Overlay]:
-    """Returns what a person set on the TFJobs.
+    """Returns what a person set on the TFJobs, in the types that Kubernetes wants.
 
     Args:
         text: A JSON object. `queue_name` stands for Kueue's label and a job that waits for its admission.
 
     Raises:
-        SpecError: It is no such object.
-    """
-    return read_job_settings(_parse(text))
-
-
-def read_job_settings(settings: Mapping[str, Any], path: str = "job_settings") -> list[Overlay]:
-    """Returns what a person set on the TFJobs, in the types that Kubernetes wants.
-
-    Args:
-        settings: The settings by their names.
-        path: Where they were typed.
-
-    Raises:
-        SpecError: A setting is not known, or has a value that cannot be; the message has the path of the mistake.
+        SpecError: It is no such object, or a setting is not known or cannot be; the message has the mistake's path.
     """
     overlays = []
-    for name, value in settings.items():
+    for name, value in _parse(text).items():
         if name not in _SETTINGS:
             raise SpecError(f"{_expect()}. Received: {name!r}")
         (kind, kind_name), lay = _SETTINGS[name]
         if not isinstance(value, kind):
-            refuse(f"{path}.{name}", f"must be a JSON {kind_name}", value)
-        overlays.append(lay(f"{path}.{name}", value))
+            refuse(f"job_settings.{name}", f"must be a JSON {kind_name}", value)
+        overlays.append(lay(f"job_settings.{name}", value))
     return overlays
 
 

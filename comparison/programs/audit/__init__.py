@@ -1,6 +1,6 @@
 """Whether a comparison of programs is fair, as far as it can be known."""
 
-from comparison.programs.audit.case import Case, find_nodes
+from comparison.programs.audit.case import Case, find_nodes, name_level
 from comparison.programs.audit.rules import (
     AGREEMENT_RULE,
     FACTS,
@@ -21,4 +21,5 @@ __all__ = [
     "Case",
     "audit_programs",
     "find_nodes",
+    "name_level",
 ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from comparison.groups import list_trials
 from comparison.programs.measure import Measure, ProgramGroups, ProgramTrials
 from comparison.programs.record import ProgramReplica, ProgramTrial
 from comparison.texts import say
@@ -30,7 +31,7 @@ class Case:
     @property
     def trials(self) -> list[ProgramTrial]:
         """All trials, in the order of the table."""
-        return [trial for trials in self.groups.values() for trial in trials]
+        return list_trials(self.groups)
 
     @property
     def baseline(self) -> ProgramTrials:
@@ -42,6 +43,11 @@ class Case:
         chosen = {id(trial) for trial in trials}
         groups = {name: [own for own in group if id(own) in chosen] for name, group in self.groups.items()}
         return replace(self, groups={name: own for name, own in groups.items() if own})
+
+
+def name_level(trial: ProgramTrial) -> str:
+    """Returns how the program told its progress, in words."""
+    return {0: say("nothing"), 1: say("what it printed"), 2: say("its progress file")}[trial.level]
 
 
 def find_image(trial: ProgramTrial) -> str | None:

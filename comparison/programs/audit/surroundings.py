@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from comparison.audit import Breach, Evidence, find_clashes, state_received
-from comparison.programs.audit.case import Case, find_image, find_memory, find_nodes
+from comparison.programs.audit.case import Case, find_image, find_memory, find_nodes, name_level
 from comparison.programs.record import ProgramTrial
 from comparison.programs.rows import describe_configuration, is_plain
 from comparison.texts import list_items, say, say_count
@@ -56,8 +56,7 @@ def check_baseline(case: Case) -> Evidence:
 
 def check_levels(case: Case) -> Evidence:
     """Returns whether every trial told its progress in the same way: else all are compared by what the least told."""
-    levels = {0: say("nothing"), 1: say("what it printed"), 2: say("its progress file")}
-    return _check_values(case, lambda trial: levels[trial.level])
+    return _check_values(case, name_level)
 
 
 def check_cuts(case: Case) -> Evidence:

@@ -3,11 +3,10 @@
 from components.planning.parameters import Parameters
 from components.planning.programs.own_loop import OwnLoop
 from components.planning.programs.persons import PersonsProgram
-from components.planning.programs.program import Assignment, Configuration, Program, RecordsMissing, Report, Training
+from components.planning.programs.program import Assignment, Program, RecordsMissing, Report, Training
 
 __all__ = [
     "Assignment",
-    "Configuration",
     "OwnLoop",
     "PersonsProgram",
     "Program",

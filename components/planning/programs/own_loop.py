@@ -264,20 +264,17 @@ class OwnTraining:
 
     def count_queue_seconds(self, result: JobResult) -> float:
         """Returns the seconds from submitting the job until its last replica's process began."""
-        return count_queue_seconds(result, self._read())
+        return count_queue_seconds(result, self.read_clocks())
 
-    def read_clocks(self) -> Mapping[str, Any]:
+    def read_clocks(self) -> dict[str, Any]:
         """Returns its `training.json`."""
-        return self._read()
+        return read_json(self.assignment.output_dir / TRAINING_FILE)
 
     def keep(self, launch: Mapping[str, Any], folder: Path) -> None:
         """Copies the model and `training.json` into the trial's folder."""
         del launch  # it is beside them
         for file in self.program.files:
             shutil.copyfile(self.assignment.output_dir / file, folder / file)
-
-    def _read(self) -> dict[str, Any]:
-        return read_json(self.assignment.output_dir / TRAINING_FILE)
 
 
 def read_whole_training(path: Path, result: JobResult) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from components.planning.programs.idle import describe_prices, refuse_sharing
 from components.planning.programs.persons_training import TRIAL_FILE, PersonsTraining
 from components.planning.programs.program import Assignment, Report
 from model.errors import ConfigError
-from program.listener import Listener, make_listener
+from program.listener import Listener
+from program.settings import read_settings
 from tfjob.job import format_cpus
 from tfjob.launch import print_line
 from tfjob.local import find_gpus
@@ -232,16 +233,17 @@ class PersonsProgram:
             ProgramError: What a person says of the program's progress cannot be.
         """
         told = self.parameters
-        return make_listener(
-            told.progress,
-            told.progress_regex,
-            told.metric,
-            told.metric_direction,
-            self.find_batches(configuration)[1],
-            told.measure_steps,
-            configuration.workers,
-            configuration.num_ps,
+        settings = read_settings(
+            progress=told.progress,
+            regexes=told.progress_regex,
+            metric=told.metric,
+            direction=told.metric_direction,
+            batch_size_per_replica=self.find_batches(configuration)[1],
+            measure_steps=told.measure_steps,
+            num_workers=configuration.workers,
+            num_ps=configuration.num_ps,
         )
+        return Listener(settings)
 
     def find_batches(self, configuration: ProgramConfiguration) -> tuple[int | None, int | None]:
         """Returns the batch of all workers together and that of each; None where only the program knows it."""

@@ -71,7 +71,6 @@ class PersonsTraining:
     _last_lines: dict[str, str] = field(default_factory=dict)
     _shown: ShownLines = field(default_factory=lambda: ShownLines(print_line))
     _measurement: Measurement | None = None
-    _result: JobResult | None = None
 
     def __post_init__(self) -> None:
         self._listener = self.program.listen(self.assignment.configuration)
@@ -113,9 +112,10 @@ class PersonsTraining:
         Raises:
             NotMeasuredError: It told nothing of what it was to tell, so that it may not have trained at all.
         """
+        del result  # what was heard says more
         self._shown.end()
         self._listener.follow(self.assignment.output_dir)
-        self._measurement, self._result = self._listener.finish(), result
+        self._measurement = self._listener.finish()
         parameters = self.program.parameters
         silence = self._listener.describe_silence()
         if silence is None:

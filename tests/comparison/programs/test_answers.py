@@ -92,6 +92,7 @@ def test_where_the_work_grows_with_the_workers_examples_a_second_are_compared() 
         "processed 1.8"
     )
     assert "the whole job, with 2.00× the work, 0.92×" in analysis.verdict
+    assert "not a fair comparison" not in analysis.verdict
     assert recommend(analysis)["work_ratio"] == pytest.approx(2.0)
     assert recommend(analysis)["cost"]["core_seconds_ratio"] is None
 
@@ -303,6 +304,7 @@ def test_a_baseline_that_is_not_a_single_worker_is_named_as_what_it_is_in_every_
 
     assert "as fast as the smallest job that runs, 1 worker and 1 server (" in analysis.verdict
     assert "All is compared with 1 worker and 1 server, the smallest that runs" in " ".join(analysis.warnings)
+    assert "not a fair comparison" not in analysis.verdict
     assert recommend(analysis)["baseline"]["replicas"] == "1 worker and 1 server"
 
 

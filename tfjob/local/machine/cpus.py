@@ -24,16 +24,16 @@ def read_cores(cpus: Sequence[int], root: Path = ROOT) -> dict[int, int]:
     return cores
 
 
-def list_siblings(cpus: Collection[int], root: Path = ROOT) -> list[int]:
+def list_siblings(cpus: Collection[int]) -> list[int]:
     """Returns CPUs with all those that are threads of the same cores, also those that this process may not use."""
     siblings = set(cpus)
     for cpu in cpus:
         with suppress(OSError, ValueError):
-            siblings |= {*_parse_cpus((root / _SIBLINGS.format(cpu)).read_text())}
+            siblings |= {*_parse_cpus((ROOT / _SIBLINGS.format(cpu)).read_text())}
     return sorted(siblings)
 
 
-def read_quota(root: Path = ROOT) -> float | None:
+def read_quota(root: Path) -> float | None:
     """Returns how many CPUs' time the control groups of this process leave it; None without a limit.
 
     A group's limit holds for all groups below it, so that the tightest counts. A container sees its own group as the
