@@ -19,7 +19,8 @@ SCRIPT = "import sys; from pipeline.command import main; sys.exit(main())"
 def run_elsewhere(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs the command as a console script does: without the current folder on the path."""
     command = [sys.executable, "-P", "-c", SCRIPT, *arguments]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    # Another run of this user on this machine would be told of, by what is in the temporary folder.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(folder.parent)}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800, check=False
     )

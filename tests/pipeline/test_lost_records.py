@@ -35,7 +35,6 @@ def test_a_replica_whose_record_is_missing_has_its_trial_repeated_once_and_then_
     program.chmod(0o755)
     path = json.dumps({"env": {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}})
     monkeypatch.setenv("TFJOB_SPEEDUP_JOB_SETTINGS", path)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # runs of other tests may go on beside it, which is said there
     options = ("--trials=2", "--epochs=1", "--strategies=parameter_server", "--workers=1")
 
     with start(tmp_path / "runs", *options) as process:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,9 +33,19 @@ NOTHING_LEFT_SECONDS = 120.0
 @contextmanager
 def start(runs_dir: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "pipeline.run", f"--runs-dir={runs_dir}", *OPTIONS, *options]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    with (
+        # Another run of this user on this machine, a test's or not, would be told of.
+        tempfile.TemporaryDirectory(prefix="tfjob-speedup-test-", ignore_cleanup_errors=True) as temporary,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"TMPDIR": temporary},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
             yield process
         finally:

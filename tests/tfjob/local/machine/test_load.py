@@ -150,14 +150,16 @@ def test_where_nothing_can_be_read_there_is_no_load(text: str | None, tmp_path: 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-def test_a_real_program_on_a_core_of_this_machine_is_found() -> None:
-    core = available_cores()[-1]
-    code = f"import os\nos.sched_setaffinity(0, {{{core}}})\nprint(flush=True)\nwhile True: pass"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as neighbour:
-        assert neighbour.stdout is not None
-        neighbour.stdout.readline()
-        load = look([core], 0.5, time.sleep, is_named=True)
+def test_a_real_program_on_a_core_of_this_machine_is_found(tmp_path: Path) -> None:
+    core, seen = available_cores()[-1], set()
+    (tmp_path / "neighbour").symlink_to("/bin/sh")
+    with subprocess.Popen([tmp_path / "neighbour", "-c", "while :; do :; done"]) as neighbour:
+        os.sched_setaffinity(neighbour.pid, {core})
+        for _ in range(60):  # on a busy machine it may get too little in one look
+            load = look([core], 0.5, time.sleep, is_named=True)
+            assert load is not None
+            seen |= {name for name in load.takers if load.busy[core] > 0.5}
+            if "neighbour" in seen:
+                break
         neighbour.kill()
-    assert load is not None
-    assert load.busy[core] > 0.5
-    assert any(name.startswith("python") and share > 0.05 for name, share in load.takers.items())
+    assert "neighbour" in seen
