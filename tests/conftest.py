@@ -24,8 +24,9 @@ os.environ["TFJOB_SPEEDUP_ACCEPT_NOISE"] = "1"
 # What is to be typed next is told as to who called make, whoever starts the tests.
 os.environ["MAKELEVEL"] = "1"
 
-# A property holds or does not; how long an example takes says something about the machine alone.
-settings.register_profile("any machine", deadline=None)
+# A property holds or does not; how long an example takes says something about the machine alone. The same tree is
+# given the same examples, new ones by `make fuzz`.
+settings.register_profile("any machine", deadline=None, derandomize="FUZZ_EXAMPLES" not in os.environ)
 settings.load_profile("any machine")
 
 # Files whose tests run one after another in one process: they share trainings, or start runs, which tell of each other.
