@@ -29,13 +29,13 @@ def run(directory: Path, tmp_path: Path) -> tuple[Path, Path]:
 
 @pytest.fixture
 def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[StudyConfig]:
-    """What the step asks for. It gets a study of shallow networks: deep ones take minutes to build."""
+    """What the step asks for. It gets a study of shallow, narrow networks: deep ones take minutes to build."""
     asked_for: list[StudyConfig] = []
     measure = depth_study.measure_study
 
     def measure_shallow(data_dir: Path, config: StudyConfig) -> dict[str, Any]:
         asked_for.append(config)
-        return measure(data_dir, replace(config, depths=(8, 14)))
+        return measure(data_dir, replace(config, depths=(8, 14), width=2))
 
     monkeypatch.setattr(depth_study, "measure_study", measure_shallow)
     return asked_for

@@ -321,18 +321,12 @@ def test_what_stops_a_training_is_told_in_one_line_with_its_exit_code(make_job: 
 
 
 @pytest.mark.parametrize("sizes", [{}, {"worker": 2}, {"chief": 1, "worker": 1, "ps": 1}])
-def test_a_module_that_runs_tensorflow_when_it_is_imported_is_trained(
+def test_a_subclassed_model_of_a_module_that_runs_tensorflow_when_it_is_imported_is_trained(
     make_job: Callable[..., Job], sizes: dict[str, int]
 ) -> None:
     options = ("--model=tests.model.eager:build", "--global-batch-size=256", "--epochs=1")
     job = make_job(*options, cluster=make_cluster(**sizes) if sizes else None).run()
     assert job.training["steps"] == 2017 // 256
-
-
-@pytest.mark.parametrize("sizes", [{}, {"worker": 2}, {"chief": 1, "worker": 1, "ps": 1}])
-def test_a_subclassed_model_is_trained(make_job: Callable[..., Job], sizes: dict[str, int]) -> None:
-    options = ("--model=tests.model.builders:subclassed", "--global-batch-size=256", "--epochs=1")
-    job = make_job(*options, cluster=make_cluster(**sizes) if sizes else None).run()
     assert (job.output_dir / "model.keras").exists()
 
 
