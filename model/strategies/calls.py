@@ -10,9 +10,10 @@ from model.frameworks import tf
 class Calls:
     """What a chief has its workers do: whoever is free takes the next call.
 
-    TensorFlow's coordinator makes a call anew that a broken connection has failed. An update that was made before its
-    answer was lost would be made twice, and the seconds of both count as those of one training, while a lost peer ends
-    an all-reduce. Here a failure ends the training as well; whether it is trained anew is the launcher's to say.
+    TensorFlow's coordinator makes a call anew that a broken connection has failed, and cannot know how far its
+    first try came: an update may be made twice, or in part, and the seconds of both tries count as those of one
+    training. Here the first failure ends the training, as a lost peer ends an all-reduce; whether it is trained
+    anew is the launcher's to say.
 
     Args:
         strategy: Reaches the workers.
