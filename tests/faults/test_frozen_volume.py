@@ -4,7 +4,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,17 +25,19 @@ FROZEN_SECONDS = max(STALL_SECONDS, ALL_SILENT_SECONDS) + 2 * LOOK_SECONDS
 CHIEFS = {"all_reduce": "worker-0", "parameter_server": "chief-0"}
 
 
-@pytest.fixture
-def volume(tmp_path: Path) -> Iterator[Path]:
-    image, volume = tmp_path / "volume.img", tmp_path / "volume"
-    volume.mkdir()
+@contextmanager
+def make_volume(folder: Path) -> Iterator[Path]:
+    image, volume = folder / "volume.img", folder / "volume"
+    volume.mkdir(parents=True)
     with image.open("wb") as file:
         file.truncate(150 << 20)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
     if subprocess.run(["mount", "-o", "loop", image, volume], check=False).returncode:
         pytest.skip("this system mounts no image of a disk")
-    yield volume
-    subprocess.run(["umount", "--lazy", volume], check=True)
+    try:
+        yield volume
+    finally:
+        subprocess.run(["umount", "--lazy", volume], check=True)
 
 
 def freeze_while_saving(volume: Path, chief: str) -> None:
@@ -60,18 +63,25 @@ def freeze_while_saving(volume: Path, chief: str) -> None:
     raise TimeoutError("it never saved")
 
 
-@pytest.mark.parametrize("strategy", ["all_reduce", "parameter_server"])
-def test_a_volume_that_takes_no_writes_while_a_replica_saves_is_waited_for(
-    strategy: str, tmp_path: Path, volume: Path
-) -> None:
-    make_data(tmp_path / "patterns.npz")
-    prepare(str(tmp_path / "patterns.npz"), tmp_path / "data")
-    (tmp_path / "frozen").mkdir()
-    (tmp_path / "frozen" / "workspace").symlink_to(volume)  # what the launcher says itself lies elsewhere
-    process, _, log = launch(Site(tmp_path, tmp_path / "data", tmp_path / "patterns.npz", {}), "frozen", strategy)
+def train_on(volume: Path, site: Site, strategy: str) -> None:
+    folder = site.folder / strategy
+    folder.mkdir()
+    (folder / "workspace").symlink_to(volume)  # what the launcher says itself lies elsewhere
+    process, _, log = launch(site, strategy, strategy)
     try:
         freeze_while_saving(volume, CHIEFS[strategy])
         assert process.wait(HANG_SECONDS) == 0, log.read_text()[-3000:]
     finally:
         process.kill()
     assert read_told(log)["earlier"] == []
+
+
+def test_a_volume_that_takes_no_writes_while_a_replica_saves_is_waited_for(tmp_path: Path) -> None:
+    make_data(tmp_path / "patterns.npz")
+    prepare(str(tmp_path / "patterns.npz"), tmp_path / "data")
+    site = Site(tmp_path, tmp_path / "data", tmp_path / "patterns.npz", {})
+    with ExitStack() as mounted, ThreadPoolExecutor() as pool:  # both strategies at once, for both wait
+        volumes = {strategy: mounted.enter_context(make_volume(tmp_path / f"of-{strategy}")) for strategy in CHIEFS}
+        trained = [pool.submit(train_on, volume, site, strategy) for strategy, volume in volumes.items()]
+        for training in trained:
+            training.result()
