@@ -1,16 +1,14 @@
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 
+from tests.tfjob.cluster.api_server import Server, status
 from tests.tfjob.fake_cluster import JOB, job_json, running
 from tfjob.cluster.api import CONNECTION_ERRORS, Cluster, Json, explain, load_configuration, select
 from tfjob.errors import NoBackend
@@ -21,95 +19,8 @@ PODS, EVENTS = "/api/v1/namespaces/team-a/pods", "/api/v1/namespaces/team-a/even
 LOG = f"{PODS}/mnist-worker-0/log"
 
 
-@dataclass
-class Answer:
-    """What the API server says to one request.
-
-    Args:
-        body: All of it, or its chunks.
-        status: The HTTP status.
-        headers: Further headers.
-        is_cut_off: Whether the connection breaks before the end.
-        after: What to wait for before answering.
-    """
-
-    body: bytes | list[bytes]
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    is_cut_off: bool = False
-    after: threading.Event | None = None
-
-
-@dataclass
-class Server:
-    """An API server that gives scripted answers and remembers what it was asked."""
-
-    url: str
-    answers: list[Answer] = field(default_factory=list)
-    requests: list[tuple[str, str, str, Any]] = field(default_factory=list)
-
-    def answer(self, body: Json | list[bytes], **more: Any) -> None:
-        self.answers.append(Answer(body if isinstance(body, list) else json.dumps(body).encode(), **more))
-
-    def operator(self, **changes: Any) -> Cluster:
-        configuration = Configuration(host=self.url)
-        configuration.retries = False
-        return Cluster("team-a", configuration, **changes)
-
-    def last_request(self) -> tuple[str, str, str, Any]:
-        return self.requests[-1]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
-            known.requests.append((self.command, unquote(self.path), self.headers.get("Content-Type", ""), body))
-            answer = known.answers.pop(0)
-            if answer.after is not None:
-                answer.after.wait(5)
-                return
-            self.send_response(answer.status)
-            self.send_header("Content-Type", "application/json")
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            if isinstance(answer.body, bytes):
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-                return
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            for chunk in answer.body:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-            if answer.is_cut_off:
-                self.close_connection = True
-            else:
-                self.wfile.write(b"0\r\n\r\n")
-
-        do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the server calls them by these names
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    http_server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http_server.daemon_threads = True
-    known = Server(f"http://127.0.0.1:{http_server.server_port}")
-    threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-    yield known
-    http_server.shutdown()
-    http_server.server_close()
-
-
 def change(kind: str, item: Json) -> bytes:
     return json.dumps({"type": kind, "object": item}).encode() + b"\n"
-
-
-def status(code: int, message: str) -> Json:
-    return {"kind": "Status", "code": code, "reason": "Reason", "message": message}
 
 
 def test_a_job_is_created_where_jobs_are(server: Server, make_job: MakeJob) -> None:
@@ -164,64 +75,6 @@ def test_pods_are_those_with_the_jobs_label_as_the_server_gives_them(server: Ser
     server.answer(listing)
     assert server.operator().list_objects("pods", **select("pods", JOB)) == listing
     assert server.last_request()[:2] == ("GET", f"{PODS}?labelSelector=training.kubeflow.org/job-name=mnist")
-
-
-@pytest.mark.parametrize("last", [{}, {"continue": ""}])
-def test_what_the_whole_cluster_has_is_asked_for_page_by_page(server: Server, last: Json) -> None:
-    server.answer({"metadata": {"continue": "second"}, "items": [{"metadata": {"name": "a"}}]})
-    server.answer({"metadata": last, "items": [{"metadata": {"name": "b"}}]})
-    pods = server.operator().list_whole_cluster("pods of all namespaces", field_selector="status.phase!=Failed")
-    assert next(pods) == {"metadata": {"name": "a"}}
-    assert len(server.requests) == 1  # one page at a time is held
-    assert [*pods] == [{"metadata": {"name": "b"}}]
-    asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
-    selected = {"fieldSelector": "status.phase!=Failed", "limit": "500"}
-    assert asked == [selected, {**selected, "continue": "second"}]
-
-
-def test_pages_that_take_so_long_that_the_token_is_too_old_go_on_from_there_in_the_cluster_of_now(
-    server: Server,
-) -> None:
-    expired = status(410, "The provided continue parameter is too old") | {"metadata": {"continue": "later"}}
-    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
-    server.answer(expired, status=410)
-    server.answer({"metadata": {"continue": "third"}, "items": [{"name": "b"}]})
-    server.answer({"metadata": {}, "items": [{"name": "c"}]})
-    assert [node["name"] for node in server.operator().list_whole_cluster("nodes")] == ["a", "b", "c"]
-    asked = [dict(parse_qsl(urlsplit(path).query)) for _, path, _, _ in server.requests]
-    assert [query.get("continue") for query in asked] == [None, "second", "later", "third"]
-
-
-@pytest.mark.parametrize("is_cut_off", [False, True])
-def test_a_page_that_fails_for_a_moment_is_asked_for_again(
-    server: Server, monkeypatch: pytest.MonkeyPatch, is_cut_off: bool
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
-    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
-    for _ in range(3):
-        server.answer([b"{"] if is_cut_off else status(500, "etcd"), status=500, is_cut_off=is_cut_off)
-    server.answer({"metadata": {}, "items": [{"name": "b"}]})
-    assert [node["name"] for node in server.operator().list_whole_cluster("nodes")] == ["a", "b"]
-    assert waited == [1.0, 2.0, 4.0]
-
-
-def test_who_may_not_list_is_told_at_once(server: Server) -> None:
-    server.answer(status(403, "cannot list resource nodes"), status=403)
-    with pytest.raises(ApiException, match="403"):
-        next(server.operator().list_whole_cluster("nodes"))
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("metadata", [{}, {"continue": ""}, {"continue": "later"}])
-def test_pages_that_cannot_go_on_are_an_error(metadata: Json, server: Server) -> None:
-    server.answer({"metadata": {"continue": "second"}, "items": [{"name": "a"}]})
-    for _ in range(2):
-        server.answer(status(410, "too old") | {"metadata": metadata}, status=410)
-    pods = server.operator().list_whole_cluster("pods of all namespaces")
-    assert next(pods) == {"name": "a"}
-    with pytest.raises(ApiException, match="410"):
-        next(pods)
 
 
 def test_a_watch_goes_on_from_a_version_and_ends_after_a_while(server: Server) -> None:
